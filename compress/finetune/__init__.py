@@ -1,0 +1,1 @@
+"""Fine-tune a pretrained encoder on a task."""

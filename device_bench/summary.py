@@ -1,0 +1,115 @@
+"""One row a file: what size, latency and accuracy it has next to its parent. Table and Markdown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich.table import Table
+
+from device_bench import stats
+from device_bench.records import Measurement
+
+# A file below this ratio to its parent, with its whole interval, is called slower.
+BREAK_EVEN = 1.0
+MISSING = "-"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One file beside its parent."""
+
+    name: str
+    size_bytes: int
+    parameters: int
+    agreement: float
+    """Share of real sentences on which it decides as its parent, 0..1."""
+    score: float | None
+    """The task's metric, 0..1; None where the weights are untrained or there is no task."""
+    quantized_matmuls: str
+    measurements: tuple[Measurement, ...] = field(repr=False)
+    """One a sequence length."""
+
+    def latency(self, sequence_length: int) -> Measurement:
+        """The record at one sequence length."""
+        return next(m for m in self.measurements if m.sequence_length == sequence_length)
+
+    def speed_up(self, parent: "Row", sequence_length: int) -> stats.Interval:
+        """How many times faster than the parent, over interleaved rounds."""
+        ours, theirs = self.latency(sequence_length), parent.latency(sequence_length)
+        return stats.paired_ratio(theirs.samples_ms, ours.samples_ms)
+
+    @property
+    def sequence_lengths(self) -> list[int]:
+        return [m.sequence_length for m in self.measurements]
+
+
+def score_text(score: float | None) -> str:
+    """A score in percent, or the sign for what was not measured."""
+    return MISSING if score is None else f"{100 * score:.2f} %"
+
+
+def headings(rows: Sequence[Row], metric: str) -> list[str]:
+    """The table's columns."""
+    latencies = [f"ms at {length}" for length in rows[0].sequence_lengths]
+    return ["variant", "MB", "params", *latencies, metric, "agreement", "int MatMuls"]
+
+
+def cells(row: Row, parent: Row) -> list[str]:
+    """A row's cells; a latency cell holds p50 / p95 and, below, the speed-up with its 95 % interval."""
+    return [
+        row.name,
+        f"{row.size_bytes / 1e6:.1f}",
+        f"{row.parameters / 1e6:.1f} M",
+        *(_latency_cell(row, parent, length) for length in row.sequence_lengths),
+        score_text(row.score),
+        MISSING if row is parent else f"{100 * row.agreement:.1f} %",
+        row.quantized_matmuls,
+    ]
+
+
+def _latency_cell(row: Row, parent: Row, length: int) -> str:
+    samples = row.latency(length).all_samples_ms
+    text = f"{stats.percentile(samples, 50):.2f} / {stats.percentile(samples, 95):.2f}"
+    if row is parent:
+        return text
+    ratio = row.speed_up(parent, length)
+    return f"{text}\n{ratio.value:.2f}x [{ratio.low:.2f}, {ratio.high:.2f}]"
+
+
+def table(rows: Sequence[Row], metric: str, title: str) -> Table:
+    """The screen's table; the first row is the parent."""
+    result = Table(title=title, caption=caption(rows), title_justify="left", caption_justify="left")
+    for index, heading in enumerate(headings(rows, metric)):
+        result.add_column(heading, justify="left" if index == 0 else "right", no_wrap=True)
+    for row in rows:
+        result.add_row(*cells(row, rows[0]))
+    return result
+
+
+def markdown(rows: Sequence[Row], metric: str) -> str:
+    """The same table for a README or a model card."""
+    lines = [headings(rows, metric), ["---"] * len(headings(rows, metric))]
+    lines += [[cell.replace("\n", "<br>") for cell in cells(row, rows[0])] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def caption(rows: Sequence[Row]) -> str:
+    """What the figures were measured with."""
+    record = rows[0].measurements[0]
+    machine = record.environment
+    flags = [flag for flag in machine["flags"] if "vnni" in flag or flag == "asimddp"]
+    return (
+        f"p50 / p95 at batch {record.batch}, {record.threads} thread{'s' * (record.threads > 1)}, "
+        f"{record.runtime}, speed-up over the first row [95 % interval]\n"
+        f"{machine['cpu']}, int8 dot products: {', '.join(flags) or 'none (int8 is slower and may saturate)'}"
+    )
+
+
+def slower_than_parent(rows: Sequence[Row]) -> list[str]:
+    """A warning for each file and sequence length that costs more time than the parent."""
+    found = []
+    for row in rows[1:]:
+        for length in row.sequence_lengths:
+            ratio = row.speed_up(rows[0], length)
+            if ratio.high < BREAK_EVEN:
+                found.append(f"{row.name} is slower than its parent at sequence {length}: {ratio.value:.2f}x")
+    return found

@@ -1,0 +1,187 @@
+"""Artifact: a model folder that other people's loaders read, and the manifest.json that says what it is."""
+
+import json
+import platform
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from edgepress.errors import EdgepressError
+from edgepress.files import sha256, staged_folder
+
+MANIFEST = "manifest.json"
+SCHEMA_VERSION = 1
+PACKAGES = ("edgepress", "torch", "transformers", "optimum", "onnx", "onnxruntime", "numpy")
+
+FORMATS = {".safetensors": "safetensors", ".onnx": "onnx", ".json": "json", ".txt": "text", ".md": "card"}
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """Which model this is and where its weights came from."""
+
+    name: str
+    architecture: str
+    parameters: int
+    weights: str
+    """hub, index, local, trained or random."""
+    head_trained: bool
+    """False where the classifier's weights are random, whatever the encoder's are: no accuracy then."""
+    hub_id: str | None = None
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One technique that was applied."""
+
+    technique: str
+    config: dict[str, Any]
+    seconds: float
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """One file of the folder."""
+
+    path: str
+    format: str
+    precision: str
+    size_bytes: int
+    sha256: str
+    parity: dict[str, Any] | None = None
+    """How far its logits are from its parent's."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of manifest.json."""
+
+    name: str
+    model: ModelRecord
+    task: str | None
+    seed: int
+    steps: tuple[Step, ...]
+    parent: str | None = None
+    """SHA-256 of the parent's manifest, where the parent is an artifact."""
+    files: tuple[FileRecord, ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A verified folder."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def manifest_path(self) -> Path:
+        return self.folder / MANIFEST
+
+    def file(self, precision: str, file_format: str = "onnx") -> Path:
+        """The path of the file with this precision and format."""
+        for record in self.manifest.files:
+            if (record.format, record.precision) == (file_format, precision):
+                return self.folder / record.path
+        raise EdgepressError(f"{self.folder} has no {precision} {file_format} file")
+
+
+def is_artifact(folder: Path) -> bool:
+    """Whether the folder was written by this suite."""
+    return (folder / MANIFEST).is_file()
+
+
+def open_artifact(folder: Path) -> Artifact:
+    """Read a folder's manifest and compare every file with its recorded size and SHA-256.
+
+    Raises:
+        EdgepressError: the manifest is unreadable, or a file is missing, truncated or altered.
+    """
+    try:
+        manifest = _parse(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EdgepressError(f"{folder / MANIFEST}: unreadable manifest", "make the artifact again") from error
+    for record in manifest.files:
+        _verify(folder / record.path, record)
+    return Artifact(folder, manifest)
+
+
+def _parse(content: dict[str, Any]) -> Manifest:
+    if content["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(f"schema version {content['schema_version']}")
+    content["model"] = ModelRecord(**content["model"])
+    content["steps"] = tuple(Step(**step) for step in content["steps"])
+    content["files"] = tuple(FileRecord(**record) for record in content["files"])
+    return Manifest(**content)
+
+
+def _verify(path: Path, record: FileRecord) -> None:
+    if not path.is_file():
+        raise EdgepressError(f"{path} is missing", "make the artifact again")
+    if path.stat().st_size != record.size_bytes or sha256(path) != record.sha256:
+        raise EdgepressError(f"{path}: truncated or altered (its SHA-256 is not the manifest's)", "make the artifact again")
+
+
+@dataclass
+class Draft:
+    """An artifact in the making: write files into `folder`, set `manifest`, and describe what is special."""
+
+    folder: Path
+    manifest: Manifest | None = None
+    precisions: dict[str, str] = field(default_factory=dict)
+    """Relative path -> precision, where it is not fp32 or does not apply."""
+    parities: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@contextmanager
+def create_artifact(target: Path, overwrite: bool) -> Iterator[Draft]:
+    """Build an artifact in a folder beside `target`; it takes its place, with its manifest, at the end.
+
+    Raises:
+        EdgepressError: `target` exists and `overwrite` is false, or cannot be written.
+    """
+    with staged_folder(target, overwrite) as stage:
+        draft = Draft(stage)
+        yield draft
+        assert draft.manifest is not None, "a command has to set the manifest of what it made"
+        content = asdict(draft.manifest)
+        content["files"] = [asdict(record) for record in _records(draft)]
+        content["versions"] = versions()
+        (stage / MANIFEST).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _records(draft: Draft) -> Iterator[FileRecord]:
+    for path in sorted(draft.folder.rglob("*")):
+        if path.is_file():
+            name = path.relative_to(draft.folder).as_posix()
+            yield _record(path, name, draft)
+
+
+def _record(path: Path, name: str, draft: Draft) -> FileRecord:
+    file_format = FORMATS.get(path.suffix, path.suffix.lstrip("."))
+    default = "fp32" if file_format in ("onnx", "safetensors") else ""
+    return FileRecord(
+        path=name,
+        format=file_format,
+        precision=draft.precisions.get(name, default),
+        size_bytes=path.stat().st_size,
+        sha256=sha256(path),
+        parity=draft.parities.get(name),
+    )
+
+
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """Versions of Python and of the packages that decide what a file holds."""
+    found = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,66 @@
+"""The model card (README.md) of an artifact, with the metadata that the Hub reads."""
+
+from dataclasses import dataclass
+
+from huggingface_hub import EvalResult, ModelCardData
+
+from edgepress.artifact import ModelRecord
+from edgepress.tasks import Task
+
+UNTRAINED = """> **Not for use.** {what} Size and latency are real; its answers are not.
+"""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a card is made of."""
+
+    name: str
+    record: ModelRecord
+    task: Task | None
+    relation: str
+    """finetune or quantized: what was done to the base model."""
+    license: str | None
+    score: float | None
+    body: str
+    """Markdown below the heading."""
+
+    def text(self) -> str:
+        """The card, YAML metadata first."""
+        return f"---\n{self._metadata().to_yaml()}\n---\n\n# {self.name}\n\n{self._notice()}\n{self.body}"
+
+    def _notice(self) -> str:
+        if self.record.weights == "random":
+            return UNTRAINED.format(what="This model has random weights.")
+        if not self.record.head_trained:
+            return UNTRAINED.format(what="This model's classifier has random weights.")
+        return ""
+
+    def _metadata(self) -> ModelCardData:
+        return ModelCardData(
+            language="en",
+            license=self.license,
+            library_name="transformers",
+            pipeline_tag="text-classification",
+            tags=["edgepress", self.record.architecture],
+            datasets=[self.task.hub_id] if self.task and self.task.hub_id else None,
+            metrics=[self.task.metric] if self.task and self.score is not None else None,
+            base_model=self.record.hub_id,
+            base_model_relation=self.relation if self.record.hub_id else None,
+            model_name=self.name,
+            eval_results=self._results(),
+        )
+
+    def _results(self) -> list[EvalResult] | None:
+        if self.task is None or self.score is None:
+            return None
+        return [
+            EvalResult(
+                task_type="text-classification",
+                dataset_type=self.task.hub_id or self.task.name,
+                dataset_name=self.task.name,
+                dataset_split=self.task.evaluation_split,
+                metric_type=self.task.metric,
+                metric_value=round(self.score, 4),
+            )
+        ]

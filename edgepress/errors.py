@@ -1,0 +1,33 @@
+"""The errors that a command turns into one clear line and an exit code."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class EdgepressError(Exception):
+    """Bad input or use: the message says what is wrong and where, `hint` what to do next."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class ExpectationError(EdgepressError):
+    """The command ran, and what was expected of its result (parity, a goal) does not hold."""
+
+    exit_code = 1
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> EdgepressError:
+    """The error for a name that stands in no registry, with the nearest one that does."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1, cutoff=0.5)
+    guess = f"did you mean '{close[0]}'? " if close else ""
+    return EdgepressError(f"unknown {kind} '{name}'", f"{guess}known: {', '.join(names)}")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's text: other libraries' messages run over pages."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

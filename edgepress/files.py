@@ -1,0 +1,90 @@
+"""Files on disk: hashes, and folders that appear whole or not at all."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from edgepress.errors import EdgepressError
+
+
+def sha256(path: Path) -> str:
+    """The file's SHA-256 as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def staged_folder(target: Path, overwrite: bool) -> Iterator[Path]:
+    """A working folder beside `target` that takes its place when the block ends without an error.
+
+    A run that fails, is interrupted or is killed leaves `target` as it was. What a killed run left
+    beside it is cleared by the next one.
+
+    Raises:
+        EdgepressError: `target` exists and `overwrite` is false, or its parent cannot be written.
+    """
+    restore(target)
+    refuse_existing(target, overwrite)
+    stage = _fresh_stage(target)
+    try:
+        yield stage
+        _replace(target, stage)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def refuse_existing(target: Path, overwrite: bool) -> None:
+    """Raise if `target` exists and may not be replaced."""
+    if target.exists() and not overwrite:
+        raise EdgepressError(f"{target} exists", "add --overwrite, or name another --output")
+
+
+def restore(target: Path) -> None:
+    """Put back the folder that a run killed between the two renames of `_replace` had moved aside."""
+    previous = _previous(target)
+    if not previous.exists():
+        return
+    if target.exists():
+        shutil.rmtree(previous)
+    else:
+        previous.rename(target)
+
+
+def _previous(target: Path) -> Path:
+    return target.with_name(f".{target.name}.previous")
+
+
+def _fresh_stage(target: Path) -> Path:
+    stage = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _clear_abandoned(target)
+        stage.mkdir()
+    except OSError as error:
+        raise EdgepressError(
+            f"cannot write to {target.parent}: {error.strerror}", "name another --output"
+        ) from error
+    return stage
+
+
+def _clear_abandoned(target: Path) -> None:
+    for folder in target.parent.glob(f".{target.name}.*.partial"):
+        pid = folder.name.split(".")[-2]
+        if not (pid.isdigit() and psutil.pid_exists(int(pid))):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _replace(target: Path, stage: Path) -> None:
+    # No portable call swaps two folders at once; `restore` mends a kill between the renames.
+    if target.exists():
+        target.rename(_previous(target))
+    stage.rename(target)
+    shutil.rmtree(_previous(target), ignore_errors=True)

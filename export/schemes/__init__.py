@@ -1,0 +1,10 @@
+"""Quantization schemes of ONNX files, one module a scheme; a module that is here is a scheme."""
+
+import importlib
+import pkgutil
+
+from export.quantization import Scheme
+
+_MODULES = [importlib.import_module(f"{__name__}.{entry.name}") for entry in pkgutil.iter_modules(__path__)]
+
+SCHEMES: dict[str, Scheme] = {module.SCHEME.name: module.SCHEME for module in _MODULES}
