@@ -15,10 +15,10 @@ VERBS = {
 
 def main() -> NoReturn:
     """Run the verb that the first argument names, as `python -m` would."""
-    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
+    verb = sys.argv.pop(1) if sys.argv[1:] else "--help"
+    if verb in ("-h", "--help"):
         _list_verbs()
         sys.exit(0)
-    verb = sys.argv.pop(1)
     if verb not in VERBS:
         _refuse(verb)
     runpy.run_module(VERBS[verb][0], run_name="__main__", alter_sys=True)

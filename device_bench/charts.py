@@ -28,7 +28,7 @@ def trade_off_chart(rows: Sequence[Row], metric: str, title: str, target: Path) 
     figure = Figure(figsize=(11, 1.5 + 0.55 * len(rows)), layout="constrained", dpi=150)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
     size, latency, quality = figure.subplots(1, 3, sharey=True)
-    _bars(size, rows, [row.size_bytes / 1e6 for row in rows], "size [MB], smaller is better", "{:.0f}")
+    _bars(size, rows, [row.size_bytes / 1e6 for row in rows], "size [MB]", "{:.0f}")
     _latency_panel(latency, rows)
     _quality_panel(quality, rows, metric)
     size.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=11, color=INK)
@@ -40,7 +40,7 @@ def _bars(axes: Axes, rows: Sequence[Row], values: Sequence[float], label: str, 
     colors = [PARENT] + [VARIANT] * (len(rows) - 1)
     bars = axes.barh(range(len(rows)), values, height=BAR_HEIGHT, color=colors)
     axes.bar_label(bars, [form.format(value) for value in values], padding=4, color=INK, fontsize=10)
-    axes.set_xlabel(label, color=MUTED, fontsize=10)
+    axes.set_title(label, color=MUTED, fontsize=10, loc="left")
     axes.set_xlim(0, max(values) * 1.3)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
@@ -51,7 +51,7 @@ def _latency_panel(axes: Axes, rows: Sequence[Row]) -> None:
     length = rows[0].sequence_lengths[-1]
     samples = [row.latency(length).all_samples_ms for row in rows]
     middle = [stats.percentile(s, 50) for s in samples]
-    _bars(axes, rows, middle, f"p50 latency at {length} tokens [ms], smaller is better", "{:.1f}")
+    _bars(axes, rows, middle, f"p50 latency, {length} tokens [ms]", "{:.1f}")
     for index, row in enumerate(rows[1:], start=1):
         ratio = row.speed_up(rows[0], length)
         text = axes.texts[index]
@@ -63,4 +63,5 @@ def _quality_panel(axes: Axes, rows: Sequence[Row], metric: str) -> None:
     scored = all(row.score is not None for row in rows)
     values = [100 * (row.score if scored and row.score is not None else row.agreement) for row in rows]
     label = f"{metric} [%]" if scored else "agreement with the parent [%]"
-    _bars(axes, rows, values, f"{label}, larger is better", "{:.1f}")
+    _bars(axes, rows, values, label, "{:.1f}")
+    axes.set_xticks(range(0, 101, 20))

@@ -89,7 +89,8 @@ class Process:
         return samples
 
     def _read(self) -> dict[str, Any]:
-        assert self._child.stdout is not None and self._child.stderr is not None
+        assert self._child.stdout is not None
+        assert self._child.stderr is not None
         line = self._child.stdout.readline()
         answer: dict[str, Any] = json.loads(line) if line else {}
         if not line or "error" in answer:
@@ -115,7 +116,7 @@ def _processes(subjects: Sequence[Subject], plan: Plan) -> Iterator[list[Process
 
 
 def measure(
-    subjects: Sequence[Subject], plan: Plan, progress: Callable[[float], None] = lambda share: None
+    subjects: Sequence[Subject], plan: Plan, progress: Callable[[float], None] = lambda _: None
 ) -> list[Measurement]:
     """Measure all subjects at all sequence lengths, one record each.
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from rich import box
 from rich.table import Table
 
 from device_bench import stats
@@ -72,14 +73,21 @@ def _latency_cell(row: Row, parent: Row, length: int) -> str:
     if row is parent:
         return text
     ratio = row.speed_up(parent, length)
-    return f"{text}\n{ratio.value:.2f}x [{ratio.low:.2f}, {ratio.high:.2f}]"
+    return f"{text}\n{ratio.value:.2f}x\n[{ratio.low:.2f}, {ratio.high:.2f}]"
 
 
 def table(rows: Sequence[Row], metric: str, title: str) -> Table:
     """The screen's table; the first row is the parent."""
-    result = Table(title=title, caption=caption(rows), title_justify="left", caption_justify="left")
+    result = Table(
+        title=title,
+        caption=caption(rows),
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
     for index, heading in enumerate(headings(rows, metric)):
-        result.add_column(heading, justify="left" if index == 0 else "right", no_wrap=True)
+        result.add_column(heading, justify="left" if index == 0 else "right")
     for row in rows:
         result.add_row(*cells(row, rows[0]))
     return result
@@ -88,7 +96,9 @@ def table(rows: Sequence[Row], metric: str, title: str) -> Table:
 def markdown(rows: Sequence[Row], metric: str) -> str:
     """The same table for a README or a model card."""
     lines = [headings(rows, metric), ["---"] * len(headings(rows, metric))]
-    lines += [[cell.replace("\n", "<br>") for cell in cells(row, rows[0])] for row in rows]
+    lines += [
+        [cell.replace("\n", "<br>", 1).replace("\n", " ") for cell in cells(row, rows[0])] for row in rows
+    ]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 

@@ -106,7 +106,9 @@ def open_artifact(folder: Path) -> Artifact:
     try:
         manifest = _parse(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EdgepressError(f"{folder / MANIFEST}: unreadable manifest", "make the artifact again") from error
+        raise EdgepressError(
+            f"{folder / MANIFEST}: unreadable manifest", "make the artifact again"
+        ) from error
     for record in manifest.files:
         _verify(folder / record.path, record)
     return Artifact(folder, manifest)
@@ -125,7 +127,9 @@ def _verify(path: Path, record: FileRecord) -> None:
     if not path.is_file():
         raise EdgepressError(f"{path} is missing", "make the artifact again")
     if path.stat().st_size != record.size_bytes or sha256(path) != record.sha256:
-        raise EdgepressError(f"{path}: truncated or altered (its SHA-256 is not the manifest's)", "make the artifact again")
+        raise EdgepressError(
+            f"{path}: truncated or altered (its SHA-256 is not the manifest's)", "make the artifact again"
+        )
 
 
 @dataclass

@@ -13,7 +13,9 @@ from edgepress.errors import EdgepressError, first_line
 INTERRUPTED = 130
 
 # Answers go to stdout, everything about the way there to stderr, so that a pipe gets only the table.
-out = Console()
+# A file or pipe has no width of its own: wide enough for the widest table.
+PIPE_WIDTH = 120
+out = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 log = Console(stderr=True)
 
 
@@ -37,7 +39,7 @@ def run(config_type: type[ConfigT], verb: Callable[[ConfigT], object], program: 
     try:
         verb(config)
     except KeyboardInterrupt:
-        _fail("interrupted: nothing was written", "", config.debug, INTERRUPTED)
+        _fail("interrupted; the output is as it was", "", config.debug, INTERRUPTED)
     except EdgepressError as error:
         _fail(str(error), error.hint, config.debug, error.exit_code)
     except OSError as error:

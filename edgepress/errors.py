@@ -1,6 +1,6 @@
 """The errors that a command turns into one clear line and an exit code."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 
@@ -26,6 +26,17 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> EdgepressError:
     close = get_close_matches(name, names, n=1, cutoff=0.5)
     guess = f"did you mean '{close[0]}'? " if close else ""
     return EdgepressError(f"unknown {kind} '{name}'", f"{guess}known: {', '.join(names)}")
+
+
+def require_flags(holds: Mapping[str, bool]) -> None:
+    """Raise for the first flag whose value is out of range.
+
+    Args:
+        holds: flag -> whether its value is in range.
+    """
+    for flag, right in holds.items():
+        if not right:
+            raise EdgepressError(f"{flag} is out of range", "--help says what it takes")
 
 
 def first_line(error: BaseException) -> str:

@@ -63,16 +63,23 @@ def _previous(target: Path) -> Path:
 
 
 def _fresh_stage(target: Path) -> Path:
-    stage = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    _clear_abandoned(target)
+    return writable_folder(target.with_name(f".{target.name}.{os.getpid()}.partial"))
+
+
+def writable_folder(folder: Path) -> Path:
+    """Make a folder with its parents, if it is not there.
+
+    Raises:
+        EdgepressError: it cannot be made (read-only or full file system, no permission).
+    """
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _clear_abandoned(target)
-        stage.mkdir()
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EdgepressError(
-            f"cannot write to {target.parent}: {error.strerror}", "name another --output"
+            f"cannot write to {folder.parent}: {error.strerror}", "name another --output"
         ) from error
-    return stage
+    return folder
 
 
 def _clear_abandoned(target: Path) -> None:

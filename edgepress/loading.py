@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast, get_args
 
 from edgepress import models
 from edgepress.artifact import Artifact, ModelRecord, is_artifact, open_artifact
 from edgepress.console import warn
 from edgepress.errors import EdgepressError
-from edgepress.models import ModelSource, Weights
+from edgepress.models import MODELS, ModelSource, Weights
 from edgepress.tasks import DEFAULT_TASK, TASKS, ProblemType, Task, find_task
 
 if TYPE_CHECKING:
@@ -44,8 +44,16 @@ class OpenedModel:
         """What the logits mean: the task's, or that of the model's own config."""
         if self.task is not None:
             return self.task.problem_type
-        own: ProblemType | None = self.model.config.problem_type
-        return own or ("regression" if self.model.config.num_labels == 1 else "single_label_classification")
+        own = self.model.config.problem_type
+        if own in get_args(ProblemType):
+            return cast("ProblemType", own)
+        return "regression" if self.model.config.num_labels == 1 else "single_label_classification"
+
+    @property
+    def license(self) -> str | None:
+        """The weights' license, where it is known."""
+        spec = MODELS.get(self.record().name)
+        return spec.license if spec else None
 
     @property
     def longest(self) -> int:
@@ -120,3 +128,9 @@ def _warn_untrained(source: ModelSource, head_trained: bool) -> None:
         )
     elif not head_trained:
         warn(f"{source.name} has no trained classifier: its head is random, accuracy is shown as '-'")
+
+
+def save_model(opened: OpenedModel, folder: Path) -> None:
+    """Write weights (safetensors), config and tokenizer as transformers reads them."""
+    opened.model.save_pretrained(folder)
+    opened.tokenizer.save_pretrained(folder)

@@ -269,7 +269,7 @@ def load_model(
     from transformers import AutoModelForSequenceClassification
 
     config = load_config(source)
-    own_labels = tuple(config.id2label[i] for i in sorted(config.id2label))
+    own_labels = tuple(label for _, label in sorted((config.id2label or {}).items()))
     if labels is not None:
         _set_labels(config, labels, problem_type)
     torch.manual_seed(seed)
@@ -314,6 +314,7 @@ def _refuse_foreign_shapes(folder: Path, mismatched: list[tuple[str, Any, Any]])
 
 def check_labels(own: tuple[str, ...], wanted: tuple[str, ...], name: str) -> None:
     """Raise if a trained head's labels are not the task's, in number or in order."""
+
     def normal(labels: tuple[str, ...]) -> list[str]:
         return [label.strip().lower() for label in labels]
 

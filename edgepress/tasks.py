@@ -111,7 +111,12 @@ TASKS: dict[str, Task] = {
             hub_id="stanfordnlp/imdb",
             hub_files="plain_text/{split}-*.parquet",
         ),
-        Task("news_aggregator", ("text",), ("business", "science", "entertainment", "health"), metric="f1_macro"),
+        Task(
+            "news_aggregator",
+            ("text",),
+            ("business", "science", "entertainment", "health"),
+            metric="f1_macro",
+        ),
         Task(
             "toxic_comments",
             ("text",),
@@ -193,9 +198,7 @@ def _read(files: Sequence[Path]) -> Dataset:
 
     disable_progress_bars()
     try:
-        return load_dataset(
-            READERS[files[0].suffix], data_files=[str(path) for path in files], split="train"
-        )
+        return load_dataset(READERS[files[0].suffix], data_files=[str(path) for path in files], split="train")
     except (DatasetGenerationError, OSError, ValueError) as error:
         raise _unreadable(files[0], error) from error
 
@@ -272,7 +275,9 @@ def _class_ids(column: Sequence[Any], labels: tuple[str, ...], where: str) -> np
     known: dict[Any, int] = {**ids, **{index: index for index in range(len(labels))}}
     unknown = next((value for value in column if value not in known), None)
     if unknown is not None:
-        raise EdgepressError(f"{where}: label {unknown!r} is none of {list(labels)} (or 0..{len(labels) - 1})")
+        raise EdgepressError(
+            f"{where}: label {unknown!r} is none of {list(labels)} (or 0..{len(labels) - 1})"
+        )
     return np.asarray([known[value] for value in column], dtype=np.int64)
 
 
@@ -290,7 +295,9 @@ def _task_from_folder(folder: Path) -> Task:
     splits = ("train", "validation", "test")
     present = [split for split in splits if _local_split(folder, split)]
     if not present:
-        raise EdgepressError(f"{folder} has no split", "it needs train.parquet (.csv, .jsonl) and validation.parquet")
+        raise EdgepressError(
+            f"{folder} has no split", "it needs train.parquet (.csv, .jsonl) and validation.parquet"
+        )
     path = _local_split(folder, present[0])
     assert path is not None
     dataset = _read([path])

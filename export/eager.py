@@ -20,3 +20,6 @@ class EagerRunner(Runner):
             inputs = {name: torch.from_numpy(value) for name, value in batch.items()}
             logits: np.ndarray = self._model(**inputs).logits.float().numpy()
         return logits
+
+    def close(self) -> None:
+        """Nothing: the model is its owner's."""

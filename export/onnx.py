@@ -86,10 +86,9 @@ class OnnxRunner(Runner):
         logits: np.ndarray = self._session.run(["logits"], feeds)[0]
         return logits
 
-    @property
-    def input_names(self) -> tuple[str, ...]:
-        """The names of the inputs that the file takes."""
-        return tuple(sorted(self._inputs))
+    def close(self) -> None:
+        """Release the session and its weights."""
+        del self._session
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,7 @@ class Parity:
         return asdict(self)
 
 
-def compare(
-    parent: Runner, child: Runner, batches: Sequence[Batch], problem_type: ProblemType
-) -> Parity:
+def compare(parent: Runner, child: Runner, batches: Sequence[Batch], problem_type: ProblemType) -> Parity:
     """Run both over all batches and compare their logits."""
     return compare_logits([parent(b) for b in batches], [child(b) for b in batches], batches, problem_type)
 

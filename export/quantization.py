@@ -68,7 +68,7 @@ def weight_layers(graph: onnx.GraphProto) -> dict[str, str]:
 
     The layer's name is the module path in the torch model ("bert.encoder.layer.0.attention.self.query").
     """
-    matrices = {tensor.name for tensor in graph.initializer if len(tensor.dims) == 2}
+    matrices = {tensor.name for tensor in graph.initializer if len(tensor.dims) > 1}
     layers = {}
     for node in graph.node:
         stored = node.op_type in ("MatMul", "Gemm") and node.input[1] in matrices

@@ -24,8 +24,7 @@ class Runner(Protocol):
 
     def __call__(self, batch: Batch) -> np.ndarray: ...
 
-    def close(self) -> None:
-        """Release the runtime's memory."""
+    def close(self) -> None: ...
 
     def __enter__(self) -> Self:
         return self

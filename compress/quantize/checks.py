@@ -5,7 +5,7 @@ from pathlib import Path
 
 from compress.quantize.config import QuantizeConfig
 from device_bench.environment import environment
-from edgepress.errors import EdgepressError, unknown_name
+from edgepress.errors import EdgepressError, require_flags, unknown_name
 from edgepress.files import refuse_existing
 from edgepress.models import short_name
 from export.onnx import check_opset
@@ -48,12 +48,11 @@ def _check_ranges(config: QuantizeConfig) -> None:
         "--calibration-samples": config.calibration_samples > 0,
         "--eval-samples": config.eval_samples > 0,
         "--threads": config.threads > 0,
+        "--time-budget": config.time_budget > 0,
         "--sequence-lengths": min(config.sequence_lengths, default=0) > 0,
         "--atol": config.atol is None or config.atol >= 0,
     }
-    for flag, right in holds.items():
-        if not right:
-            raise EdgepressError(f"{flag} is out of range", "--help says what it takes")
+    require_flags(holds)
 
 
 def _schemes(names: str) -> tuple[Scheme, ...]:

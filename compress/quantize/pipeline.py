@@ -7,13 +7,14 @@ from rich.progress import Progress
 from compress.quantize import report
 from compress.quantize.checks import Order, check
 from compress.quantize.config import QuantizeConfig
+from compress.quantize.report import Outcome
 from compress.quantize.search import Found, search
 from compress.quantize.variants import Builder, Judge, Sentences
 from device_bench.measure import Plan, Subject, measure
 from device_bench.records import Measurement
 from edgepress import console
 from edgepress.artifact import Draft, create_artifact
-from edgepress.loading import OpenedModel, open_model
+from edgepress.loading import OpenedModel, open_model, save_model
 from edgepress.models import encode
 from edgepress.tasks import Examples, load_split
 from export import onnx, parity
@@ -42,17 +43,17 @@ def quantize(config: QuantizeConfig) -> Path:
         builder = _open_builder(config, order, opened, draft)
         found = _build(config, order, builder)
         measurements = _measure(config, opened, builder, found)
-        rows = report.rows(opened, builder, found, measurements)
-        report.write(config, order, opened, builder, found, rows, draft)
-    report.show(opened, found, rows, order.output)
+        outcome = Outcome(config, order, opened, builder, found, measurements)
+        report.write(outcome, draft)
+        report.show(outcome)
+    console.step(f"written: {order.output}")
     return order.output
 
 
 def _open_builder(config: QuantizeConfig, order: Order, opened: OpenedModel, draft: Draft) -> Builder:
     """Write the fp32 parent, compare it with torch, and set up what makes and judges variants."""
     console.step(f"exporting {opened.source.name} to ONNX and comparing it with torch")
-    opened.model.save_pretrained(draft.folder)
-    opened.tokenizer.save_pretrained(draft.folder)
+    save_model(opened, draft.folder)
     parent = draft.folder / PARENT_FILE
     onnx.export(opened.model, parent, config.opset)
     sentences = _sentences(config, opened)
@@ -121,7 +122,12 @@ def _measure(
     subjects = [Subject(report.PARENT, builder.parent)]
     subjects += [Subject(variant.name, variant.path) for variant in found.kept]
     lengths = tuple(sorted({min(length, opened.longest) for length in config.sequence_lengths}))
-    plan = Plan(lengths, threads=config.threads, vocabulary=opened.model.config.vocab_size)
+    plan = Plan(
+        lengths,
+        threads=config.threads,
+        vocabulary=opened.model.config.vocab_size,
+        budget_s=config.time_budget,
+    )
     with Progress(console=console.log, transient=True) as progress:
         task = progress.add_task("timing, interleaved", total=1.0)
         return measure(subjects, plan, lambda share: progress.update(task, completed=share))

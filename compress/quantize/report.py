@@ -1,8 +1,8 @@
 """What a run leaves behind and shows: rows, records, chart, card, manifest."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,99 +26,89 @@ PARENT = "fp32"
 MEASUREMENTS_FILE = "measurements.jsonl"
 CHART_FILE = "chart.png"
 SHOWN_LAYERS = 10
+# What a flag says about this machine's folders, or about the screen, does not belong in a manifest.
+LOCAL_FLAGS = ("model", "task", "data", "output", "overwrite", "debug")
 
 
-def rows(
-    opened: OpenedModel, builder: Builder, found: Found, measurements: Sequence[Measurement]
-) -> list[Row]:
-    """One row for the parent, one for each variant that is kept."""
-    parent = _row(opened, PARENT, builder.parent, 1.0, builder.judge.parent_score, measurements)
-    return [parent, *(_variant_row(opened, variant, measurements) for variant in found.kept)]
+@dataclass(frozen=True)
+class Outcome:
+    """Everything that a run found out."""
+
+    config: QuantizeConfig
+    order: Order
+    opened: OpenedModel
+    builder: Builder
+    found: Found
+    measurements: Sequence[Measurement]
+
+    @property
+    def metric(self) -> str:
+        return self.opened.text_task.metric
+
+    @property
+    def title(self) -> str:
+        return f"{self.opened.source.short_name}: what quantizing bought"
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """One row for the parent, one for each variant that is kept."""
+        parent = self._row(PARENT, self.builder.parent, 1.0, self.builder.judge.parent_score)
+        return [parent, *(self._variant_row(variant) for variant in self.found.kept)]
+
+    def _variant_row(self, variant: Variant) -> Row:
+        verdict = variant.verdict
+        return self._row(variant.name, variant.path, verdict.parity.agreement, verdict.score)
+
+    def _row(self, name: str, path: Path, agreement: float, score: float | None) -> Row:
+        return Row(
+            name=name,
+            size_bytes=path.stat().st_size,
+            parameters=self.opened.model.num_parameters(),
+            agreement=agreement,
+            score=score,
+            quantized_matmuls=str(coverage(path)),
+            measurements=tuple(m for m in self.measurements if m.name == name),
+        )
 
 
-def _variant_row(opened: OpenedModel, variant: Variant, measurements: Sequence[Measurement]) -> Row:
-    verdict = variant.verdict
-    return _row(opened, variant.name, variant.path, verdict.parity.agreement, verdict.score, measurements)
-
-
-def _row(
-    opened: OpenedModel,
-    name: str,
-    path: Path,
-    agreement: float,
-    score: float | None,
-    measurements: Sequence[Measurement],
-) -> Row:
-    return Row(
-        name=name,
-        size_bytes=path.stat().st_size,
-        parameters=opened.model.num_parameters(),
-        agreement=agreement,
-        score=score,
-        quantized_matmuls=str(coverage(path)),
-        measurements=tuple(m for m in measurements if m.name == name),
-    )
-
-
-def write(
-    config: QuantizeConfig,
-    order: Order,
-    opened: OpenedModel,
-    builder: Builder,
-    found: Found,
-    table: Sequence[Row],
-    draft: Draft,
-) -> None:
+def write(outcome: Outcome, draft: Draft) -> None:
     """Everything besides the model files themselves."""
-    for variant in found.kept:
+    for variant in outcome.found.kept:
         name = variant.path.relative_to(draft.folder).as_posix()
         draft.precisions[name] = variant.scheme.precision
         draft.parities[name] = variant.verdict.parity.to_dict()
-    records.append(draft.folder / MEASUREMENTS_FILE, (m for row in table for m in row.measurements))
-    metric, title = _metric(opened), f"{opened.source.short_name}, quantized"
-    charts.trade_off_chart(table, metric, title, draft.folder / CHART_FILE)
-    draft.manifest = _manifest(config, order, opened, builder, found)
-    card = _card(opened, found, table, order.output.name)
-    (draft.folder / "README.md").write_text(card, encoding="utf-8")
+    records.append(draft.folder / MEASUREMENTS_FILE, outcome.measurements)
+    charts.trade_off_chart(outcome.rows, outcome.metric, outcome.title, draft.folder / CHART_FILE)
+    (draft.folder / "README.md").write_text(_card(outcome), encoding="utf-8")
+    draft.manifest = _manifest(outcome)
 
 
-def _metric(opened: OpenedModel) -> str:
-    return opened.text_task.metric
-
-
-def _manifest(
-    config: QuantizeConfig, order: Order, opened: OpenedModel, builder: Builder, found: Found
-) -> Manifest:
+def _manifest(outcome: Outcome) -> Manifest:
+    opened = outcome.opened
     artifact = opened.artifact
     return Manifest(
-        name=order.output.name,
+        name=outcome.order.output.name,
         model=opened.record(),
         task=opened.task.name if opened.task else None,
-        seed=config.seed,
+        seed=outcome.config.seed,
         parent=sha256(artifact.manifest_path) if artifact else None,
-        steps=(*(artifact.manifest.steps if artifact else ()), _step(config, order, builder, found)),
+        steps=(*(artifact.manifest.steps if artifact else ()), _step(outcome)),
     )
 
 
-def _step(config: QuantizeConfig, order: Order, builder: Builder, found: Found) -> Step:
-    options = {**_portable(config), "target": order.target.name}
+def _step(outcome: Outcome) -> Step:
+    found = outcome.found
+    config = {key: value for key, value in asdict(outcome.config).items() if key not in LOCAL_FLAGS}
     metrics: dict[str, Any] = {
-        "parent_score": builder.judge.parent_score,
+        "parent_score": outcome.builder.judge.parent_score,
         "variants": [_variant_metrics(variant) for variant in found.kept],
     }
     if found.tried:
         metrics["tried"] = [{"name": name, "loss_points": loss} for name, loss in found.tried]
     if found.sensitivities:
         metrics["sensitivities"] = [asdict(entry) for entry in found.sensitivities]
-    return Step("quantize", options, sum(variant.seconds for variant in found.kept), metrics)
-
-
-def _portable(config: QuantizeConfig) -> dict[str, Any]:
-    """The config as JSON, without what concerns only this machine's folders."""
-    content = asdict(config)
-    for name in ("model", "task", "data", "output", "overwrite", "debug"):
-        del content[name]
-    return content
+    seconds = sum(variant.seconds for variant in found.kept)
+    return Step("quantize", {**config, "target": outcome.order.target.name}, seconds, metrics)
 
 
 def _variant_metrics(variant: Variant) -> dict[str, Any]:
@@ -131,41 +121,42 @@ def _variant_metrics(variant: Variant) -> dict[str, Any]:
     }
 
 
-def _card(opened: OpenedModel, found: Found, table: Sequence[Row], name: str) -> str:
-    return Card(
-        name=name,
-        record=opened.record(),
-        task=opened.task,
-        relation="quantized",
-        license=opened.source.spec.license if opened.source.spec else None,
-        score=table[-1].score,
-        body=summary.markdown(table, _metric(opened))
-        + f"\n{summary.caption(table)}\n\n![size, latency and quality]({CHART_FILE})\n"
-        + _loading_text(found.kept[-1]),
-    ).text()
+CARD_BODY = """{table}
+{caption}
 
+![size, latency and quality]({chart})
 
-def _loading_text(variant: Variant) -> str:
-    return f"""
 ```python
 from optimum.onnxruntime import ORTModelForSequenceClassification
 
 model = ORTModelForSequenceClassification.from_pretrained(
-    "FOLDER", subfolder="onnx", file_name="{variant.path.name}"
+    "{name}", subfolder="onnx", file_name="{file}"
 )
 ```
 """
 
 
-def show(opened: OpenedModel, found: Found, table: Sequence[Row], output: Path) -> None:
-    """The table, the layers' sensitivities if they were measured, and what to know about it."""
-    title = f"{opened.source.short_name}: what quantizing bought"
-    console.out.print(summary.table(table, _metric(opened), title))
-    if found.sensitivities:
-        console.out.print(_sensitivity_table(found.sensitivities))
-    for warning in summary.slower_than_parent(table):
+def _card(outcome: Outcome) -> str:
+    rows, name = outcome.rows, outcome.order.output.name
+    body = CARD_BODY.format(
+        table=summary.markdown(rows, outcome.metric),
+        caption=summary.caption(rows),
+        chart=CHART_FILE,
+        name=name,
+        file=outcome.found.kept[-1].path.name,
+    )
+    opened = outcome.opened
+    card = Card(name, opened.record(), opened.task, "quantized", opened.license, rows[-1].score, body)
+    return card.text()
+
+
+def show(outcome: Outcome) -> None:
+    """The table, the layers' sensitivities if they were measured, and what to know about them."""
+    console.out.print(summary.table(outcome.rows, outcome.metric, outcome.title))
+    if outcome.found.sensitivities:
+        console.out.print(_sensitivity_table(outcome.found.sensitivities))
+    for warning in summary.slower_than_parent(outcome.rows):
         console.warn(warning)
-    console.step(f"written: {output} (chart: {output / CHART_FILE})")
 
 
 def _sensitivity_table(sensitivities: Sequence[Sensitivity]) -> Table:

@@ -1,0 +1,33 @@
+# Two commands: `make demo` shows what the suite does, `make test` checks that it does it.
+# Both make .venv on first use and need nothing but Python >= 3.10 and a package index.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+
+# CI runs the slower tests as well.
+MARKS := $(if $(CI),not network and not gpu and not phone and not android,)
+
+.PHONY: demo test clean
+
+demo: $(VENV)/demo.stamp
+	$(PY) -m compress.quantize --model distilbert --overwrite
+	$(PY) -m compress.finetune --model minilm --task movie_reviews --overwrite
+	$(PY) -m compress.quantize --model outputs/minilm-movie_reviews --overwrite
+	@echo "charts: outputs/distilbert-int8/chart.png outputs/minilm-movie_reviews-int8/chart.png"
+
+test: $(VENV)/test.stamp
+	$(PY) -m pytest $(if $(MARKS),-m "$(MARKS)") $(ARGS)
+
+clean:
+	rm -rf $(VENV) outputs
+
+$(VENV)/demo.stamp: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/test.stamp: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --editable '.[test]'
+	touch $@

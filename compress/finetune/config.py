@@ -1,0 +1,48 @@
+"""The flags of `compress.finetune`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgepress.console import Command
+from edgepress.models import Weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig(Command):
+    """Train a classifier on a task, from a pretrained encoder. Run again to resume an interrupted run.
+
+    python -m compress.finetune --model minilm --task movie_reviews
+
+    accelerate launch --module compress.finetune --model minilm --task sst2
+    """
+
+    model: str
+    """Zoo name (bert, distilbert, roberta, minilm, mpnet, tinybert, mobilebert, albert), Hub id, or
+    local folder."""
+    task: str
+    """Zoo task (movie_reviews, sst2, cola, mrpc, rte, wnli, stsb, imdb, news_aggregator,
+    toxic_comments) or data folder."""
+    data: Path | None = None
+    """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
+    weights: Weights = "pretrained"
+    """auto: local, Hub, package index, else random; pretrained: fail instead; random: from scratch."""
+    output: Path | None = None
+    """Folder to write; default: outputs/MODEL-TASK."""
+    overwrite: bool = False
+    """Replace an existing output."""
+    epochs: float = 3.0
+    """Passes over the train split."""
+    batch_size: int = 32
+    """Texts a step and process."""
+    learning_rate: float = 5e-5
+    """Peak of the linear schedule."""
+    warmup_ratio: float = 0.06
+    """Share of the steps in which the learning rate rises."""
+    weight_decay: float = 0.01
+    """AdamW's decay."""
+    max_length: int = 128
+    """Longer texts are cut [tokens]."""
+    train_samples: int | None = None
+    """Use only this many texts of the train split, drawn at random."""
+    seed: int = 0
+    """For the head's first weights, the order of texts, dropout."""

@@ -1,0 +1,118 @@
+"""Training on labelled text: transformers' Trainer with this suite's data, metrics and checkpoints."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from transformers import (
+    DataCollatorWithPadding,
+    EvalPrediction,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainingArguments,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+from device_bench.environment import environment
+from edgepress.metrics import score
+from edgepress.tasks import Examples, Task
+
+BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+# Share of all steps between two checkpoints, each followed by an evaluation.
+CHECKPOINT_EVERY = 0.1
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """The hyperparameters of a training run."""
+
+    epochs: float
+    batch_size: int
+    learning_rate: float
+    warmup_ratio: float
+    weight_decay: float
+    max_length: int
+    """Longer texts are cut [tokens]."""
+    seed: int
+
+
+def train(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    task: Task,
+    splits: dict[str, Examples],
+    plan: TrainingPlan,
+    checkpoints: Path,
+) -> Trainer:
+    """Train `model` in place on `splits["train"]`, evaluating on `splits["evaluation"]` as it goes.
+
+    Continues from the newest checkpoint below `checkpoints`, if there is one. Batches hold texts of
+    like length; arithmetic is bf16 where the machine has it. Under `accelerate launch` the work is
+    divided between the processes.
+
+    Returns:
+        the trainer, which knows whether this process is the one that writes results.
+    """
+    encoded = {name: _encode(tokenizer, examples, plan.max_length) for name, examples in splits.items()}
+    trainer = Trainer(
+        model=model,
+        args=_arguments(plan, checkpoints),
+        train_dataset=encoded["train"],
+        eval_dataset=encoded["evaluation"],
+        data_collator=DataCollatorWithPadding(tokenizer),
+        processing_class=tokenizer,
+        compute_metrics=_metric(task),
+    )
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)))
+    return trainer
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, examples: Examples, max_length: int) -> Dataset:
+    columns = [list(column) for column in zip(*examples.texts, strict=True)]
+    encoded = tokenizer(*columns, truncation=True, max_length=max_length)
+    return Dataset.from_dict({**encoded, "labels": examples.labels})
+
+
+def _arguments(plan: TrainingPlan, checkpoints: Path) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=plan.epochs,
+        per_device_train_batch_size=plan.batch_size,
+        per_device_eval_batch_size=plan.batch_size,
+        learning_rate=plan.learning_rate,
+        warmup_ratio=plan.warmup_ratio,
+        weight_decay=plan.weight_decay,
+        group_by_length=True,
+        use_cpu=not _has_accelerator(),
+        bf16=_has_bf16(),
+        eval_strategy="steps",
+        eval_steps=CHECKPOINT_EVERY,
+        save_steps=CHECKPOINT_EVERY,
+        save_total_limit=1,
+        logging_steps=CHECKPOINT_EVERY,
+        report_to=[],
+        seed=plan.seed,
+    )
+
+
+def _has_accelerator() -> bool:
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def _has_bf16() -> bool:
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    return bool(BF16_FLAGS & set(environment().flags))
+
+
+def _metric(task: Task) -> Callable[[EvalPrediction], dict[str, Any]]:
+    def compute(prediction: EvalPrediction) -> dict[str, Any]:
+        logits, labels = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
+        return {task.metric: score(task.metric, logits, labels, task.problem_type)}
+
+    return compute
