@@ -20,12 +20,13 @@ class ExpectationError(EdgepressError):
     exit_code = 1
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> EdgepressError:
+def unknown_name(kind: str, name: str, known: Iterable[str], reason: str = "") -> EdgepressError:
     """The error for a name that stands in no registry, with the nearest one that does."""
     names = sorted(known)
     close = get_close_matches(name, names, n=1, cutoff=0.5)
     guess = f"did you mean '{close[0]}'? " if close else ""
-    return EdgepressError(f"unknown {kind} '{name}'", f"{guess}known: {', '.join(names)}")
+    because = f": {reason}" if reason else ""
+    return EdgepressError(f"unknown {kind} '{name}'{because}", f"{guess}known: {', '.join(names)}")
 
 
 def require_flags(holds: Mapping[str, bool]) -> None:

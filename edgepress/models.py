@@ -216,15 +216,17 @@ def _find_on_hub(name: str) -> ModelSource:
         raise EdgepressError(f"no such folder: {name}", "--model takes a zoo name, a Hub id or a folder")
     folder = _hub_model(name, None)
     if folder is None:
-        raise unknown_name("model", name, MODELS)
+        raise unknown_name("model", name, MODELS, "no zoo name, no folder, and the Hub gives none")
     return ModelSource(name, "hub", folder, revision=folder.name)
 
 
 def _hub_model(repo_id: str, revision: str | None) -> Path | None:
-    folder = sources.from_hub(repo_id, revision, (*CONFIG_AND_TOKENIZER, SAFETENSORS))
-    if folder is not None and not any(folder.glob(SAFETENSORS)):
-        folder = sources.from_hub(repo_id, revision, (*CONFIG_AND_TOKENIZER, LEGACY_WEIGHTS))
-    return folder
+    for weights in (SAFETENSORS, LEGACY_WEIGHTS):
+        patterns = (*CONFIG_AND_TOKENIZER, weights)
+        folder = sources.from_hub(repo_id, revision, patterns, required=("config.json", weights))
+        if folder is None or any(folder.glob(weights)):
+            return folder
+    raise EdgepressError(f"{repo_id} on the Hub has no {SAFETENSORS} and no {LEGACY_WEIGHTS}")
 
 
 def _checked_folder(folder: Path) -> Path:

@@ -99,18 +99,28 @@ def _unzip(archive: Path, folder: Path) -> None:
 
 
 def from_hub(
-    repo_id: str, revision: str | None, patterns: Sequence[str], repo_type: str = "model"
+    repo_id: str,
+    revision: str | None,
+    patterns: Sequence[str],
+    required: Sequence[str],
+    repo_type: str = "model",
 ) -> Path | None:
     """The snapshot folder of a Hub repository, from the cache or the Hub; None if neither has it.
+
+    Args:
+        repo_id: `organisation/name`.
+        revision: commit; None takes the newest, or what the cache holds.
+        patterns: which files to fetch.
+        required: patterns of which the cache must hold a match before the Hub need not be asked.
+        repo_type: model or dataset.
 
     Raises:
         EdgepressError: a file of the snapshot is not the one that the Hub announced (truncated or
             altered in the cache).
     """
-    cached = _snapshot(repo_id, revision, patterns, repo_type, local_files_only=True)
-    # A cache may hold only part of what is asked for; the Hub then adds the rest.
-    complete = cached is not None and all(any(cached.glob(p)) for p in patterns if "*" not in p)
-    folder = cached if complete else _snapshot(repo_id, revision, patterns, repo_type, False)
+    folder = _snapshot(repo_id, revision, patterns, repo_type, local_files_only=True)
+    if folder is None or not all(any(folder.glob(pattern)) for pattern in required):
+        folder = _snapshot(repo_id, revision, patterns, repo_type, local_files_only=False) or folder
     if folder is not None:
         _verify_snapshot(folder)
     return folder

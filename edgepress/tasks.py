@@ -183,7 +183,7 @@ def _split_files(task: Task, split: str, data: Path | None) -> list[Path]:
     if task.hub_id is None:
         return []
     pattern = task.hub_files.format(split=split)
-    snapshot = sources.from_hub(task.hub_id, None, (pattern,), repo_type="dataset")
+    snapshot = sources.from_hub(task.hub_id, None, (pattern,), (pattern,), "dataset")
     return sorted(snapshot.glob(pattern)) if snapshot else []
 
 

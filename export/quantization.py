@@ -45,7 +45,7 @@ class Options:
     calibration_batches: Sequence[Batch] = ()
     """Real sentences at batch 1, for schemes that fix the activations' ranges."""
     calibration: Calibration = "minmax"
-    smooth_quant: float = 0.5
+    smooth_quant: float = 0.8
     """Migration strength alpha of SmoothQuant (Xiao et al. 2022, eq. 4); 0 turns it off."""
 
 
@@ -63,18 +63,28 @@ class Scheme:
     """Whether it needs `Options.calibration_batches`."""
 
 
-def weight_layers(graph: onnx.GraphProto) -> dict[str, str]:
-    """Layer name -> node name, of every node that multiplies by, or looks up in, a stored matrix.
+def layer_name(node: onnx.NodeProto) -> str:
+    """The module path in the torch model ("bert.encoder.layer.0.attention.self.query")."""
+    return node.name.rpartition("/")[0].strip("/").replace("/", ".")
 
-    The layer's name is the module path in the torch model ("bert.encoder.layer.0.attention.self.query").
-    """
+
+def weight_layers(graph: onnx.GraphProto) -> dict[str, str]:
+    """Layer name -> node name, of every node that multiplies by, or looks up in, a stored matrix."""
     matrices = {tensor.name for tensor in graph.initializer if len(tensor.dims) > 1}
-    layers = {}
-    for node in graph.node:
-        stored = node.op_type in ("MatMul", "Gemm") and node.input[1] in matrices
-        if stored or (node.op_type == "Gather" and node.input[0] in matrices):
-            layers[node.name.rpartition("/")[0].strip("/").replace("/", ".")] = node.name
-    return layers
+    return {
+        layer_name(node): node.name
+        for node in graph.node
+        if (node.op_type in ("MatMul", "Gemm") and node.input[1] in matrices)
+        or (node.op_type == "Gather" and node.input[0] in matrices)
+    }
+
+
+def check_layers(graph: onnx.GraphProto, layers: frozenset[str]) -> None:
+    """Raise for a layer that is none of the graph's."""
+    known = weight_layers(graph)
+    for layer in layers:
+        if layer not in known:
+            raise unknown_name("layer", layer, known)
 
 
 def nodes_of(graph: onnx.GraphProto, layers: frozenset[str]) -> list[str]:
@@ -83,8 +93,6 @@ def nodes_of(graph: onnx.GraphProto, layers: frozenset[str]) -> list[str]:
     Raises:
         EdgepressError: a layer is none of the graph's.
     """
+    check_layers(graph, layers)
     known = weight_layers(graph)
-    for layer in layers:
-        if layer not in known:
-            raise unknown_name("layer", layer, known)
     return [known[layer] for layer in sorted(layers)]

@@ -47,7 +47,7 @@ class QuantizeConfig(Command):
     """Quantize for ARM."""
     calibration: Literal["minmax", "entropy", "percentile"] = "minmax"
     """With int8-static: how the range of an activation is found."""
-    smooth_quant: float = 0.5
+    smooth_quant: float = 0.8
     """With int8-static: SmoothQuant's migration strength, 0 (off) to 1."""
     calibration_samples: int = 128
     """With int8-static: sentences of the train split to calibrate on."""

@@ -1,6 +1,7 @@
 """Quantization schemes of ONNX files, one module a scheme; a module that is here is a scheme."""
 
 import importlib
+import logging
 import pkgutil
 
 from export.quantization import Scheme
@@ -8,3 +9,6 @@ from export.quantization import Scheme
 _MODULES = [importlib.import_module(f"{__name__}.{entry.name}") for entry in pkgutil.iter_modules(__path__)]
 
 SCHEMES: dict[str, Scheme] = {module.SCHEME.name: module.SCHEME for module in _MODULES}
+
+# matmul_nbits_quantizer turns the root logger to INFO as it is imported.
+logging.getLogger().setLevel(logging.WARNING)

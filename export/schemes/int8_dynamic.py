@@ -1,10 +1,12 @@
-"""int8-dynamic: weights in int8 per channel, activations in uint8 with a scale found at each run."""
+"""int8-dynamic: weights in int8 per channel, activations in uint8 with a range found at each run."""
 
 from pathlib import Path
 
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
+from export.graph import drop_shapes
 from export.quantization import Options, Scheme, nodes_of
 
 
@@ -15,14 +17,24 @@ def quantize(source: Path, target: Path, options: Options) -> None:
     scale a matrix, MiniLM loses a point on SST-2.
     """
     model = onnx.load(str(source))
+    kept = nodes_of(model.graph, options.keep_float)
+    add_pre_process_metadata(model)  # what the quantizer would ask for, the exporter has done
     quantize_dynamic(
         model,
         target,
         weight_type=QuantType.QInt8,
         per_channel=True,
         reduce_range=options.target.reduce_range,
-        nodes_to_exclude=nodes_of(model.graph, options.keep_float),
+        nodes_to_exclude=kept,
     )
+    _finish(target)
+
+
+def _finish(path: Path) -> None:
+    model = onnx.load(str(path))
+    drop_shapes(model)
+    del model.metadata_props[:]
+    onnx.save(model, str(path))
 
 
 SCHEME = Scheme("int8-dynamic", "int8", "model_quantized.onnx", quantize)

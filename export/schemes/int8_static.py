@@ -1,0 +1,151 @@
+"""int8-static: weights in int8 per channel, activations in 8 bits with ranges fixed by calibration (QDQ).
+
+Quantized are the products with stored matrices on (batch, sequence, hidden), and the embedding
+tables. LayerNorm, GELU, Softmax, residual Adds, the products between activations and the one-row
+head stay in float: quantizing them costs accuracy and saves no time. SmoothQuant (Xiao et al. 2022,
+arXiv:2211.10438) moves outliers of the activations into the weights first.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from onnx import NodeProto
+
+from export.calibration import ChannelRange, Probe, channel_ranges, tensor_ranges
+from export.graph import GraphEdit, node
+from export.quantization import Options, Scheme, check_layers, layer_name
+
+TINY = 1e-8
+UNSIGNED_LEVELS = 255
+
+
+def quantize(source: Path, target: Path, options: Options) -> None:
+    """Calibrate on `options.calibration_batches` and write the QDQ file."""
+    edit = GraphEdit(source)
+    check_layers(edit.model.graph, options.keep_float)
+    sites = _sites(edit, options.keep_float)
+    probe = Probe(edit.model, list(sites))
+    channels = channel_ranges(probe, options.calibration_batches)
+    smoothing = {
+        name: _smoothing(channels[name], [edit.constant(m.input[1]) for m in readers], options.smooth_quant)
+        for name, readers in sites.items()
+    }
+    ranges = tensor_ranges(probe, options.calibration_batches, channels, smoothing, options.calibration)
+    for activation, readers in sites.items():
+        site = _Site(edit, activation, smoothing[activation], ranges[activation], options)
+        site.quantize(readers)
+    for gather in _tables(edit, options.keep_float):
+        _quantize_table(edit, gather)
+    edit.save(target)
+
+
+def _sites(edit: GraphEdit, keep_float: frozenset[str]) -> dict[str, list[NodeProto]]:
+    """Activation -> the products that read it (query, key and value share one)."""
+    sites: dict[str, list[NodeProto]] = {}
+    for product in edit.nodes:
+        stored = product.op_type == "MatMul" and edit.is_constant(product.input[1])
+        if stored and layer_name(product) not in keep_float:
+            sites.setdefault(product.input[0], []).append(product)
+    return sites
+
+
+def _smoothing(channels: ChannelRange, weights: list[np.ndarray], alpha: float) -> np.ndarray:
+    """SmoothQuant's divisor of each channel, max|X|^alpha / max|W|^(1 - alpha) (eq. 4); ones for alpha 0."""
+    if not alpha:
+        return np.ones_like(channels.low)
+    largest_weight = np.max([np.abs(weight).max(axis=1) for weight in weights], axis=0)
+    activation, weight = np.maximum(channels.magnitude, 1e-5), np.maximum(largest_weight, 1e-5)
+    return activation**alpha / weight ** (1 - alpha)
+
+
+@dataclass(frozen=True)
+class _Site:
+    """One activation and how it is quantized."""
+
+    edit: GraphEdit
+    activation: str
+    smoothing: np.ndarray
+    range: tuple[float, float]
+    options: Options
+
+    def quantize(self, readers: list[NodeProto]) -> None:
+        """Give all readers the activation through QuantizeLinear and DequantizeLinear, and int8 weights."""
+        self.edit.insert_before(readers[0], self._activation_nodes())
+        for product in readers:
+            weight = _quantized_weight(self.edit, product, self.smoothing, self.options)
+            output = node("MatMul", [self._name("dequantized"), weight[-1].output[0]], product.output[0])
+            output.name = product.name
+            self.edit.replace(product, [*weight, output])
+
+    def _name(self, what: str) -> str:
+        return f"{self.activation}_{what}"
+
+    def _activation_nodes(self) -> list[NodeProto]:
+        smooth = self.edit.add_constant(self._name("smoothing"), (1 / self.smoothing).astype(np.float32))
+        scaled = bool((self.smoothing != 1).any())
+        source = self._name("smoothed") if scaled else self.activation
+        parameters = self._scale_and_zero_point()
+        quantized, dequantized = self._name("quantized"), self._name("dequantized")
+        return [
+            *([node("Mul", [self.activation, smooth], source)] if scaled else []),
+            node("QuantizeLinear", [source, *parameters], quantized),
+            node("DequantizeLinear", [quantized, *parameters], dequantized),
+        ]
+
+    def _scale_and_zero_point(self) -> list[str]:
+        low, high = min(self.range[0], 0.0), max(self.range[1], 0.0)
+        scale = max(high - low, TINY) / UNSIGNED_LEVELS
+        zero = round(-low / scale)
+        # The same grid in either type: x86 multiplies u8 by s8 only, ARM s8 by s8.
+        signed = self.options.target.signed_activations
+        zero_point = np.int8(zero - 128) if signed else np.uint8(zero)
+        return [
+            self.edit.add_constant(self._name("scale"), np.float32(scale)),
+            self.edit.add_constant(self._name("zero_point"), zero_point),
+        ]
+
+
+def _quantized_weight(
+    edit: GraphEdit, product: NodeProto, smoothing: np.ndarray, options: Options
+) -> list[NodeProto]:
+    """Store the weight in int8, symmetric, one scale an output channel; the node that dequantizes it."""
+    weight = edit.constant(product.input[1]) * smoothing[:, None]
+    levels = 64 if options.target.reduce_range else 127
+    scale = np.maximum(np.abs(weight).max(axis=0), TINY) / levels
+    name = f"{product.name}_weight"
+    stored = edit.add_constant(name, np.rint(weight / scale).astype(np.int8))
+    scales = edit.add_constant(f"{name}_scale", scale.astype(np.float32))
+    return [node("DequantizeLinear", [stored, scales], f"{name}_dequantized", axis=1)]
+
+
+def _tables(edit: GraphEdit, keep_float: frozenset[str]) -> list[NodeProto]:
+    return [
+        gather
+        for gather in edit.nodes
+        if gather.op_type == "Gather"
+        and edit.is_constant(gather.input[0])
+        and edit.constant(gather.input[0]).dtype == np.float32
+        and layer_name(gather) not in keep_float
+    ]
+
+
+def _quantize_table(edit: GraphEdit, gather: NodeProto) -> None:
+    """Look up in a uint8 table and dequantize the few rows found, not the whole table at each run."""
+    table = edit.constant(gather.input[0])
+    low, high = min(float(table.min()), 0.0), max(float(table.max()), 0.0)
+    scale = max(high - low, TINY) / UNSIGNED_LEVELS
+    zero = round(-low / scale)
+    name = gather.output[0]
+    stored = edit.add_constant(
+        f"{name}_table", np.clip(np.rint(table / scale) + zero, 0, 255).astype(np.uint8)
+    )
+    parameters = [
+        edit.add_constant(f"{name}_scale", np.float32(scale)),
+        edit.add_constant(f"{name}_zero_point", np.uint8(zero)),
+    ]
+    rows = node("Gather", [stored, gather.input[1]], f"{name}_rows")
+    edit.replace(gather, [rows, node("DequantizeLinear", [f"{name}_rows", *parameters], name)])
+
+
+SCHEME = Scheme("int8-static", "int8", "model_int8.onnx", quantize, calibrated=True)

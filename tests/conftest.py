@@ -1,0 +1,128 @@
+"""Shared fixtures: a small real classifier, a small real data set, the commands as a user types them."""
+
+import json
+import runpy
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+
+SUBJECTS = ("the film", "this story", "the acting", "her script", "the second half", "its ending")
+VERDICTS = {
+    "positive": ("is a quiet delight", "moves and surprises", "is warm, sharp and funny", "holds up well"),
+    "negative": ("is a tedious mess", "never comes alive", "is dull and far too long", "falls apart"),
+}
+SENTENCES = [
+    (f"{subject} {verdict}{ending}", label)
+    for ending in (".", ", all things considered", " from its first minute to its very last one")
+    for subject in SUBJECTS
+    for label, verdicts in VERDICTS.items()
+    for verdict in verdicts
+]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line that says what was wrong."""
+        return next((line for line in self.err.splitlines() if line.startswith("error:")), "")
+
+
+@pytest.fixture(autouse=True)
+def _no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests never ask the Hub; the stand-in has its own process."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.delenv("EDGEPRESS_DATA", raising=False)
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """Run `python -m MODULE ARGS` inside this process, so that imports are paid once."""
+
+    def run(module: str, *args: object) -> Result:
+        monkeypatch.setattr(sys, "argv", [module, *map(str, args)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_module(module, run_name="__main__", alter_sys=False)
+        printed = capsys.readouterr()
+        return Result(int(stop.value.code or 0), printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> PreTrainedTokenizerFast:
+    """A WordPiece tokenizer, as BERT's, trained on the sentences above."""
+    pieces = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    pieces.normalizer = normalizers.BertNormalizer(lowercase=True)
+    pieces.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    trainer = trainers.WordPieceTrainer(vocab_size=300, special_tokens=special, show_progress=False)
+    pieces.train_from_iterator([text for text, _ in SENTENCES], trainer)
+    pieces.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=pieces,
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+        model_max_length=64,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+    )
+
+
+def small_bert(
+    vocabulary: int, labels: tuple[str, ...] = ("negative", "positive")
+) -> BertForSequenceClassification:
+    """A BERT of 2 layers and hidden size 64 with large random weights, so that its logits differ."""
+    torch.manual_seed(1)
+    config = BertConfig(
+        vocab_size=vocabulary,
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=128,
+        max_position_embeddings=64,
+        initializer_range=0.2,
+        id2label=dict(enumerate(labels)),
+        label2id={label: index for index, label in enumerate(labels)},
+    )
+    return BertForSequenceClassification(config).eval()
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenizerFast) -> Path:
+    """What `save_pretrained` of a model and its tokenizer write."""
+    folder = tmp_path_factory.mktemp("models") / "small-bert"
+    small_bert(len(tokenizer)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with one data set, `verdicts`: train and validation as JSON lines."""
+    root = tmp_path_factory.mktemp("data")
+    write_split(root / "verdicts" / "train.jsonl", SENTENCES[::2])
+    write_split(root / "verdicts" / "validation.jsonl", SENTENCES[1::2])
+    return root
+
+
+def write_split(path: Path, rows: list[tuple[str, str]]) -> None:
+    """One split file with columns text and label."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps({"text": text, "label": label}) for text, label in rows]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
