@@ -120,7 +120,7 @@ def measure(
 ) -> list[Measurement]:
     """Measure all subjects at all sequence lengths, one record each.
 
-    Rounds go over all lengths and all files in turn (A B A B ...), so that whatever else the machine
+    Rounds go over all lengths and all files in turn (A B, B A, ...), so that whatever else the machine
     does in the meantime falls on all of them.
 
     Args:
@@ -158,9 +158,11 @@ def _take_rounds(
     progress: Callable[[float], None],
 ) -> None:
     start = time.monotonic()
+    order = list(processes)
     for taken in range(1, sys.maxsize):
+        order.reverse()  # A B, B A, ...: coming second must not be a disadvantage
         for length in plan.sequence_lengths:
-            for process in processes:
+            for process in order:
                 own = series[process.subject, length]
                 own.rounds.append(process.run(length, own.runs))
         spent = (time.monotonic() - start) / plan.budget_s

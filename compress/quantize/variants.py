@@ -50,10 +50,15 @@ class Judge:
         self.sentences = sentences
         self._parent_logits = self.logits(parent)
         self.parent_score = self._score(self._parent_logits)
+        # An untrained head decides nearly always the same, and agreeing on that means nothing: its
+        # decisions are balanced when they are taken from its mean logits.
+        untrained = sentences.labels is None
+        self._origin = np.concatenate(self._parent_logits).mean(axis=0) if untrained else np.float32(0)
 
     def __call__(self, path: Path) -> Verdict:
         logits, own = self.logits(path), self.sentences
-        found = parity.compare_logits(self._parent_logits, logits, own.batches, own.problem_type)
+        parent, child = ([one - self._origin for one in each] for each in (self._parent_logits, logits))
+        found = parity.compare_logits(parent, child, own.batches, own.problem_type)
         return Verdict(self._score(logits), found)
 
     def logits(self, path: Path, limit: int | None = None) -> list[np.ndarray]:
