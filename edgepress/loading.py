@@ -102,7 +102,11 @@ def open_model(
         source, shown.labels if shown else None, shown.problem_type if shown else None, seed
     )
     tokenizer = models.load_tokenizer(source, model)
-    _warn_untrained(source, head_trained)
+    if source.origin == "random":
+        warn(
+            f"RANDOM WEIGHTS for {name}: neither the Hub nor a package gave trained ones. "
+            "Size and latency are real; accuracy cannot be, and is shown as '-'."
+        )
     return OpenedModel(source, model, tokenizer, head_trained, found, artifact)
 
 
@@ -118,16 +122,6 @@ def _task(task: str | None, artifact: Artifact | None, data: Path | None) -> Tas
             f"{artifact.folder} was trained on '{artifact.manifest.task}', which is not here",
             "name its folder with --task, or the data root with --data",
         ) from error
-
-
-def _warn_untrained(source: ModelSource, head_trained: bool) -> None:
-    if source.origin == "random":
-        warn(
-            f"RANDOM WEIGHTS for {source.name}: neither the Hub nor a package gave trained ones. "
-            "Size and latency are real; accuracy cannot be, and is shown as '-'."
-        )
-    elif not head_trained:
-        warn(f"{source.name} has no trained classifier: its head is random, accuracy is shown as '-'")
 
 
 def save_model(opened: OpenedModel, folder: Path) -> None:

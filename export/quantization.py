@@ -61,6 +61,9 @@ class Scheme:
     """(fp32 file, file to write, options)."""
     calibrated: bool = False
     """Whether it needs `Options.calibration_batches`."""
+    rival: str | None = None
+    """A cheaper scheme that it has to beat, and `why_slower`: what costs it the time where it does not."""
+    why_slower: str = ""
 
 
 def layer_name(node: onnx.NodeProto) -> str:

@@ -39,6 +39,8 @@ def quantize(config: QuantizeConfig) -> Path:
     """
     order = check(config)
     opened = open_model(config.model, config.weights, config.task, config.data, config.seed)
+    if not opened.head_trained and opened.source.origin != "random":
+        console.warn(f"{config.model} has no trained classifier: its accuracy is shown as '-'")
     with create_artifact(order.output, config.overwrite) as draft:
         builder = _open_builder(config, order, opened, draft)
         found = _build(config, order, builder)
@@ -76,6 +78,7 @@ def _sentences(config: QuantizeConfig, opened: OpenedModel) -> Sentences:
     return Sentences(
         batches=_batches(opened, examples),
         labels=examples.labels if opened.scored else None,
+        head_trained=opened.head_trained,
         problem_type=opened.problem_type,
         metric=task.metric,
     )

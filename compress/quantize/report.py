@@ -1,6 +1,6 @@
 """What a run leaves behind and shows: rows, records, chart, card, manifest."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -157,6 +157,28 @@ def show(outcome: Outcome) -> None:
         console.out.print(_sensitivity_table(outcome.found.sensitivities))
     for warning in summary.slower_than_parent(outcome.rows):
         console.warn(warning)
+    for note in _rival_notes(outcome):
+        console.step(note)
+
+
+def _rival_notes(outcome: Outcome) -> Iterator[str]:
+    """How a scheme did against the one it has to beat, and why where it did not."""
+    rows = {row.name: row for row in outcome.rows}
+    for scheme in (variant.scheme for variant in outcome.found.kept):
+        if scheme.rival is None or scheme.name not in rows:
+            continue
+        if scheme.rival not in rows:
+            yield f"to see it beside its rival: --scheme {scheme.rival},{scheme.name}"
+        else:
+            yield _duel(rows[scheme.name], rows[scheme.rival], scheme.why_slower)
+
+
+def _duel(row: Row, rival: Row, why_slower: str) -> str:
+    ratios = {length: row.speed_up(rival, length).value for length in row.sequence_lengths}
+    speeds = ", ".join(f"{ratio:.2f}x at {length}" for length, ratio in ratios.items())
+    agreements = f"agreement {100 * row.agreement:.1f} % against {100 * rival.agreement:.1f} %"
+    reason = "" if min(ratios.values()) > 1 else f"; where it is not faster: {why_slower}"
+    return f"{row.name} against {rival.name}: {speeds}; {agreements}{reason}"
 
 
 def _sensitivity_table(sensitivities: Sequence[Sensitivity]) -> Table:

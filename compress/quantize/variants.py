@@ -24,6 +24,7 @@ class Sentences:
 
     batches: Sequence[Batch]
     labels: np.ndarray | None
+    head_trained: bool
     problem_type: ProblemType
     metric: str
 
@@ -52,8 +53,8 @@ class Judge:
         self.parent_score = self._score(self._parent_logits)
         # An untrained head decides nearly always the same, and agreeing on that means nothing: its
         # decisions are balanced when they are taken from its mean logits.
-        untrained = sentences.labels is None
-        self._origin = np.concatenate(self._parent_logits).mean(axis=0) if untrained else np.float32(0)
+        mean = np.concatenate(self._parent_logits).mean(axis=0)
+        self._origin = np.zeros_like(mean) if sentences.head_trained else mean
 
     def __call__(self, path: Path) -> Verdict:
         logits, own = self.logits(path), self.sentences
