@@ -19,6 +19,7 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from device_bench.environment import environment
+from edgepress.console import step
 from edgepress.metrics import score
 from edgepress.tasks import Examples, Task
 
@@ -68,7 +69,10 @@ def train(
         processing_class=tokenizer,
         compute_metrics=_metric(task),
     )
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)))
+    newest = get_last_checkpoint(str(checkpoints))
+    if newest is not None:
+        step(f"resuming from step {newest.rpartition('-')[2]}")
+    trainer.train(resume_from_checkpoint=newest)
     return trainer
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast, get_args
 from edgepress import models
 from edgepress.artifact import Artifact, ModelRecord, is_artifact, open_artifact
 from edgepress.console import warn
-from edgepress.errors import EdgepressError
+from edgepress.errors import EdgepressError, first_line
 from edgepress.models import MODELS, ModelSource, Weights
 from edgepress.tasks import DEFAULT_TASK, TASKS, ProblemType, Task, find_task
 
@@ -125,6 +125,17 @@ def _task(task: str | None, artifact: Artifact | None, data: Path | None) -> Tas
 
 
 def save_model(opened: OpenedModel, folder: Path) -> None:
-    """Write weights (safetensors), config and tokenizer as transformers reads them."""
-    opened.model.save_pretrained(folder)
+    """Write weights (safetensors), config and tokenizer as transformers reads them.
+
+    Raises:
+        EdgepressError: the weights cannot be written (the file system is full).
+    """
+    from safetensors import SafetensorError
+
+    try:
+        opened.model.save_pretrained(folder)
+    except SafetensorError as error:
+        raise EdgepressError(
+            f"cannot write the weights: {first_line(error)}", "name another --output"
+        ) from error
     opened.tokenizer.save_pretrained(folder)

@@ -5,7 +5,7 @@ To add a model: one entry in `MODELS`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -294,6 +294,7 @@ def _from_folder(folder: Path, config: PretrainedConfig) -> tuple[PreTrainedMode
     from transformers import AutoModelForSequenceClassification
     from transformers.utils import logging
 
+    verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # our own warning about an untrained head is clearer than its list
     try:
         model, info = AutoModelForSequenceClassification.from_pretrained(
@@ -301,15 +302,16 @@ def _from_folder(folder: Path, config: PretrainedConfig) -> tuple[PreTrainedMode
         )
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         raise EdgepressError(f"{folder}: unreadable weights: {first_line(error)}") from error
+    finally:
+        logging.set_verbosity(verbosity)
     _refuse_foreign_shapes(folder, info["mismatched_keys"])
     return model, info["missing_keys"]
 
 
-def _refuse_foreign_shapes(folder: Path, mismatched: list[tuple[str, Any, Any]]) -> None:
-    for key, found, wanted in mismatched:
+def _refuse_foreign_shapes(folder: Path, mismatched: Iterable[str]) -> None:
+    for key in mismatched:
         raise EdgepressError(
-            f"{folder}: {key} has shape {list(found)}, the task needs {list(wanted)}: "
-            "the labels do not fit the model's head",
+            f"{folder}: {key} has another shape than the task needs: the labels do not fit the model's head",
             "name the --task that the model was trained for",
         )
 

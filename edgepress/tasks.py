@@ -195,8 +195,10 @@ def _local_split(folder: Path, split: str) -> Path | None:
 def _read(files: Sequence[Path]) -> Dataset:
     from datasets import disable_progress_bars, load_dataset
     from datasets.exceptions import DatasetGenerationError
+    from datasets.utils.logging import CRITICAL, set_verbosity
 
     disable_progress_bars()
+    set_verbosity(CRITICAL)  # it logs whole tracebacks before it raises
     try:
         return load_dataset(READERS[files[0].suffix], data_files=[str(path) for path in files], split="train")
     except (DatasetGenerationError, OSError, ValueError) as error:
@@ -207,6 +209,8 @@ def _unreadable(path: Path, error: BaseException) -> EdgepressError:
     causes = [error]
     while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
         causes.append(cause)
+    if "corresponds to no data" in str(error):
+        return EdgepressError(f"{path} has no rows")
     if any(isinstance(cause, UnicodeDecodeError) for cause in causes):
         return EdgepressError(f"{path} is not UTF-8 text", "convert it, for example with iconv -t UTF-8")
     return EdgepressError(f"{path}: unreadable: {first_line(causes[-1])}")

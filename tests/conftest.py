@@ -113,11 +113,20 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrained
 
 
 @pytest.fixture(scope="session")
+def bare_encoder(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenizerFast) -> Path:
+    """A pretrained encoder without a classifier, as the zoo's base models are."""
+    folder = tmp_path_factory.mktemp("models") / "bare-bert"
+    small_bert(len(tokenizer)).bert.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data root with one data set, `verdicts`: train and validation as JSON lines."""
     root = tmp_path_factory.mktemp("data")
-    write_split(root / "verdicts" / "train.jsonl", SENTENCES[::2])
-    write_split(root / "verdicts" / "validation.jsonl", SENTENCES[1::2])
+    write_split(root / "verdicts" / "train.jsonl", [row for index, row in enumerate(SENTENCES) if index % 5])
+    write_split(root / "verdicts" / "validation.jsonl", SENTENCES[::5])
     return root
 
 
@@ -126,3 +135,13 @@ def write_split(path: Path, rows: list[tuple[str, str]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps({"text": text, "label": label}) for text, label in rows]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def onnx_file(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenizerFast) -> Path:
+    """The small BERT as an fp32 ONNX file."""
+    from export.onnx import export
+
+    target = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    export(small_bert(len(tokenizer)), target)
+    return target

@@ -51,18 +51,32 @@ def search(
     """
     tried: list[tuple[str, float]] = []
     sensitivities: list[Sensitivity] = []
-    for variant in _candidates(builder, schemes, sensitivities, say):
+    for scheme, layers in _candidates(builder, schemes, sensitivities, say):
+        variant = _attempt(builder, scheme, layers, say)
+        if variant is None:
+            continue
         loss = builder.drop(variant)
         tried.append((variant.name, loss))
         say(f"{variant.name}: loses {loss:.2f} points")
         if loss <= max_drop:
             return Found((variant,), tuple(tried), tuple(sensitivities))
         variant.path.unlink()
-    best = min(loss for _, loss in tried)
+    best = min((loss for _, loss in tried), default=float("inf"))
     raise ExpectationError(
         f"no scheme loses at most {max_drop} points; the best of {len(tried)} loses {best:.2f}",
         "nothing was written; allow more with --max-drop",
     )
+
+
+def _attempt(
+    builder: Builder, scheme: Scheme, layers: frozenset[str], say: Callable[[str], None]
+) -> Variant | None:
+    """The variant, or None where it is out of its parent's reach: the search then goes on."""
+    try:
+        return builder.build(scheme, layers)
+    except ExpectationError as error:
+        say(f"{scheme.name}: {error}")
+        return None
 
 
 def _candidates(
@@ -70,17 +84,17 @@ def _candidates(
     schemes: Mapping[str, Scheme],
     sensitivities: list[Sensitivity],
     say: Callable[[str], None],
-) -> Iterator[Variant]:
+) -> Iterator[tuple[Scheme, frozenset[str]]]:
+    """What to try, and which layers to leave in float; measures sensitivity only if it comes to that."""
     for name in SMALLEST_FIRST:
         if builder.options.calibration_batches or not schemes[name].calibrated:
-            yield builder.build(schemes[name])
+            yield schemes[name], frozenset()
     say("no whole scheme is good enough: measuring how sensitive each layer is")
     sensitivities += measure_sensitivity(builder, schemes[MIXED])
     for count in KEPT_LAYERS:
         if count < len(sensitivities):
-            layers = frozenset(entry.layer for entry in sensitivities[:count])
-            yield builder.build(schemes[MIXED], layers)
-    yield builder.build(schemes[LARGEST])
+            yield schemes[MIXED], frozenset(entry.layer for entry in sensitivities[:count])
+    yield schemes[LARGEST], frozenset()
 
 
 def measure_sensitivity(builder: Builder, scheme: Scheme) -> list[Sensitivity]:

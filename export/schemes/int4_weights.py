@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
@@ -25,7 +26,8 @@ def quantize(source: Path, target: Path, options: Options) -> None:
     )
     excluded = [*nodes_of(model.graph, options.keep_float), *_lookups_of_shapes(model)]
     quantizer = MatMulNBitsQuantizer(model, algo_config=config, nodes_to_exclude=excluded)
-    quantizer.process()
+    with np.errstate(invalid="ignore"):  # a block of zeros has no scale; the quantizer sees to it
+        quantizer.process()
     drop_shapes(quantizer.model.model)
     onnx.save(quantizer.model.model, str(target))
 

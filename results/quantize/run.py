@@ -1,0 +1,174 @@
+"""Measure what the quantizer has to reach and keep it here: goals.json, the tables and the charts.
+
+    python results/quantize/run.py --data ROOT
+
+ROOT holds sst2 (train and validation). Takes about half an hour on two cores, most of it training
+MiniLM on SST-2; `--classifier FOLDER` takes a classifier that is trained already.
+"""
+
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import tyro
+
+from compress.quantize.variants import Judge, Sentences
+from device_bench import records, stats
+from device_bench.measure import Plan, Subject, measure
+from edgepress.artifact import open_artifact
+from edgepress.loading import open_model
+from edgepress.models import encode
+from edgepress.tasks import load_split
+
+HERE = Path(__file__).parent
+SCHEMES = "int8-dynamic,int8-static,int8-weights,int4-weights,fp16"
+HELP_RUNS = 5
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One requirement, what was measured, and how."""
+
+    goal: str
+    limit: float
+    measured: float
+    at_least: bool
+    command: str
+
+    @property
+    def holds(self) -> bool:
+        return self.measured >= self.limit if self.at_least else self.measured <= self.limit
+
+
+@dataclass(frozen=True)
+class Config:
+    """Measure what the quantizer has to reach."""
+
+    data: Path
+    """Folder of local data sets."""
+    classifier: Path | None = None
+    """A MiniLM trained on SST-2 with compress.finetune; default: train one."""
+    work: Path = Path("outputs/goals")
+    """Where models are written."""
+
+
+def run(*command: str) -> float:
+    """Run a command of this Python and return its seconds."""
+    start = time.monotonic()
+    subprocess.run([sys.executable, "-m", *command], check=True)
+    return time.monotonic() - start
+
+
+def distilbert_goals(work: Path) -> Iterator[Goal]:
+    """Time, memory, size and speed-up of the main command."""
+    output = work / "distilbert-int8"
+    command = ("compress.quantize", "--model", "distilbert", "--output", str(output), "--overwrite")
+    typed = f"python -m {' '.join(command[:3])}"
+    seconds = run(*command)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    yield Goal("quantize distilbert, installed to table [s]", 120, seconds, False, typed)
+    yield Goal("quantize distilbert, peak memory [GB]", 3.0, peak / 1e9, False, typed)
+    size = open_artifact(output).file("int8").stat().st_size
+    yield Goal("distilbert int8-dynamic [MB]", 68, size / 1e6, False, typed)
+    found = {(m.name, m.sequence_length): m for m in records.read(output / "measurements.jsonl")}
+    ratio = stats.paired_ratio(found["fp32", 128].samples_ms, found["int8-dynamic", 128].samples_ms)
+    yield Goal("distilbert int8-dynamic over its fp32, 128 tokens [x]", 2.4, ratio.value, True, typed)
+    yield optimum_goal(output, work)
+
+
+def optimum_goal(ours: Path, work: Path) -> Goal:
+    """Our file against what optimum's own command line makes of the same weights, interleaved."""
+    exported, quantized = work / "optimum-fp32", work / "optimum-int8"
+    for folder in (exported, quantized):
+        shutil.rmtree(folder, ignore_errors=True)
+    optimum = ("optimum.commands.optimum_cli",)
+    run(*optimum, "export", "onnx", "--model", str(ours), "--task", "text-classification", str(exported))
+    flags = ("--avx512_vnni", "--per_channel", "-o", str(quantized))
+    run(*optimum, "onnxruntime", "quantize", "--onnx_model", str(exported), *flags)
+    subjects = [
+        Subject("optimum", quantized / "model_quantized.onnx"),
+        Subject("edgepress", ours / "onnx" / "model_quantized.onnx"),
+    ]
+    theirs, own = measure(subjects, Plan(sequence_lengths=(128,), min_rounds=40))
+    records.append(HERE / "optimum.jsonl", (theirs, own))
+    ratio = stats.paired_ratio(theirs.samples_ms, own.samples_ms)
+    typed = "optimum-cli export onnx, optimum-cli onnxruntime quantize --avx512_vnni --per_channel"
+    return Goal("distilbert int8-dynamic over optimum-cli's, sequence 128 [x]", 1.0, ratio.value, True, typed)
+
+
+def train(config: Config) -> Path:
+    """A MiniLM classifier for SST-2."""
+    output = config.work / "minilm-sst2"
+    flags = ("--data", str(config.data), "--output", str(output), "--overwrite")
+    run("compress.finetune", "--model", "minilm", "--task", "sst2", "--epochs", "4", *flags)
+    return output
+
+
+def sst2_goals(config: Config, classifier: Path) -> Iterator[Goal]:
+    """Accuracy before and after, on the exported files at batch 1."""
+    output = config.work / "minilm-sst2-quantized"
+    flags = ("--scheme", SCHEMES, "--data", str(config.data), "--output", str(output), "--overwrite")
+    run("compress.quantize", "--model", str(classifier), *flags)
+    typed = "python -m compress.quantize --model outputs/minilm-sst2 --data ROOT"
+    metrics = open_artifact(output).manifest.steps[-1].metrics
+    parent = 100 * metrics["parent_score"]
+    dynamic = 100 * next(v["score"] for v in metrics["variants"] if v["scheme"] == "int8-dynamic")
+    yield Goal("minilm on SST-2 validation, fp32 [%]", 90.0, parent, True, typed)
+    yield Goal("int8-dynamic below it [points]", 0.5, parent - dynamic, False, typed)
+    yield evaluation_goal(config, classifier, output)
+    keep(output)
+
+
+def evaluation_goal(config: Config, classifier: Path, quantized: Path) -> Goal:
+    """How long judging a file on all validation sentences takes, tokenization included."""
+    opened = open_model(str(classifier), data=config.data)
+    examples = load_split(opened.text_task, "validation", config.data)
+    path = open_artifact(quantized).folder / "onnx" / "model_quantized.onnx"
+    start = time.monotonic()
+    batches = encode(opened.tokenizer, examples.texts, opened.longest)
+    Judge(path, Sentences(batches, examples.labels, True, opened.problem_type, "accuracy"))
+    seconds = time.monotonic() - start
+    return Goal(f"evaluating {len(examples)} sentences, int8 minilm [s]", 10, seconds, False, "Judge(file)")
+
+
+def help_goal() -> Goal:
+    """The median time of --help."""
+    command = [sys.executable, "-m", "compress.quantize", "--help"]
+    times = []
+    for _ in range(HELP_RUNS):
+        start = time.monotonic()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        times.append(time.monotonic() - start)
+    return Goal("--help [s]", 0.5, stats.percentile(times, 50), False, "python -m compress.quantize --help")
+
+
+def keep(artifact: Path) -> None:
+    """Copy the records and the chart here."""
+    for name in ("measurements.jsonl", "chart.png"):
+        shutil.copy(artifact / name, HERE / f"minilm-sst2-{name}")
+    table = (artifact / "README.md").read_text(encoding="utf-8").partition("# ")[2]
+    (HERE / "minilm-sst2.md").write_text("# " + table.partition("```python")[0], encoding="utf-8")
+
+
+def main(config: Config) -> int:
+    """Measure all goals, write goals.json, and say which hold."""
+    (HERE / "optimum.jsonl").unlink(missing_ok=True)
+    goals = [help_goal(), *distilbert_goals(config.work)]
+    goals += sst2_goals(config, config.classifier or train(config))
+    content = [{**asdict(goal), "holds": goal.holds} for goal in goals]
+    (HERE / "goals.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    for goal in goals:
+        sign = "at least" if goal.at_least else "at most"
+        verdict = "holds" if goal.holds else "FAILS"
+        print(f"{verdict}  {goal.goal}: {goal.measured:.3f} ({sign} {goal.limit:g})")
+    return 0 if all(goal.holds for goal in goals) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Config)))

@@ -1,0 +1,51 @@
+"""The commands' manners: help, the list of verbs, the console script."""
+
+import subprocess
+import sys
+
+import pytest
+
+from compress.__main__ import VERBS
+from edgepress.models import MODELS
+from export.schemes import SCHEMES
+
+
+def test_verbs_are_listed_with_one_line_each(cli):
+    for args in ((), ("--help",)):
+        listed = cli("compress", *args)
+        assert listed.code == 0
+        for verb, (_, summary) in VERBS.items():
+            assert f"{verb} " in listed.out
+            assert summary in listed.out
+
+
+def test_unknown_verb(cli):
+    result = cli("compress", "quantise")
+    assert result.code == 2
+    assert "did you mean 'quantize'" in result.err
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_console_script_and_module_are_the_same(cli, verb):
+    assert cli("compress", verb, "--help").out == cli(f"compress.{verb}", "--help").out
+
+
+def test_help_names_every_scheme_and_model(cli):
+    text = cli("compress.quantize", "--help").out
+    for name in (*SCHEMES, *MODELS, "auto"):
+        assert name in text
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_imports_nothing_heavy(verb):
+    heavy = "{'torch', 'transformers', 'onnx', 'onnxruntime', 'datasets', 'matplotlib', 'sklearn'}"
+    program = (
+        "import runpy, sys\n"
+        f"sys.argv = ['{verb}', '--help']\n"
+        "try:\n"
+        f"    runpy.run_module('compress.{verb}', run_name='__main__')\n"
+        "except SystemExit:\n"
+        f"    print({heavy} & set(sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("set()")

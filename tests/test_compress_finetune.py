@@ -1,0 +1,93 @@
+"""`compress.finetune` as a user types it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from transformers import AutoModelForSequenceClassification
+
+from edgepress.artifact import open_artifact
+
+
+@pytest.fixture
+def flags(data_root, tmp_path):
+    return ("--task", "verdicts", "--data", data_root, "--output", tmp_path / "out")
+
+
+def test_learns_the_task(cli, model_folder, flags, tmp_path):
+    result = cli(
+        "compress.finetune", "--model", model_folder, *flags, "--epochs", 20, "--learning-rate", 1e-3
+    )
+    assert result.code == 0, result.err
+    manifest = open_artifact(tmp_path / "out").manifest
+    assert manifest.steps[-1].metrics["accuracy"] > 0.8
+    assert manifest.model.weights == "trained"
+    assert manifest.model.head_trained
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+
+
+def test_same_seed_same_weights(cli, model_folder, flags, tmp_path):
+    hashes = []
+    for _ in range(2):
+        assert (
+            cli("compress.finetune", "--model", model_folder, *flags, "--epochs", 1, "--overwrite").code == 0
+        )
+        files = open_artifact(tmp_path / "out").manifest.files
+        hashes.append(next(f.sha256 for f in files if f.path == "model.safetensors"))
+    assert hashes[0] == hashes[1]
+
+
+def test_other_labels_get_a_new_head(cli, bare_encoder, flags, tmp_path):
+    assert cli("compress.finetune", "--model", bare_encoder, *flags, "--epochs", 1).code == 0
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    assert model.config.id2label == {0: "negative", 1: "positive"}
+
+
+@pytest.mark.parametrize(("flag", "value"), [("epochs", 0), ("batch-size", 0), ("learning-rate", -1)])
+def test_value_out_of_range(cli, model_folder, flags, flag, value):
+    result = cli("compress.finetune", "--model", model_folder, *flags, f"--{flag}", value)
+    assert result.code == 2
+    assert flag in result.error
+
+
+def command(model_folder, flags):
+    return [sys.executable, "-m", "compress.finetune", "--model", model_folder, *flags]
+
+
+def test_an_interrupted_run_resumes(model_folder, flags, tmp_path):
+    typed = [str(part) for part in (*command(model_folder, flags), "--epochs", 100)]
+    process = subprocess.Popen(typed, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    checkpoints = tmp_path / ".out.training"
+    while process.poll() is None and not list(checkpoints.glob("checkpoint-*/trainer_state.json")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "resumes" in err
+    assert not (tmp_path / "out").exists()
+    first = max(int(p.name.split("-")[1]) for p in checkpoints.glob("checkpoint-*"))
+    done = subprocess.run(typed, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert first > 0
+    assert f"resuming from step {first}" in done.stderr
+    assert open_artifact(tmp_path / "out")
+    assert not checkpoints.exists()
+
+
+@pytest.mark.slow
+def test_two_processes_under_accelerate(model_folder, flags, tmp_path):
+    launch = ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--module", "compress.finetune"]
+    typed = [sys.executable, "-m", *launch, "--model", model_folder, *flags, "--epochs", "2"]
+    done = subprocess.run(
+        [str(part) for part in typed],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert open_artifact(tmp_path / "out").manifest.steps[-1].technique == "finetune"

@@ -1,0 +1,158 @@
+"""`compress.quantize` as a user types it."""
+
+import json
+
+import numpy as np
+import pytest
+from optimum.onnxruntime import ORTModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from device_bench import records
+from edgepress.artifact import open_artifact
+from export.schemes import SCHEMES
+
+QUICK = ("--time-budget", 1, "--sequence-lengths", 8, 16)
+
+
+@pytest.fixture
+def quantize(cli, model_folder, data_root, tmp_path):
+    """Quantize the small model into tmp_path/out."""
+
+    def run(*flags, model=model_folder, output=tmp_path / "out"):
+        common = ("--model", model, "--task", "verdicts", "--data", data_root, "--output", output)
+        return cli("compress.quantize", *common, *QUICK, *flags)
+
+    return run
+
+
+def test_default_leaves_a_whole_artifact(quantize, tmp_path):
+    result = quantize()
+    assert result.code == 0, result.err
+    artifact = open_artifact(tmp_path / "out")
+    names = {record.path for record in artifact.manifest.files}
+    assert names >= {"config.json", "model.safetensors", "tokenizer.json", "README.md", "chart.png"}
+    assert names >= {"onnx/model.onnx", "onnx/model_quantized.onnx", "measurements.jsonl"}
+    assert artifact.file("int8").stat().st_size < artifact.file("fp32").stat().st_size
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_table_has_a_row_for_the_parent_and_each_variant(quantize):
+    out = quantize("--scheme", "int8-dynamic,int4-weights").out
+    rows = [line.split()[0] for line in out.splitlines() if line.strip()]
+    assert {"fp32", "int8-dynamic", "int4-weights"} <= set(rows)
+    for heading in ("MB", "params", "ms at 8", "ms at 16", "accuracy", "agreement", "int MatMuls"):
+        assert heading in out
+
+
+def test_scores_are_those_of_the_exported_file(quantize, tmp_path, data_root):
+    quantize()
+    step = open_artifact(tmp_path / "out").manifest.steps[-1]
+    rows = [json.loads(line) for line in (data_root / "verdicts" / "validation.jsonl").open()]
+    model = ORTModelForSequenceClassification.from_pretrained(
+        tmp_path / "out", subfolder="onnx", file_name="model_quantized.onnx"
+    )
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
+    right = [
+        model.config.id2label[int(model(**tokenizer(row["text"], return_tensors="pt")).logits.argmax())]
+        == row["label"]
+        for row in rows
+    ]
+    assert step.metrics["variants"][0]["score"] == pytest.approx(np.mean(right))
+
+
+def test_other_loaders_read_the_folder(quantize, tmp_path):
+    quantize()
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    exported = ORTModelForSequenceClassification.from_pretrained(
+        tmp_path / "out", subfolder="onnx", file_name="model.onnx"
+    )
+    inputs = AutoTokenizer.from_pretrained(tmp_path / "out")(
+        "the film moves and surprises.", return_tensors="pt"
+    )
+    difference = model(**inputs).logits.detach().numpy() - exported(**inputs).logits.detach().numpy()
+    assert np.abs(difference).max() < 1e-4
+    assert model.config.id2label == {0: "negative", 1: "positive"}
+
+
+# Large random weights are harder to quantize than trained ones.
+AGREEMENT = {"fp16": 0.95, "int8": 0.8, "int4": 0.5}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_scheme_by_itself(quantize, tmp_path, scheme):
+    result = quantize("--scheme", scheme)
+    assert result.code == 0, result.err
+    variant = open_artifact(tmp_path / "out").manifest.steps[-1].metrics["variants"][0]
+    assert variant["scheme"] == scheme
+    assert variant["agreement"] > AGREEMENT[SCHEMES[scheme].precision]
+
+
+@pytest.mark.parametrize("target", ["avx2", "avx512", "avx512_vnni", "arm64"])
+def test_every_target(quantize, tmp_path, target):
+    result = quantize(f"--{target}", "--scheme", "int8-static")
+    assert result.code == 0, result.err
+    assert open_artifact(tmp_path / "out").manifest.steps[-1].config["target"] == target
+
+
+def test_two_targets_are_refused(quantize):
+    assert quantize("--avx2", "--arm64").code == 2
+
+
+def test_auto_keeps_the_smallest_within_the_drop(quantize, tmp_path):
+    result = quantize("--scheme", "auto", "--max-drop", 100)
+    assert result.code == 0, result.err
+    metrics = open_artifact(tmp_path / "out").manifest.steps[-1].metrics
+    assert [v["scheme"] for v in metrics["variants"]] == ["int4-weights"]
+    assert [t["name"] for t in metrics["tried"]] == ["int4-weights"]
+    assert sorted(p.name for p in (tmp_path / "out" / "onnx").iterdir()) == ["model.onnx", "model_q4.onnx"]
+
+
+def test_keep_float_leaves_layers_alone(quantize, tmp_path):
+    layer = "bert.encoder.layer.0.output.dense"
+    assert quantize("--keep-float", layer).code == 0
+    kept = open_artifact(tmp_path / "out").manifest.steps[-1].metrics["variants"][0]
+    assert kept["kept_float"] == [layer]
+
+
+def test_unknown_layer_is_named(quantize):
+    result = quantize("--keep-float", "bert.encoder.layer.0.output.dens")
+    assert result.code == 2
+    assert "did you mean 'bert.encoder.layer.0.output.dense'" in result.err
+
+
+def test_parity_beyond_atol_fails_and_writes_nothing(quantize, tmp_path):
+    result = quantize("--atol", "1e-12")
+    assert result.code == 1
+    assert "at batch" in result.error
+    assert not list(tmp_path.iterdir())
+
+
+def test_records_hold_raw_interleaved_samples(quantize, tmp_path):
+    quantize()
+    found = records.read(tmp_path / "out" / "measurements.jsonl")
+    assert {(m.name, m.sequence_length) for m in found} == {
+        (name, length) for name in ("fp32", "int8-dynamic") for length in (8, 16)
+    }
+    assert len({len(m.samples_ms) for m in found}) == 1
+    assert min(len(m.all_samples_ms) for m in found) >= 30
+
+
+def test_untrained_weights_show_no_accuracy(cli, bare_encoder, data_root, tmp_path):
+    flags = ("--task", "verdicts", "--data", data_root, "--output", tmp_path / "out", *QUICK)
+    result = cli("compress.quantize", "--model", bare_encoder, *flags)
+    assert result.code == 0, result.err
+    assert "no trained classifier" in result.err
+    manifest = open_artifact(tmp_path / "out").manifest
+    assert manifest.steps[-1].metrics["parent_score"] is None
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "Not for use" in card
+    assert "model-index" not in card
+
+
+def test_a_quantized_artifact_remembers_its_parent(cli, quantize, model_folder, data_root, tmp_path):
+    flags = ("--task", "verdicts", "--data", data_root, "--epochs", 1, "--output", tmp_path / "tuned")
+    assert cli("compress.finetune", "--model", model_folder, *flags).code == 0
+    assert quantize(model=tmp_path / "tuned").code == 0
+    manifest = open_artifact(tmp_path / "out").manifest
+    assert [step.technique for step in manifest.steps] == ["finetune", "quantize"]
+    assert manifest.parent is not None

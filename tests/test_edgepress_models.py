@@ -1,0 +1,378 @@
+"""Models: the zoo's architectures, folders that cannot be read, heads that do not fit, and encoding."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import SENTENCES, small_bert
+from safetensors.torch import save_file
+from transformers import (
+    AutoModelForSequenceClassification,
+    BertConfig,
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+    MPNetConfig,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+)
+
+from edgepress.errors import EdgepressError
+from edgepress.models import (
+    MODELS,
+    ModelSource,
+    ModelSpec,
+    encode,
+    find_model,
+    load_config,
+    load_model,
+    load_tokenizer,
+    max_length,
+    short_name,
+)
+
+# Millions of parameters with two labels: what the papers and model cards say, head included.
+PARAMETERS = {
+    "bert": 109.5,
+    "distilbert": 67.0,
+    "roberta": 124.6,
+    "minilm": 22.7,
+    "mpnet": 109.5,
+    "tinybert": 14.4,
+    "mobilebert": 24.6,
+    "albert": 11.7,
+}
+TINY = ModelSpec(
+    "tiny",
+    "org/tiny",
+    "bert",
+    {
+        "vocab_size": 50,
+        "hidden_size": 8,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+    },
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this machine's user has in the Hub's cache must not decide a test."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+@pytest.fixture
+def folder(model_folder: Path, tmp_path: Path) -> Path:
+    """A copy of the small BERT that a test may spoil."""
+    return Path(shutil.copytree(model_folder, tmp_path / "copy"))
+
+
+def local(folder: Path) -> ModelSource:
+    return ModelSource("small", "local", folder)
+
+
+def load(
+    folder: Path, labels: tuple[str, ...] | None = None
+) -> tuple[AutoModelForSequenceClassification, bool]:
+    return load_model(local(folder), labels, None, seed=0)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_config_has_the_architecture_and_size(name: str) -> None:
+    spec = MODELS[name]
+    config = load_config(ModelSource(name, "random", None, spec))
+    with torch.device("meta"):
+        model = AutoModelForSequenceClassification.from_config(config)
+    assert config.model_type == spec.architecture
+    assert model.num_parameters() / 1e6 == pytest.approx(PARAMETERS[name], rel=0.01)
+    assert max_length(config) == 512
+
+
+def test_every_zoo_name_is_random_when_asked() -> None:
+    for name, spec in MODELS.items():
+        assert find_model(name, "random") == ModelSource(name, "random", None, spec)
+
+
+def test_zoo_name_without_any_source_is_random() -> None:
+    assert find_model("bert").origin == "random"
+
+
+def test_pretrained_without_any_source_is_refused() -> None:
+    with pytest.raises(EdgepressError, match="no pretrained weights of 'bert'") as refused:
+        find_model("bert", "pretrained")
+    assert "--weights random" in refused.value.hint
+
+
+def test_unknown_name_with_a_guess() -> None:
+    with pytest.raises(EdgepressError, match="unknown model 'distillbert'") as refused:
+        find_model("distillbert")
+    assert "did you mean 'distilbert'?" in refused.value.hint
+
+
+@pytest.mark.parametrize("name", ["./nowhere", "/nowhere/at/all", "~/nowhere", "a/b/c"])
+def test_missing_folder_is_not_taken_for_a_hub_id(name: str) -> None:
+    with pytest.raises(EdgepressError, match="no such folder"):
+        find_model(name)
+
+
+@pytest.mark.parametrize("name", ["two words", "org/name?", "Ünï"])
+def test_name_that_the_hub_does_not_allow(name: str) -> None:
+    with pytest.raises(EdgepressError, match="unknown model"):
+        find_model(name)
+
+
+def test_regular_file_is_refused(model_folder: Path) -> None:
+    with pytest.raises(EdgepressError, match="no such folder"):
+        find_model(str(model_folder / "config.json"))
+
+
+def test_local_folder(model_folder: Path) -> None:
+    source = find_model(str(model_folder))
+    assert (source.origin, source.folder) == ("local", model_folder)
+    assert source.short_name == "small-bert"
+
+
+@pytest.mark.parametrize(("name", "expected"), [("org/name", "name"), ("a/b/", "b"), ("bert", "bert")])
+def test_short_name(name: str, expected: str) -> None:
+    assert short_name(name) == expected
+
+
+def test_short_name_of_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert short_name(".") == tmp_path.name
+
+
+def test_folder_without_config(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    with pytest.raises(EdgepressError, match=r"has no config\.json"):
+        find_model(str(folder))
+
+
+def test_folder_without_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(EdgepressError, match="has no tokenizer"):
+        find_model(str(folder))
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"model_type": "no-such-type"}', "{}"])
+def test_unreadable_config(folder: Path, text: str) -> None:
+    (folder / "config.json").write_text(text)
+    with pytest.raises(EdgepressError, match=r"unreadable config\.json") as refused:
+        load(folder)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.xfail(strict=True, raises=TypeError, reason="transformers takes a JSON list for a dictionary")
+def test_config_that_is_a_list(folder: Path) -> None:
+    (folder / "config.json").write_text("[]")
+    with pytest.raises(EdgepressError, match=r"unreadable config\.json"):
+        load(folder)
+
+
+def test_architecture_that_does_not_classify_text(folder: Path) -> None:
+    (folder / "config.json").write_text('{"model_type": "vit"}')
+    with pytest.raises(EdgepressError, match="ViTConfig"):
+        load(folder)
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 100, 100_000])
+def test_truncated_safetensors(folder: Path, kept_bytes: int) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:kept_bytes])
+    with pytest.raises(EdgepressError, match="unreadable weights") as refused:
+        load(folder)
+    assert str(folder) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 100, 100_000])
+def test_truncated_legacy_weights(folder: Path, kept_bytes: int) -> None:
+    path = folder / "pytorch_model.bin"
+    torch.save(load(folder)[0].state_dict(), path)
+    (folder / "model.safetensors").unlink()
+    path.write_bytes(path.read_bytes()[:kept_bytes])
+    with pytest.raises(EdgepressError, match="unreadable weights"):
+        load(folder)
+
+
+def test_legacy_weights(folder: Path) -> None:
+    expected = load(folder)[0].state_dict()
+    torch.save(expected, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    found = load(folder)[0].state_dict()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_folder_without_weights(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(EdgepressError, match="unreadable weights"):
+        load(folder)
+
+
+@pytest.mark.xfail(strict=True, reason="an encoder that is all random counts as local weights")
+def test_weights_of_another_model(folder: Path) -> None:
+    save_file({"conv.weight": torch.zeros(3)}, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(EdgepressError, match="weights"):
+        load(folder)
+
+
+def test_own_labels_are_kept(model_folder: Path) -> None:
+    model, head_trained = load(model_folder)
+    assert model.config.id2label == {0: "negative", 1: "positive"}
+    assert head_trained
+    assert not model.training
+
+
+def test_labels_in_other_letters_fit(model_folder: Path) -> None:
+    model, head_trained = load(model_folder, ("Negative", " POSITIVE "))
+    assert head_trained
+    assert model.config.label2id == {"Negative": 0, " POSITIVE ": 1}
+
+
+def test_labels_in_another_order_do_not_fit(model_folder: Path) -> None:
+    with pytest.raises(EdgepressError, match="the labels do not fit the head of small"):
+        load(model_folder, ("positive", "negative"))
+
+
+@pytest.mark.xfail(
+    strict=True, raises=ValueError, reason="transformers 4.57 lists mismatched keys without their shapes"
+)
+@pytest.mark.parametrize("labels", [("a", "b", "c"), ("score",)])
+def test_another_number_of_labels_does_not_fit(model_folder: Path, labels: tuple[str, ...]) -> None:
+    with pytest.raises(EdgepressError, match="the labels do not fit"):
+        load(model_folder, labels)
+
+
+@pytest.mark.xfail(
+    strict=True, raises=ValueError, reason="transformers 4.57 lists mismatched keys without their shapes"
+)
+def test_config_of_another_size(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 50}))
+    with pytest.raises(EdgepressError, match="word_embeddings"):
+        load(folder)
+
+
+def test_head_of_a_bare_encoder_is_untrained(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    small_bert(len(tokenizer)).bert.save_pretrained(folder)
+    model, head_trained = load(folder, ("a", "b", "c"))
+    assert not head_trained
+    assert model.config.num_labels == 3
+
+
+def random_model(seed: int) -> dict[str, torch.Tensor]:
+    model, head_trained = load_model(
+        ModelSource("tiny", "random", None, TINY), ("a", "b", "c"), "single_label_classification", seed
+    )
+    assert not head_trained
+    return model.state_dict()
+
+
+def test_random_weights_depend_on_the_seed_alone() -> None:
+    first, again, other = random_model(1), random_model(1), random_model(2)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["classifier.weight"], other["classifier.weight"])
+    assert first["classifier.weight"].shape == (3, 8)
+
+
+def test_random_head_of_an_encoder_depends_on_the_seed_alone(
+    folder: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    small_bert(len(tokenizer)).bert.save_pretrained(folder)
+    heads = [load_model(local(folder), None, None, seed)[0].classifier.weight for seed in (1, 1, 2)]
+    assert torch.equal(heads[0], heads[1])
+    assert not torch.equal(heads[0], heads[2])
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (BertConfig(max_position_embeddings=64), 64),
+        (BertConfig(max_position_embeddings=1024), 512),
+        (DistilBertConfig(max_position_embeddings=128), 128),
+        (RobertaConfig(max_position_embeddings=514), 512),
+        (RobertaConfig(max_position_embeddings=130), 128),
+        (MPNetConfig(max_position_embeddings=130), 128),
+    ],
+)
+def test_max_length(config: BertConfig, expected: int) -> None:
+    assert max_length(config) == expected
+
+
+def test_longest_roberta_input_runs_and_one_more_does_not() -> None:
+    config = RobertaConfig(
+        vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
+    )
+    config.max_position_embeddings = 34
+    model = AutoModelForSequenceClassification.from_config(config).eval()
+    longest = max_length(config)
+    assert model(input_ids=torch.full((1, longest), 5)).logits.shape == (1, 2)
+    with pytest.raises((IndexError, RuntimeError)):
+        model(input_ids=torch.full((1, longest + 1), 5))
+
+
+def test_encode_gives_one_unpadded_row_a_text(tokenizer: PreTrainedTokenizerFast) -> None:
+    texts = [(text,) for text, _ in SENTENCES[:6]]
+    rows = encode(tokenizer, texts, 64)
+    assert len(rows) == 6
+    for row, (text,) in zip(rows, texts, strict=True):
+        assert sorted(row) == ["attention_mask", "input_ids", "token_type_ids"]
+        assert {values.dtype for values in row.values()} == {np.dtype(np.int64)}
+        assert {values.shape for values in row.values()} == {(1, len(tokenizer(text)["input_ids"]))}
+        assert row["attention_mask"].all()
+
+
+def test_encode_cuts_at_the_longest(tokenizer: PreTrainedTokenizerFast) -> None:
+    (row,) = encode(tokenizer, [("the film " * 100,)], 16)
+    assert row["input_ids"].shape == (1, 16)
+    assert row["input_ids"][0, -1] == tokenizer.sep_token_id
+
+
+def test_encode_pairs(tokenizer: PreTrainedTokenizerFast) -> None:
+    (row,) = encode(tokenizer, [("the film", "is a tedious mess")], 64)
+    assert (row["input_ids"] == tokenizer.sep_token_id).sum() == 2
+    assert set(row["token_type_ids"][0].tolist()) == {0, 1}
+
+
+def test_tokenizer_gives_what_the_model_takes(model_folder: Path) -> None:
+    config = DistilBertConfig(vocab_size=20, dim=8, n_layers=1, n_heads=2, hidden_dim=8)
+    tokenizer = load_tokenizer(local(model_folder), DistilBertForSequenceClassification(config))
+    assert sorted(tokenizer("the film")) == ["attention_mask", "input_ids"]
+
+
+def test_padding_and_truncation_inside_a_tokenizer_are_dropped(folder: Path) -> None:
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    tokenizer.backend_tokenizer.enable_padding(length=32)
+    tokenizer.backend_tokenizer.enable_truncation(4)
+    tokenizer.save_pretrained(folder)
+    loaded = load_tokenizer(local(folder), load(folder)[0])
+    assert len(loaded.backend_tokenizer.encode("the film").ids) == 4
+    assert len(loaded.backend_tokenizer.encode("the film is a tedious mess").ids) == 8
+
+
+def cut_in_half(path: Path) -> None:
+    path.write_text(path.read_text()[: path.stat().st_size // 2])
+
+
+def empty(path: Path) -> None:
+    path.write_text("{}")
+
+
+@pytest.mark.xfail(strict=True, reason="the tokenizers library raises a bare Exception")
+@pytest.mark.parametrize("spoil", [cut_in_half, empty])
+def test_unreadable_tokenizer(folder: Path, spoil: Callable[[Path], None]) -> None:
+    model = load(folder)[0]
+    spoil(folder / "tokenizer.json")
+    with pytest.raises(EdgepressError, match="unreadable tokenizer"):
+        load_tokenizer(local(folder), model)
+
+
+def test_unreadable_tokenizer_config(folder: Path) -> None:
+    model = load(folder)[0]
+    cut_in_half(folder / "tokenizer_config.json")
+    with pytest.raises(EdgepressError, match="unreadable tokenizer"):
+        load_tokenizer(local(folder), model)

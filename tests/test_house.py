@@ -1,0 +1,23 @@
+"""The house's own rules: import direction, lint, format, types."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+RULES = {
+    "imports run downwards": ["-c", "from importlinter.cli import lint_imports_command as c; c()"],
+    "ruff": ["-m", "ruff", "check", "."],
+    "format": ["-m", "ruff", "format", "--check", "."],
+    "types": ["-m", "mypy"],
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rule(rule):
+    done = subprocess.run(
+        [sys.executable, *RULES[rule]], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
