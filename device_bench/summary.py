@@ -105,13 +105,19 @@ def markdown(rows: Sequence[Row], metric: str) -> str:
 def caption(rows: Sequence[Row]) -> str:
     """What the figures were measured with."""
     record = rows[0].measurements[0]
-    machine = record.environment
-    flags = [flag for flag in machine["flags"] if "vnni" in flag or flag == "asimddp"]
     return (
         f"p50 / p95 at batch {record.batch}, {record.threads} thread{'s' * (record.threads > 1)}, "
         f"{record.runtime}, speed-up over the first row [95 % interval]\n"
-        f"{machine['cpu']}, int8 dot products: {', '.join(flags) or 'none (int8 is slower and may saturate)'}"
+        f"{record.environment['cpu']}, int8 dot products (VNNI): {_dot_products(record.environment['flags'])}"
     )
+
+
+def _dot_products(flags: Sequence[str]) -> str:
+    """Whether the CPU multiplies int8 natively; without, int8 is slower and may saturate."""
+    native = [flag for flag in flags if "vnni" in flag or flag == "asimddp"]
+    if native:
+        return f"yes ({', '.join(native)})"
+    return "no: int8 is slower here, and may saturate" if flags else "unknown"
 
 
 def slower_than_parent(rows: Sequence[Row]) -> list[str]:

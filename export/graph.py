@@ -12,26 +12,13 @@ CONTRIB_DOMAIN = "com.microsoft"
 
 
 class GraphEdit:
-    """An ONNX file in memory, with the changes that are to be made to it."""
+    """An ONNX model in memory, with the changes that are to be made to it."""
 
-    def __init__(self, path: Path) -> None:
-        self.model: ModelProto = onnx.load(str(path))
+    def __init__(self, model: ModelProto) -> None:
+        self.model = model
         self._constants = {tensor.name: tensor for tensor in self.model.graph.initializer}
         self._before: dict[str, list[NodeProto]] = {}
         self._instead: dict[str, list[NodeProto]] = {}
-        self._resolve_shared_constants()
-
-    def _resolve_shared_constants(self) -> None:
-        # The exporter writes equal tensors once and hands them on through Identity nodes.
-        nodes = self.model.graph.node
-        shared = {
-            n.output[0]: n.input[0] for n in nodes if n.op_type == "Identity" and self.is_constant(n.input[0])
-        }
-        for node in nodes:
-            node.input[:] = [shared.get(name, name) for name in node.input]
-        kept = [node for node in nodes if node.output[0] not in shared]
-        del nodes[:]
-        nodes.extend(kept)
 
     @property
     def nodes(self) -> Sequence[NodeProto]:
@@ -85,6 +72,21 @@ class GraphEdit:
 def _refill(field, values) -> None:  # type: ignore[no-untyped-def]  # protobuf's repeated fields have no public type
     del field[:]
     field.extend(values)
+
+
+def inline_shared_constants(model: ModelProto) -> None:
+    """Let nodes read stored tensors directly.
+
+    The exporter writes equal tensors once and hands them on through Identity nodes. Quantizers take
+    what comes out of a node for an activation, and ALBERT, whose layers share their weights, would stay
+    in float.
+    """
+    nodes = model.graph.node
+    stored = {tensor.name for tensor in model.graph.initializer}
+    shared = {n.output[0]: n.input[0] for n in nodes if n.op_type == "Identity" and n.input[0] in stored}
+    for reader in nodes:
+        reader.input[:] = [shared.get(name, name) for name in reader.input]
+    _refill(nodes, [kept for kept in nodes if kept.output[0] not in shared])
 
 
 def drop_shapes(model: ModelProto) -> None:

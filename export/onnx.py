@@ -14,6 +14,7 @@ import onnx
 import onnxruntime
 
 from edgepress.errors import EdgepressError, first_line
+from export.graph import inline_shared_constants
 from export.runner import Batch, Runner
 
 if TYPE_CHECKING:  # the process that measures a file needs neither torch nor transformers
@@ -46,6 +47,9 @@ def export(model: PreTrainedModel, target: Path, opset: int = DEFAULT_OPSET) -> 
     target.parent.mkdir(parents=True, exist_ok=True)
     with _quiet():
         optimum_export(model, config_type(model.config), target, opset=opset)
+    exported = onnx.load(str(target))
+    inline_shared_constants(exported)
+    onnx.save(exported, str(target))
 
 
 def check_opset(opset: int) -> None:

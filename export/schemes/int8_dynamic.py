@@ -6,12 +6,13 @@ import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
-from export.graph import drop_shapes
+from export.graph import GraphEdit
 from export.quantization import Options, Scheme, nodes_of
+from export.tables import quantize_tables
 
 
 def quantize(source: Path, target: Path, options: Options) -> None:
-    """Write the file with ONNX Runtime's quantizer; the embedding tables are quantized as well.
+    """Write the products with ONNX Runtime's quantizer, and the embedding tables beside them.
 
     One scale a channel costs no time and is what keeps the accuracy: with the library's default, one
     scale a matrix, MiniLM loses a point on SST-2.
@@ -22,19 +23,15 @@ def quantize(source: Path, target: Path, options: Options) -> None:
     quantize_dynamic(
         model,
         target,
+        op_types_to_quantize=["MatMul", "Gemm"],
         weight_type=QuantType.QInt8,
         per_channel=True,
         reduce_range=options.target.reduce_range,
         nodes_to_exclude=kept,
     )
-    _finish(target)
-
-
-def _finish(path: Path) -> None:
-    model = onnx.load(str(path))
-    drop_shapes(model)
-    del model.metadata_props[:]
-    onnx.save(model, str(path))
+    edit = GraphEdit(onnx.load(str(target)))
+    quantize_tables(edit, options.keep_float)
+    edit.save(target)
 
 
 SCHEME = Scheme("int8-dynamic", "int8", "model_quantized.onnx", quantize)

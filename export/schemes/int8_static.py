@@ -6,37 +6,37 @@ head stay in float: quantizing them costs accuracy and saves no time. SmoothQuan
 arXiv:2211.10438) moves outliers of the activations into the weights first.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 from onnx import NodeProto
 
 from export.calibration import ChannelRange, Probe, channel_ranges, tensor_ranges
 from export.graph import GraphEdit, node
 from export.quantization import Options, Scheme, check_layers, layer_name
+from export.tables import quantize_tables
 
 TINY = 1e-8
+SMALL = 1e-5
 UNSIGNED_LEVELS = 255
 
 
 def quantize(source: Path, target: Path, options: Options) -> None:
     """Calibrate on `options.calibration_batches` and write the QDQ file."""
-    edit = GraphEdit(source)
+    edit = GraphEdit(onnx.load(str(source)))
     check_layers(edit.model.graph, options.keep_float)
     sites = _sites(edit, options.keep_float)
     probe = Probe(edit.model, list(sites))
     channels = channel_ranges(probe, options.calibration_batches)
-    smoothing = {
-        name: _smoothing(channels[name], [edit.constant(m.input[1]) for m in readers], options.smooth_quant)
-        for name, readers in sites.items()
-    }
+    smoothing = _smoothings(edit, sites, channels, options.smooth_quant)
     ranges = tensor_ranges(probe, options.calibration_batches, channels, smoothing, options.calibration)
     for activation, readers in sites.items():
         site = _Site(edit, activation, smoothing[activation], ranges[activation], options)
         site.quantize(readers)
-    for gather in _tables(edit, options.keep_float):
-        _quantize_table(edit, gather)
+    quantize_tables(edit, options.keep_float)
     edit.save(target)
 
 
@@ -50,13 +50,33 @@ def _sites(edit: GraphEdit, keep_float: frozenset[str]) -> dict[str, list[NodePr
     return sites
 
 
-def _smoothing(channels: ChannelRange, weights: list[np.ndarray], alpha: float) -> np.ndarray:
-    """SmoothQuant's divisor of each channel, max|X|^alpha / max|W|^(1 - alpha) (eq. 4); ones for alpha 0."""
+def _smoothings(
+    edit: GraphEdit,
+    sites: Mapping[str, list[NodeProto]],
+    channels: Mapping[str, ChannelRange],
+    alpha: float,
+) -> dict[str, np.ndarray]:
+    """SmoothQuant's divisors of each site; one for all sites that read the same weights (ALBERT's layers)."""
+    magnitudes: dict[tuple[str, ...], np.ndarray] = {}
+    for name, readers in sites.items():
+        weights = _weights(readers)
+        magnitudes[weights] = np.maximum(magnitudes.get(weights, 0), channels[name].magnitude)
+    return {
+        name: _smoothing(magnitudes[_weights(readers)], [edit.constant(w) for w in _weights(readers)], alpha)
+        for name, readers in sites.items()
+    }
+
+
+def _weights(readers: list[NodeProto]) -> tuple[str, ...]:
+    return tuple(product.input[1] for product in readers)
+
+
+def _smoothing(magnitude: np.ndarray, weights: list[np.ndarray], alpha: float) -> np.ndarray:
+    """The divisor of each channel, max|X|^alpha / max|W|^(1 - alpha) (eq. 4); ones for alpha 0."""
     if not alpha:
-        return np.ones_like(channels.low)
+        return np.ones_like(magnitude)
     largest_weight = np.max([np.abs(weight).max(axis=1) for weight in weights], axis=0)
-    activation, weight = np.maximum(channels.magnitude, 1e-5), np.maximum(largest_weight, 1e-5)
-    return activation**alpha / weight ** (1 - alpha)
+    return np.maximum(magnitude, SMALL) ** alpha / np.maximum(largest_weight, SMALL) ** (1 - alpha)
 
 
 @dataclass(frozen=True)
@@ -113,39 +133,10 @@ def _quantized_weight(
     weight = edit.constant(product.input[1]) * smoothing[:, None]
     levels = 64 if options.target.reduce_range else 127
     scale = np.maximum(np.abs(weight).max(axis=0), TINY) / levels
-    name = f"{product.name}_weight"
+    name = f"{product.input[1]}_int8"
     stored = edit.add_constant(name, np.rint(weight / scale).astype(np.int8))
     scales = edit.add_constant(f"{name}_scale", scale.astype(np.float32))
-    return [node("DequantizeLinear", [stored, scales], f"{name}_dequantized", axis=1)]
-
-
-def _tables(edit: GraphEdit, keep_float: frozenset[str]) -> list[NodeProto]:
-    return [
-        gather
-        for gather in edit.nodes
-        if gather.op_type == "Gather"
-        and edit.is_constant(gather.input[0])
-        and edit.constant(gather.input[0]).dtype == np.float32
-        and layer_name(gather) not in keep_float
-    ]
-
-
-def _quantize_table(edit: GraphEdit, gather: NodeProto) -> None:
-    """Look up in a uint8 table and dequantize the few rows found, not the whole table at each run."""
-    table = edit.constant(gather.input[0])
-    low, high = min(float(table.min()), 0.0), max(float(table.max()), 0.0)
-    scale = max(high - low, TINY) / UNSIGNED_LEVELS
-    zero = round(-low / scale)
-    name = gather.output[0]
-    stored = edit.add_constant(
-        f"{name}_table", np.clip(np.rint(table / scale) + zero, 0, 255).astype(np.uint8)
-    )
-    parameters = [
-        edit.add_constant(f"{name}_scale", np.float32(scale)),
-        edit.add_constant(f"{name}_zero_point", np.uint8(zero)),
-    ]
-    rows = node("Gather", [stored, gather.input[1]], f"{name}_rows")
-    edit.replace(gather, [rows, node("DequantizeLinear", [f"{name}_rows", *parameters], name)])
+    return [node("DequantizeLinear", [stored, scales], f"{product.name}_weight", axis=1)]
 
 
 SCHEME = Scheme(
