@@ -1,5 +1,6 @@
 """The model card (README.md) of an artifact, with the metadata that the Hub reads."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from huggingface_hub import EvalResult, ModelCardData
@@ -21,7 +22,8 @@ class Card:
     relation: str
     """finetune or quantized: what was done to the base model."""
     license: str | None
-    score: float | None
+    scores: Mapping[str, float]
+    """File -> the task's metric, 0..1; empty where nothing was scored."""
     body: str
     """Markdown below the heading."""
 
@@ -44,7 +46,7 @@ class Card:
             pipeline_tag="text-classification",
             tags=["edgepress", self.record.architecture],
             datasets=[self.task.hub_id] if self.task and self.task.hub_id else None,
-            metrics=[self.task.metric] if self.task and self.score is not None else None,
+            metrics=[self.task.metric] if self.task and self.scores else None,
             base_model=self.record.hub_id,
             base_model_relation=self.relation if self.record.hub_id else None,
             model_name=self.name,
@@ -52,7 +54,7 @@ class Card:
         )
 
     def _results(self) -> list[EvalResult] | None:
-        if self.task is None or self.score is None:
+        if self.task is None or not self.scores:
             return None
         return [
             EvalResult(
@@ -61,6 +63,8 @@ class Card:
                 dataset_name=self.task.name,
                 dataset_split=self.task.evaluation_split,
                 metric_type=self.task.metric,
-                metric_value=round(self.score, 4),
+                metric_name=f"{self.task.metric} ({name})",
+                metric_value=round(score, 4),
             )
+            for name, score in self.scores.items()
         ]

@@ -126,7 +126,7 @@ def _card(opened: OpenedModel, record: ModelRecord, task: Task, name: str, score
         task=task,
         relation="finetune",
         license=opened.license,
-        score=score,
+        scores={"fp32": score},
         body=f"{record.name} fine-tuned on {task.name}: {task.metric} {100 * score:.2f} % "
         f"on the {task.evaluation_split} split.\n",
     ).text()

@@ -146,7 +146,8 @@ def _card(outcome: Outcome) -> str:
         file=outcome.found.kept[-1].path.name,
     )
     opened = outcome.opened
-    card = Card(name, opened.record(), opened.task, "quantized", opened.license, rows[-1].score, body)
+    scores = {row.name: row.score for row in rows if row.score is not None}
+    card = Card(name, opened.record(), opened.task, "quantized", opened.license, scores, body)
     return card.text()
 
 

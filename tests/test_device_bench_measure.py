@@ -1,0 +1,222 @@
+"""Interleaved measurement with real processes on a small file."""
+
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+import psutil
+import pytest
+
+from device_bench.cpu import make_batch
+from device_bench.measure import Plan, Process, Subject, measure
+from device_bench.records import Measurement
+from edgepress.errors import EdgepressError
+from edgepress.files import sha256
+
+PLAN = Plan(sequence_lengths=(4, 16), vocabulary=100, smallest_block_ms=1.0, budget_s=1.0)
+# A target that no machine reaches: the budget alone ends it.
+ENDLESS = replace(PLAN, sequence_lengths=(4,), target_half_width=0.0, min_rounds=1)
+
+
+@pytest.fixture(scope="module")
+def smaller_file(onnx_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from export.quantization import CPU_TARGETS, Options
+    from export.schemes import SCHEMES
+
+    target = tmp_path_factory.mktemp("measure") / "model_quantized.onnx"
+    SCHEMES["int8-dynamic"].quantize(onnx_file, target, Options(CPU_TARGETS["avx2"]))
+    return target
+
+
+@pytest.fixture(scope="module")
+def progress() -> list[float]:
+    """What the run below reported while it went on."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def records(onnx_file: Path, smaller_file: Path, progress: list[float]) -> list[Measurement]:
+    subjects = [Subject("fp32", onnx_file), Subject("int8", smaller_file)]
+    return measure(subjects, PLAN, progress.append)
+
+
+def own_processes() -> list[psutil.Process]:
+    return psutil.Process().children()
+
+
+def test_one_record_a_file_and_length(records: list[Measurement]) -> None:
+    found = [(one.name, one.sequence_length) for one in records]
+    assert found == [("fp32", 4), ("fp32", 16), ("int8", 4), ("int8", 16)]
+
+
+def test_rounds_are_equal_across_files(records: list[Measurement]) -> None:
+    rounds = {len(one.samples_ms) for one in records}
+    assert len(rounds) == 1
+    assert rounds.pop() >= PLAN.min_rounds
+
+
+def test_enough_samples_and_none_is_zero(records: list[Measurement]) -> None:
+    for one in records:
+        assert len(one.all_samples_ms) >= 30
+        assert min(one.all_samples_ms) > 0
+        assert {len(samples) for samples in one.samples_ms} == {len(one.samples_ms[0])}
+
+
+def test_records_say_which_file(records: list[Measurement], onnx_file: Path, smaller_file: Path) -> None:
+    files = {one.name: (one.file, one.file_sha256, one.size_bytes) for one in records}
+    assert files == {
+        "fp32": (onnx_file.name, sha256(onnx_file), onnx_file.stat().st_size),
+        "int8": (smaller_file.name, sha256(smaller_file), smaller_file.stat().st_size),
+    }
+
+
+def test_records_say_how(records: list[Measurement]) -> None:
+    for one in records:
+        assert (one.device, one.threads, one.batch, one.warm_up_runs) == ("cpu", 1, 1, 5)
+        assert one.runtime.startswith("onnxruntime ")
+        assert one.load_ms > 0 < one.first_forward_ms
+        assert one.environment["cpu"]
+
+
+def test_peak_memory_holds_at_least_the_interpreter(records: list[Measurement]) -> None:
+    assert min(one.peak_memory_bytes for one in records) > 10e6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_process_does_not_load_torch(onnx_file: Path) -> None:
+    before = set(own_processes())
+    process = Process(Subject("fp32", onnx_file), PLAN)
+    try:
+        (child,) = set(own_processes()) - before
+        libraries = {Path(entry.path).name for entry in child.memory_maps()}
+    finally:
+        process.close()
+    assert any("onnxruntime" in name for name in libraries)
+    assert not any("torch" in name for name in libraries)
+
+
+def test_progress_rises_to_at_most_one(records: list[Measurement], progress: list[float]) -> None:
+    assert len(progress) == len(records[0].samples_ms)
+    assert progress == sorted(progress)
+    assert 0 < progress[0] <= progress[-1] <= 1
+
+
+def test_the_budget_ends_what_does_not_settle(onnx_file: Path) -> None:
+    (record,) = measure([Subject("fp32", onnx_file)], ENDLESS)
+    assert not record.settled
+    assert record.warnings == ("median not within 0%",)
+
+
+def test_what_settles_at_once_stops_at_the_least_rounds(onnx_file: Path) -> None:
+    plan = replace(ENDLESS, target_half_width=1e9, budget_s=3600.0, min_rounds=4)
+    (record,) = measure([Subject("fp32", onnx_file)], plan)
+    assert len(record.samples_ms) == 4
+    assert (record.settled, record.warnings) == (True, ())
+
+
+def test_files_take_turns_in_coming_first(onnx_file: Path) -> None:
+    order: list[str] = []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code is Process.run.__code__:
+            order.append(frame.f_locals["self"].subject.name)
+
+    plan = replace(ENDLESS, target_half_width=1e9, min_rounds=4)
+    sys.setprofile(note)
+    try:
+        measure([Subject("a", onnx_file), Subject("b", onnx_file)], plan)
+    finally:
+        sys.setprofile(None)
+    warm_up, rounds = order[:2], order[2:]
+    assert sorted(warm_up) == ["a", "b"]
+    assert rounds in (list("baabbaab"), list("abbaabba"))
+
+
+def test_no_process_is_left(onnx_file: Path) -> None:
+    before = set(own_processes())
+    measure([Subject("fp32", onnx_file)], replace(ENDLESS, budget_s=0.1))
+    assert set(own_processes()) == before
+
+
+def broken(onnx_file: Path, target: Path) -> Path:
+    target.write_bytes(onnx_file.read_bytes()[:5000])
+    return target
+
+
+def test_broken_file_is_refused(onnx_file: Path, tmp_path: Path) -> None:
+    subjects = [Subject("fp32", onnx_file), Subject("bad", broken(onnx_file, tmp_path / "bad.onnx"))]
+    with pytest.raises(EdgepressError, match=r"measuring bad\.onnx failed: .* cannot open it") as refused:
+        measure(subjects, PLAN)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.xfail(strict=True, reason="a process whose file is refused is neither ended nor waited for")
+def test_no_process_is_left_of_a_broken_file(onnx_file: Path, tmp_path: Path) -> None:
+    before = set(own_processes())
+    with pytest.raises(EdgepressError) as refused:
+        measure([Subject("bad", broken(onnx_file, tmp_path / "bad.onnx"))], PLAN)
+    assert "bad.onnx" in str(refused.value)
+    assert set(own_processes()) == before
+
+
+@pytest.mark.parametrize("name", ["nowhere.onnx", "model.tflite"])
+def test_file_that_cannot_be_opened(name: str, tmp_path: Path) -> None:
+    with pytest.raises(EdgepressError, match=f"measuring {name} failed"):
+        measure([Subject("x", tmp_path / name)], PLAN)
+
+
+def test_sequence_longer_than_the_model_takes(onnx_file: Path) -> None:
+    with pytest.raises(EdgepressError, match=r"measuring model\.onnx failed: .*64 by 128") as refused:
+        measure([Subject("fp32", onnx_file)], replace(PLAN, sequence_lengths=(128,)))
+    assert "\n" not in str(refused.value)
+
+
+def kill_one(before: set[psutil.Process]) -> Callable[[float], None]:
+    """Kill the first process that the measurement started, and wait until it is gone."""
+
+    def kill(_: float) -> None:
+        child = next(child for child in own_processes() if child not in before)
+        child.kill()
+        child.wait()
+
+    return kill
+
+
+@pytest.mark.xfail(strict=True, raises=BrokenPipeError, reason="the request is written to a closed pipe")
+def test_killed_process_is_one_clear_line(onnx_file: Path) -> None:
+    subjects = [Subject("fp32", onnx_file), Subject("again", onnx_file)]
+    with pytest.raises(EdgepressError, match=r"measuring model\.onnx failed"):
+        measure(subjects, replace(ENDLESS, budget_s=20.0), kill_one(set(own_processes())))
+
+
+def test_process_killed_while_it_runs(onnx_file: Path) -> None:
+    before = set(own_processes())
+    process = Process(Subject("fp32", onnx_file), PLAN)
+    (child,) = set(own_processes()) - before
+    try:
+        child.suspend()
+        kill_later(child)
+        with pytest.raises(EdgepressError, match=r"measuring model\.onnx failed: it was killed"):
+            process.run(4, 3)
+    finally:
+        process.close()
+
+
+def kill_later(child: psutil.Process) -> None:
+    """Kill a stopped process once it has a request to answer."""
+    threading.Timer(0.3, child.kill).start()
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "low", "high"), [(30_000, 1000, 20_000), (20_000, 0, 100), (178, 0, 100), (7, 0, 7)]
+)
+def test_ids_lie_in_the_vocabulary(vocabulary: int, low: int, high: int) -> None:
+    batch = make_batch(4, 512, vocabulary)
+    assert low <= batch["input_ids"].min() <= batch["input_ids"].max() < high
+    assert {values.shape for values in batch.values()} == {(4, 512)}
+    assert {values.dtype.name for values in batch.values()} == {"int64"}
+    assert batch["attention_mask"].all()
+    assert not batch["token_type_ids"].any()

@@ -1,0 +1,71 @@
+"""Measurements: what was appended is what is read."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from device_bench.environment import environment
+from device_bench.records import Measurement, append, read
+
+FIRST = Measurement(
+    name="fp32",
+    file="model.onnx",
+    file_sha256="ab" * 32,
+    size_bytes=1234,
+    runtime="onnxruntime 1.22",
+    device="cpu",
+    threads=1,
+    batch=1,
+    sequence_length=16,
+    load_ms=3.5,
+    first_forward_ms=1.25,
+    peak_memory_bytes=10**9,
+    warm_up_runs=5,
+    samples_ms=((1.0, 1.1, 0.1 + 0.2), (1.2,)),
+    settled=False,
+    environment={"cpu": "Ünïcode CPU", "flags": ["avx2"], "git_commit": None},
+    warnings=("median not within 3%",),
+)
+SECOND = replace(FIRST, name="int8", sequence_length=64, settled=True, warnings=())
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "measurements.jsonl"
+
+
+def test_round_trip(path: Path) -> None:
+    append(path, [FIRST, SECOND])
+    assert read(path) == [FIRST, SECOND]
+
+
+def test_append_keeps_what_is_there(path: Path) -> None:
+    append(path, [FIRST])
+    append(path, [SECOND])
+    assert read(path) == [FIRST, SECOND]
+
+
+def test_one_json_line_each(path: Path) -> None:
+    append(path, [FIRST, SECOND])
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["name"] for line in lines] == ["fp32", "int8"]
+
+
+def test_blank_lines_are_skipped(path: Path) -> None:
+    append(path, [FIRST])
+    path.write_text("\n" + path.read_text() + "\n\n")
+    assert read(path) == [FIRST]
+
+
+def test_samples_of_all_rounds_in_order() -> None:
+    assert FIRST.all_samples_ms == [1.0, 1.1, 0.1 + 0.2, 1.2]
+
+
+def test_this_machine_can_be_written_down(path: Path) -> None:
+    own = environment()
+    append(path, [replace(FIRST, environment=own.to_dict())])
+    (found,) = read(path)
+    assert found.environment["flags"] == list(own.flags)
+    assert {**found.environment, "flags": own.flags} == own.to_dict()
