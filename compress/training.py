@@ -21,7 +21,8 @@ from transformers.trainer_utils import get_last_checkpoint
 from device_bench.environment import environment
 from edgepress.console import step
 from edgepress.metrics import score
-from edgepress.tasks import Examples, Task
+from edgepress.splits import Examples
+from edgepress.tasks import Task
 
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 # Share of all steps between two checkpoints, each followed by an evaluation.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -74,15 +75,20 @@ class Process:
             text=True,
             start_new_session=True,
         )
-        self.loaded = self._read()
         self.peak_memory_bytes = 0
+        try:
+            self.loaded = self._read()
+        except BaseException:
+            self.close()
+            raise
 
     def run(self, sequence_length: int, runs: int) -> list[float]:
         """Times of `runs` runs [ms]."""
         request = {"batch": self._plan.batch, "sequence_length": sequence_length, "runs": runs}
         assert self._child.stdin is not None
-        self._child.stdin.write(json.dumps(request) + "\n")
-        self._child.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # reading the answer says why the child is gone
+            self._child.stdin.write(json.dumps(request) + "\n")
+            self._child.stdin.flush()
         answer = self._read()
         self.peak_memory_bytes = answer["peak_memory_bytes"]
         samples: list[float] = answer["samples_ms"]
@@ -94,7 +100,8 @@ class Process:
         line = self._child.stdout.readline()
         answer: dict[str, Any] = json.loads(line) if line else {}
         if not line or "error" in answer:
-            reason = answer.get("error") or self._child.stderr.read().strip()[-300:] or "it was killed"
+            last_words = self._child.stderr.read().strip().splitlines()[-1:]
+            reason = answer.get("error") or " ".join(last_words) or "its process was killed"
             raise EdgepressError(f"measuring {self.subject.path.name} failed: {reason}")
         return answer
 

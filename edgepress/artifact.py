@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from edgepress.errors import EdgepressError
+from edgepress.errors import EdgepressError, first_line
 from edgepress.files import sha256, staged_folder
 
 MANIFEST = "manifest.json"
@@ -107,7 +107,7 @@ def open_artifact(folder: Path) -> Artifact:
         manifest = _parse(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EdgepressError(
-            f"{folder / MANIFEST}: unreadable manifest", "make the artifact again"
+            f"{folder / MANIFEST}: unreadable manifest: {first_line(error)}", "make the artifact again"
         ) from error
     for record in manifest.files:
         _verify(folder / record.path, record)

@@ -43,6 +43,8 @@ def staged_folder(target: Path, overwrite: bool) -> Iterator[Path]:
 
 def refuse_existing(target: Path, overwrite: bool) -> None:
     """Raise if `target` exists and may not be replaced."""
+    if target.exists() and not target.is_dir():
+        raise EdgepressError(f"{target} is a file", "name another --output")
     if target.exists() and not overwrite:
         raise EdgepressError(f"{target} exists", "add --overwrite, or name another --output")
 
@@ -85,7 +87,8 @@ def writable_folder(folder: Path) -> Path:
 def _clear_abandoned(target: Path) -> None:
     for folder in target.parent.glob(f".{target.name}.*.partial"):
         pid = folder.name.split(".")[-2]
-        if not (pid.isdigit() and psutil.pid_exists(int(pid))):
+        # Our own number: in a container every run has the same.
+        if not pid.isdigit() or int(pid) == os.getpid() or not psutil.pid_exists(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,20 +1,19 @@
 """Opening what the user named: a model with its tokenizer and its task, ready for a technique."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast, get_args
+from typing import cast, get_args
 
-from edgepress import models
+from safetensors import SafetensorError
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 from edgepress.artifact import Artifact, ModelRecord, is_artifact, open_artifact
 from edgepress.console import warn
 from edgepress.errors import EdgepressError, first_line
-from edgepress.models import MODELS, ModelSource, Weights
-from edgepress.tasks import DEFAULT_TASK, TASKS, ProblemType, Task, find_task
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from edgepress.local_tasks import find_task
+from edgepress.models import MODELS, ModelSource, Weights, find_model
+from edgepress.pretrained import load_model, load_tokenizer, max_length
+from edgepress.tasks import DEFAULT_TASK, TASKS, ProblemType, Task
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class OpenedModel:
     @property
     def longest(self) -> int:
         """The longest input [tokens]."""
-        return models.max_length(self.model.config)
+        return max_length(self.model.config)
 
     def record(self) -> ModelRecord:
         """What a manifest says of it."""
@@ -91,17 +90,17 @@ def open_model(
     Raises:
         EdgepressError: as `find_model`, `open_artifact`, `find_task` and `load_model`.
     """
-    source = models.find_model(name, weights)
+    source = find_model(name, weights)
     artifact = None
     if source.origin == "local" and source.folder is not None and is_artifact(source.folder):
         artifact = open_artifact(source.folder)
         source = replace(source, origin="trained")
     found = _task(task, artifact, data)
     shown = found or (TASKS[DEFAULT_TASK] if source.spec else None)
-    model, head_trained = models.load_model(
+    model, head_trained = load_model(
         source, shown.labels if shown else None, shown.problem_type if shown else None, seed
     )
-    tokenizer = models.load_tokenizer(source, model)
+    tokenizer = load_tokenizer(source, model)
     if source.origin == "random":
         warn(
             f"RANDOM WEIGHTS for {name}: neither the Hub nor a package gave trained ones. "
@@ -130,8 +129,6 @@ def save_model(opened: OpenedModel, folder: Path) -> None:
     Raises:
         EdgepressError: the weights cannot be written (the file system is full).
     """
-    from safetensors import SafetensorError
-
     try:
         opened.model.save_pretrained(folder)
     except SafetensorError as error:

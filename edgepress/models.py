@@ -1,27 +1,19 @@
-"""The model zoo, and loading a model or a tokenizer by zoo name, Hub id or local folder.
+"""The model zoo, and where a model's bytes are: by zoo name, Hub id or local folder.
 
 To add a model: one entry in `MODELS`.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from edgepress import sources
-from edgepress.errors import EdgepressError, first_line, unknown_name
+from edgepress.errors import EdgepressError, unknown_name
 from edgepress.sources import Mirror, Wheel
-
-if TYPE_CHECKING:  # --help must not wait seconds for transformers
-    import numpy as np
-    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 Weights = Literal["auto", "pretrained", "random"]
 Origin = Literal["hub", "index", "local", "trained", "random"]
-
-LONGEST_INPUT = 512
 
 
 @dataclass(frozen=True)
@@ -224,7 +216,7 @@ def _hub_model(repo_id: str, revision: str | None) -> Path | None:
     for weights in (SAFETENSORS, LEGACY_WEIGHTS):
         patterns = (*CONFIG_AND_TOKENIZER, weights)
         folder = sources.from_hub(repo_id, revision, patterns, required=("config.json", weights))
-        if folder is None or any(folder.glob(weights)):
+        if folder is None or sources.has_file(folder, weights):
             return folder
     raise EdgepressError(f"{repo_id} on the Hub has no {SAFETENSORS} and no {LEGACY_WEIGHTS}")
 
@@ -238,142 +230,3 @@ def _checked_folder(folder: Path) -> Path:
             "save it there with tokenizer.save_pretrained",
         )
     return folder
-
-
-def load_config(source: ModelSource) -> PretrainedConfig:
-    """The model's transformers config, as its folder or the zoo has it."""
-    from transformers import AutoConfig
-
-    if source.folder is None:
-        assert source.spec is not None
-        return AutoConfig.for_model(source.spec.architecture, **source.spec.config)
-    try:
-        return AutoConfig.from_pretrained(source.folder)
-    except (OSError, ValueError) as error:
-        raise EdgepressError(f"{source.folder}: unreadable config.json: {first_line(error)}") from error
-
-
-def load_model(
-    source: ModelSource, labels: tuple[str, ...] | None, problem_type: str | None, seed: int
-) -> tuple[PreTrainedModel, bool]:
-    """The classifier in fp32, and whether its head was trained.
-
-    Args:
-        source: from `find_model`.
-        labels: names of the classes; None keeps those of the model's own config.
-        problem_type: transformers' problem type; None keeps the config's.
-        seed: for whatever weights have to be drawn at random.
-
-    Raises:
-        EdgepressError: the weights are truncated or altered, or the labels do not fit a trained head.
-    """
-    import torch
-    from transformers import AutoModelForSequenceClassification
-
-    config = load_config(source)
-    own_labels = tuple(label for _, label in sorted((config.id2label or {}).items()))
-    if labels is not None:
-        _set_labels(config, labels, problem_type)
-    torch.manual_seed(seed)
-    if source.folder is None:
-        return AutoModelForSequenceClassification.from_config(config).eval(), False
-    model, missing = _from_folder(source.folder, config)
-    if labels is not None and not missing:
-        check_labels(own_labels, labels, source.name)
-    return model.eval(), not missing
-
-
-def _set_labels(config: PretrainedConfig, labels: tuple[str, ...], problem_type: str | None) -> None:
-    config.id2label = dict(enumerate(labels))
-    config.label2id = {label: index for index, label in enumerate(labels)}
-    config.problem_type = problem_type
-
-
-def _from_folder(folder: Path, config: PretrainedConfig) -> tuple[PreTrainedModel, list[str]]:
-    from safetensors import SafetensorError
-    from transformers import AutoModelForSequenceClassification
-    from transformers.utils import logging
-
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # our own warning about an untrained head is clearer than its list
-    try:
-        model, info = AutoModelForSequenceClassification.from_pretrained(
-            folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True
-        )
-    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-        raise EdgepressError(f"{folder}: unreadable weights: {first_line(error)}") from error
-    finally:
-        logging.set_verbosity(verbosity)
-    _refuse_foreign_shapes(folder, info["mismatched_keys"])
-    return model, info["missing_keys"]
-
-
-def _refuse_foreign_shapes(folder: Path, mismatched: Iterable[str]) -> None:
-    for key in mismatched:
-        raise EdgepressError(
-            f"{folder}: {key} has another shape than the task needs: the labels do not fit the model's head",
-            "name the --task that the model was trained for",
-        )
-
-
-def check_labels(own: tuple[str, ...], wanted: tuple[str, ...], name: str) -> None:
-    """Raise if a trained head's labels are not the task's, in number or in order."""
-
-    def normal(labels: tuple[str, ...]) -> list[str]:
-        return [label.strip().lower() for label in labels]
-
-    same_names = sorted(normal(own)) == sorted(normal(wanted))
-    if len(own) != len(wanted) or (same_names and normal(own) != normal(wanted)):
-        raise EdgepressError(
-            f"the labels do not fit the head of {name}: it has {list(own)}, the task {list(wanted)}",
-            "name the --task that the model was trained for",
-        )
-
-
-def load_tokenizer(source: ModelSource, model: PreTrainedModel) -> PreTrainedTokenizerBase:
-    """The model's tokenizer; for random weights that of MiniLM's mirror (BERT's uncased vocabulary).
-
-    Ids of BERT's vocabulary fit every model of the zoo, so size, latency and agreement of a model
-    with random weights can be measured on real sentences. Its outputs are narrowed to what `model`
-    takes (DistilBERT and RoBERTa have no token types).
-
-    Raises:
-        EdgepressError: the tokenizer's files are unreadable.
-    """
-    import inspect
-
-    from transformers import AutoTokenizer
-
-    folder = source.folder or sources.from_index(MINILM_MIRROR)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise EdgepressError(f"{folder}: unreadable tokenizer: {first_line(error)}") from error
-    if tokenizer.is_fast:
-        # Some repositories ship padding and truncation inside tokenizer.json; they are the caller's.
-        tokenizer.backend_tokenizer.no_padding()
-        tokenizer.backend_tokenizer.no_truncation()
-    taken = inspect.signature(model.forward).parameters
-    tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name in taken]
-    return tokenizer
-
-
-def max_length(config: PretrainedConfig) -> int:
-    """The longest input in tokens; positions of RoBERTa's family begin behind the padding id."""
-    positions = int(getattr(config, "max_position_embeddings", LONGEST_INPUT))
-    offset = (config.pad_token_id or 0) + 1 if config.model_type in ("roberta", "mpnet") else 0
-    return min(positions - offset, LONGEST_INPUT)
-
-
-def encode(
-    tokenizer: PreTrainedTokenizerBase, texts: list[tuple[str, ...]], longest: int
-) -> list[dict[str, np.ndarray]]:
-    """One batch of size 1 a text, not padded: arrays of shape (1, length), int64."""
-    import numpy as np
-
-    columns = [list(column) for column in zip(*texts, strict=True)]
-    encoded = tokenizer(*columns, truncation=True, max_length=longest)
-    return [
-        {key: np.asarray([ids[row]], dtype=np.int64) for key, ids in encoded.items()}
-        for row in range(len(texts))
-    ]

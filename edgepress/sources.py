@@ -119,11 +119,16 @@ def from_hub(
             altered in the cache).
     """
     folder = _snapshot(repo_id, revision, patterns, repo_type, local_files_only=True)
-    if folder is None or not all(any(folder.glob(pattern)) for pattern in required):
+    if folder is None or not all(has_file(folder, pattern) for pattern in required):
         folder = _snapshot(repo_id, revision, patterns, repo_type, local_files_only=False) or folder
     if folder is not None:
         _verify_snapshot(folder)
     return folder
+
+
+def has_file(folder: Path, pattern: str) -> bool:
+    """Whether a file matches; a link in the Hub's cache whose blob was deleted is none."""
+    return any(path.exists() for path in folder.glob(pattern))
 
 
 def _snapshot(

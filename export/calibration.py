@@ -113,5 +113,6 @@ def _percentile_range(counts: np.ndarray, limit: float) -> tuple[float, float]:
 def _entropy_range(counts: np.ndarray, limit: float) -> tuple[float, float]:
     edges = np.linspace(-limit, limit, BINS + 1)
     collector = HistogramCollector("entropy", True, BINS, ENTROPY_LEVELS, KEPT_PERCENTILE, "same")
-    threshold = collector.get_entropy_threshold((counts, edges), ENTROPY_LEVELS)
-    return float(threshold[0]), float(threshold[1])
+    histogram = (counts, edges, edges[0], edges[-1])
+    low, high = collector.get_entropy_threshold(histogram, ENTROPY_LEVELS)
+    return float(low), float(high)

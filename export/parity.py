@@ -71,8 +71,11 @@ def _require_comparable(parent: np.ndarray, child: np.ndarray, batch: Batch) -> 
     rows, length = batch["input_ids"].shape
     if parent.shape != child.shape:
         raise ExpectationError(f"parity: logits have shape {child.shape}, the parent's {parent.shape}")
-    if not np.isfinite(child).all():
-        raise ExpectationError(f"parity: logits are not finite at batch {rows}, sequence {length}")
+    for whose, logits in (("the parent's", parent), ("the file's", child)):
+        if not np.isfinite(logits).all():
+            raise ExpectationError(
+                f"parity: {whose} logits are not finite at batch {rows}, sequence {length}"
+            )
 
 
 def require(parity: Parity, precision: str, atol: float | None, what: str) -> None:
@@ -85,7 +88,7 @@ def require(parity: Parity, precision: str, atol: float | None, what: str) -> No
     if parity.max_abs > limit:
         raise ExpectationError(
             f"parity of {what} failed: a logit differs by {parity.max_abs:.2e} from its parent's, "
-            f"allowed {limit:.0e}, at batch {parity.worst_batch}, sequence {parity.worst_length}",
+            f"allowed {limit:.1e}, at batch {parity.worst_batch}, sequence {parity.worst_length}",
             "nothing was written; a larger --atol accepts it",
         )
 

@@ -1,14 +1,11 @@
 """Runner: a model behind one call, whatever its runtime."""
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Protocol
 
 import numpy as np
 from typing_extensions import Self
-
-from edgepress.errors import EdgepressError
 
 Batch = Mapping[str, np.ndarray]
 
@@ -33,29 +30,3 @@ class Runner(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _onnx(path: Path, threads: int) -> Runner:
-    from export.onnx import OnnxRunner
-
-    return OnnxRunner(path, threads)
-
-
-# Each opens its runtime on first use: a process that measures one need not import the others.
-RUNTIMES: dict[str, Callable[[Path, int], Runner]] = {".onnx": _onnx}
-
-
-def open_runner(path: Path, threads: int = 1) -> Runner:
-    """The runner for a file, by its ending.
-
-    Raises:
-        EdgepressError: no runtime reads this file, or it is damaged.
-    """
-    if path.suffix not in RUNTIMES:
-        raise EdgepressError(f"no runtime here reads {path.name}", f"known: {', '.join(RUNTIMES)}")
-    return RUNTIMES[path.suffix](path, threads)
-
-
-def predict_logits(runner: Runner, batches: Sequence[Batch]) -> np.ndarray:
-    """The logits of all batches one after the other, shape (rows, labels)."""
-    return np.concatenate([runner(batch) for batch in batches])

@@ -8,7 +8,7 @@ from conftest import SENTENCES, small_bert
 from compress.quantize.search import LARGEST, SMALLEST_FIRST, measure_sensitivity, search
 from compress.quantize.variants import Builder, Judge, Sentences
 from edgepress.errors import ExpectationError
-from edgepress.models import encode
+from edgepress.pretrained import encode
 from export.onnx import export
 from export.quantization import CPU_TARGETS, Options, weight_layers
 from export.schemes import SCHEMES

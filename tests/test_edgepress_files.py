@@ -162,9 +162,6 @@ def test_stage_of_a_live_process_is_kept(target: Path) -> None:
         child.stdin.write(b"\n")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a killed run with the same pid (each container starts at 1) leaves its files"
-)
 def test_stage_of_an_earlier_process_with_our_pid_is_cleared(target: Path) -> None:
     abandoned = target.with_name(f".out.{os.getpid()}.partial")
     abandoned.mkdir()
@@ -193,9 +190,10 @@ def test_writable_folder_keeps_what_is_there(target: Path) -> None:
     assert content(target) == {"old.txt": "old"}
 
 
-@pytest.mark.xfail(strict=True, reason="a replaced regular file stays beside the folder as .out.previous")
-def test_overwriting_a_regular_file_leaves_nothing_beside(tmp_path: Path) -> None:
+def test_a_regular_file_is_never_replaced(tmp_path: Path) -> None:
     target = tmp_path / "out"
     target.write_text("a file")
-    write(target, overwrite=True)
+    with pytest.raises(EdgepressError, match="is a file"):
+        write(target, overwrite=True)
+    assert target.read_text() == "a file"
     assert beside(target) == ["out"]

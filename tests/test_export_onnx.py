@@ -22,7 +22,7 @@ from transformers import (
 from edgepress.errors import EdgepressError
 from export.eager import EagerRunner
 from export.onnx import DEFAULT_OPSET, OnnxRunner, check_opset, coverage, export
-from export.runner import open_runner, predict_logits
+from export.runtimes import open_runner
 
 VOCABULARY = 100
 SHAPES = [(1, 1), (1, 7), (2, 16), (5, 33), (1, 64)]
@@ -147,14 +147,6 @@ def test_padding_does_not_change_logits(onnx_file: Path) -> None:
     short = {name: values[:, :10] for name, values in long.items()}
     with OnnxRunner(onnx_file) as runner:
         assert np.abs(runner(long) - runner(short)).max() < 1e-4
-
-
-def test_logits_of_several_batches_lie_one_after_the_other(onnx_file: Path) -> None:
-    batches = [batch(2, 8), batch(3, 11)]
-    with OnnxRunner(onnx_file) as runner:
-        logits = predict_logits(runner, batches)
-        assert logits.shape == (5, 2)
-        assert np.array_equal(logits[2:], runner(batches[1]))
 
 
 def test_runner_says_what_runs(onnx_file: Path) -> None:

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from device_bench.environment import environment
 from edgepress.errors import EdgepressError
-from edgepress.models import encode
+from edgepress.pretrained import encode
 from export.onnx import OnnxRunner, coverage, export
 from export.parity import compare_logits
 from export.quantization import CPU_TARGETS, Options, layer_name, weight_layers
@@ -305,12 +305,7 @@ def test_static_leaves_float_operators_between_no_pair(quantized: Quantize, pare
     [
         "minmax",
         "percentile",
-        pytest.param(
-            "entropy",
-            marks=pytest.mark.xfail(
-                strict=True, raises=IndexError, reason="ONNX Runtime wants the range beside the histogram"
-            ),
-        ),
+        "entropy",
     ],
 )
 def test_calibration_on_variable_lengths(

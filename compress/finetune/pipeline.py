@@ -18,8 +18,10 @@ from edgepress.card import Card
 from edgepress.errors import require_flags
 from edgepress.files import refuse_existing, writable_folder
 from edgepress.loading import OpenedModel, open_model, save_model
+from edgepress.local_tasks import find_task
 from edgepress.models import short_name
-from edgepress.tasks import Examples, Task, find_task, load_split
+from edgepress.splits import Examples, load_split
+from edgepress.tasks import Task
 
 SAME_RUN = "run.sha256"
 

@@ -15,8 +15,8 @@ from device_bench.records import Measurement
 from edgepress import console
 from edgepress.artifact import Draft, create_artifact
 from edgepress.loading import OpenedModel, open_model, save_model
-from edgepress.models import encode
-from edgepress.tasks import Examples, load_split
+from edgepress.pretrained import encode
+from edgepress.splits import Examples, load_split
 from export import onnx, parity
 from export.eager import EagerRunner
 from export.onnx import OnnxRunner

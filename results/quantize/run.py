@@ -23,8 +23,8 @@ from device_bench import records, stats
 from device_bench.measure import Plan, Subject, measure
 from edgepress.artifact import open_artifact
 from edgepress.loading import open_model
-from edgepress.models import encode
-from edgepress.tasks import load_split
+from edgepress.pretrained import encode
+from edgepress.splits import load_split
 
 HERE = Path(__file__).parent
 SCHEMES = "int8-dynamic,int8-static,int8-weights,int4-weights,fp16"

