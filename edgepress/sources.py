@@ -135,10 +135,17 @@ def _snapshot(
     repo_id: str, revision: str | None, patterns: Sequence[str], repo_type: str, local_files_only: bool
 ) -> Path | None:
     import requests
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub import HfApi, errors, snapshot_download
 
+    hub_errors = (
+        errors.HfHubHTTPError,
+        errors.HFValidationError,
+        errors.LocalEntryNotFoundError,
+        errors.OfflineModeIsEnabled,
+    )
     try:
+        if not local_files_only:  # snapshot_download asks this too, but waits for an answer for ever
+            HfApi().repo_info(repo_id, revision=revision, repo_type=repo_type, timeout=HUB_TIMEOUT_S)
         folder = snapshot_download(
             repo_id,
             revision=revision,
@@ -147,7 +154,7 @@ def _snapshot(
             local_files_only=local_files_only,
             etag_timeout=HUB_TIMEOUT_S,
         )
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, requests.RequestException):
+    except (requests.RequestException, *hub_errors):
         return None
     return Path(folder)
 

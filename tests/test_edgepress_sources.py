@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import zipfile
@@ -289,3 +290,14 @@ def test_altered_package_in_the_cache_is_refused(
     with pytest.raises(EdgepressError, match="not the pinned file") as refused:
         find_model("minilm")
     assert refused.value.hint == f"delete {folder} and run again"
+
+
+def test_a_hub_that_never_answers_is_given_up(ask: Ask) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        assert "unknown model" in str(ask(FIND_MODEL, endpoint, "acme/small")["error"])
+
+
+def test_offline_mode_is_no_error_of_its_own(ask: Ask) -> None:
+    script = "import os; os.environ['HF_HUB_OFFLINE'] = '1'\n" + FIND_MODEL
+    assert "unknown model" in str(ask(script, NOWHERE, "acme/small")["error"])

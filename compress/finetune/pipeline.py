@@ -89,7 +89,7 @@ def _checkpoint_folder(config: FinetuneConfig, output: Path) -> Path:
     digest = hashlib.sha256(json.dumps(_portable(config), sort_keys=True).encode()).hexdigest()
     mark = folder / SAME_RUN
     if folder.exists() and not (mark.exists() and mark.read_text() == digest):
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)  # other processes of the same launch do it as well
     writable_folder(folder)
     mark.write_text(digest)
     return folder
