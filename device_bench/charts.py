@@ -14,6 +14,7 @@ matplotlib.use("Agg")
 
 INK, MUTED, PARENT, VARIANT = "#1f2328", "#6e7781", "#9aa5b1", "#2f6fdd"
 BAR_HEIGHT = 0.55
+SMALLEST_RANGE = 0.01
 
 
 def trade_off_chart(rows: Sequence[Row], metric: str, title: str, target: Path) -> None:
@@ -28,7 +29,7 @@ def trade_off_chart(rows: Sequence[Row], metric: str, title: str, target: Path) 
     figure = Figure(figsize=(11, 1.5 + 0.55 * len(rows)), layout="constrained", dpi=150)
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
     size, latency, quality = figure.subplots(1, 3, sharey=True)
-    _bars(size, rows, [row.size_bytes / 1e6 for row in rows], "size [MB]", "{:.0f}")
+    _bars(size, rows, [row.size_bytes / 1e6 for row in rows], "size [MB]", "{:.3g}")
     _latency_panel(latency, rows)
     _quality_panel(quality, rows, metric)
     size.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=11, color=INK)
@@ -41,7 +42,7 @@ def _bars(axes: Axes, rows: Sequence[Row], values: Sequence[float], label: str, 
     bars = axes.barh(range(len(rows)), values, height=BAR_HEIGHT, color=colors)
     axes.bar_label(bars, [form.format(value) for value in values], padding=4, color=INK, fontsize=10)
     axes.set_title(label, color=MUTED, fontsize=10, loc="left")
-    axes.set_xlim(0, max(values) * 1.3)
+    axes.set_xlim(0, max(max(values) * 1.3, SMALLEST_RANGE))
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", colors=MUTED, labelsize=9)

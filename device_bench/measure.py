@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +53,9 @@ class _Series:
     rounds: list[list[float]] = field(default_factory=list)
 
     def settled(self, plan: Plan) -> bool:
-        samples = list(chain.from_iterable(self.rounds))
-        return stats.bootstrap(samples).half_width <= plan.target_half_width
+        """By the medians of rounds: runs within one are not independent of each other."""
+        medians = [stats.percentile(samples, 50) for samples in self.rounds]
+        return stats.bootstrap(medians).half_width <= plan.target_half_width
 
 
 class Process:
