@@ -55,7 +55,7 @@ class _Series:
     def settled(self, plan: Plan) -> bool:
         """By the medians of rounds: runs within one are not independent of each other."""
         medians = [stats.percentile(samples, 50) for samples in self.rounds]
-        return stats.bootstrap(medians).half_width <= plan.target_half_width
+        return len(medians) > 1 and stats.bootstrap(medians).half_width <= plan.target_half_width
 
 
 class Process:
