@@ -7,9 +7,10 @@ from typing import cast, get_args
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from edgepress.artifact import Artifact, ModelRecord, is_artifact, open_artifact
+from edgepress.artifact import Artifact, ModelRecord, Step, is_artifact, open_artifact
 from edgepress.console import warn
 from edgepress.errors import EdgepressError, first_line
+from edgepress.files import sha256
 from edgepress.local_tasks import find_task
 from edgepress.models import MODELS, ModelSource, Weights, find_model
 from edgepress.pretrained import load_model, load_tokenizer, max_length
@@ -58,6 +59,16 @@ class OpenedModel:
     def longest(self) -> int:
         """The longest input [tokens]."""
         return max_length(self.model.config)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What was done to the model so far."""
+        return self.artifact.manifest.steps if self.artifact else ()
+
+    @property
+    def parent(self) -> str | None:
+        """SHA-256 of its manifest, where it is an artifact."""
+        return sha256(self.artifact.manifest_path) if self.artifact else None
 
     def record(self) -> ModelRecord:
         """What a manifest says of it."""

@@ -44,5 +44,7 @@ class FinetuneConfig(Command):
     """Longer texts are cut [tokens]."""
     train_samples: int | None = None
     """Use only this many texts of the train split, drawn at random."""
+    eval_samples: int = 1000
+    """Texts of the evaluation split to score on, drawn at random."""
     seed: int = 0
     """For the head's first weights, the order of texts, dropout."""

@@ -59,6 +59,7 @@ def _check_ranges(config: FinetuneConfig) -> None:
         "--warmup-ratio": 0 <= config.warmup_ratio <= 1,
         "--weight-decay": config.weight_decay >= 0,
         "--max-length": config.max_length > 0,
+        "--eval-samples": config.eval_samples > 0,
         "--train-samples": config.train_samples is None or config.train_samples > 0,
     }
     require_flags(holds)
@@ -68,7 +69,8 @@ def _splits(config: FinetuneConfig, task: Task) -> dict[str, Examples]:
     training = load_split(task, "train", config.data)
     if config.train_samples is not None:
         training = training.sample(config.train_samples, config.seed)
-    return {"train": training, "evaluation": load_split(task, task.evaluation_split, config.data)}
+    evaluation = load_split(task, task.evaluation_split, config.data)
+    return {"train": training, "evaluation": evaluation.sample(config.eval_samples, config.seed)}
 
 
 def _plan(config: FinetuneConfig, opened: OpenedModel) -> TrainingPlan:
@@ -110,7 +112,8 @@ def _write(
     step = Step("finetune", _portable(config), seconds, {task.metric: score})
     with create_artifact(output, config.overwrite) as draft:
         save_model(opened, draft.folder)
-        draft.manifest = Manifest(output.name, record, task.name, config.seed, (step,))
+        steps = (*opened.steps, step)
+        draft.manifest = Manifest(output.name, record, task.name, config.seed, steps, opened.parent)
         card = _card(opened, record, task, output.name, score)
         (draft.folder / "README.md").write_text(card, encoding="utf-8")
     console.out.print(

@@ -18,7 +18,6 @@ from device_bench.summary import Row
 from edgepress import console
 from edgepress.artifact import Draft, Manifest, Step
 from edgepress.card import Card
-from edgepress.files import sha256
 from edgepress.loading import OpenedModel
 from export.onnx import coverage
 
@@ -85,14 +84,13 @@ def write(outcome: Outcome, draft: Draft) -> None:
 
 def _manifest(outcome: Outcome) -> Manifest:
     opened = outcome.opened
-    artifact = opened.artifact
     return Manifest(
         name=outcome.order.output.name,
         model=opened.record(),
         task=opened.task.name if opened.task else None,
         seed=outcome.config.seed,
-        parent=sha256(artifact.manifest_path) if artifact else None,
-        steps=(*(artifact.manifest.steps if artifact else ()), _step(outcome)),
+        parent=opened.parent,
+        steps=(*opened.steps, _step(outcome)),
     )
 
 
