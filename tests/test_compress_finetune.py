@@ -91,3 +91,12 @@ def test_two_processes_under_accelerate(model_folder, flags, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert open_artifact(tmp_path / "out").manifest.steps[-1].technique == "finetune"
+
+
+def test_training_again_keeps_the_lineage(cli, model_folder, flags, data_root, tmp_path):
+    assert cli("compress.finetune", "--model", model_folder, *flags, "--epochs", 1).code == 0
+    again = ("--task", "verdicts", "--data", data_root, "--output", tmp_path / "again", "--epochs", 1)
+    assert cli("compress.finetune", "--model", tmp_path / "out", *again).code == 0
+    manifest = open_artifact(tmp_path / "again").manifest
+    assert [step.technique for step in manifest.steps] == ["finetune", "finetune"]
+    assert manifest.parent is not None
