@@ -26,9 +26,9 @@ def main() -> NoReturn:
 
 
 def _list_verbs() -> None:
-    out.print("usage: edgepress VERB [flags]        (edgepress VERB --help says which)\n", highlight=False)
+    out.print("usage: edgepress VERB [flags]        (edgepress VERB --help says which)\n", markup=False)
     for verb, (_, summary) in VERBS.items():
-        out.print(f"  {verb:10} {summary}", highlight=False)
+        out.print(f"  {verb:10} {summary}", markup=False, highlight=False)
 
 
 def _refuse(verb: str) -> NoReturn:

@@ -14,6 +14,7 @@ def test_verbs_are_listed_with_one_line_each(cli):
     for args in ((), ("--help",)):
         listed = cli("compress", *args)
         assert listed.code == 0
+        assert "usage: edgepress VERB [flags]" in listed.out
         for verb, (_, summary) in VERBS.items():
             assert f"{verb} " in listed.out
             assert summary in listed.out
