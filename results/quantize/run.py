@@ -106,7 +106,7 @@ def train(config: Config) -> Path:
     """A MiniLM classifier for SST-2."""
     output = config.work / "minilm-sst2"
     flags = ("--data", str(config.data), "--output", str(output), "--overwrite")
-    run("compress.finetune", "--model", "minilm", "--task", "sst2", "--epochs", "4", *flags)
+    run("compress.finetune", "--model", "minilm", "--task", "sst2", "--learning-rate", "3e-5", *flags)
     return output
 
 
