@@ -195,6 +195,22 @@ def test_kept_product_lowers_coverage_by_one(name: str, quantized: Quantize) -> 
     assert kept.quantized == int(COVERAGE[name].partition("/")[0]) - 1
 
 
+def test_kept_head_stays_in_float(quantized: Quantize) -> None:
+    everything, kept = (
+        coverage(quantized("int8-dynamic", replace(VNNI, keep_float=frozenset(layers))))
+        for layers in ((), ("classifier",))
+    )
+    assert kept.quantized == everything.quantized - 1
+
+
+@pytest.mark.parametrize("name", ["int8-dynamic", "int8-static", "int8-weights"])
+def test_the_few_token_types_stay_in_float(name: str, quantized: Quantize) -> None:
+    graph = graph_of(quantized(name))
+    stored = constants(graph)
+    tables = [stored[n.input[0]] for n in graph.node if n.op_type == "Gather" and n.input[0] in stored]
+    assert [t.dtype for t in tables if t.shape == (2, 64)] == [np.float32]
+
+
 @pytest.mark.parametrize("name", SCHEMES)
 def test_embedding_table_is_quantized(
     name: str, quantized: Quantize, parent: Path, tokenizer: PreTrainedTokenizerFast

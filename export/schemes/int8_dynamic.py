@@ -27,7 +27,8 @@ def quantize(source: Path, target: Path, options: Options) -> None:
         weight_type=QuantType.QInt8,
         per_channel=True,
         reduce_range=options.target.reduce_range,
-        nodes_to_exclude=kept,
+        # The quantizer first turns every Gemm into a MatMul with a name of its own.
+        nodes_to_exclude=[*kept, *(f"{name}_MatMul" for name in kept)],
     )
     edit = GraphEdit(onnx.load(str(target)))
     quantize_tables(edit, options.keep_float)

@@ -29,6 +29,8 @@ from edgepress.splits import load_split
 HERE = Path(__file__).parent
 SCHEMES = "int8-dynamic,int8-static,int8-weights,int4-weights,fp16"
 HELP_RUNS = 5
+README = HERE.parents[1] / "README.md"
+TABLE_BEGINS, TABLE_ENDS = "<!-- table: results/quantize/run.py -->", "<!-- end of table -->"
 
 
 @dataclass(frozen=True)
@@ -149,11 +151,15 @@ def help_goal() -> Goal:
 
 
 def keep(artifact: Path) -> None:
-    """Copy the records and the chart here."""
+    """Copy the records and the chart here, and the table into the README."""
     for name in ("measurements.jsonl", "chart.png"):
         shutil.copy(artifact / name, HERE / f"minilm-sst2-{name}")
-    table = (artifact / "README.md").read_text(encoding="utf-8").partition("# ")[2]
-    (HERE / "minilm-sst2.md").write_text("# " + table.partition("```python")[0], encoding="utf-8")
+    card = (artifact / "README.md").read_text(encoding="utf-8")
+    table = card[card.index("| variant") : card.index("![")].strip()
+    before, _, rest = README.read_text(encoding="utf-8").partition(TABLE_BEGINS)
+    after = rest.partition(TABLE_ENDS)[2]
+    text = f"{before}{TABLE_BEGINS}\n{table}\n{TABLE_ENDS}{after}"
+    README.write_text(text, encoding="utf-8")
 
 
 def main(config: Config) -> int:
