@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,6 +39,11 @@ class Result:
     def error(self) -> str:
         """The one line that says what was wrong."""
         return next((line for line in self.err.splitlines() if line.startswith("error:")), "")
+
+
+def interruptible() -> None:
+    """For `preexec_fn`: a job that a script runs in the background is born deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import SENTENCES, small_bert, write_split
+from conftest import SENTENCES, interruptible, small_bert, write_split
 
 QUICK = ("--time-budget", 1, "--sequence-lengths", 8)
 
@@ -220,7 +220,12 @@ def start(*args: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "compress.quantize", *map(str, args)]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     return subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+        preexec_fn=interruptible,
     )
 
 

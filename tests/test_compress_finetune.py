@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from conftest import interruptible
 from transformers import AutoModelForSequenceClassification
 
 from edgepress.artifact import open_artifact
@@ -60,7 +61,9 @@ def command(model_folder, flags):
 
 def test_an_interrupted_run_resumes(model_folder, flags, tmp_path):
     typed = [str(part) for part in (*command(model_folder, flags), "--epochs", 100)]
-    process = subprocess.Popen(typed, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        typed, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=interruptible
+    )
     checkpoints = tmp_path / ".out.training"
     while process.poll() is None and not list(checkpoints.glob("checkpoint-*/trainer_state.json")):
         time.sleep(0.05)
