@@ -156,3 +156,11 @@ def test_a_quantized_artifact_remembers_its_parent(cli, quantize, model_folder, 
     manifest = open_artifact(tmp_path / "out").manifest
     assert [step.technique for step in manifest.steps] == ["finetune", "quantize"]
     assert manifest.parent is not None
+
+
+def test_static_says_how_it_compares_with_dynamic(quantize):
+    alone = quantize("--scheme", "int8-static").err
+    assert "int8-static is not everywhere faster than int8-dynamic: ONNX Runtime fuses the bias" in alone
+    beside = quantize("--scheme", "int8-dynamic,int8-static", "--overwrite").err
+    assert "int8-static against int8-dynamic: " in beside
+    assert "at 8" in beside

@@ -167,7 +167,10 @@ def _rival_notes(outcome: Outcome) -> Iterator[str]:
         if scheme.rival is None or scheme.name not in rows:
             continue
         if scheme.rival not in rows:
-            yield f"to see it beside its rival: --scheme {scheme.rival},{scheme.name}"
+            yield (
+                f"{scheme.name} is not everywhere faster than {scheme.rival}: {scheme.why_slower}; "
+                f"--scheme {scheme.rival},{scheme.name} compares them here"
+            )
         else:
             yield _duel(rows[scheme.name], rows[scheme.rival], scheme.why_slower)
 
