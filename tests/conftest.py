@@ -110,10 +110,37 @@ def small_bert(
 
 
 @pytest.fixture(scope="session")
-def model_folder(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenizerFast) -> Path:
-    """What `save_pretrained` of a model and its tokenizer write."""
+def trained_bert(tokenizer: PreTrainedTokenizerFast) -> BertForSequenceClassification:
+    """The small BERT, trained on the sentences so that its decisions are not at the toss of a coin."""
+    model = small_bert(len(tokenizer))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # sums in one order: the same weights each time
+    try:
+        _train(model, tokenizer)
+    finally:
+        torch.set_num_threads(threads)
+    return model
+
+
+def _train(model: BertForSequenceClassification, tokenizer: PreTrainedTokenizerFast) -> None:
+    rows = tokenizer([text for text, _ in SENTENCES], padding=True, return_tensors="pt")
+    labels = torch.tensor([int(label == "positive") for _, label in SENTENCES])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    for _ in range(30):
+        optimizer.zero_grad()
+        model(**rows, labels=labels).loss.backward()
+        optimizer.step()
+
+
+@pytest.fixture(scope="session")
+def model_folder(
+    tmp_path_factory: pytest.TempPathFactory,
+    tokenizer: PreTrainedTokenizerFast,
+    trained_bert: BertForSequenceClassification,
+) -> Path:
+    """What `save_pretrained` of a trained model and its tokenizer write."""
     folder = tmp_path_factory.mktemp("models") / "small-bert"
-    small_bert(len(tokenizer)).save_pretrained(folder)
+    trained_bert.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

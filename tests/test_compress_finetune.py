@@ -18,9 +18,9 @@ def flags(data_root, tmp_path):
     return ("--task", "verdicts", "--data", data_root, "--output", tmp_path / "out")
 
 
-def test_learns_the_task(cli, model_folder, flags, tmp_path):
+def test_learns_the_task(cli, bare_encoder, flags, tmp_path):
     result = cli(
-        "compress.finetune", "--model", model_folder, *flags, "--epochs", 20, "--learning-rate", 1e-3
+        "compress.finetune", "--model", bare_encoder, *flags, "--epochs", 20, "--learning-rate", 1e-3
     )
     assert result.code == 0, result.err
     manifest = open_artifact(tmp_path / "out").manifest

@@ -74,8 +74,7 @@ def test_other_loaders_read_the_folder(quantize, tmp_path):
     assert model.config.id2label == {0: "negative", 1: "positive"}
 
 
-# Large random weights are harder to quantize than trained ones.
-AGREEMENT = {"fp16": 0.95, "int8": 0.8, "int4": 0.5}
+AGREEMENT = {"fp16": 0.95, "int8": 0.9, "int4": 0.8}
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import torch
-from conftest import SENTENCES, small_bert
+from conftest import SENTENCES
 from onnx import numpy_helper
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -53,28 +52,11 @@ def sentences(tokenizer: PreTrainedTokenizerFast) -> list[Batch]:
 
 
 @pytest.fixture(scope="module")
-def parent(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenizerFast) -> Path:
-    """The fp32 file of a small BERT, trained so that its decisions are not at the toss of a coin."""
-    model = small_bert(len(tokenizer))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums in one order: the same weights each time
-    try:
-        train(model, tokenizer)
-    finally:
-        torch.set_num_threads(threads)
+def parent(tmp_path_factory: pytest.TempPathFactory, trained_bert: PreTrainedModel) -> Path:
+    """The fp32 file of a small BERT that was trained."""
     target = tmp_path_factory.mktemp("schemes") / "model.onnx"
-    export(model, target)
+    export(trained_bert, target)
     return target
-
-
-def train(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
-    rows = tokenizer([text for text, _ in SENTENCES], padding=True, return_tensors="pt")
-    labels = torch.tensor([int(label == "positive") for _, label in SENTENCES])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    for _ in range(30):
-        optimizer.zero_grad()
-        model(**rows, labels=labels).loss.backward()
-        optimizer.step()
 
 
 @pytest.fixture
