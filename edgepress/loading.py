@@ -111,6 +111,8 @@ def open_model(
     model, head_trained = load_model(
         source, shown.labels if shown else None, shown.problem_type if shown else None, seed
     )
+    if artifact is not None:  # its folder holds a whole head also where that is random
+        head_trained = head_trained and artifact.manifest.model.head_trained
     tokenizer = load_tokenizer(source, model)
     if source.origin == "random":
         warn(

@@ -182,6 +182,10 @@ def find_model(name: str, weights: Weights = "auto") -> ModelSource:
     """
     if name in MODELS:
         return _find_in_zoo(MODELS[name], weights)
+    if weights == "random":
+        raise EdgepressError(
+            f"--weights random needs a zoo name, not '{name}'", f"known: {', '.join(MODELS)}"
+        )
     if Path(name).is_dir():
         return ModelSource(name, "local", _checked_folder(Path(name)))
     return _find_on_hub(name)

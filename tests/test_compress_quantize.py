@@ -163,3 +163,21 @@ def test_static_says_how_it_compares_with_dynamic(quantize):
     beside = quantize("--scheme", "int8-dynamic,int8-static", "--overwrite").err
     assert "int8-static against int8-dynamic: " in beside
     assert "at 8" in beside
+
+
+def test_an_untrained_head_stays_untrained_when_its_artifact_is_opened_again(
+    cli, bare_encoder, data_root, tmp_path
+):
+    flags = ("--task", "verdicts", "--data", data_root, *QUICK)
+    assert cli("compress.quantize", "--model", bare_encoder, "--output", tmp_path / "once", *flags).code == 0
+    again = ("--model", tmp_path / "once", "--output", tmp_path / "twice")
+    assert cli("compress.quantize", *again, *flags).code == 0
+    manifest = open_artifact(tmp_path / "twice").manifest
+    assert not manifest.model.head_trained
+    assert manifest.steps[-1].metrics["parent_score"] is None
+
+
+def test_random_weights_are_for_the_zoo(quantize):
+    result = quantize("--weights", "random")
+    assert result.code == 2
+    assert "--weights random needs a zoo name" in result.error

@@ -83,3 +83,12 @@ def test_sensitivity_covers_every_layer_and_is_sorted(builder):
     assert values[0] > 0
     assert np.isfinite(values).all()
     assert [p.name for p in builder.parent.parent.iterdir()] == ["model.onnx"]
+
+
+def test_a_file_out_of_reach_is_passed_over_and_removed(builder):
+    said: list[str] = []
+    strict = Builder(builder.parent, builder.judge, builder.options, atol=1e-6)
+    found = search(strict, SCHEMES, 100.0, said.append)
+    assert any(text.startswith("int4-weights: parity of model_q4.onnx failed") for text in said)
+    assert files(builder) == {found.kept[0].path.name}
+    found.kept[0].path.unlink()

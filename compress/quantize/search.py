@@ -11,9 +11,9 @@ from compress.quantize.variants import Builder, Variant
 from edgepress.errors import ExpectationError
 from export.quantization import Scheme, weight_layers
 
-# From the smallest file to the largest; between the int8 schemes the faster comes first. What has
-# layers left in float lies in size between int8 and fp16.
-SMALLEST_FIRST = ("int4-weights", "int8-static", "int8-dynamic", "int8-weights")
+# From the smallest file to the largest (results/quantize). What has layers left in float lies in size
+# between int8 and fp16.
+SMALLEST_FIRST = ("int4-weights", "int8-dynamic", "int8-static", "int8-weights")
 MIXED = "int8-dynamic"
 LARGEST = "fp16"
 # How many of the most sensitive layers are left in float, one try after the other.
@@ -76,6 +76,7 @@ def _attempt(
         return builder.build(scheme, layers)
     except ExpectationError as error:
         say(f"{scheme.name}: {error}")
+        builder.target(scheme).unlink(missing_ok=True)
         return None
 
 

@@ -108,13 +108,17 @@ class Builder:
             ExpectationError: the result is further from its parent than the tolerance allows.
         """
         kept = self.options.keep_float | keep_float
-        target = self.parent.with_name(scheme.file_name)
+        target = self.target(scheme)
         start = time.perf_counter()
         self.quantize(scheme, kept, target)
         seconds = time.perf_counter() - start
         verdict = self.judge(target)
         parity.require(verdict.parity, scheme.precision, self.atol, target.name)
         return Variant(scheme, target, verdict, seconds, tuple(sorted(kept)))
+
+    def target(self, scheme: Scheme) -> Path:
+        """Where a scheme's file is written: beside the parent."""
+        return self.parent.with_name(scheme.file_name)
 
     def quantize(self, scheme: Scheme, keep_float: frozenset[str], target: Path) -> None:
         """Write the quantized file only."""
