@@ -16,8 +16,8 @@ import numpy as np
 import psutil
 
 from edgepress.errors import EdgepressError
-from export.runner import Batch, Runner
-from export.runtimes import open_runner
+from export.base.registry import open_runner
+from export.base.runner import Batch, Runner
 
 # Ids of common word pieces in BERT's vocabulary; dense arithmetic does not care which.
 TOKEN_IDS = (1000, 20000)

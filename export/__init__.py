@@ -1,1 +1,1 @@
-"""How a model is written down and run: one file a format, and the parity between them."""
+"""How a model is written down and run. Every module here is a format; what they share lies in the folders."""

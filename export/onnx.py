@@ -1,28 +1,73 @@
-"""ONNX: writing a transformers classifier down, running the file, and counting what is int8 in it."""
+"""ONNX: the file that ONNX Runtime, optimum and transformers.js run.
+
+`python -m export.onnx --model MODEL` writes it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import onnx
-import onnxruntime
-
 from edgepress.errors import EdgepressError, first_line
-from export.graph import inline_shared_constants
-from export.runner import Batch, Runner
+from export.base.config import ExportConfig
+from export.base.format import Format
+from export.base.runner import Batch, Runner
 
 if TYPE_CHECKING:  # the process that measures a file needs neither torch nor transformers
+    import numpy as np
+    from onnx import ModelProto
     from transformers import PreTrainedModel
+
+    from export.base.scheme import Scheme
 
 # LayerNormalization came with 17, and every ONNX Runtime for Android since 1.12 opens it.
 DEFAULT_OPSET = 17
 SUPPORTED_OPSETS = range(14, 21)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnnxConfig(ExportConfig):
+    """Write a model as ONNX, and compare the file with the model before it is kept.
+
+    python -m export.onnx --model outputs/minilm-movie_reviews --precision fp32,int8
+    """
+
+    opset: int = DEFAULT_OPSET
+    """ONNX opset; 17 is the highest that every ONNX Runtime for Android since 1.12 opens."""
+
+
+class OnnxFormat(Format):
+    """ONNX files, run by ONNX Runtime's CPU provider."""
+
+    name = "onnx"
+    title = "ONNX"
+    file = "onnx/model.onnx"
+    config = OnnxConfig
+
+    def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
+        export(model, target, config.opset if isinstance(config, OnnxConfig) else DEFAULT_OPSET)
+
+    def open(self, path: Path, threads: int) -> Runner:
+        return OnnxRunner(path, threads)
+
+    def schemes(self) -> Mapping[str, Scheme]:
+        from export.onnx_graph.schemes import SCHEMES
+
+        return SCHEMES
+
+    def coverage(self, path: Path) -> str:
+        from export.onnx_graph.layers import coverage
+
+        return str(coverage(path))
+
+    def check(self, config: ExportConfig) -> None:
+        if isinstance(config, OnnxConfig):
+            check_opset(config.opset)
 
 
 def export(model: PreTrainedModel, target: Path, opset: int = DEFAULT_OPSET) -> None:
@@ -34,8 +79,11 @@ def export(model: PreTrainedModel, target: Path, opset: int = DEFAULT_OPSET) -> 
     Raises:
         EdgepressError: optimum has no export config for the architecture, or the opset is unknown.
     """
+    import onnx
     from optimum.exporters.onnx import export as optimum_export
     from optimum.exporters.tasks import TasksManager
+
+    from export.onnx_graph.graph import inline_shared_constants
 
     check_opset(opset)
     try:
@@ -47,7 +95,7 @@ def export(model: PreTrainedModel, target: Path, opset: int = DEFAULT_OPSET) -> 
     target.parent.mkdir(parents=True, exist_ok=True)
     with _quiet():
         optimum_export(model, config_type(model.config), target, opset=opset)
-    exported = onnx.load(str(target))
+    exported: ModelProto = onnx.load(str(target))
     inline_shared_constants(exported)
     onnx.save(exported, str(target))
 
@@ -60,7 +108,7 @@ def check_opset(opset: int) -> None:
 
 
 @contextlib.contextmanager
-def _quiet():  # type: ignore[no-untyped-def]
+def _quiet() -> Iterator[None]:
     """Keep tracer warnings about constants off the screen: parity is what tells whether they matter."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
@@ -70,9 +118,10 @@ def _quiet():  # type: ignore[no-untyped-def]
 class OnnxRunner(Runner):
     """An ONNX file in ONNX Runtime's CPU provider."""
 
-    runtime = f"onnxruntime {onnxruntime.__version__}"
-
     def __init__(self, path: Path, threads: int = 1) -> None:
+        import onnxruntime
+
+        self.runtime = f"onnxruntime {onnxruntime.__version__}"
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -95,39 +144,4 @@ class OnnxRunner(Runner):
         del self._session
 
 
-@dataclass(frozen=True)
-class Coverage:
-    """How many of a graph's matrix multiplications read int8 (or int4) operands."""
-
-    quantized: int
-    total: int
-
-    def __str__(self) -> str:
-        return f"{self.quantized}/{self.total}"
-
-
-QUANTIZED_MATMULS = {
-    "MatMulInteger",
-    "QLinearMatMul",
-    "MatMulNBits",
-    "DynamicQuantizeMatMul",
-    "MatMulIntegerToFloat",
-}
-FLOAT_MATMULS = {"MatMul", "Gemm"}
-
-
-def coverage(path: Path) -> Coverage:
-    """Count the matrix multiplications of a file, and those that are quantized.
-
-    Those between activations (attention scores and their product with the values) count in the total.
-    """
-    graph = onnx.load(str(path), load_external_data=False).graph
-    dequantized = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}
-    quantized = total = 0
-    for node in graph.node:
-        if node.op_type in QUANTIZED_MATMULS:
-            quantized, total = quantized + 1, total + 1
-        elif node.op_type in FLOAT_MATMULS:
-            total += 1
-            quantized += all(name in dequantized for name in node.input[:2])
-    return Coverage(quantized, total)
+FORMAT = OnnxFormat()

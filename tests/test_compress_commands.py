@@ -7,7 +7,7 @@ import pytest
 
 from compress.__main__ import VERBS
 from edgepress.models import MODELS
-from export.schemes import SCHEMES
+from export.onnx_graph.schemes import SCHEMES
 
 
 def test_verbs_are_listed_with_one_line_each(cli):

@@ -9,7 +9,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from device_bench import records
 from edgepress.artifact import open_artifact
-from export.schemes import SCHEMES
+from export.onnx_graph.schemes import SCHEMES
 
 QUICK = ("--time-budget", 1, "--sequence-lengths", 8, 16)
 

@@ -9,9 +9,10 @@ from compress.quantize.search import LARGEST, SMALLEST_FIRST, measure_sensitivit
 from compress.quantize.variants import Builder, Judge, Sentences
 from edgepress.errors import ExpectationError
 from edgepress.pretrained import encode
+from export.base.scheme import CPU_TARGETS, Options
 from export.onnx import export
-from export.quantization import CPU_TARGETS, Options, weight_layers
-from export.schemes import SCHEMES
+from export.onnx_graph.layers import weight_layers
+from export.onnx_graph.schemes import SCHEMES
 
 
 @pytest.fixture(scope="module")

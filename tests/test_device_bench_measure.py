@@ -23,8 +23,8 @@ ENDLESS = replace(PLAN, sequence_lengths=(4,), target_half_width=0.0, min_rounds
 
 @pytest.fixture(scope="module")
 def smaller_file(onnx_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from export.quantization import CPU_TARGETS, Options
-    from export.schemes import SCHEMES
+    from export.base.scheme import CPU_TARGETS, Options
+    from export.onnx_graph.schemes import SCHEMES
 
     target = tmp_path_factory.mktemp("measure") / "model_quantized.onnx"
     SCHEMES["int8-dynamic"].quantize(onnx_file, target, Options(CPU_TARGETS["avx2"]))

@@ -20,9 +20,10 @@ from transformers import (
 )
 
 from edgepress.errors import EdgepressError
-from export.eager import EagerRunner
-from export.onnx import DEFAULT_OPSET, OnnxRunner, check_opset, coverage, export
-from export.runtimes import open_runner
+from export.base.eager import EagerRunner
+from export.base.registry import open_runner
+from export.onnx import DEFAULT_OPSET, OnnxRunner, check_opset, export
+from export.onnx_graph.layers import coverage
 
 VOCABULARY = 100
 SHAPES = [(1, 1), (1, 7), (2, 16), (5, 33), (1, 64)]

@@ -9,10 +9,10 @@ from transformers import PreTrainedTokenizerFast
 
 from edgepress.errors import ExpectationError
 from edgepress.pretrained import encode
-from export.eager import EagerRunner
+from export.base.eager import EagerRunner
+from export.base.runner import Batch
+from export.check.parity import TOLERANCES, Parity, compare, compare_logits, parity_batches, require
 from export.onnx import OnnxRunner
-from export.parity import TOLERANCES, Parity, compare, compare_logits, parity_batches, require
-from export.runner import Batch
 
 SINGLE = "single_label_classification"
 

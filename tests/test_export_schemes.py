@@ -15,11 +15,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from device_bench.environment import environment
 from edgepress.errors import EdgepressError
 from edgepress.pretrained import encode
-from export.onnx import OnnxRunner, coverage, export
-from export.parity import compare_logits
-from export.quantization import CPU_TARGETS, Options, layer_name, weight_layers
-from export.runner import Batch
-from export.schemes import SCHEMES
+from export.base.runner import Batch
+from export.base.scheme import CPU_TARGETS, Options
+from export.check.parity import compare_logits
+from export.onnx import OnnxRunner, export
+from export.onnx_graph.layers import coverage, layer_name, weight_layers
+from export.onnx_graph.schemes import SCHEMES
 
 QUERY = "bert.encoder.layer.0.attention.self.query"
 TABLE = "bert.embeddings.word_embeddings"

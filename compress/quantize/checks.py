@@ -8,9 +8,9 @@ from device_bench.environment import environment
 from edgepress.errors import EdgepressError, require_flags, unknown_name
 from edgepress.files import refuse_existing
 from edgepress.models import short_name
+from export.base.scheme import CPU_TARGETS, CpuTarget, Scheme
 from export.onnx import check_opset
-from export.quantization import CPU_TARGETS, CpuTarget, Scheme
-from export.schemes import SCHEMES
+from export.onnx_graph.schemes import SCHEMES
 
 AUTO = "auto"
 SHORT_SUFFIXES = {"int8-dynamic": "int8"}

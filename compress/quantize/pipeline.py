@@ -17,12 +17,13 @@ from edgepress.artifact import Draft, create_artifact
 from edgepress.loading import OpenedModel, open_model, save_model
 from edgepress.pretrained import encode
 from edgepress.splits import Examples, load_split
-from export import onnx, parity
-from export.eager import EagerRunner
+from export import onnx
+from export.base.eager import EagerRunner
+from export.base.runner import Batch
+from export.base.scheme import Options
+from export.check import parity
 from export.onnx import OnnxRunner
-from export.quantization import Options
-from export.runner import Batch
-from export.schemes import SCHEMES
+from export.onnx_graph.schemes import SCHEMES
 
 PARENT_FILE = "onnx/model.onnx"
 PARITY_SENTENCES = 32

@@ -19,7 +19,7 @@ from edgepress import console
 from edgepress.artifact import Draft, Manifest, Step
 from edgepress.card import Card
 from edgepress.loading import OpenedModel
-from export.onnx import coverage
+from export.onnx_graph.layers import coverage
 
 PARENT = "fp32"
 MEASUREMENTS_FILE = "measurements.jsonl"

@@ -9,7 +9,8 @@ import onnx
 
 from compress.quantize.variants import Builder, Variant
 from edgepress.errors import ExpectationError
-from export.quantization import Scheme, weight_layers
+from export.base.scheme import Scheme
+from export.onnx_graph.layers import weight_layers
 
 # From the smallest file to the largest (results/quantize). What has layers left in float lies in size
 # between int8 and fp16.

@@ -11,11 +11,11 @@ from device_bench.environment import environment
 from edgepress.errors import EdgepressError
 from edgepress.metrics import score
 from edgepress.tasks import ProblemType
-from export import parity
+from export.base.runner import Batch
+from export.base.scheme import Options, Scheme
+from export.check import parity
+from export.check.parity import Parity
 from export.onnx import OnnxRunner
-from export.parity import Parity
-from export.quantization import Options, Scheme
-from export.runner import Batch
 
 
 @dataclass(frozen=True)

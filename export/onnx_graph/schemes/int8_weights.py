@@ -5,9 +5,10 @@ from pathlib import Path
 import onnx
 from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
-from export.graph import GraphEdit
-from export.quantization import Options, Scheme, nodes_of
-from export.tables import quantize_tables
+from export.base.scheme import Options, Scheme
+from export.onnx_graph.graph import GraphEdit
+from export.onnx_graph.layers import nodes_of
+from export.onnx_graph.tables import quantize_tables
 
 BLOCK = 128
 # The kernel multiplies blocks in int8; in fp32 it is several times slower.

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from export.runner import Batch, Runner
+from export.base.runner import Batch, Runner
 
 
 class EagerRunner(Runner):

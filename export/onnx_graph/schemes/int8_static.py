@@ -14,10 +14,11 @@ import numpy as np
 import onnx
 from onnx import NodeProto
 
-from export.calibration import ChannelRange, Probe, channel_ranges, tensor_ranges
-from export.graph import GraphEdit, node
-from export.quantization import Options, Scheme, check_layers, layer_name
-from export.tables import quantize_tables
+from export.base.scheme import Options, Scheme
+from export.onnx_graph.calibration import ChannelRange, Probe, channel_ranges, tensor_ranges
+from export.onnx_graph.graph import GraphEdit, node
+from export.onnx_graph.layers import check_layers, layer_name
+from export.onnx_graph.tables import quantize_tables
 
 TINY = 1e-8
 SMALL = 1e-5

@@ -6,8 +6,9 @@ import numpy as np
 import onnx
 from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
-from export.graph import drop_shapes
-from export.quantization import Options, Scheme, nodes_of, weight_layers
+from export.base.scheme import Options, Scheme
+from export.onnx_graph.graph import drop_shapes
+from export.onnx_graph.layers import nodes_of, weight_layers
 
 BLOCK = 32
 # The kernel multiplies blocks in int8; in fp32 it is several times slower.

@@ -1,14 +1,17 @@
-"""What every quantization scheme of ONNX files shares: its options, its target CPU, the names of layers."""
+"""Scheme: one way to make a file of a format smaller; its options, and what a target CPU asks of it."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import onnx
+from export.base.config import ExportConfig
+from export.base.runner import Batch
 
-from edgepress.errors import unknown_name
-from export.runner import Batch
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 Calibration = Literal["minmax", "entropy", "percentile"]
 
@@ -47,55 +50,24 @@ class Options:
     calibration: Calibration = "minmax"
     smooth_quant: float = 0.8
     """Migration strength alpha of SmoothQuant (Xiao et al. 2022, eq. 4); 0 turns it off."""
+    model: PreTrainedModel | None = None
+    """The model in torch, for formats whose quantizer works before a file is written."""
+    export: ExportConfig | None = None
+    """How `model` is written, where that is done anew."""
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """One way to make an ONNX file smaller."""
+    """One way to make a file of a format smaller."""
 
     name: str
     precision: Literal["int8", "int4", "fp16"]
     file_name: str
-    """transformers.js' name for a file of this kind, below onnx/."""
+    """Its name beside the fp32 file (in ONNX that of transformers.js' dtypes)."""
     quantize: Callable[[Path, Path, Options], None]
-    """(fp32 file, file to write, options)."""
+    """(fp32 file of the format, file to write, options)."""
     calibrated: bool = False
     """Whether it needs `Options.calibration_batches`."""
     rival: str | None = None
     """A cheaper scheme that it has to beat, and `why_slower`: what costs it the time where it does not."""
     why_slower: str = ""
-
-
-def layer_name(node: onnx.NodeProto) -> str:
-    """The module path in the torch model ("bert.encoder.layer.0.attention.self.query")."""
-    return node.name.rpartition("/")[0].strip("/").replace("/", ".")
-
-
-def weight_layers(graph: onnx.GraphProto) -> dict[str, str]:
-    """Layer name -> node name, of every node that multiplies by, or looks up in, a stored matrix."""
-    matrices = {tensor.name for tensor in graph.initializer if len(tensor.dims) > 1}
-    return {
-        layer_name(node): node.name
-        for node in graph.node
-        if (node.op_type in ("MatMul", "Gemm") and node.input[1] in matrices)
-        or (node.op_type == "Gather" and node.input[0] in matrices)
-    }
-
-
-def check_layers(graph: onnx.GraphProto, layers: frozenset[str]) -> None:
-    """Raise for a layer that is none of the graph's."""
-    known = weight_layers(graph)
-    for layer in layers:
-        if layer not in known:
-            raise unknown_name("layer", layer, known)
-
-
-def nodes_of(graph: onnx.GraphProto, layers: frozenset[str]) -> list[str]:
-    """The node names of some layers.
-
-    Raises:
-        EdgepressError: a layer is none of the graph's.
-    """
-    check_layers(graph, layers)
-    known = weight_layers(graph)
-    return [known[layer] for layer in sorted(layers)]

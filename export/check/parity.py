@@ -9,7 +9,7 @@ import numpy as np
 from edgepress.errors import ExpectationError
 from edgepress.metrics import agreement
 from edgepress.tasks import ProblemType
-from export.runner import Batch, Runner
+from export.base.runner import Batch, Runner
 
 # Largest absolute difference of a logit that a file of each precision may show. fp32 is the same
 # arithmetic in another order; fp16 rounds; for the rest this only catches a broken file, since what

@@ -8,7 +8,8 @@ from pathlib import Path
 import onnx
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from export.quantization import Options, Scheme, nodes_of
+from export.base.scheme import Options, Scheme
+from export.onnx_graph.layers import nodes_of
 
 
 def quantize(source: Path, target: Path, options: Options) -> None:

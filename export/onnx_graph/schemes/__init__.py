@@ -4,7 +4,7 @@ import importlib
 import logging
 import pkgutil
 
-from export.quantization import Scheme
+from export.base.scheme import Scheme
 
 _MODULES = [importlib.import_module(f"{__name__}.{entry.name}") for entry in pkgutil.iter_modules(__path__)]
 

@@ -6,9 +6,10 @@ import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
-from export.graph import GraphEdit
-from export.quantization import Options, Scheme, nodes_of
-from export.tables import quantize_tables
+from export.base.scheme import Options, Scheme
+from export.onnx_graph.graph import GraphEdit
+from export.onnx_graph.layers import nodes_of
+from export.onnx_graph.tables import quantize_tables
 
 
 def quantize(source: Path, target: Path, options: Options) -> None:

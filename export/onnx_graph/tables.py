@@ -3,8 +3,8 @@
 import numpy as np
 from onnx import NodeProto, TensorProto
 
-from export.graph import GraphEdit, node
-from export.quantization import layer_name
+from export.onnx_graph.graph import GraphEdit, node
+from export.onnx_graph.layers import layer_name
 
 LEVELS = 127
 TINY = 1e-8

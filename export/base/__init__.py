@@ -1,0 +1,1 @@
+"""What every format shares: runner, format, scheme, the registry of formats."""

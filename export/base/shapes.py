@@ -1,0 +1,40 @@
+"""Which inputs an exported file takes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from export.base.runner import Batch
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Batch sizes and sequence lengths; the default takes any."""
+
+    batch: int | None = None
+    """The one batch size, or None for any."""
+    lengths: tuple[int, ...] = ()
+    """The sequence lengths [tokens]: one if it is fixed, several where a format lists them, none for any."""
+
+    @property
+    def fixed_length(self) -> int | None:
+        """The one length, where there is one."""
+        return self.lengths[0] if len(self.lengths) == 1 else None
+
+    def fit(self, batch: Batch) -> dict[str, np.ndarray]:
+        """The batch padded on the right to the nearest shape that is taken; (rows, length) int64.
+
+        Padding is id 0 and not attended to. Rows are repeated to fill a fixed batch size.
+
+        Raises:
+            ValueError: the batch is larger than any shape that is taken.
+        """
+        rows, length = batch["input_ids"].shape
+        wanted = min((own for own in self.lengths if own >= length), default=None) if self.lengths else length
+        if wanted is None or rows > (self.batch or rows):
+            raise ValueError(f"no shape of {self} takes a batch of {rows} rows of {length} tokens")
+        padding = ((0, (self.batch or rows) - rows), (0, wanted - length))
+        return {
+            name: np.pad(np.pad(value, (padding[0], (0, 0)), mode="edge"), ((0, 0), padding[1]))
+            for name, value in batch.items()
+        }

@@ -1,0 +1,1 @@
+"""Editing and quantizing ONNX graphs."""
