@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from device_bench import stats
-from device_bench.environment import environment
 from device_bench.records import Measurement
+from edgepress.environment import environment
 from edgepress.errors import EdgepressError
 from edgepress.files import sha256
 

@@ -122,6 +122,12 @@ def open_model(
     return OpenedModel(source, model, tokenizer, head_trained, found, artifact)
 
 
+def warn_untrained(opened: OpenedModel) -> None:
+    """Say that a classifier on a pretrained encoder is random; of random weights `open_model` has said it."""
+    if not opened.head_trained and opened.source.origin != "random":
+        warn(f"{opened.source.name} has no trained classifier: its accuracy is shown as '-'")
+
+
 def _task(task: str | None, artifact: Artifact | None, data: Path | None) -> Task | None:
     if task is not None:
         return find_task(task, data)

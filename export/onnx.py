@@ -17,6 +17,7 @@ from edgepress.errors import EdgepressError, first_line
 from export.base.config import ExportConfig
 from export.base.format import Format
 from export.base.runner import Batch, Runner
+from export.base.shapes import Shapes
 
 if TYPE_CHECKING:  # the process that measures a file needs neither torch nor transformers
     import numpy as np
@@ -48,9 +49,15 @@ class OnnxFormat(Format):
     title = "ONNX"
     file = "onnx/model.onnx"
     config = OnnxConfig
+    snippet = """
+from optimum.onnxruntime import ORTModelForSequenceClassification
+
+model = ORTModelForSequenceClassification.from_pretrained("{name}", subfolder="onnx", file_name="{file}")
+"""
 
     def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
         export(model, target, config.opset if isinstance(config, OnnxConfig) else DEFAULT_OPSET)
+        fix_shapes(target, config.shapes)
 
     def open(self, path: Path, threads: int) -> Runner:
         return OnnxRunner(path, threads)
@@ -64,6 +71,14 @@ class OnnxFormat(Format):
         from export.onnx_graph.layers import coverage
 
         return str(coverage(path))
+
+    def describe(self, path: Path, facts: Mapping[str, str]) -> None:
+        """Fill `metadata_props`."""
+        import onnx
+
+        model = onnx.load(str(path))
+        onnx.helper.set_model_props(model, dict(facts))
+        onnx.save(model, str(path))
 
     def check(self, config: ExportConfig) -> None:
         if isinstance(config, OnnxConfig):
@@ -98,6 +113,21 @@ def export(model: PreTrainedModel, target: Path, opset: int = DEFAULT_OPSET) -> 
     exported: ModelProto = onnx.load(str(target))
     inline_shared_constants(exported)
     onnx.save(exported, str(target))
+
+
+def fix_shapes(path: Path, shapes: Shapes) -> None:
+    """Give the file the one batch size and the one sequence length that `shapes` names."""
+    sizes = {"batch_size": shapes.batch, "sequence_length": shapes.fixed_length}
+    fixed = {name: size for name, size in sizes.items() if size}
+    if not fixed:
+        return
+    import onnx
+    from onnxruntime.tools.onnx_model_utils import make_dim_param_fixed
+
+    model = onnx.load(str(path))
+    for name, size in fixed.items():
+        make_dim_param_fixed(model.graph, name, size)
+    onnx.save(model, str(path))
 
 
 def check_opset(opset: int) -> None:
@@ -145,3 +175,8 @@ class OnnxRunner(Runner):
 
 
 FORMAT = OnnxFormat()
+
+if __name__ == "__main__":
+    from export.command.run import run_format
+
+    run_format(FORMAT.name)

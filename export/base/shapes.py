@@ -21,6 +21,11 @@ class Shapes:
         """The one length, where there is one."""
         return self.lengths[0] if len(self.lengths) == 1 else None
 
+    @property
+    def longest(self) -> int | None:
+        """The longest length that is taken, where lengths are fixed."""
+        return max(self.lengths, default=None)
+
     def fit(self, batch: Batch) -> dict[str, np.ndarray]:
         """The batch padded on the right to the nearest shape that is taken; (rows, length) int64.
 
