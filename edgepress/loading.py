@@ -13,7 +13,7 @@ from edgepress.errors import EdgepressError, first_line
 from edgepress.files import sha256
 from edgepress.local_tasks import find_task
 from edgepress.models import MODELS, ModelSource, Weights, find_model
-from edgepress.pretrained import load_model, load_tokenizer, max_length
+from edgepress.pretrained import keep_whole, load_model, load_tokenizer, max_length
 from edgepress.tasks import DEFAULT_TASK, TASKS, ProblemType, Task
 
 
@@ -145,6 +145,9 @@ def _task(task: str | None, artifact: Artifact | None, data: Path | None) -> Tas
 def save_model(opened: OpenedModel, folder: Path) -> None:
     """Write weights (safetensors), config and tokenizer as transformers reads them.
 
+    tokenizer.json neither pads nor cuts, whatever the tokenizer was last used for: other loaders would
+    do as it says.
+
     Raises:
         EdgepressError: the weights cannot be written (the file system is full).
     """
@@ -154,4 +157,5 @@ def save_model(opened: OpenedModel, folder: Path) -> None:
         raise EdgepressError(
             f"cannot write the weights: {first_line(error)}", "name another --output"
         ) from error
+    keep_whole(opened.tokenizer)
     opened.tokenizer.save_pretrained(folder)

@@ -122,13 +122,17 @@ def load_tokenizer(source: ModelSource, model: PreTrainedModel) -> PreTrainedTok
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except Exception as error:  # the tokenizers library raises nothing narrower
         raise EdgepressError(f"{folder}: unreadable tokenizer: {first_line(error)}") from error
-    if tokenizer.is_fast:
-        # Some repositories ship padding and truncation inside tokenizer.json; they are the caller's.
-        tokenizer.backend_tokenizer.no_padding()
-        tokenizer.backend_tokenizer.no_truncation()
+    keep_whole(tokenizer)  # some repositories ship padding and truncation inside tokenizer.json
     taken = inspect.signature(model.forward).parameters
     tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name in taken]
     return tokenizer
+
+
+def keep_whole(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Let it neither pad nor cut by itself: both are the caller's."""
+    if tokenizer.is_fast:
+        tokenizer.backend_tokenizer.no_padding()
+        tokenizer.backend_tokenizer.no_truncation()
 
 
 def max_length(config: PretrainedConfig) -> int:
