@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the process that measures a file needs neither torch nor tr
     from onnx import ModelProto
     from transformers import PreTrainedModel
 
+    from edgepress.loading import OpenedModel
     from export.base.scheme import Scheme
 
 # LayerNormalization came with 17, and every ONNX Runtime for Android since 1.12 opens it.
@@ -40,6 +41,8 @@ class OnnxConfig(ExportConfig):
 
     opset: int = DEFAULT_OPSET
     """ONNX opset; 17 is the highest that every ONNX Runtime for Android since 1.12 opens."""
+    with_tokenizer: bool = False
+    """Beside each file, write one that takes strings and gives label probabilities (BERT's tokenizers)."""
 
 
 class OnnxFormat(Format):
@@ -80,9 +83,38 @@ model = ORTModelForSequenceClassification.from_pretrained("{name}", subfolder="o
         onnx.helper.set_model_props(model, dict(facts))
         onnx.save(model, str(path))
 
+    def companion(self, path: Path, opened: OpenedModel, config: ExportConfig) -> Path | None:
+        """The file with the tokenizer in it."""
+        if not (isinstance(config, OnnxConfig) and config.with_tokenizer):
+            return None
+        from export.onnx_graph.text.model import add_tokenizer
+
+        target = path.with_name(f"{path.stem}_with_tokenizer.onnx")
+        labels = opened.model.config.id2label or {}
+        add_tokenizer(
+            path,
+            target,
+            opened.tokenizer,
+            opened.longest,
+            opened.problem_type,
+            labels=tuple(label for _, label in sorted(labels.items())),
+            pair=len(opened.text_task.text_columns) > 1,
+        )
+        return target
+
     def check(self, config: ExportConfig) -> None:
-        if isinstance(config, OnnxConfig):
-            check_opset(config.opset)
+        if not isinstance(config, OnnxConfig):
+            return
+        check_opset(config.opset)
+        if config.with_tokenizer:
+            from export.onnx_graph.text.model import require_extensions
+
+            require_extensions()
+            if config.batch_size or config.sequence_length:
+                raise EdgepressError(
+                    "a file with its tokenizer takes texts of any length, and any number of them",
+                    "--with-tokenizer goes without --batch-size and --sequence-length",
+                )
 
 
 def export(model: PreTrainedModel, target: Path, opset: int = DEFAULT_OPSET) -> None:

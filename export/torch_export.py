@@ -60,7 +60,8 @@ def export(model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
     from torch.export import Dim
 
     from edgepress.pretrained import max_length
-    from export.base.traceable import EXAMPLE_LENGTH, EXAMPLE_ROWS, Traceable, example_inputs, input_names
+    from export.base.inputs import input_names
+    from export.base.traceable import EXAMPLE_LENGTH, EXAMPLE_ROWS, Traceable, example_inputs
 
     shapes, names = config.shapes, input_names(model)
     dimensions = {

@@ -73,7 +73,8 @@ def export(model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
     """
     import torch
 
-    from export.base.traceable import EXAMPLE_LENGTH, EXAMPLE_ROWS, Traceable, example_inputs, input_names
+    from export.base.inputs import input_names
+    from export.base.traceable import EXAMPLE_LENGTH, EXAMPLE_ROWS, Traceable, example_inputs
 
     shapes = config.shapes
     example = example_inputs(model, shapes.batch or EXAMPLE_ROWS, shapes.fixed_length or EXAMPLE_LENGTH)

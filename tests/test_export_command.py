@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from conftest import SENTENCES
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from edgepress.artifact import open_artifact
 from edgepress.errors import EdgepressError, ExpectationError
+from edgepress.loading import save_model
 from edgepress.pretrained import encode
 from export.base.registry import formats, open_runner
 from export.base.runner import Runner
@@ -271,3 +273,47 @@ def test_help_imports_nothing_heavy(module):
 def test_help_names_every_format_and_its_precisions(cli, name):
     assert name in cli("export", "--help").out
     assert cli(f"export.{name}", "--help").code == 0
+
+
+def test_with_tokenizer_takes_strings(export, tmp_path, trained_bert, tokenizer):
+    pytest.importorskip("onnxruntime_extensions")
+    from export.onnx_graph.text.model import open_with_extensions
+
+    result = export("export.onnx", "--with-tokenizer", "--precision", "fp32,int8")
+    assert result.code == 0, result.err
+    artifact = open_artifact(tmp_path / "out")
+    kinds = {record.path: record.precision for record in artifact.manifest.files if record.format == "onnx"}
+    assert kinds["onnx/model_with_tokenizer.onnx"] == "fp32"
+    assert kinds["onnx/model_quantized_with_tokenizer.onnx"] == "int8"
+    texts = [text for text, _ in SENTENCES]
+    session = open_with_extensions(tmp_path / "out" / "onnx" / "model_with_tokenizer.onnx")
+    probabilities = session.run(["probabilities"], {"text": np.array(texts, dtype=object)})[0]
+    with torch.inference_mode():
+        logits = trained_bert(**tokenizer(texts, padding=True, return_tensors="pt")).logits
+    assert np.abs(probabilities - logits.softmax(-1).numpy()).max() < 1e-4
+
+
+def test_with_tokenizer_needs_any_shape(export):
+    pytest.importorskip("onnxruntime_extensions")
+    result = export("export.onnx", "--with-tokenizer", "--sequence-length", 16)
+    assert result.code == 2
+    assert "takes texts of any length" in result.error
+
+
+def test_tokenizer_that_changed_is_exit_1(export, tmp_path, monkeypatch):
+    saved = "export.command.pipeline.save_model"
+
+    def save_another(opened, folder):
+        save_model(opened, folder)
+        path = folder / "tokenizer.json"
+        path.write_text(
+            path.read_text()
+            .replace('"lowercase":true', '"lowercase":false')
+            .replace('"lowercase": true', '"lowercase": false')
+        )
+
+    monkeypatch.setattr(saved, save_another)
+    result = export("export.onnx")
+    assert result.code == 1
+    assert "tokenizer parity of" in result.error
+    assert list(tmp_path.iterdir()) == []

@@ -90,9 +90,14 @@ class Format(ABC):
     def describe(self, path: Path, facts: Mapping[str, str]) -> None:  # noqa: B027
         """Write what is known about the model into the file itself, where the format has a place for it."""
 
-    def accompany(self, folder: Path, opened: OpenedModel, config: ExportConfig) -> list[Path]:  # noqa: ARG002
-        """Write what belongs beside the files in an artifact's `folder` that is nearly whole; name it."""
-        return []
+    def companion(self, path: Path, opened: OpenedModel, config: ExportConfig) -> Path | None:  # noqa: ARG002
+        """Write a second file beside one that passed parity, if the flags ask for it; its path.
+
+        Raises:
+            EdgepressError: it cannot be made of this model.
+            ExpectationError: it does not do what it should.
+        """
+        return None
 
     def coverage(self, path: Path) -> str:  # noqa: ARG002
         """How many of the matrix multiplications are quantized, "38/50"; "-" where the format cannot say."""

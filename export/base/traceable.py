@@ -1,10 +1,10 @@
 """A classifier as a plain function of tensors, which is what tracers take."""
 
-import inspect
-
 import torch
 from torch import nn
 from transformers import PreTrainedModel
+
+from export.base.inputs import input_names
 
 # Tracers keep a size of 1 as a constant; the ids are the smallest vocabulary's.
 EXAMPLE_ROWS = 2
@@ -23,15 +23,6 @@ class Traceable(nn.Module):
         """Logits (batch, labels) of inputs (batch, sequence) int64."""
         logits: torch.Tensor = self.model(**dict(zip(self.names, inputs, strict=True))).logits
         return logits
-
-
-def input_names(model: PreTrainedModel) -> list[str]:
-    """What a file of this model takes, in this order; token types only where there are several."""
-    taken = inspect.signature(model.forward).parameters
-    names = ["input_ids", "attention_mask"]
-    if "token_type_ids" in taken and getattr(model.config, "type_vocab_size", 0) > 1:
-        names.append("token_type_ids")
-    return names
 
 
 def example_inputs(

@@ -8,6 +8,7 @@ from edgepress.artifact import create_artifact
 from edgepress.loading import open_model, save_model, warn_untrained
 from export.base.config import ExportConfig
 from export.base.format import Format
+from export.check.tokenizer import require_tokenizer_parity
 from export.command import report
 from export.command.checks import check
 from export.command.writer import Writer
@@ -30,10 +31,9 @@ def export(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) 
     warn_untrained(opened)
     with create_artifact(order.output, config.overwrite) as draft:
         save_model(opened, draft.folder)
+        require_tokenizer_parity(draft.folder, opened.tokenizer, opened.longest)
         writer = Writer(opened, draft.folder)
         written = [file for part in order.parts for file in writer.write(part)]
-        for part in order.parts:
-            part.format.accompany(draft.folder, opened, part.config)
         outcome = report.Outcome(config, order, opened, writer.judge(config).parent_score, written)
         report.write(outcome, draft)
         report.show(outcome)

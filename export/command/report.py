@@ -100,7 +100,8 @@ def _card(outcome: Outcome) -> str:
 def write(outcome: Outcome, draft: Draft) -> None:
     """Manifest and card."""
     for file in outcome.written:
-        for piece in file.format.parts(file.path):
+        companions = [file.companion] if file.companion else []
+        for piece in (*file.format.parts(file.path), *companions):
             draft.precisions[piece.relative_to(draft.folder).as_posix()] = file.precision
         draft.parities[file.path.relative_to(draft.folder).as_posix()] = file.verdict.parity.to_dict()
     (draft.folder / "README.md").write_text(_card(outcome), encoding="utf-8")

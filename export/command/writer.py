@@ -36,6 +36,8 @@ class Written:
     size_bytes: int
     seconds: float
     """What writing took, without the comparison."""
+    companion: Path | None = None
+    """A second file made from it."""
 
     @property
     def precision(self) -> str:
@@ -88,7 +90,8 @@ class Writer:
         part.format.describe(path, facts(self.opened, precision))
         verdict = self.judge(part.config)(path)
         parity.require(verdict.parity, part.format.name, precision, part.config.atol, path.name)
-        return Written(part.format, path, scheme, verdict, size_bytes(path), seconds)
+        companion = part.format.companion(path, self.opened, part.config)
+        return Written(part.format, path, scheme, verdict, size_bytes(path), seconds, companion)
 
     def judge(self, config: ExportConfig) -> Judge:
         """The judge of files with these shapes; the model runs once for all formats that share them."""
