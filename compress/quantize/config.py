@@ -18,8 +18,8 @@ class QuantizeConfig(Command):
     """
 
     model: str
-    """Zoo name (bert, distilbert, roberta, minilm, mpnet, tinybert, mobilebert, albert), Hub id, or
-    local folder."""
+    """Zoo name (bert, distilbert, roberta, minilm, mpnet, tinybert, mobilebert, albert; bilstm,
+    bilstm_attention, cnn), Hub id, or local folder."""
     scheme: str = "int8-dynamic"
     """int8-dynamic, int8-static, int8-weights, int4-weights, fp16; several with commas; or auto: the
     smallest within --max-drop."""
