@@ -120,28 +120,22 @@ model = ORTModelForSequenceClassification.from_pretrained("{name}", subfolder="o
 def export(model: PreTrainedModel, target: Path, opset: int = DEFAULT_OPSET) -> None:
     """Write `model` to `target` with dynamic batch and sequence.
 
-    Inputs are `input_ids, attention_mask[, token_type_ids]` int64, the output is `logits`. optimum's
-    export configs know the inputs of each architecture.
+    Inputs are `input_ids, attention_mask[, token_type_ids]` int64, the output is `logits`.
 
     Raises:
-        EdgepressError: optimum has no export config for the architecture, or the opset is unknown.
+        EdgepressError: there is no export config for the architecture, or the opset is unknown.
     """
     import onnx
     from optimum.exporters.onnx import export as optimum_export
-    from optimum.exporters.tasks import TasksManager
 
+    from export.onnx_graph.exporting import export_config
     from export.onnx_graph.graph import inline_shared_constants
 
     check_opset(opset)
-    try:
-        config_type = TasksManager.get_exporter_config_constructor(
-            "onnx", model, task="text-classification", library_name="transformers"
-        )
-    except (KeyError, ValueError) as error:
-        raise EdgepressError(f"no ONNX export for {model.config.model_type}: {first_line(error)}") from error
+    config = export_config(model)
     target.parent.mkdir(parents=True, exist_ok=True)
     with _quiet():
-        optimum_export(model, config_type(model.config), target, opset=opset)
+        optimum_export(model, config, target, opset=opset)
     exported: ModelProto = onnx.load(str(target))
     inline_shared_constants(exported)
     onnx.save(exported, str(target))

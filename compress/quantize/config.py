@@ -21,8 +21,8 @@ class QuantizeConfig(CpuFlags, Command):
     """
 
     model: str
-    """Zoo name (bert, distilbert, roberta, minilm, mpnet, tinybert, mobilebert, albert), Hub id, or
-    local folder."""
+    """Zoo name (bert, distilbert, roberta, minilm, mpnet, tinybert, mobilebert, albert; bilstm,
+    bilstm_attention, cnn), Hub id, or local folder."""
     target: str = "onnx"
     """Format to quantize in, by its own quantizer: onnx, torchscript, coreml, openvino, executorch."""
     scheme: str = ""

@@ -28,8 +28,8 @@ class ExportConfig(CpuFlags, Command):
     """Write a model in another format, and compare the file with the model before it is kept."""
 
     model: str
-    """Zoo name (bert, distilbert, roberta, minilm, mpnet, tinybert, mobilebert, albert), Hub id, or
-    local folder."""
+    """Zoo name (bert, distilbert, roberta, minilm, mpnet, tinybert, mobilebert, albert; bilstm,
+    bilstm_attention, cnn), Hub id, or local folder."""
     precision: str = ""
     """fp32, fp16, int8, int4, or the name of one of the format's schemes; several with commas; default:
     fp16 in Core ML, fp32 elsewhere."""
