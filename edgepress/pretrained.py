@@ -17,6 +17,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
+import edgepress.architectures  # noqa: F401  # transformers' loaders know them from here on
 from edgepress import sources
 from edgepress.errors import EdgepressError, first_line
 from edgepress.models import MINILM_MIRROR, ModelSource
@@ -107,24 +108,39 @@ def check_labels(own: tuple[str, ...], wanted: tuple[str, ...], name: str) -> No
         )
 
 
-def load_tokenizer(source: ModelSource, model: PreTrainedModel) -> PreTrainedTokenizerBase:
-    """The model's tokenizer; for random weights that of MiniLM's mirror (BERT's uncased vocabulary).
+def load_tokenizer(
+    source: ModelSource, model: PreTrainedModel, own: PreTrainedTokenizerBase | None = None
+) -> PreTrainedTokenizerBase:
+    """The model's tokenizer; for random weights `own` or BERT's (from MiniLM's mirror).
 
-    Ids of BERT's vocabulary fit every model of the zoo, so size, latency and agreement of a model
-    with random weights can be measured on real sentences. Its outputs are narrowed to what `model`
-    takes (DistilBERT and RoBERTa have no token types).
+    With BERT's vocabulary, size, latency and agreement of a model with random weights can be measured on
+    real sentences; its embedding table is made to fit (ALBERT's has 522 rows less). The tokenizer's
+    outputs are narrowed to what `model` takes (DistilBERT and RoBERTa have no token types).
 
     Raises:
-        EdgepressError: the tokenizer's files are unreadable.
+        EdgepressError: the tokenizer's files are unreadable, or it gives ids that the model does not have.
     """
-    folder = source.folder or sources.from_index(MINILM_MIRROR)
+    tokenizer = own or _read_tokenizer(source.folder or sources.from_index(MINILM_MIRROR))
+    ids = max(tokenizer.get_vocab().values()) + 1
+    if source.folder is None and (own or ids > model.config.vocab_size):
+        model.resize_token_embeddings(ids, mean_resizing=False)
+    if ids > model.config.vocab_size:
+        raise EdgepressError(
+            f"{source.folder}: its tokenizer has ids up to {ids - 1}, "
+            f"its embedding table {model.config.vocab_size} rows",
+            "the tokenizer is another model's: save the model's own there",
+        )
+    taken = inspect.signature(model.forward).parameters
+    tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name in taken]
+    return tokenizer
+
+
+def _read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except Exception as error:  # the tokenizers library raises nothing narrower
         raise EdgepressError(f"{folder}: unreadable tokenizer: {first_line(error)}") from error
     keep_whole(tokenizer)  # some repositories ship padding and truncation inside tokenizer.json
-    taken = inspect.signature(model.forward).parameters
-    tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name in taken]
     return tokenizer
 
 

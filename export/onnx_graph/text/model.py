@@ -75,7 +75,8 @@ def add_tokenizer(
     encoded = _encode(nodes, tokenizer, longest, pair)
     _put_before(model, nodes, encoded, ("text", "text_pair") if pair else ("text",))
     _put_behind(model, len(labels), problem_type)
-    model.metadata_props.add(key="labels", value=json.dumps(labels))
+    known = {entry.key: entry.value for entry in model.metadata_props}
+    helper.set_model_props(model, {**known, "labels": json.dumps(labels)})
     onnx.save(model, str(target))
     compare_tokenizers(
         target.name, encoder(tokenizer, longest), _ids_of(target), HARD_PAIRS if pair else HARD_SINGLES
