@@ -18,7 +18,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from edgepress.loading import open_model, save_model
 from edgepress.pretrained import encode
 from export.base.config import ExportConfig
-from export.base.scheme import CPU_TARGETS, Options
+from export.base.cpu import CPU_TARGETS
+from export.base.scheme import Options
 from export.check.hard_strings import HARD_STRINGS
 from export.onnx import OnnxRunner, export
 from export.onnx_graph.schemes import SCHEMES

@@ -17,7 +17,8 @@ from transformers import BertTokenizerFast, PreTrainedTokenizerFast
 
 from edgepress.errors import EdgepressError, ExpectationError
 from edgepress.loading import open_model, save_model
-from export.base.scheme import CPU_TARGETS, Options
+from export.base.cpu import CPU_TARGETS
+from export.base.scheme import Options
 from export.check.hard_strings import HARD_PAIRS, HARD_STRINGS
 from export.check.tokenizer import require_tokenizer_parity
 from export.onnx import export
