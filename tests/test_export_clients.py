@@ -191,7 +191,7 @@ def test_transformers_js(folder, wanted, javascript):
     assert other <= OTHER_IN_JAVASCRIPT
 
 
-def test_strings_file_beside_the_others_is_no_obstacle(folder, batches, wanted):
+def test_optimum_finds_the_model_where_a_file_with_its_tokenizer_lies_beside_it(folder, batches, wanted):
     opened = open_model(str(folder))
     target = folder / "onnx" / "model_with_tokenizer.onnx"
     add_tokenizer(
@@ -202,9 +202,8 @@ def test_strings_file_beside_the_others_is_no_obstacle(folder, batches, wanted):
         opened.problem_type,
         ("negative", "positive"),
     )
-    model = ORTModelForSequenceClassification.from_pretrained(
-        folder, subfolder="onnx", file_name="model.onnx"
-    )
+    model = ORTModelForSequenceClassification.from_pretrained(folder)
+    assert model.path.name == "model.onnx"
     assert_alike(np.concatenate([model(**b).logits for b in batches]), wanted, exact=True)
 
 
