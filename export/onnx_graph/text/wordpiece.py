@@ -23,6 +23,7 @@ PRIVATE_USE = range(0xE000, 0xF900)
 # What every removed character may become: like the character, it keeps its neighbours apart until
 # special tokens have been looked for, and is removed later.
 REMOVED = "\x01"
+SETTINGS = ("lowercase", "strip_accents", "handle_chinese_chars")
 # What the extensions' WordPiece writes for a word that it does not know; no piece of a word has a space.
 UNKNOWN = " unknown "
 ROW_ID, UNKNOWN_ID = -1, -2
@@ -56,9 +57,9 @@ def read(tokenizer: Tokenizer) -> WordPiece:
     added = sorted(tokenizer.get_added_tokens_decoder().items(), key=lambda entry: -len(entry[1].content))
     vocabulary = tokenizer.get_vocab(with_added_tokens=False)
     row, *signs = _signs(vocabulary, 1 + len(added))
-    model = parts["model"]
+    model, normalizer = parts["model"], parts["normalizer"]
     return WordPiece(
-        characters=characters(tokenizer),
+        characters=characters(**{name: normalizer[name] for name in SETTINGS}),
         vocabulary=vocabulary,
         unknown=model["unk_token"],
         suffix_prefix=model["continuing_subword_prefix"],
