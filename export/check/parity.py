@@ -14,7 +14,7 @@ from export.base.runner import Batch, Runner
 # Largest absolute difference of a logit that a file of each precision may show. fp32 is the same
 # arithmetic in another order; fp16 rounds; for the rest this only catches a broken file, since what
 # they lose is the technique's price, measured as accuracy and agreement, not a fault of the export.
-TOLERANCES = {"fp32": 1e-4, "fp16": 5e-2, "int8": 4.0, "int4": 8.0}
+TOLERANCES = {"fp32": 1e-4, "fp16": 5e-2, "int8": 4.0, "int6": 4.0, "int4": 8.0, "sparse": 8.0}
 
 
 @dataclass(frozen=True)
