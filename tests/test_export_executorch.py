@@ -28,10 +28,11 @@ from transformers import (
 from edgepress.errors import EdgepressError
 from edgepress.pretrained import encode
 from export.base.config import ExportConfig
+from export.base.cpu import CPU_TARGETS
 from export.base.eager import EagerRunner
 from export.base.registry import find_format, open_runner
 from export.base.runner import Batch
-from export.base.scheme import CPU_TARGETS, Options
+from export.base.scheme import Options
 from export.base.shapes import Shapes
 from export.check.parity import compare, compare_logits, parity_batches
 from export.executorch import SCHEMES, ExecuTorchRunner, export

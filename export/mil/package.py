@@ -1,0 +1,103 @@
+"""A saved `.mlpackage`: quiet access to coremltools, what inputs it takes, and its program."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgepress.errors import EdgepressError, first_line
+from export.base.shapes import Shapes
+
+WEIGHTS = Path("Data", "com.apple.CoreML", "weights")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep coremltools' progress bars and its remarks on other libraries' versions off the screen.
+
+    What fails raises, and what is wrong beyond that shows in the comparison with the parent.
+    """
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        import coremltools  # noqa: F401 - its loggers take hold of stderr as it is now
+
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def load_spec(path: Path) -> Any:
+    """The package's protobuf, without its weights.
+
+    Raises:
+        EdgepressError: it is none, or damaged.
+    """
+    with quiet():
+        import coremltools
+
+        try:
+            spec = coremltools.utils.load_spec(str(path))
+        except Exception as error:  # coremltools and its package reader raise whatever comes
+            raise EdgepressError(f"{path}: coremltools cannot open it: {first_line(error)}") from error
+    if spec.WhichOneof("Type") != "mlProgram":
+        raise EdgepressError(f"{path} is no ML Program", "export it anew")
+    return spec
+
+
+def load_program(path: Path, spec: Any) -> Any:
+    """The package's `main` function in pymil, coremltools' form of a program, with its weights.
+
+    Raises:
+        EdgepressError: the weights are missing or damaged.
+    """
+    with quiet():
+        from coremltools.converters.mil.frontend.milproto.load import load
+
+        try:
+            program = load(spec, spec.specificationVersion, str(path / WEIGHTS))
+        except Exception as error:  # as above
+            raise EdgepressError(f"{path}: coremltools cannot read it: {first_line(error)}") from error
+    return program.functions["main"]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of a package and the shapes that they take."""
+
+    names: tuple[str, ...]
+    shapes: Shapes
+    shortest: int = 1
+    """Of a range of lengths [tokens], and `longest`; of no meaning where `shapes` lists lengths."""
+    longest: int = 0
+
+
+def inputs_of(spec: Any) -> Inputs:
+    """What a package takes, read off its description."""
+    features = spec.description.input
+    kind = features[0].type.multiArrayType
+    names = tuple(feature.name for feature in features)
+    batch, length = kind.shape
+    listed = [size.shape[1] for size in kind.enumeratedShapes.shapes]
+    if listed:
+        return Inputs(names, Shapes(batch, tuple(sorted(listed))))
+    if kind.shapeRange.sizeRanges:
+        sizes = kind.shapeRange.sizeRanges[1]
+        return Inputs(names, Shapes(batch), sizes.lowerBound, sizes.upperBound)
+    return Inputs(names, Shapes(batch, (length,)))
+
+
+def layer_of(weight: str) -> str:
+    """The module of the torch model that a weight belongs to, with _ for its dots.
+
+    coremltools names a weight of module a.b `model_a_b_weight`, and with what was done to it since.
+    """
+    return weight.removeprefix("model_").rpartition("_weight")[0]
