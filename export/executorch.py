@@ -267,3 +267,8 @@ def _stored(graph: GraphModule, name: str, table: Tensor) -> tuple[str, ...]:
 SCHEMES = {"int8-dynamic": Scheme("int8-dynamic", "int8", "model_int8.pte", quantize_dynamic)}
 
 FORMAT = ExecuTorchFormat()
+
+if __name__ == "__main__":
+    from export.command.run import run_format
+
+    run_format(FORMAT.name)
