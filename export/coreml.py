@@ -78,6 +78,11 @@ class CoreMlFormat(Format):
 
         return SCHEMES
 
+    def describe(self, path: Path, facts: Mapping[str, str]) -> None:
+        from export.mil.package import describe
+
+        describe(path, facts)
+
     def check(self, config: ExportConfig) -> None:
         check(core_ml(config))
 

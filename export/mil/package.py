@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,10 @@ from typing import Any
 from edgepress.errors import EdgepressError, first_line
 from export.base.shapes import Shapes
 
-WEIGHTS = Path("Data", "com.apple.CoreML", "weights")
+MODEL = Path("Data", "com.apple.CoreML", "model.mlmodel")
+WEIGHTS = MODEL.with_name("weights")
+# Facts that have a place of their own in a package's metadata.
+PLACES = {"author": "author", "license": "license", "version": "versionString"}
 
 
 @contextlib.contextmanager
@@ -93,6 +96,18 @@ def inputs_of(spec: Any) -> Inputs:
         sizes = kind.shapeRange.sizeRanges[1]
         return Inputs(names, Shapes(batch), sizes.lowerBound, sizes.upperBound)
     return Inputs(names, Shapes(batch, (length,)))
+
+
+def describe(path: Path, facts: Mapping[str, str]) -> None:
+    """Add facts to the metadata of a saved package."""
+    spec = load_spec(path)
+    metadata = spec.description.metadata
+    for name, fact in facts.items():
+        if name in PLACES:
+            setattr(metadata, PLACES[name], fact)
+        else:
+            metadata.userDefined[name] = fact
+    (path / MODEL).write_bytes(spec.SerializeToString())
 
 
 def layer_of(weight: str) -> str:
