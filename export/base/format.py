@@ -65,9 +65,6 @@ class Format(ABC):
         """How many of the matrix multiplications are quantized, "38/50"; "-" where the format cannot say."""
         return "-"
 
-    def describe(self, path: Path, facts: Mapping[str, str]) -> None:  # noqa: B027
-        """Put facts (`source`, `weights`, `license`, ...) into a file of a format that has room for them."""
-
     def check(self, config: ExportConfig) -> None:  # noqa: B027
         """Raise for flags that this format cannot follow, before a model is opened."""
 
