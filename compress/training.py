@@ -18,8 +18,8 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from device_bench.environment import environment
 from edgepress.console import step
+from edgepress.environment import environment
 from edgepress.metrics import score
 from edgepress.splits import Examples
 from edgepress.tasks import Task

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from device_bench import stats
-from device_bench.environment import environment
 from device_bench.records import Measurement
+from edgepress.environment import environment
 from edgepress.errors import EdgepressError
 from edgepress.files import sha256
+from export.base.registry import size_bytes
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ def _record(process: Process, length: int, own: _Series, plan: Plan) -> Measurem
         name=process.subject.name,
         file=path.name,
         file_sha256=sha256(path),
-        size_bytes=path.stat().st_size,
+        size_bytes=size_bytes(path),
         runtime=process.loaded["runtime"],
         device="cpu",
         threads=plan.threads,

@@ -104,6 +104,8 @@ def markdown(rows: Sequence[Row], metric: str) -> str:
 
 def caption(rows: Sequence[Row]) -> str:
     """What the figures were measured with."""
+    if not rows[0].measurements:
+        return "not timed: this machine does not have the runtime that its users have"
     record = rows[0].measurements[0]
     return (
         f"p50 / p95 at batch {record.batch}, {record.threads} thread{'s' * (record.threads > 1)}, "

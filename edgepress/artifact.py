@@ -10,13 +10,38 @@ from pathlib import Path
 from typing import Any
 
 from edgepress.errors import EdgepressError, first_line
-from edgepress.files import sha256, staged_folder
+from edgepress.files import sha256, staged_folder, stored_bytes
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 1
-PACKAGES = ("edgepress", "torch", "transformers", "optimum", "onnx", "onnxruntime", "numpy")
+PACKAGES = (
+    "edgepress",
+    "torch",
+    "transformers",
+    "optimum",
+    "onnx",
+    "onnxruntime",
+    "coremltools",
+    "openvino",
+    "nncf",
+    "executorch",
+    "numpy",
+)
 
-FORMATS = {".safetensors": "safetensors", ".onnx": "onnx", ".json": "json", ".txt": "text", ".md": "card"}
+# What the model itself is kept in; the formats' names are those of export's modules.
+MODEL_FORMATS = {
+    ".safetensors": "safetensors",
+    ".onnx": "onnx",
+    ".pt": "torchscript",
+    ".pt2": "torch_export",
+    ".mlpackage": "coreml",
+    ".xml": "openvino",
+    ".bin": "openvino",
+    ".pte": "executorch",
+}
+FORMATS = {**MODEL_FORMATS, ".json": "json", ".txt": "text", ".md": "card"}
+# Folders that are one file to whoever opens them.
+PACKAGES_ON_DISK = (".mlpackage",)
 
 
 @dataclass(frozen=True)
@@ -124,9 +149,9 @@ def _parse(content: dict[str, Any]) -> Manifest:
 
 
 def _verify(path: Path, record: FileRecord) -> None:
-    if not path.is_file():
+    if not path.exists():
         raise EdgepressError(f"{path} is missing", "make the artifact again")
-    if path.stat().st_size != record.size_bytes or sha256(path) != record.sha256:
+    if stored_bytes(path) != record.size_bytes or sha256(path) != record.sha256:
         raise EdgepressError(
             f"{path}: truncated or altered (its SHA-256 is not the manifest's)", "make the artifact again"
         )
@@ -162,19 +187,20 @@ def create_artifact(target: Path, overwrite: bool) -> Iterator[Draft]:
 
 def _records(draft: Draft) -> Iterator[FileRecord]:
     for path in sorted(draft.folder.rglob("*")):
-        if path.is_file():
-            name = path.relative_to(draft.folder).as_posix()
-            yield _record(path, name, draft)
+        whole = path.suffix in PACKAGES_ON_DISK
+        inside = any(folder.suffix in PACKAGES_ON_DISK for folder in path.relative_to(draft.folder).parents)
+        if whole or (path.is_file() and not inside):
+            yield _record(path, path.relative_to(draft.folder).as_posix(), draft)
 
 
 def _record(path: Path, name: str, draft: Draft) -> FileRecord:
     file_format = FORMATS.get(path.suffix, path.suffix.lstrip("."))
-    default = "fp32" if file_format in ("onnx", "safetensors") else ""
+    default = "fp32" if path.suffix in MODEL_FORMATS else ""
     return FileRecord(
         path=name,
         format=file_format,
         precision=draft.precisions.get(name, default),
-        size_bytes=path.stat().st_size,
+        size_bytes=stored_bytes(path),
         sha256=sha256(path),
         parity=draft.parities.get(name),
     )

@@ -13,12 +13,36 @@ from edgepress.errors import EdgepressError
 
 
 def sha256(path: Path) -> str:
-    """The file's SHA-256 as 64 hexadecimal digits."""
+    """The file's SHA-256 as 64 hexadecimal digits; of a folder, that of its files' names and SHA-256."""
     digest = hashlib.sha256()
+    if path.is_dir():
+        for name, file in _files_of(path):
+            digest.update(f"{name} {sha256(file)}\n".encode())
+        return digest.hexdigest()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def stored_bytes(path: Path) -> int:
+    """The size of a file, or of all files of a folder [bytes]."""
+    if path.is_dir():
+        return sum(file.stat().st_size for _, file in _files_of(path))
+    return path.stat().st_size
+
+
+def _files_of(folder: Path) -> list[tuple[str, Path]]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted((path.relative_to(folder).as_posix(), path) for path in files)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder, whichever it is."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -7,13 +7,14 @@ from typing import cast, get_args
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from edgepress.architectures.pruned import record_shapes
 from edgepress.artifact import Artifact, ModelRecord, Step, is_artifact, open_artifact
 from edgepress.console import warn
 from edgepress.errors import EdgepressError, first_line
 from edgepress.files import sha256
 from edgepress.local_tasks import find_task
-from edgepress.models import MODELS, ModelSource, Weights, find_model
-from edgepress.pretrained import load_model, load_tokenizer, max_length
+from edgepress.models import FINE_TUNING, MODELS, ModelSource, ModelSpec, Schedule, Weights, find_model
+from edgepress.pretrained import keep_whole, load_model, load_tokenizer, max_length
 from edgepress.tasks import DEFAULT_TASK, TASKS, ProblemType, Task
 
 
@@ -52,8 +53,17 @@ class OpenedModel:
     @property
     def license(self) -> str | None:
         """The weights' license, where it is known."""
-        spec = MODELS.get(self.record().name)
-        return spec.license if spec else None
+        return self.spec.license if self.spec else None
+
+    @property
+    def spec(self) -> ModelSpec | None:
+        """What the zoo says of the model that it once was."""
+        return MODELS.get(self.record().name)
+
+    @property
+    def schedule(self) -> Schedule:
+        """What training it takes."""
+        return self.spec.schedule if self.spec else FINE_TUNING
 
     @property
     def longest(self) -> int:
@@ -87,7 +97,12 @@ class OpenedModel:
 
 
 def open_model(
-    name: str, weights: Weights = "auto", task: str | None = None, data: Path | None = None, seed: int = 0
+    name: str,
+    weights: Weights = "auto",
+    task: str | None = None,
+    data: Path | None = None,
+    seed: int = 0,
+    tokenizer: PreTrainedTokenizerBase | None = None,
 ) -> OpenedModel:
     """Resolve, verify and load a model with its tokenizer and task.
 
@@ -97,6 +112,7 @@ def open_model(
         task: zoo task or data folder; None takes the artifact's own.
         data: the data root.
         seed: for random weights.
+        tokenizer: for a model that is trained from scratch, instead of BERT's.
 
     Raises:
         EdgepressError: as `find_model`, `open_artifact`, `find_task` and `load_model`.
@@ -113,13 +129,27 @@ def open_model(
     )
     if artifact is not None:  # its folder holds a whole head also where that is random
         head_trained = head_trained and artifact.manifest.model.head_trained
-    tokenizer = load_tokenizer(source, model)
+    tokenizer = load_tokenizer(source, model, tokenizer)
     if source.origin == "random":
-        warn(
-            f"RANDOM WEIGHTS for {name}: neither the Hub nor a package gave trained ones. "
-            "Size and latency are real; accuracy cannot be, and is shown as '-'."
-        )
+        _warn_of_random_weights(source)
     return OpenedModel(source, model, tokenizer, head_trained, found, artifact)
+
+
+def warn_untrained(opened: OpenedModel) -> None:
+    """Say that a classifier on a pretrained encoder is random; of random weights `open_model` has said it."""
+    if not opened.head_trained and opened.source.origin != "random":
+        warn(f"{opened.source.name} has no trained classifier: its accuracy is shown as '-'")
+
+
+def _warn_of_random_weights(source: ModelSource) -> None:
+    from_scratch = source.spec is not None and not source.spec.pretrained
+    why = "neither the Hub nor a package gave trained ones"
+    if from_scratch:
+        why = "it has no others until it is trained"
+    warn(
+        f"RANDOM WEIGHTS for {source.name}: {why}. "
+        "Size and latency are real; accuracy cannot be, and is shown as '-'."
+    )
 
 
 def _task(task: str | None, artifact: Artifact | None, data: Path | None) -> Task | None:
@@ -139,13 +169,19 @@ def _task(task: str | None, artifact: Artifact | None, data: Path | None) -> Tas
 def save_model(opened: OpenedModel, folder: Path) -> None:
     """Write weights (safetensors), config and tokenizer as transformers reads them.
 
+    tokenizer.json neither pads nor cuts, whatever the tokenizer was last used for: other loaders would
+    do as it says.
+    Shapes that a stock config cannot say are recorded in it: such a folder only edgepress opens.
+
     Raises:
         EdgepressError: the weights cannot be written (the file system is full).
     """
+    record_shapes(opened.model)
     try:
         opened.model.save_pretrained(folder)
     except SafetensorError as error:
         raise EdgepressError(
             f"cannot write the weights: {first_line(error)}", "name another --output"
         ) from error
+    keep_whole(opened.tokenizer)
     opened.tokenizer.save_pretrained(folder)

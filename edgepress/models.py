@@ -17,19 +17,47 @@ Origin = Literal["hub", "index", "local", "trained", "random"]
 
 
 @dataclass(frozen=True)
+class Schedule:
+    """How long and how fast a model is trained where nobody says otherwise."""
+
+    epochs: float
+    learning_rate: float
+    """At its peak."""
+
+
+FINE_TUNING = Schedule(epochs=3, learning_rate=5e-5)
+FROM_SCRATCH = Schedule(epochs=5, learning_rate=1e-3)
+
+
+@dataclass(frozen=True)
 class ModelSpec:
-    """A pretrained encoder that the suite knows by name."""
+    """A model that the suite knows by name."""
 
     name: str
-    hub_id: str
+    hub_id: str | None
+    """None for a model that is trained from scratch."""
     architecture: str
-    """transformers' model type."""
+    """transformers' model type, or that of one of `edgepress.architectures`."""
     config: Mapping[str, Any] = field(default_factory=dict)
     """What differs from the architecture's default config: enough to build it with random weights."""
     revision: str | None = None
     """Pinned Hub commit; None takes the newest, and the manifest says which that was."""
     mirror: Mirror | None = None
-    license: str = "apache-2.0"
+    license: str | None = "apache-2.0"
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether weights of it exist that somebody has trained."""
+        return self.hub_id is not None
+
+    @property
+    def schedule(self) -> Schedule:
+        """What training it takes."""
+        return FINE_TUNING if self.pretrained else FROM_SCRATCH
+
+
+def _from_scratch(name: str, architecture: str, **config: Any) -> ModelSpec:
+    return ModelSpec(name, None, architecture, config, license=None)
 
 
 MINILM_MIRROR = Mirror(
@@ -131,6 +159,9 @@ MODELS: dict[str, ModelSpec] = {
             },
             revision="8e2f239c5f8a2c0f253781ca60135db913e5c80c",
         ),
+        _from_scratch("bilstm", "edgepress_bilstm"),
+        _from_scratch("bilstm_attention", "edgepress_bilstm", attention=True),
+        _from_scratch("cnn", "edgepress_cnn"),
     )
 }
 
@@ -192,7 +223,12 @@ def find_model(name: str, weights: Weights = "auto") -> ModelSource:
 
 
 def _find_in_zoo(spec: ModelSpec, weights: Weights) -> ModelSource:
-    if weights == "random":
+    if spec.hub_id is None and weights == "pretrained":
+        raise EdgepressError(
+            f"'{spec.name}' has no pretrained weights: it is trained from scratch",
+            "leave --weights away: compress.finetune trains it, all else runs it with random weights",
+        )
+    if spec.hub_id is None or weights == "random":
         return ModelSource(spec.name, "random", None, spec)
     folder = _hub_model(spec.hub_id, spec.revision)
     if folder is not None:

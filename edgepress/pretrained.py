@@ -18,6 +18,7 @@ from transformers import (
 from transformers.utils import logging
 
 from edgepress import sources
+from edgepress.architectures.pruned import SHAPES, classifier_type
 from edgepress.errors import EdgepressError, first_line
 from edgepress.models import MINILM_MIRROR, ModelSource
 
@@ -72,21 +73,26 @@ def _from_folder(folder: Path, config: PretrainedConfig) -> tuple[PreTrainedMode
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # our own warning about an untrained head is clearer than its list
     try:
-        model, info = AutoModelForSequenceClassification.from_pretrained(
+        model, info = classifier_type(config).from_pretrained(
             folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True
         )
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         raise EdgepressError(f"{folder}: unreadable weights: {first_line(error)}") from error
     finally:
         logging.set_verbosity(verbosity)
-    _refuse_foreign_shapes(folder, info["mismatched_keys"])
+    _refuse_foreign_shapes(folder, config, info["mismatched_keys"])
     if len(info["missing_keys"]) > len(model.state_dict()) / 2:
         raise EdgepressError(f"{folder}: its weights are not those of a {config.model_type} model")
     return model, info["missing_keys"]
 
 
-def _refuse_foreign_shapes(folder: Path, mismatched: Iterable[str]) -> None:
+def _refuse_foreign_shapes(folder: Path, config: PretrainedConfig, mismatched: Iterable[str]) -> None:
     for key in mismatched:
+        if hasattr(config, SHAPES):
+            raise EdgepressError(
+                f"{folder}: {key} has another shape than config.json's {SHAPES} says",
+                "make the artifact again",
+            )
         raise EdgepressError(
             f"{folder}: {key} has another shape than the task needs: the labels do not fit the model's head",
             "name the --task that the model was trained for",
@@ -107,28 +113,47 @@ def check_labels(own: tuple[str, ...], wanted: tuple[str, ...], name: str) -> No
         )
 
 
-def load_tokenizer(source: ModelSource, model: PreTrainedModel) -> PreTrainedTokenizerBase:
-    """The model's tokenizer; for random weights that of MiniLM's mirror (BERT's uncased vocabulary).
+def load_tokenizer(
+    source: ModelSource, model: PreTrainedModel, own: PreTrainedTokenizerBase | None = None
+) -> PreTrainedTokenizerBase:
+    """The model's tokenizer; for random weights `own` or BERT's (from MiniLM's mirror).
 
-    Ids of BERT's vocabulary fit every model of the zoo, so size, latency and agreement of a model
-    with random weights can be measured on real sentences. Its outputs are narrowed to what `model`
-    takes (DistilBERT and RoBERTa have no token types).
+    With BERT's vocabulary, size, latency and agreement of a model with random weights can be measured on
+    real sentences; its embedding table is made to fit (ALBERT's has 522 rows less). The tokenizer's
+    outputs are narrowed to what `model` takes (DistilBERT and RoBERTa have no token types).
 
     Raises:
-        EdgepressError: the tokenizer's files are unreadable.
+        EdgepressError: the tokenizer's files are unreadable, or it gives ids that the model does not have.
     """
-    folder = source.folder or sources.from_index(MINILM_MIRROR)
+    tokenizer = own or _read_tokenizer(source.folder or sources.from_index(MINILM_MIRROR))
+    ids = max(tokenizer.get_vocab().values()) + 1
+    if source.folder is None and (own or ids > model.config.vocab_size):
+        model.resize_token_embeddings(ids, mean_resizing=False)
+    if ids > model.config.vocab_size:
+        raise EdgepressError(
+            f"{source.folder}: its tokenizer has ids up to {ids - 1}, "
+            f"its embedding table {model.config.vocab_size} rows",
+            "the tokenizer is another model's: save the model's own there",
+        )
+    taken = inspect.signature(model.forward).parameters
+    tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name in taken]
+    return tokenizer
+
+
+def _read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except Exception as error:  # the tokenizers library raises nothing narrower
         raise EdgepressError(f"{folder}: unreadable tokenizer: {first_line(error)}") from error
+    keep_whole(tokenizer)  # some repositories ship padding and truncation inside tokenizer.json
+    return tokenizer
+
+
+def keep_whole(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Let it neither pad nor cut by itself: both are the caller's."""
     if tokenizer.is_fast:
-        # Some repositories ship padding and truncation inside tokenizer.json; they are the caller's.
         tokenizer.backend_tokenizer.no_padding()
         tokenizer.backend_tokenizer.no_truncation()
-    taken = inspect.signature(model.forward).parameters
-    tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name in taken]
-    return tokenizer
 
 
 def max_length(config: PretrainedConfig) -> int:

@@ -147,3 +147,8 @@ def _signature(model: PreTrainedModel, config: CoreMlConfig) -> Signature:
 
 
 FORMAT = CoreMlFormat()
+
+if __name__ == "__main__":
+    from export.command.run import run_format
+
+    run_format(FORMAT.name)

@@ -17,12 +17,14 @@ from edgepress.errors import EdgepressError, first_line
 from export.base.config import ExportConfig
 from export.base.format import Format
 from export.base.runner import Batch, Runner
+from export.base.shapes import Shapes
 
 if TYPE_CHECKING:  # the process that measures a file needs neither torch nor transformers
     import numpy as np
     from onnx import ModelProto
     from transformers import PreTrainedModel
 
+    from edgepress.loading import OpenedModel
     from export.base.scheme import Scheme
 
 # LayerNormalization came with 17, and every ONNX Runtime for Android since 1.12 opens it.
@@ -39,6 +41,8 @@ class OnnxConfig(ExportConfig):
 
     opset: int = DEFAULT_OPSET
     """ONNX opset; 17 is the highest that every ONNX Runtime for Android since 1.12 opens."""
+    with_tokenizer: bool = False
+    """Beside each file, write one that takes strings and gives label probabilities (BERT's tokenizers)."""
 
 
 class OnnxFormat(Format):
@@ -48,9 +52,15 @@ class OnnxFormat(Format):
     title = "ONNX"
     file = "onnx/model.onnx"
     config = OnnxConfig
+    snippet = """
+from optimum.onnxruntime import ORTModelForSequenceClassification
+
+model = ORTModelForSequenceClassification.from_pretrained("{name}", subfolder="onnx", file_name="{file}")
+"""
 
     def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
         export(model, target, config.opset if isinstance(config, OnnxConfig) else DEFAULT_OPSET)
+        fix_shapes(target, config.shapes)
 
     def open(self, path: Path, threads: int) -> Runner:
         return OnnxRunner(path, threads)
@@ -65,39 +75,85 @@ class OnnxFormat(Format):
 
         return str(coverage(path))
 
+    def describe(self, path: Path, facts: Mapping[str, str]) -> None:
+        """Fill `metadata_props`."""
+        import onnx
+
+        model = onnx.load(str(path))
+        onnx.helper.set_model_props(model, dict(facts))
+        onnx.save(model, str(path))
+
+    def companion(self, path: Path, opened: OpenedModel, config: ExportConfig) -> Path | None:
+        """The file with the tokenizer in it."""
+        if not (isinstance(config, OnnxConfig) and config.with_tokenizer):
+            return None
+        from export.onnx_graph.text.model import add_tokenizer
+
+        target = path.with_name(f"{path.stem}_with_tokenizer.onnx")
+        labels = opened.model.config.id2label or {}
+        add_tokenizer(
+            path,
+            target,
+            opened.tokenizer,
+            opened.longest,
+            opened.problem_type,
+            labels=tuple(label for _, label in sorted(labels.items())),
+            pair=len(opened.text_task.text_columns) > 1,
+        )
+        return target
+
     def check(self, config: ExportConfig) -> None:
-        if isinstance(config, OnnxConfig):
-            check_opset(config.opset)
+        if not isinstance(config, OnnxConfig):
+            return
+        check_opset(config.opset)
+        if config.with_tokenizer:
+            from export.onnx_graph.text.model import require_extensions
+
+            require_extensions()
+            if config.batch_size or config.sequence_length:
+                raise EdgepressError(
+                    "a file with its tokenizer takes texts of any length, and any number of them",
+                    "--with-tokenizer goes without --batch-size and --sequence-length",
+                )
 
 
 def export(model: PreTrainedModel, target: Path, opset: int = DEFAULT_OPSET) -> None:
     """Write `model` to `target` with dynamic batch and sequence.
 
-    Inputs are `input_ids, attention_mask[, token_type_ids]` int64, the output is `logits`. optimum's
-    export configs know the inputs of each architecture.
+    Inputs are `input_ids, attention_mask[, token_type_ids]` int64, the output is `logits`.
 
     Raises:
-        EdgepressError: optimum has no export config for the architecture, or the opset is unknown.
+        EdgepressError: there is no export config for the architecture, or the opset is unknown.
     """
     import onnx
     from optimum.exporters.onnx import export as optimum_export
-    from optimum.exporters.tasks import TasksManager
 
+    from export.onnx_graph.exporting import export_config
     from export.onnx_graph.graph import inline_shared_constants
 
     check_opset(opset)
-    try:
-        config_type = TasksManager.get_exporter_config_constructor(
-            "onnx", model, task="text-classification", library_name="transformers"
-        )
-    except (KeyError, ValueError) as error:
-        raise EdgepressError(f"no ONNX export for {model.config.model_type}: {first_line(error)}") from error
+    config = export_config(model)
     target.parent.mkdir(parents=True, exist_ok=True)
     with _quiet():
-        optimum_export(model, config_type(model.config), target, opset=opset)
+        optimum_export(model, config, target, opset=opset)
     exported: ModelProto = onnx.load(str(target))
     inline_shared_constants(exported)
     onnx.save(exported, str(target))
+
+
+def fix_shapes(path: Path, shapes: Shapes) -> None:
+    """Give the file the one batch size and the one sequence length that `shapes` names."""
+    sizes = {"batch_size": shapes.batch, "sequence_length": shapes.fixed_length}
+    fixed = {name: size for name, size in sizes.items() if size}
+    if not fixed:
+        return
+    import onnx
+    from onnxruntime.tools.onnx_model_utils import make_dim_param_fixed
+
+    model = onnx.load(str(path))
+    for name, size in fixed.items():
+        make_dim_param_fixed(model.graph, name, size)
+    onnx.save(model, str(path))
 
 
 def check_opset(opset: int) -> None:
@@ -145,3 +201,8 @@ class OnnxRunner(Runner):
 
 
 FORMAT = OnnxFormat()
+
+if __name__ == "__main__":
+    from export.command.run import run_format
+
+    run_format(FORMAT.name)

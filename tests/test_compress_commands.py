@@ -28,7 +28,7 @@ def test_unknown_verb(cli):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_console_script_and_module_are_the_same(cli, verb):
-    assert cli("compress", verb, "--help").out == cli(f"compress.{verb}", "--help").out
+    assert cli("compress", verb, "--help").out == cli(VERBS[verb][0], "--help").out
 
 
 def test_help_names_every_scheme_and_model(cli):
@@ -44,7 +44,7 @@ def test_help_imports_nothing_heavy(verb):
         "import runpy, sys\n"
         f"sys.argv = ['{verb}', '--help']\n"
         "try:\n"
-        f"    runpy.run_module('compress.{verb}', run_name='__main__')\n"
+        f"    runpy.run_module('{VERBS[verb][0]}', run_name='__main__')\n"
         "except SystemExit:\n"
         f"    print({heavy} & set(sys.modules))\n"
     )

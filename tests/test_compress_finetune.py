@@ -11,6 +11,7 @@ from conftest import interruptible
 from transformers import AutoModelForSequenceClassification
 
 from edgepress.artifact import open_artifact
+from edgepress.loading import open_model
 
 
 @pytest.fixture
@@ -103,3 +104,32 @@ def test_training_again_keeps_the_lineage(cli, model_folder, flags, data_root, t
     manifest = open_artifact(tmp_path / "again").manifest
     assert [step.technique for step in manifest.steps] == ["finetune", "finetune"]
     assert manifest.parent is not None
+
+
+@pytest.mark.parametrize("name", ["bilstm", "bilstm_attention", "cnn"])
+def test_from_scratch_with_a_vocabulary_of_its_own(cli, flags, data_root, tmp_path, name):
+    result = cli("compress.finetune", "--model", name, *flags, "--vocabulary", 150, "--epochs", 30)
+    assert result.code == 0, result.err
+    assert "vocabulary: 150 entries, built from the train split" in result.err
+    manifest = open_artifact(tmp_path / "out").manifest
+    step = manifest.steps[-1]
+    assert step.metrics["accuracy"] > 0.8
+    assert (step.config["vocabulary"], step.config["learning_rate"]) == (150, 1e-3)
+    record = manifest.model
+    assert (record.name, record.weights, record.head_trained) == (name, "trained", True)
+    opened = open_model(str(tmp_path / "out"), data=data_root)
+    assert opened.model.config.vocab_size == len(opened.tokenizer) == 150
+    assert opened.model.num_parameters() < 100_000
+
+
+def test_trained_vocabulary_is_not_replaced(cli, bare_encoder, flags):
+    result = cli("compress.finetune", "--model", bare_encoder, *flags, "--vocabulary", 100)
+    assert result.code == 2
+    assert "was trained with a vocabulary" in result.error
+    assert "bilstm, bilstm_attention, cnn" in result.err
+
+
+def test_pretrained_weights_of_a_model_that_has_none(cli, flags):
+    result = cli("compress.finetune", "--model", "cnn", *flags, "--weights", "pretrained")
+    assert result.code == 2
+    assert "trained from scratch" in result.error

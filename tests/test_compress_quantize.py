@@ -86,11 +86,43 @@ def test_every_scheme_by_itself(quantize, tmp_path, scheme):
     assert variant["agreement"] > AGREEMENT[SCHEMES[scheme].precision]
 
 
+def test_target_has_its_own_quantizer(quantize, tmp_path):
+    result = quantize("--target", "torchscript")
+    assert result.code == 0, result.err
+    artifact = open_artifact(tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out" / "torchscript").iterdir()}
+    assert names == {"model.pt", "model_int8.pt"}
+    assert artifact.file("int8", "torchscript").name == "model_int8.pt"
+    assert artifact.manifest.steps[-1].config["target"] == "torchscript"
+    assert artifact.manifest.steps[-1].config["scheme"] == "int8-dynamic"
+    assert {one.runtime.split(",")[0] for one in records.read(tmp_path / "out" / "measurements.jsonl")} == {
+        "torchscript"
+    }
+    assert "torch.jit.load" in (tmp_path / "out" / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--target", "onxx"), "unknown format 'onxx'"),
+        (("--target", "torch_export"), "torch.export has no quantizer of its own"),
+        (("--target", "torchscript", "--scheme", "int4-weights"), "unknown scheme 'int4-weights'"),
+        (("--target", "torchscript", "--scheme", "auto"), "--scheme auto searches onnx files only"),
+        (("--target", "torchscript", "--keep-float", "bert.nothing"), "unknown layer 'bert.nothing'"),
+    ],
+)
+def test_targets_that_cannot_be(quantize, tmp_path, flags, message):
+    result = quantize(*flags)
+    assert result.code == 2
+    assert message in result.error
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("target", ["avx2", "avx512", "avx512_vnni", "arm64"])
 def test_every_target(quantize, tmp_path, target):
     result = quantize(f"--{target}", "--scheme", "int8-static")
     assert result.code == 0, result.err
-    assert open_artifact(tmp_path / "out").manifest.steps[-1].config["target"] == target
+    assert open_artifact(tmp_path / "out").manifest.steps[-1].config["cpu"] == target
 
 
 def test_two_targets_are_refused(quantize):

@@ -6,11 +6,13 @@ import pytest
 from conftest import SENTENCES, small_bert
 
 from compress.quantize.search import LARGEST, SMALLEST_FIRST, measure_sensitivity, search
-from compress.quantize.variants import Builder, Judge, Sentences
+from compress.quantize.variants import Builder
 from edgepress.errors import ExpectationError
 from edgepress.pretrained import encode
-from export.base.scheme import CPU_TARGETS, Options
-from export.onnx import export
+from export.base.cpu import CPU_TARGETS
+from export.base.scheme import Options
+from export.check.judge import Judge, Sentences
+from export.onnx import FORMAT, OnnxRunner, export
 from export.onnx_graph.layers import weight_layers
 from export.onnx_graph.schemes import SCHEMES
 
@@ -21,16 +23,17 @@ def builder(tokenizer, tmp_path_factory) -> Builder:
     path = tmp_path_factory.mktemp("search") / "onnx" / "model.onnx"
     export(small_bert(len(tokenizer)), path)
     batches = encode(tokenizer, [(text,) for text, _ in SENTENCES], 32)
-    judge = Judge(path, Sentences(batches, None, True, "single_label_classification", "accuracy"))
+    with OnnxRunner(path) as runner:
+        judge = Judge(runner, Sentences(batches, None, True, "single_label_classification", "accuracy"))
     options = Options(CPU_TARGETS["avx512_vnni"], calibration_batches=batches[:16])
-    return Builder(path, judge, options, atol=None)
+    return Builder(FORMAT, path, judge, options, atol=None)
 
 
 class Known(Builder):
     """Makes real files, and says of each that it loses what the next number is."""
 
     def __init__(self, builder: Builder, losses: list[float]) -> None:
-        super().__init__(builder.parent, builder.judge, builder.options, builder.atol)
+        super().__init__(builder.format, builder.parent, builder.judge, builder.options, builder.atol)
         object.__setattr__(self, "losses", iter(losses))
 
     def drop(self, variant):  # noqa: ARG002
@@ -88,7 +91,7 @@ def test_sensitivity_covers_every_layer_and_is_sorted(builder):
 
 def test_a_file_out_of_reach_is_passed_over_and_removed(builder):
     said: list[str] = []
-    strict = Builder(builder.parent, builder.judge, builder.options, atol=1e-6)
+    strict = Builder(FORMAT, builder.parent, builder.judge, builder.options, atol=1e-6)
     found = search(strict, SCHEMES, 100.0, said.append)
     assert any(text.startswith("int4-weights: parity of model_q4.onnx failed") for text in said)
     assert files(builder) == {found.kept[0].path.name}

@@ -23,7 +23,8 @@ ENDLESS = replace(PLAN, sequence_lengths=(4,), target_half_width=0.0, min_rounds
 
 @pytest.fixture(scope="module")
 def smaller_file(onnx_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from export.base.scheme import CPU_TARGETS, Options
+    from export.base.cpu import CPU_TARGETS
+    from export.base.scheme import Options
     from export.onnx_graph.schemes import SCHEMES
 
     target = tmp_path_factory.mktemp("measure") / "model_quantized.onnx"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from device_bench.environment import environment
 from device_bench.records import Measurement, append, read
+from edgepress.environment import environment
 
 FIRST = Measurement(
     name="fp32",

@@ -35,6 +35,9 @@ PARAMETERS = {
     "mobilebert": 24.6,
     "albert": 11.7,
 }
+# The same for those that are trained from scratch, of BERT's vocabulary: 30522 * 64 in the embedding table.
+SMALL_PARAMETERS = {"bilstm": 2.020, "bilstm_attention": 2.037, "cnn": 2.003}
+
 TINY = ModelSpec(
     "tiny",
     "org/tiny",
@@ -71,6 +74,10 @@ def load(
     return load_model(local(folder), labels, None, seed=0)
 
 
+def test_every_model_is_listed() -> None:
+    assert set(MODELS) == {*PARAMETERS, *SMALL_PARAMETERS}
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_config_has_the_architecture_and_size(name: str) -> None:
     spec = MODELS[name]
@@ -78,8 +85,8 @@ def test_config_has_the_architecture_and_size(name: str) -> None:
     with torch.device("meta"):
         model = AutoModelForSequenceClassification.from_config(config)
     assert config.model_type == spec.architecture
-    assert model.num_parameters() / 1e6 == pytest.approx(PARAMETERS[name], rel=0.01)
-    assert max_length(config) == 512
+    assert model.num_parameters() / 1e6 == pytest.approx((PARAMETERS | SMALL_PARAMETERS)[name], rel=0.01)
+    assert max_length(config) == (512 if spec.pretrained else 128)
 
 
 def test_every_zoo_name_is_random_when_asked() -> None:
@@ -95,6 +102,14 @@ def test_pretrained_without_any_source_is_refused() -> None:
     with pytest.raises(EdgepressError, match="no pretrained weights of 'bert'") as refused:
         find_model("bert", "pretrained")
     assert "--weights random" in refused.value.hint
+
+
+@pytest.mark.parametrize("name", SMALL_PARAMETERS)
+def test_model_trained_from_scratch_has_random_weights(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgepress.sources.from_hub", None)  # asking would fail
+    assert find_model(name).origin == "random"
+    with pytest.raises(EdgepressError, match=f"'{name}' has no pretrained weights: it is trained"):
+        find_model(name, "pretrained")
 
 
 def test_unknown_name_with_a_guess() -> None:
@@ -321,7 +336,7 @@ def test_encode_pairs(tokenizer: PreTrainedTokenizerFast) -> None:
 
 
 def test_tokenizer_gives_what_the_model_takes(model_folder: Path) -> None:
-    config = DistilBertConfig(vocab_size=20, dim=8, n_layers=1, n_heads=2, hidden_dim=8)
+    config = DistilBertConfig(vocab_size=300, dim=8, n_layers=1, n_heads=2, hidden_dim=8)
     tokenizer = load_tokenizer(local(model_folder), DistilBertForSequenceClassification(config))
     assert sorted(tokenizer("the film")) == ["attention_mask", "input_ids"]
 
@@ -357,3 +372,26 @@ def test_unreadable_tokenizer_config(folder: Path) -> None:
     cut_in_half(folder / "tokenizer_config.json")
     with pytest.raises(EdgepressError, match="unreadable tokenizer"):
         load_tokenizer(local(folder), model)
+
+
+def test_tokenizer_with_more_ids_than_rows(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    small_bert(len(tokenizer) - 1).save_pretrained(folder)
+    rows = len(tokenizer) - 1
+    with pytest.raises(EdgepressError, match=f"ids up to {rows}, its embedding table {rows} rows") as refused:
+        load_tokenizer(local(folder), load(folder)[0])
+    assert str(folder) in str(refused.value)
+
+
+def test_table_with_more_rows_than_ids(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    small_bert(len(tokenizer) + 8).save_pretrained(folder)
+    assert len(load_tokenizer(local(folder), load(folder)[0])) == len(tokenizer)
+
+
+def test_random_weights_fit_the_tokenizer(
+    model_folder: Path, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgepress.sources.from_index", lambda _: model_folder)
+    source = ModelSource("tiny", "random", None, TINY)
+    model, _ = load_model(source, ("a", "b"), None, 0)
+    load_tokenizer(source, model)
+    assert model.get_input_embeddings().num_embeddings == len(tokenizer) > TINY.config["vocab_size"]

@@ -70,7 +70,7 @@ def test_onnx_file_next_to_its_torch_model(
     batches = parity_batches(encodings, 64)
     with EagerRunner(small_bert(len(tokenizer))) as parent, OnnxRunner(onnx_file) as child:
         found = compare(parent, child, batches, SINGLE)
-    require(found, "fp32", None, "model.onnx")
+    require(found, "onnx", "fp32", None, "model.onnx")
     assert found.agreement == 1
     assert found.rows == sum(len(one["input_ids"]) for one in batches)
 
@@ -82,7 +82,7 @@ def test_another_model_fails_parity(onnx_file: Path, encodings: list[Batch], tmp
     with OnnxRunner(onnx_file) as parent, OnnxRunner(tmp_path / "other.onnx") as child:
         found = compare(parent, child, parity_batches(encodings, 64), SINGLE)
     with pytest.raises(ExpectationError, match="parity of other failed"):
-        require(found, "fp32", None, "other")
+        require(found, "onnx", "fp32", None, "other")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -96,7 +96,7 @@ def test_child_that_is_not_finite(value: float) -> None:
 def test_parent_that_is_not_finite() -> None:
     parent = [np.full((1, 2), np.nan), np.full((2, 2), np.nan)]
     with pytest.raises(ExpectationError):
-        require(compare_logits(parent, PARENT, BATCHES, SINGLE), "fp32", None, "model.onnx")
+        require(compare_logits(parent, PARENT, BATCHES, SINGLE), "onnx", "fp32", None, "model.onnx")
 
 
 def test_shapes_that_differ() -> None:
@@ -107,7 +107,7 @@ def test_shapes_that_differ() -> None:
 
 def test_failed_parity_says_where_and_by_how_much() -> None:
     with pytest.raises(ExpectationError) as failed:
-        require(parity(0.5), "fp32", None, "model.onnx")
+        require(parity(0.5), "onnx", "fp32", None, "model.onnx")
     assert str(failed.value) == (
         "parity of model.onnx failed: a logit differs by 5.00e-01 from its parent's, "
         "allowed 1.0e-04, at batch 8, sequence 33"
@@ -119,17 +119,17 @@ def test_failed_parity_says_where_and_by_how_much() -> None:
 @pytest.mark.parametrize("precision", TOLERANCES)
 def test_tolerance_of_each_precision(precision: str) -> None:
     limit = TOLERANCES[precision]
-    require(parity(limit), precision, None, "file")
+    require(parity(limit), "onnx", precision, None, "file")
     with pytest.raises(ExpectationError):
-        require(parity(limit * 1.01), precision, None, "file")
+        require(parity(limit * 1.01), "onnx", precision, None, "file")
 
 
 def test_atol_takes_the_place_of_the_tolerance() -> None:
-    require(parity(0.5), "fp32", 0.6, "file")
+    require(parity(0.5), "onnx", "fp32", 0.6, "file")
     with pytest.raises(ExpectationError, match=r"allowed 2"):
-        require(parity(0.5), "int8", 0.2, "file")
+        require(parity(0.5), "onnx", "int8", 0.2, "file")
     with pytest.raises(ExpectationError, match="allowed 0"):
-        require(parity(1e-9), "int8", 0.0, "file")
+        require(parity(1e-9), "onnx", "int8", 0.0, "file")
 
 
 @pytest.mark.parametrize("longest", [64, 512])

@@ -12,11 +12,12 @@ from conftest import SENTENCES
 from onnx import numpy_helper
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from device_bench.environment import environment
+from edgepress.environment import environment
 from edgepress.errors import EdgepressError
 from edgepress.pretrained import encode
+from export.base.cpu import CPU_TARGETS
 from export.base.runner import Batch
-from export.base.scheme import CPU_TARGETS, Options
+from export.base.scheme import Options
 from export.check.parity import compare_logits
 from export.onnx import OnnxRunner, export
 from export.onnx_graph.layers import coverage, layer_name, weight_layers

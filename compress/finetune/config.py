@@ -9,33 +9,39 @@ from edgepress.models import Weights
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig(Command):
-    """Train a classifier on a task, from a pretrained encoder. Run again to resume an interrupted run.
+    """Train a classifier on a task, from a pretrained encoder or from scratch. Run again to resume an
+    interrupted run.
 
     python -m compress.finetune --model minilm --task movie_reviews
+
+    python -m compress.finetune --model bilstm --task movie_reviews --vocabulary 10000
 
     accelerate launch --module compress.finetune --model minilm --task sst2
     """
 
     model: str
-    """Zoo name (bert, distilbert, roberta, minilm, mpnet, tinybert, mobilebert, albert), Hub id, or
-    local folder."""
+    """Zoo name (bert, distilbert, roberta, minilm, mpnet, tinybert, mobilebert, albert; bilstm,
+    bilstm_attention, cnn), Hub id, or local folder."""
     task: str
     """Zoo task (movie_reviews, sst2, cola, mrpc, rte, wnli, stsb, imdb, news_aggregator,
     toxic_comments) or data folder."""
     data: Path | None = None
     """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
-    weights: Weights = "pretrained"
-    """auto: local, Hub, package index, else random; pretrained: fail instead; random: from scratch."""
+    weights: Weights | None = None
+    """auto: local, Hub, package index, else random; pretrained: fail instead; random: from scratch;
+    default: pretrained, and random for bilstm, bilstm_attention and cnn, which have no others."""
+    vocabulary: int = 0
+    """Entries of a vocabulary built from the train split, for bilstm, bilstm_attention and cnn; 0: BERT's."""
     output: Path | None = None
     """Folder to write; default: outputs/MODEL-TASK."""
     overwrite: bool = False
     """Replace an existing output."""
-    epochs: float = 3.0
-    """Passes over the train split."""
+    epochs: float | None = None
+    """Passes over the train split; default: 3, and 5 from scratch."""
     batch_size: int = 32
     """Texts a step and process."""
-    learning_rate: float = 5e-5
-    """Peak of the linear schedule."""
+    learning_rate: float | None = None
+    """Peak of the linear schedule; default: 5e-5, and 1e-3 from scratch."""
     warmup_ratio: float = 0.06
     """Share of the steps in which the learning rate rises."""
     weight_decay: float = 0.01

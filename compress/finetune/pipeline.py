@@ -5,6 +5,7 @@ import json
 import shutil
 import time
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ from compress.training import TrainingPlan, train
 from edgepress import console
 from edgepress.artifact import Manifest, ModelRecord, Step, create_artifact
 from edgepress.card import Card
-from edgepress.errors import require_flags
+from edgepress.errors import EdgepressError, require_flags
 from edgepress.files import refuse_existing, writable_folder
 from edgepress.loading import OpenedModel, open_model, save_model
 from edgepress.local_tasks import find_task
-from edgepress.models import short_name
+from edgepress.models import MODELS, Schedule, short_name
 from edgepress.splits import Examples, load_split
 from edgepress.tasks import Task
+from edgepress.vocabulary import train_tokenizer
 
 SAME_RUN = "run.sha256"
 
@@ -32,12 +34,14 @@ def finetune(config: FinetuneConfig) -> Path:
     Raises:
         EdgepressError: bad input (exit code 2); the output is as it was.
     """
-    _check_ranges(config)
+    _check(config)
     task = find_task(config.task, config.data)
     output = config.output or Path("outputs") / f"{short_name(config.model)}-{task.name}"
     refuse_existing(output, config.overwrite)
     splits = _splits(config, task)
-    opened = open_model(config.model, config.weights, config.task, config.data, config.seed)
+    opened = _open(config, splits["train"])
+    config = _with_schedule(config, opened.schedule)
+    console.step(f"training for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
     checkpoints = _checkpoint_folder(config, output)
     start = time.monotonic()
     try:
@@ -51,11 +55,12 @@ def finetune(config: FinetuneConfig) -> Path:
     return output
 
 
-def _check_ranges(config: FinetuneConfig) -> None:
+def _check(config: FinetuneConfig) -> None:
     holds = {
-        "--epochs": config.epochs > 0,
+        "--vocabulary": config.vocabulary >= 0,
+        "--epochs": config.epochs is None or config.epochs > 0,
         "--batch-size": config.batch_size > 0,
-        "--learning-rate": config.learning_rate > 0,
+        "--learning-rate": config.learning_rate is None or config.learning_rate > 0,
         "--warmup-ratio": 0 <= config.warmup_ratio <= 1,
         "--weight-decay": config.weight_decay >= 0,
         "--max-length": config.max_length > 0,
@@ -63,6 +68,16 @@ def _check_ranges(config: FinetuneConfig) -> None:
         "--train-samples": config.train_samples is None or config.train_samples > 0,
     }
     require_flags(holds)
+    if config.vocabulary and not _from_scratch(config):
+        names = ", ".join(name for name, spec in MODELS.items() if not spec.pretrained)
+        raise EdgepressError(
+            f"{config.model} was trained with a vocabulary, which --vocabulary would take from it",
+            f"leave it away, or name a model that is trained from scratch: {names}",
+        )
+
+
+def _from_scratch(config: FinetuneConfig) -> bool:
+    return config.model in MODELS and not MODELS[config.model].pretrained
 
 
 def _splits(config: FinetuneConfig, task: Task) -> dict[str, Examples]:
@@ -73,7 +88,30 @@ def _splits(config: FinetuneConfig, task: Task) -> dict[str, Examples]:
     return {"train": training, "evaluation": evaluation.sample(config.eval_samples, config.seed)}
 
 
+def _open(config: FinetuneConfig, training: Examples) -> OpenedModel:
+    """The model, and for one that is trained from scratch the vocabulary that was asked for."""
+    tokenizer = None
+    if config.vocabulary:
+        tokenizer = train_tokenizer(chain.from_iterable(training.texts), config.vocabulary)
+    weights = config.weights or ("random" if _from_scratch(config) else "pretrained")
+    opened = open_model(config.model, weights, config.task, config.data, config.seed, tokenizer)
+    if _from_scratch(config):
+        origin = "built from the train split" if tokenizer else "BERT's"
+        console.step(f"vocabulary: {len(opened.tokenizer)} entries, {origin}")
+    return opened
+
+
+def _with_schedule(config: FinetuneConfig, schedule: Schedule) -> FinetuneConfig:
+    return replace(
+        config,
+        epochs=config.epochs or schedule.epochs,
+        learning_rate=config.learning_rate or schedule.learning_rate,
+    )
+
+
 def _plan(config: FinetuneConfig, opened: OpenedModel) -> TrainingPlan:
+    assert config.epochs is not None
+    assert config.learning_rate is not None
     return TrainingPlan(
         epochs=config.epochs,
         batch_size=config.batch_size,

@@ -1,18 +1,23 @@
 """Everything about the flags that can be wrong before a model is opened."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from compress.quantize.config import QuantizeConfig
-from device_bench.environment import environment
 from edgepress.errors import EdgepressError, require_flags, unknown_name
 from edgepress.files import refuse_existing
 from edgepress.models import short_name
-from export.base.scheme import CPU_TARGETS, CpuTarget, Scheme
+from export.base.cpu import CpuTarget, cpu_target
+from export.base.format import Format
+from export.base.registry import find_format
+from export.base.scheme import Scheme
 from export.onnx import check_opset
-from export.onnx_graph.schemes import SCHEMES
 
 AUTO = "auto"
+# The format that `auto` knows its way in, and that is not named in a folder.
+SEARCHED = "onnx"
+DEFAULT_PRECISION = "int8"
 SHORT_SUFFIXES = {"int8-dynamic": "int8"}
 
 
@@ -20,10 +25,16 @@ SHORT_SUFFIXES = {"int8-dynamic": "int8"}
 class Order:
     """What the flags ask for, checked."""
 
+    format: Format
     schemes: tuple[Scheme, ...]
     """Empty for `auto`."""
-    target: CpuTarget
+    cpu: CpuTarget
     output: Path
+
+    @property
+    def scheme(self) -> str:
+        """The schemes' names, or `auto`."""
+        return ",".join(scheme.name for scheme in self.schemes) or AUTO
 
 
 def check(config: QuantizeConfig) -> Order:
@@ -34,7 +45,9 @@ def check(config: QuantizeConfig) -> Order:
     """
     _check_ranges(config)
     check_opset(config.opset)
-    order = Order(_schemes(config.scheme), _target(config), config.output or _default_output(config))
+    target = find_format(config.target)
+    schemes = _schemes(target, config.scheme)
+    order = Order(target, schemes, cpu_target(config), config.output or _default_output(config, schemes))
     refuse_existing(order.output, config.overwrite)
     if order.output.resolve() == Path(config.model).resolve():
         raise EdgepressError("the output is the model itself", "name another --output")
@@ -55,34 +68,27 @@ def _check_ranges(config: QuantizeConfig) -> None:
     require_flags(holds)
 
 
-def _schemes(names: str) -> tuple[Scheme, ...]:
+def _schemes(target: Format, names: str) -> tuple[Scheme, ...]:
+    own = target.schemes()
+    if not own:
+        raise EdgepressError(f"{target.title} has no quantizer of its own", "name another --target")
     if names == AUTO:
+        if target.name != SEARCHED:
+            raise EdgepressError(f"--scheme auto searches {SEARCHED} files only", f"known: {', '.join(own)}")
         return ()
-    wanted = dict.fromkeys(name.strip() for name in names.split(","))
+    wanted = dict.fromkeys(name.strip() for name in names.split(",")) if names else [_default_scheme(own)]
     for name in wanted:
-        if name not in SCHEMES:
-            raise unknown_name("scheme", name, [*SCHEMES, AUTO])
-    return tuple(SCHEMES[name] for name in wanted)
+        if name not in own:
+            raise unknown_name("scheme", name, [*own, AUTO])
+    return tuple(own[name] for name in wanted)
 
 
-def _target(config: QuantizeConfig) -> CpuTarget:
-    asked = [name for name in CPU_TARGETS if getattr(config, name)]
-    if len(asked) > 1:
-        raise EdgepressError(
-            f"--{asked[0]} and --{asked[1]} exclude each other", "name one CPU, or none for this one"
-        )
-    return CPU_TARGETS[asked[0] if asked else _detected_target()]
+def _default_scheme(own: Mapping[str, Scheme]) -> str:
+    return next(name for name, scheme in own.items() if scheme.precision == DEFAULT_PRECISION)
 
 
-def _detected_target() -> str:
-    machine = environment()
-    if machine.is_arm:
-        return "arm64"
-    if machine.vnni:
-        return "avx512_vnni"
-    return "avx512" if "avx512f" in machine.flags else "avx2"
-
-
-def _default_output(config: QuantizeConfig) -> Path:
-    suffix = SHORT_SUFFIXES.get(config.scheme, config.scheme)
-    return Path("outputs") / f"{short_name(config.model)}-{'quantized' if ',' in suffix else suffix}"
+def _default_output(config: QuantizeConfig, schemes: Sequence[Scheme]) -> Path:
+    names = [SHORT_SUFFIXES.get(scheme.name, scheme.name) for scheme in schemes] or [AUTO]
+    target = [] if config.target == SEARCHED else [config.target]
+    parts = [short_name(config.model), *target, names[0] if len(names) == 1 else "quantized"]
+    return Path("outputs") / "-".join(parts)

@@ -6,23 +6,28 @@ from typing import Literal
 
 from edgepress.console import Command
 from edgepress.models import Weights
+from export.base.config import CpuFlags
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuantizeConfig(Command):
+class QuantizeConfig(CpuFlags, Command):
     """Make a model smaller and faster with 8, 4 or 16 bits, and see at a glance what it bought.
 
     python -m compress.quantize --model distilbert
 
     python -m compress.quantize --model outputs/minilm-movie_reviews --scheme int8-static,int4-weights
+
+    python -m compress.quantize --model outputs/minilm-movie_reviews --target openvino
     """
 
     model: str
-    """Zoo name (bert, distilbert, roberta, minilm, mpnet, tinybert, mobilebert, albert), Hub id, or
-    local folder."""
-    scheme: str = "int8-dynamic"
-    """int8-dynamic, int8-static, int8-weights, int4-weights, fp16; several with commas; or auto: the
-    smallest within --max-drop."""
+    """Zoo name (bert, distilbert, roberta, minilm, mpnet, tinybert, mobilebert, albert; bilstm,
+    bilstm_attention, cnn), Hub id, or local folder."""
+    target: str = "onnx"
+    """Format to quantize in, by its own quantizer: onnx, torchscript, coreml, openvino, executorch."""
+    scheme: str = ""
+    """In ONNX int8-dynamic, int8-static, int8-weights, int4-weights, fp16; several with commas; or auto:
+    the smallest within --max-drop. Default: the target's own int8."""
     task: str | None = None
     """Zoo task (movie_reviews, sst2, imdb, ...) or data folder; default: what the model was trained on."""
     data: Path | None = None
@@ -37,14 +42,6 @@ class QuantizeConfig(Command):
     """With --scheme auto: what may be lost [points of the metric; of agreement where there is none]."""
     keep_float: tuple[str, ...] = ()
     """Layers to leave in float, by module path (distilbert.transformer.layer.0.ffn.lin2)."""
-    avx2: bool = False
-    """Quantize for CPUs with AVX2; default: for this CPU."""
-    avx512: bool = False
-    """Quantize for CPUs with AVX-512 and no VNNI."""
-    avx512_vnni: bool = False
-    """Quantize for CPUs with VNNI."""
-    arm64: bool = False
-    """Quantize for ARM."""
     calibration: Literal["minmax", "entropy", "percentile"] = "minmax"
     """With int8-static: how the range of an activation is found."""
     smooth_quant: float = 0.8

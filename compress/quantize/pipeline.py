@@ -9,26 +9,20 @@ from compress.quantize.checks import Order, check
 from compress.quantize.config import QuantizeConfig
 from compress.quantize.report import Outcome
 from compress.quantize.search import Found, search
-from compress.quantize.variants import Builder, Judge, Sentences
+from compress.quantize.variants import Builder
 from device_bench.measure import Plan, Subject, measure
 from device_bench.records import Measurement
 from edgepress import console
 from edgepress.artifact import Draft, create_artifact
-from edgepress.loading import OpenedModel, open_model, save_model
-from edgepress.pretrained import encode
-from edgepress.splits import Examples, load_split
-from export import onnx
+from edgepress.environment import environment
+from edgepress.loading import OpenedModel, open_model, save_model, warn_untrained
+from export.base.config import derive
 from export.base.eager import EagerRunner
-from export.base.runner import Batch
+from export.base.runner import Batch, Runner
 from export.base.scheme import Options
 from export.check import parity
-from export.onnx import OnnxRunner
-from export.onnx_graph.schemes import SCHEMES
-
-PARENT_FILE = "onnx/model.onnx"
-PARITY_SENTENCES = 32
-# Where there is no score only agreement is judged, and fewer sentences settle that.
-UNSCORED_SAMPLES = 200
+from export.check.judge import Judge, Sentences
+from export.check.sentences import calibration_sentences, evaluation_sentences, sweep_batches
 
 
 def quantize(config: QuantizeConfig) -> Path:
@@ -40,8 +34,7 @@ def quantize(config: QuantizeConfig) -> Path:
     """
     order = check(config)
     opened = open_model(config.model, config.weights, config.task, config.data, config.seed)
-    if not opened.head_trained and opened.source.origin != "random":
-        console.warn(f"{config.model} has no trained classifier: its accuracy is shown as '-'")
+    warn_untrained(opened)
     with create_artifact(order.output, config.overwrite) as draft:
         builder = _open_builder(config, order, opened, draft)
         found = _build(config, order, builder)
@@ -54,56 +47,44 @@ def quantize(config: QuantizeConfig) -> Path:
 
 
 def _open_builder(config: QuantizeConfig, order: Order, opened: OpenedModel, draft: Draft) -> Builder:
-    """Write the fp32 parent, compare it with torch, and set up what makes and judges variants."""
-    console.step(f"exporting {opened.source.name} to ONNX and comparing it with torch")
+    """Write the parent, compare it with torch, and set up what makes and judges variants."""
+    console.step(f"exporting {opened.source.name} to {order.format.title} and comparing it with torch")
     save_model(opened, draft.folder)
-    parent = draft.folder / PARENT_FILE
-    onnx.export(opened.model, parent, config.opset)
-    sentences = _sentences(config, opened)
-    draft.parities[PARENT_FILE] = _check_export(config, opened, parent, sentences)
+    parent = draft.folder / order.format.file
+    parent.parent.mkdir(parents=True)
+    export = derive(order.format.config, config)
+    order.format.write(opened.model, parent, export)
+    sentences = evaluation_sentences(opened, config.eval_samples, config.seed, config.data)
+    with order.format.open(parent, environment().cores) as runner:
+        draft.parities[order.format.file] = _check_export(config, order, opened, runner, sentences)
+        judge = Judge(runner, sentences)
     options = Options(
-        target=order.target,
+        target=order.cpu,
         keep_float=frozenset(config.keep_float),
         calibration_batches=_calibration(config, order, opened),
         calibration=config.calibration,
         smooth_quant=config.smooth_quant,
+        model=opened.model,
+        export=export,
     )
-    return Builder(parent, Judge(parent, sentences), options, config.atol)
-
-
-def _sentences(config: QuantizeConfig, opened: OpenedModel) -> Sentences:
-    """The sentences to judge by; with labels only where the model can be scored on them."""
-    task = opened.text_task
-    count = config.eval_samples if opened.scored else min(config.eval_samples, UNSCORED_SAMPLES)
-    examples = load_split(task, task.evaluation_split, config.data).sample(count, config.seed)
-    return Sentences(
-        batches=_batches(opened, examples),
-        labels=examples.labels if opened.scored else None,
-        head_trained=opened.head_trained,
-        problem_type=opened.problem_type,
-        metric=task.metric,
-    )
+    return Builder(order.format, parent, judge, options, config.atol)
 
 
 def _calibration(config: QuantizeConfig, order: Order, opened: OpenedModel) -> list[Batch]:
     """Sentences of the train split, only where a scheme calibrates on them."""
     if order.schemes and not any(scheme.calibrated for scheme in order.schemes):
         return []
-    examples = load_split(opened.text_task, "train", config.data)
-    return _batches(opened, examples.sample(config.calibration_samples, config.seed))
-
-
-def _batches(opened: OpenedModel, examples: Examples) -> list[Batch]:
-    return [*encode(opened.tokenizer, examples.texts, opened.longest)]
+    return calibration_sentences(opened, config.calibration_samples, config.seed, config.data)
 
 
 def _check_export(
-    config: QuantizeConfig, opened: OpenedModel, parent: Path, sentences: Sentences
+    config: QuantizeConfig, order: Order, opened: OpenedModel, runner: Runner, sentences: Sentences
 ) -> dict[str, object]:
-    batches = parity.parity_batches(sentences.batches[:PARITY_SENTENCES], opened.longest, config.seed)
-    with OnnxRunner(parent) as exported, EagerRunner(opened.model) as eager:
-        found = parity.compare(eager, exported, batches, opened.problem_type)
-    parity.require(found, "fp32", config.atol, parent.name)
+    batches = sweep_batches(opened, sentences, config.seed)
+    with EagerRunner(opened.model) as eager:
+        found = parity.compare(eager, runner, batches, opened.problem_type)
+    own = order.format
+    parity.require(found, own.name, own.precision, config.atol, Path(own.file).name)
     return found.to_dict()
 
 
@@ -111,10 +92,10 @@ def _build(config: QuantizeConfig, order: Order, builder: Builder) -> Found:
     """The variants that were asked for, or the one that the search keeps."""
     if not order.schemes:
         console.step(f"looking for the smallest scheme that loses at most {config.max_drop} points")
-        return search(builder, SCHEMES, config.max_drop, console.step)
+        return search(builder, order.format.schemes(), config.max_drop, console.step)
     built = []
     for scheme in order.schemes:
-        console.step(f"quantizing: {scheme.name} for {order.target.name}")
+        console.step(f"quantizing: {scheme.name} for {order.cpu.name}")
         built.append(builder.build(scheme))
     return Found(tuple(built))
 
@@ -123,7 +104,9 @@ def _measure(
     config: QuantizeConfig, opened: OpenedModel, builder: Builder, found: Found
 ) -> list[Measurement]:
     """Time the parent and the variants, interleaved, each in a process of its own."""
-    subjects = [Subject(report.PARENT, builder.parent)]
+    if not builder.format.timed:
+        return []
+    subjects = [Subject(builder.format.precision, builder.parent)]
     subjects += [Subject(variant.name, variant.path) for variant in found.kept]
     lengths = tuple(sorted({min(length, opened.longest) for length in config.sequence_lengths}))
     plan = Plan(

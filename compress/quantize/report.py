@@ -19,9 +19,9 @@ from edgepress import console
 from edgepress.artifact import Draft, Manifest, Step
 from edgepress.card import Card
 from edgepress.loading import OpenedModel
-from export.onnx_graph.layers import coverage
+from export.base.format import Format
+from export.base.registry import size_bytes
 
-PARENT = "fp32"
 MEASUREMENTS_FILE = "measurements.jsonl"
 CHART_FILE = "chart.png"
 SHOWN_LAYERS = 10
@@ -51,7 +51,8 @@ class Outcome:
     @cached_property
     def rows(self) -> list[Row]:
         """One row for the parent, one for each variant that is kept."""
-        parent = self._row(PARENT, self.builder.parent, 1.0, self.builder.judge.parent_score)
+        own = self.builder.format
+        parent = self._row(own.precision, self.builder.parent, 1.0, self.builder.judge.parent_score)
         return [parent, *(self._variant_row(variant) for variant in self.found.kept)]
 
     def _variant_row(self, variant: Variant) -> Row:
@@ -61,11 +62,11 @@ class Outcome:
     def _row(self, name: str, path: Path, agreement: float, score: float | None) -> Row:
         return Row(
             name=name,
-            size_bytes=path.stat().st_size,
+            size_bytes=size_bytes(path),
             parameters=self.opened.model.num_parameters(),
             agreement=agreement,
             score=score,
-            quantized_matmuls=str(coverage(path)),
+            quantized_matmuls=self.builder.format.coverage(path),
             measurements=tuple(m for m in self.measurements if m.name == name),
         )
 
@@ -73,11 +74,13 @@ class Outcome:
 def write(outcome: Outcome, draft: Draft) -> None:
     """Everything besides the model files themselves."""
     for variant in outcome.found.kept:
+        for piece in outcome.builder.format.parts(variant.path):
+            draft.precisions[piece.relative_to(draft.folder).as_posix()] = variant.scheme.precision
         name = variant.path.relative_to(draft.folder).as_posix()
-        draft.precisions[name] = variant.scheme.precision
         draft.parities[name] = variant.verdict.parity.to_dict()
-    records.append(draft.folder / MEASUREMENTS_FILE, outcome.measurements)
-    charts.trade_off_chart(outcome.rows, outcome.metric, outcome.title, draft.folder / CHART_FILE)
+    if outcome.measurements:
+        records.append(draft.folder / MEASUREMENTS_FILE, outcome.measurements)
+        charts.trade_off_chart(outcome.rows, outcome.metric, outcome.title, draft.folder / CHART_FILE)
     (draft.folder / "README.md").write_text(_card(outcome), encoding="utf-8")
     draft.manifest = _manifest(outcome)
 
@@ -99,49 +102,48 @@ def _step(outcome: Outcome) -> Step:
     config = {key: value for key, value in asdict(outcome.config).items() if key not in LOCAL_FLAGS}
     metrics: dict[str, Any] = {
         "parent_score": outcome.builder.judge.parent_score,
-        "variants": [_variant_metrics(variant) for variant in found.kept],
+        "variants": [_variant_metrics(outcome.builder.format, variant) for variant in found.kept],
     }
     if found.tried:
         metrics["tried"] = [{"name": name, "loss_points": loss} for name, loss in found.tried]
     if found.sensitivities:
         metrics["sensitivities"] = [asdict(entry) for entry in found.sensitivities]
     seconds = sum(variant.seconds for variant in found.kept)
-    return Step("quantize", {**config, "target": outcome.order.target.name}, seconds, metrics)
+    return Step(
+        "quantize",
+        {**config, "scheme": outcome.order.scheme, "cpu": outcome.order.cpu.name},
+        seconds,
+        metrics,
+    )
 
 
-def _variant_metrics(variant: Variant) -> dict[str, Any]:
+def _variant_metrics(own: Format, variant: Variant) -> dict[str, Any]:
     return {
         "scheme": variant.scheme.name,
         "score": variant.verdict.score,
         "agreement": variant.verdict.parity.agreement,
-        "quantized_matmuls": str(coverage(variant.path)),
+        "quantized_matmuls": own.coverage(variant.path),
         "kept_float": list(variant.kept_float),
     }
 
 
 CARD_BODY = """{table}
 {caption}
-
-![size, latency and quality]({chart})
-
-```python
-from optimum.onnxruntime import ORTModelForSequenceClassification
-
-model = ORTModelForSequenceClassification.from_pretrained(
-    "{name}", subfolder="onnx", file_name="{file}"
-)
-```
+{chart}
+{usage}
+"""
+CARD_CHART = f"""
+![size, latency and quality]({CHART_FILE})
 """
 
 
 def _card(outcome: Outcome) -> str:
-    rows, name = outcome.rows, outcome.order.output.name
+    rows, name, own = outcome.rows, outcome.order.output.name, outcome.builder.format
     body = CARD_BODY.format(
         table=summary.markdown(rows, outcome.metric),
         caption=summary.caption(rows),
-        chart=CHART_FILE,
-        name=name,
-        file=outcome.found.kept[-1].path.name,
+        chart=CARD_CHART if outcome.measurements else "",
+        usage=own.usage(name, outcome.found.kept[-1].path.name),
     )
     opened = outcome.opened
     scores = {row.name: row.score for row in rows if row.score is not None}

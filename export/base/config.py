@@ -1,7 +1,8 @@
 """The flags that the exports to all formats share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TypeVar
 
 from edgepress.console import Command
 from edgepress.models import Weights
@@ -9,12 +10,26 @@ from export.base.shapes import Shapes
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportConfig(Command):
+class CpuFlags:
+    """Which CPU int8 files are made for; at most one is set."""
+
+    avx2: bool = False
+    """Quantize for CPUs with AVX2; default: for this CPU."""
+    avx512: bool = False
+    """Quantize for CPUs with AVX-512 and no VNNI."""
+    avx512_vnni: bool = False
+    """Quantize for CPUs with VNNI."""
+    arm64: bool = False
+    """Quantize for ARM."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig(CpuFlags, Command):
     """Write a model in another format, and compare the file with the model before it is kept."""
 
     model: str
-    """Zoo name (bert, distilbert, roberta, minilm, mpnet, tinybert, mobilebert, albert), Hub id, or
-    local folder."""
+    """Zoo name (bert, distilbert, roberta, minilm, mpnet, tinybert, mobilebert, albert; bilstm,
+    bilstm_attention, cnn), Hub id, or local folder."""
     precision: str = ""
     """fp32, fp16, int8, int4, or the name of one of the format's schemes; several with commas; default:
     fp16 in Core ML, fp32 elsewhere."""
@@ -45,3 +60,12 @@ class ExportConfig(Command):
     def shapes(self) -> Shapes:
         """What the file takes."""
         return Shapes(self.batch_size, (self.sequence_length,) if self.sequence_length else ())
+
+
+ConfigT = TypeVar("ConfigT", bound=ExportConfig)
+
+
+def derive(own: type[ConfigT], config: Command) -> ConfigT:
+    """The flags of one command as another command has them, as far as they share them."""
+    shared = {entry.name for entry in fields(own)} & {entry.name for entry in fields(config)}
+    return own(**{name: getattr(config, name) for name in shared})

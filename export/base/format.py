@@ -15,6 +15,7 @@ from export.base.runner import Runner
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from edgepress.loading import OpenedModel
     from export.base.scheme import Scheme
 
 
@@ -38,6 +39,9 @@ class Format(ABC):
     """Modules that it cannot do without, and `extra`: the extra of this distribution that installs them."""
     extra: ClassVar[str] = ""
 
+    snippet: ClassVar[str] = ""
+    """Code that runs a file, for the model card: `{name}` is the artifact's folder, `{file}` the file."""
+
     @abstractmethod
     def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
         """Write `model` (in torch, fp32, eval mode) to `target`; its folder exists.
@@ -57,9 +61,43 @@ class Format(ABC):
         """Its quantization schemes by name; where several have one precision, the first is its default."""
         return {}
 
+    def scheme(self, name: str) -> Scheme | None:
+        """The scheme of this name, or the first of this precision; None for what `write` writes by itself.
+
+        Raises:
+            EdgepressError: the format has no such scheme and no such precision.
+        """
+        if name == self.precision:
+            return None
+        own = self.schemes()
+        found = own.get(name) or next((each for each in own.values() if each.precision == name), None)
+        if found is None:
+            precisions = dict.fromkeys([self.precision, *(each.precision for each in own.values())])
+            known = ", ".join(dict.fromkeys([*precisions, *own]))
+            raise EdgepressError(f"{self.title} has no {name}", f"known: {known}")
+        return found
+
+    def usage(self, name: str, file: str) -> str:
+        """`snippet` as Markdown."""
+        return (
+            f"```python\n{self.snippet.format(name=name, file=file).strip()}\n```\n" if self.snippet else ""
+        )
+
     def parts(self, path: Path) -> tuple[Path, ...]:
         """Everything on disk that makes up the file at `path`."""
         return (path,)
+
+    def describe(self, path: Path, facts: Mapping[str, str]) -> None:  # noqa: B027
+        """Write what is known about the model into the file itself, where the format has a place for it."""
+
+    def companion(self, path: Path, opened: OpenedModel, config: ExportConfig) -> Path | None:  # noqa: ARG002
+        """Write a second file beside one that passed parity, if the flags ask for it; its path.
+
+        Raises:
+            EdgepressError: it cannot be made of this model.
+            ExpectationError: it does not do what it should.
+        """
+        return None
 
     def coverage(self, path: Path) -> str:  # noqa: ARG002
         """How many of the matrix multiplications are quantized, "38/50"; "-" where the format cannot say."""
@@ -67,6 +105,11 @@ class Format(ABC):
 
     def check(self, config: ExportConfig) -> None:  # noqa: B027
         """Raise for flags that this format cannot follow, before a model is opened."""
+
+    @property
+    def timed(self) -> bool:
+        """Whether the runtime that opens its files on this machine is the one that users have."""
+        return True
 
     @property
     def suffix(self) -> str:

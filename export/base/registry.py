@@ -7,6 +7,7 @@ from pathlib import Path
 
 import export
 from edgepress.errors import EdgepressError, unknown_name
+from edgepress.files import stored_bytes
 from export.base.format import Format
 from export.base.runner import Runner
 
@@ -55,3 +56,8 @@ def open_runner(path: Path, threads: int = 1) -> Runner:
         EdgepressError: no runtime reads this file, or it is damaged.
     """
     return format_of(path).open(path, threads)
+
+
+def size_bytes(path: Path) -> int:
+    """What a file of any format takes on disk, with all its parts."""
+    return sum(stored_bytes(part) for part in format_of(path).parts(path))

@@ -1,4 +1,4 @@
-"""Scheme: one way to make a file of a format smaller; its options, and what a target CPU asks of it."""
+"""Scheme: one way to make a file of a format smaller, and its options."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from export.base.config import ExportConfig
+from export.base.cpu import CpuTarget
 from export.base.runner import Batch
 
 if TYPE_CHECKING:
@@ -15,28 +16,6 @@ if TYPE_CHECKING:
 
 Calibration = Literal["minmax", "entropy", "percentile"]
 Precision = Literal["fp32", "fp16", "int8", "int6", "int4", "sparse"]
-
-
-@dataclass(frozen=True)
-class CpuTarget:
-    """What a CPU's int8 instructions ask of a file."""
-
-    name: str
-    reduce_range: bool
-    """Weights in 7 bits: without VNNI, u8 x s8 products are summed in pairs into 16 bits and saturate."""
-    signed_activations: bool
-    """Activations in s8: what ARM's dot products take; x86 has u8 x s8 only."""
-
-
-CPU_TARGETS = {
-    target.name: target
-    for target in (
-        CpuTarget("avx2", reduce_range=True, signed_activations=False),
-        CpuTarget("avx512", reduce_range=True, signed_activations=False),
-        CpuTarget("avx512_vnni", reduce_range=False, signed_activations=False),
-        CpuTarget("arm64", reduce_range=False, signed_activations=True),
-    )
-}
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Which inputs an exported file takes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,11 @@ class Shapes:
         """The one length, where there is one."""
         return self.lengths[0] if len(self.lengths) == 1 else None
 
+    @property
+    def longest(self) -> int | None:
+        """The longest length that is taken, where lengths are fixed."""
+        return max(self.lengths, default=None)
+
     def fit(self, batch: Batch) -> dict[str, np.ndarray]:
         """The batch padded on the right to the nearest shape that is taken; (rows, length) int64.
 
@@ -38,3 +44,16 @@ class Shapes:
             name: np.pad(np.pad(value, (padding[0], (0, 0)), mode="edge"), ((0, 0), padding[1]))
             for name, value in batch.items()
         }
+
+    def run(self, call: Callable[[Batch], np.ndarray], batch: Batch) -> np.ndarray:
+        """Logits (rows, labels) of a batch of any number of rows, from a `call` that takes these shapes only.
+
+        Raises:
+            ValueError: the sequence is longer than any that is taken.
+        """
+        rows = len(batch["input_ids"])
+        step = self.batch or rows
+        parts = [
+            {name: value[at : at + step] for name, value in batch.items()} for at in range(0, rows, step)
+        ]
+        return np.concatenate([call(self.fit(part))[: len(part["input_ids"])] for part in parts])

@@ -7,6 +7,16 @@ import onnx
 
 from edgepress.errors import unknown_name
 
+QUANTIZED_MATMULS = {
+    "MatMulInteger",
+    "QLinearMatMul",
+    "MatMulNBits",
+    "DynamicQuantizeMatMul",
+    "MatMulIntegerToFloat",
+    "DynamicQuantizeLSTM",
+}
+FLOAT_MATMULS = {"MatMul", "Gemm", "LSTM", "Conv"}
+
 
 def layer_name(node: onnx.NodeProto) -> str:
     """The module path in the torch model ("bert.encoder.layer.0.attention.self.query")."""
@@ -19,7 +29,7 @@ def weight_layers(graph: onnx.GraphProto) -> dict[str, str]:
     return {
         layer_name(node): node.name
         for node in graph.node
-        if (node.op_type in ("MatMul", "Gemm") and node.input[1] in matrices)
+        if (node.op_type in FLOAT_MATMULS and node.input[1] in matrices)
         or (node.op_type == "Gather" and node.input[0] in matrices)
     }
 
@@ -54,20 +64,11 @@ class Coverage:
         return f"{self.quantized}/{self.total}"
 
 
-QUANTIZED_MATMULS = {
-    "MatMulInteger",
-    "QLinearMatMul",
-    "MatMulNBits",
-    "DynamicQuantizeMatMul",
-    "MatMulIntegerToFloat",
-}
-FLOAT_MATMULS = {"MatMul", "Gemm"}
-
-
 def coverage(path: Path) -> Coverage:
     """Count the matrix multiplications of a file, and those that are quantized.
 
-    Those between activations (attention scores and their product with the values) count in the total.
+    A convolution counts as one, and so does an LSTM. Those between activations (attention scores and
+    their product with the values) count in the total.
     """
     graph = onnx.load(str(path), load_external_data=False).graph
     dequantized = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}

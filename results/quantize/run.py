@@ -18,13 +18,15 @@ from pathlib import Path
 
 import tyro
 
-from compress.quantize.variants import Judge, Sentences
 from device_bench import records, stats
 from device_bench.measure import Plan, Subject, measure
 from edgepress.artifact import open_artifact
+from edgepress.environment import environment
 from edgepress.loading import open_model
 from edgepress.pretrained import encode
 from edgepress.splits import load_split
+from export.base.registry import open_runner
+from export.check.judge import Judge, Sentences
 
 HERE = Path(__file__).parent
 SCHEMES = "int8-dynamic,int8-static,int8-weights,int4-weights,fp16"
@@ -134,7 +136,8 @@ def evaluation_goal(config: Config, classifier: Path, quantized: Path) -> Goal:
     path = open_artifact(quantized).folder / "onnx" / "model_quantized.onnx"
     start = time.monotonic()
     batches = encode(opened.tokenizer, examples.texts, opened.longest)
-    Judge(path, Sentences(batches, examples.labels, True, opened.problem_type, "accuracy"))
+    with open_runner(path, environment().cores) as runner:
+        Judge(runner, Sentences(batches, examples.labels, True, opened.problem_type, "accuracy"))
     seconds = time.monotonic() - start
     return Goal(f"evaluating {len(examples)} sentences, int8 minilm [s]", 10, seconds, False, "Judge(file)")
 

@@ -30,6 +30,13 @@ def quantize(source: Path, target: Path, options: Options) -> None:
     edit = GraphEdit(onnx.load(str(source)))
     check_layers(edit.model.graph, options.keep_float)
     sites = _sites(edit, options.keep_float)
+    if sites:
+        _quantize_products(edit, sites, options)
+    quantize_tables(edit, options.keep_float)
+    edit.save(target)
+
+
+def _quantize_products(edit: GraphEdit, sites: Mapping[str, list[NodeProto]], options: Options) -> None:
     probe = Probe(edit.model, list(sites))
     channels = channel_ranges(probe, options.calibration_batches)
     smoothing = _smoothings(edit, sites, channels, options.smooth_quant)
@@ -37,8 +44,6 @@ def quantize(source: Path, target: Path, options: Options) -> None:
     for activation, readers in sites.items():
         site = _Site(edit, activation, smoothing[activation], ranges[activation], options)
         site.quantize(readers)
-    quantize_tables(edit, options.keep_float)
-    edit.save(target)
 
 
 def _sites(edit: GraphEdit, keep_float: frozenset[str]) -> dict[str, list[NodeProto]]:

@@ -10,7 +10,7 @@ import onnxruntime
 import psutil
 import pytest
 
-from device_bench.environment import RELEVANT_FLAGS, environment
+from edgepress.environment import RELEVANT_FLAGS, environment
 
 
 def test_it_describes_this_machine() -> None:

@@ -1,0 +1,36 @@
+"""A classifier as a plain function of tensors, which is what tracers take."""
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from export.base.inputs import input_names
+
+# Tracers keep a size of 1 as a constant; the ids are the smallest vocabulary's.
+EXAMPLE_ROWS = 2
+EXAMPLE_LENGTH = 16
+
+
+class Traceable(nn.Module):
+    """Takes `input_ids, attention_mask[, token_type_ids]` by position and gives the logits alone."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+        self.names = input_names(model)
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """Logits (batch, labels) of inputs (batch, sequence) int64."""
+        logits: torch.Tensor = self.model(**dict(zip(self.names, inputs, strict=True))).logits
+        return logits
+
+
+def example_inputs(
+    model: PreTrainedModel, rows: int = EXAMPLE_ROWS, length: int = EXAMPLE_LENGTH
+) -> tuple[torch.Tensor, ...]:
+    """Inputs to trace with, (rows, length) int64; the last token of the first row is padding."""
+    ids = torch.ones((rows, length), dtype=torch.int64)
+    mask = torch.ones_like(ids)
+    mask[0, 1:][-1:] = 0
+    types = torch.zeros_like(ids)
+    return (ids, mask, types)[: len(input_names(model))]

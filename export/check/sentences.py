@@ -1,0 +1,62 @@
+"""Real sentences of a model's task: to judge by, to calibrate on."""
+
+from pathlib import Path
+
+import numpy as np
+
+from edgepress.loading import OpenedModel
+from edgepress.pretrained import encode
+from edgepress.splits import Examples, load_split
+from export.base.runner import Batch
+from export.base.shapes import Shapes
+from export.check.judge import Sentences
+from export.check.parity import parity_batches
+
+# Where there is no score only agreement is judged, and fewer sentences settle that.
+UNSCORED_SAMPLES = 200
+SWEPT_SENTENCES = 32
+ANY = Shapes()
+
+
+def evaluation_sentences(
+    opened: OpenedModel, count: int, seed: int, data: Path | None = None, shapes: Shapes = ANY
+) -> Sentences:
+    """At most `count` sentences of the evaluation split; with labels only where the model can be scored.
+
+    Raises:
+        EdgepressError: no source has the split.
+    """
+    task = opened.text_task
+    wanted = count if opened.scored else min(count, UNSCORED_SAMPLES)
+    examples = load_split(task, task.evaluation_split, data).sample(wanted, seed)
+    return Sentences(
+        batches=_batches(opened, examples, shapes),
+        labels=examples.labels if opened.scored else None,
+        head_trained=opened.head_trained,
+        problem_type=opened.problem_type,
+        metric=task.metric,
+    )
+
+
+def sweep_batches(
+    opened: OpenedModel, sentences: Sentences, seed: int, shapes: Shapes = ANY
+) -> list[dict[str, np.ndarray]]:
+    """Batches of 1 to 8 rows and 1 to the model's longest tokens, padded and not, as far as `shapes` goes."""
+    batches = parity_batches(sentences.batches[:SWEPT_SENTENCES], shapes.longest or opened.longest, seed)
+    return [shapes.fit({name: rows[: shapes.batch] for name, rows in batch.items()}) for batch in batches]
+
+
+def calibration_sentences(
+    opened: OpenedModel, count: int, seed: int, data: Path | None = None, shapes: Shapes = ANY
+) -> list[Batch]:
+    """`count` sentences of the train split, one batch of size 1 each.
+
+    Raises:
+        EdgepressError: no source has the split.
+    """
+    return _batches(opened, load_split(opened.text_task, "train", data).sample(count, seed), shapes)
+
+
+def _batches(opened: OpenedModel, examples: Examples, shapes: Shapes) -> list[Batch]:
+    encoded = encode(opened.tokenizer, examples.texts, shapes.longest or opened.longest)
+    return [shapes.fit(batch) for batch in encoded]

@@ -1,0 +1,84 @@
+"""Everything about the flags that can be wrong before a model is opened."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgepress.errors import EdgepressError, require_flags
+from edgepress.files import refuse_existing
+from edgepress.models import short_name
+from export.base.config import ExportConfig
+from export.base.format import Format
+from export.base.scheme import Scheme
+
+
+@dataclass(frozen=True)
+class Part:
+    """One format of the order."""
+
+    format: Format
+    config: ExportConfig
+    """Its own flags."""
+    schemes: tuple[Scheme | None, ...]
+    """What to write in it; None is the file as `Format.write` leaves it."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the flags ask for, checked."""
+
+    parts: tuple[Part, ...]
+    output: Path
+
+    def check_lengths(self, longest: int) -> None:
+        """Raise for a length that the model has no positions for.
+
+        Raises:
+            EdgepressError: there is one.
+        """
+        for part in self.parts:
+            asked = part.config.shapes.longest or 0
+            if asked > longest:
+                raise EdgepressError(
+                    f"a sequence length of {asked} is beyond the model's {longest} positions",
+                    f"name a length of 1 to {longest}",
+                )
+
+
+def check(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) -> Order:
+    """The order that the flags make.
+
+    Raises:
+        EdgepressError: a value is out of range, a format cannot follow it, or the output exists.
+    """
+    _check_ranges(config)
+    parts = tuple(_part(format_, own) for format_, own in wanted)
+    output = config.output or _default_output(config, parts)
+    refuse_existing(output, config.overwrite)
+    if output.resolve() == Path(config.model).resolve():
+        raise EdgepressError("the output is the model itself", "name another --output")
+    return Order(parts, output)
+
+
+def _check_ranges(config: ExportConfig) -> None:
+    holds = {
+        "--batch-size": config.batch_size is None or config.batch_size > 0,
+        "--sequence-length": config.sequence_length is None or config.sequence_length > 0,
+        "--eval-samples": config.eval_samples > 0,
+        "--calibration-samples": config.calibration_samples > 0,
+        "--atol": config.atol is None or config.atol >= 0,
+    }
+    require_flags(holds)
+
+
+def _part(format_: Format, config: ExportConfig) -> Part:
+    format_.check(config)
+    names = (
+        [name.strip() for name in config.precision.split(",")] if config.precision else [format_.precision]
+    )
+    return Part(format_, config, tuple(dict.fromkeys(format_.scheme(name) for name in names)))
+
+
+def _default_output(config: ExportConfig, parts: Sequence[Part]) -> Path:
+    suffix = parts[0].format.name if len(parts) == 1 else "export"
+    return Path("outputs") / f"{short_name(config.model)}-{suffix}"

@@ -1,0 +1,129 @@
+"""What an export leaves behind and shows: table, card, manifest."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from rich import box
+from rich.table import Table
+
+from edgepress import console
+from edgepress.artifact import Draft, Manifest, Step
+from edgepress.card import Card
+from edgepress.loading import OpenedModel
+from export.base.config import ExportConfig
+from export.command.checks import Order
+from export.command.writer import Written
+
+# What a flag says about this machine's folders, or about the screen, does not belong in a manifest.
+LOCAL_FLAGS = ("model", "task", "data", "output", "overwrite", "debug")
+MISSING = "-"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything that a run found out."""
+
+    config: ExportConfig
+    order: Order
+    opened: OpenedModel
+    parent_score: float | None
+    written: Sequence[Written]
+
+    @property
+    def headings(self) -> list[str]:
+        metric = self.opened.text_task.metric
+        return ["file", "precision", "MB", "largest difference", "mean", "agreement", metric]
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The table's cells: the model in torch, then its files."""
+        parameters = f"torch, {self.opened.model.num_parameters() / 1e6:.1f} M parameters"
+        parent = [parameters, "fp32", MISSING, MISSING, MISSING, MISSING, _percent(self.parent_score)]
+        return [parent, *(_cells(file) for file in self.written)]
+
+
+def _cells(file: Written) -> list[str]:
+    found = file.verdict.parity
+    return [
+        f"{file.path.parent.name}/{file.path.name}",
+        file.scheme.name if file.scheme else file.precision,
+        f"{file.size_bytes / 1e6:.1f}",
+        f"{found.max_abs:.1e}",
+        f"{found.mean_abs:.1e}",
+        _percent(found.agreement),
+        _percent(file.verdict.score),
+    ]
+
+
+def _percent(share: float | None) -> str:
+    return MISSING if share is None else f"{100 * share:.2f} %"
+
+
+def show(outcome: Outcome) -> None:
+    """The table."""
+    table = Table(
+        title=f"{outcome.opened.source.short_name}: each file beside the model", box=box.SIMPLE_HEAD
+    )
+    for heading in outcome.headings:
+        table.add_column(heading, justify="left" if heading in ("file", "precision") else "right")
+    for row in outcome.rows:
+        table.add_row(*row)
+    console.out.print(table)
+
+
+CARD_BODY = """{table}
+
+Differences are those of logits from torch's, over {rows} rows: sentences of {task} one by one, and batches
+of up to 8 rows and {longest} tokens, padded and not.
+
+{usage}
+"""
+
+
+def _card(outcome: Outcome) -> str:
+    opened, name, written = outcome.opened, outcome.order.output.name, outcome.written
+    usages = {file.format.name: file.format.usage(name, file.path.name) for file in written}
+    lines = [outcome.headings, ["---"] * len(outcome.headings), *outcome.rows]
+    body = CARD_BODY.format(
+        table="\n".join(f"| {' | '.join(cells)} |" for cells in lines),
+        rows=max(file.verdict.parity.rows for file in written),
+        task=opened.text_task.name,
+        longest=outcome.config.shapes.longest or opened.longest,
+        usage="\n".join(usages.values()),
+    )
+    scores = {
+        file.path.name: file.verdict.score for file in outcome.written if file.verdict.score is not None
+    }
+    return Card(name, opened.record(), opened.task, "quantized", opened.license, scores, body).text()
+
+
+def write(outcome: Outcome, draft: Draft) -> None:
+    """Manifest and card."""
+    for file in outcome.written:
+        companions = [file.companion] if file.companion else []
+        for piece in (*file.format.parts(file.path), *companions):
+            draft.precisions[piece.relative_to(draft.folder).as_posix()] = file.precision
+        draft.parities[file.path.relative_to(draft.folder).as_posix()] = file.verdict.parity.to_dict()
+    (draft.folder / "README.md").write_text(_card(outcome), encoding="utf-8")
+    opened = outcome.opened
+    draft.manifest = Manifest(
+        name=outcome.order.output.name,
+        model=opened.record(),
+        task=opened.task.name if opened.task else None,
+        seed=outcome.config.seed,
+        parent=opened.parent,
+        steps=(*opened.steps, _step(outcome)),
+    )
+
+
+def _step(outcome: Outcome) -> Step:
+    config = {
+        part.format.name: {key: value for key, value in asdict(part.config).items() if key not in LOCAL_FLAGS}
+        for part in outcome.order.parts
+    }
+    files = [
+        {"file": file.path.name, "score": file.verdict.score, "seconds": round(file.seconds, 2)}
+        for file in outcome.written
+    ]
+    seconds = sum(file.seconds for file in outcome.written)
+    return Step("export", config, seconds, {"parent_score": outcome.parent_score, "files": files})

@@ -1,0 +1,32 @@
+"""From the command line to the pipeline."""
+
+from typing import NoReturn
+
+from edgepress import console
+from export.base.config import ExportConfig, derive
+from export.base.registry import find_format, formats
+from export.command.config import FormatsConfig
+
+
+def run_format(name: str) -> NoReturn:
+    """`python -m export.NAME`."""
+
+    def verb(config: ExportConfig) -> None:
+        from export.command.pipeline import export  # seconds of imports, after --help has answered
+
+        export(config, [(find_format(name), config)])
+
+    console.run(formats()[name].config, verb, f"python -m export.{name}")
+
+
+def run_formats() -> NoReturn:
+    """`python -m export`: several formats into one artifact."""
+
+    def verb(config: FormatsConfig) -> None:
+        names = dict.fromkeys(name.strip() for name in config.formats.split(","))
+        wanted = [find_format(name) for name in names]
+        from export.command.pipeline import export
+
+        export(config, [(each, derive(each.config, config)) for each in wanted])
+
+    console.run(FormatsConfig, verb, "python -m export")

@@ -1,0 +1,183 @@
+"""The second ONNX file: a tokenizer and a classifier in one, strings in, label probabilities out.
+
+It runs in ONNX Runtime with onnxruntime-extensions' operators (`open_with_extensions`), in any of
+their languages.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+from onnx import ModelProto, TensorProto, helper
+from tokenizers import Tokenizer
+
+from edgepress.errors import EdgepressError
+from edgepress.tasks import ProblemType
+from export.check.hard_strings import HARD_PAIRS, HARD_SINGLES
+from export.check.tokenizer import Encode, compare_tokenizers, encoder
+from export.onnx_graph.text import rows, wordpiece
+from export.onnx_graph.text.nodes import EXTENSIONS, PREFIX, Nodes
+
+if TYPE_CHECKING:
+    import onnxruntime
+    from transformers import PreTrainedTokenizerBase
+
+# How transformers' pipeline reads logits; a regression's logit is the answer itself.
+PROBABILITY: dict[ProblemType, str] = {
+    "single_label_classification": "Softmax",  # over the last axis
+    "multi_label_classification": "Sigmoid",
+    "regression": "Identity",
+}
+DOMAINS = {EXTENSIONS: 1, "ai.onnx.ml": 3, "com.microsoft": 1}
+
+
+def add_tokenizer(
+    source: Path,
+    target: Path,
+    tokenizer: PreTrainedTokenizerBase,
+    longest: int,
+    problem_type: ProblemType,
+    labels: tuple[str, ...],
+    pair: bool = False,
+) -> None:
+    """Write the model of `source` to `target` with its tokenizer before it.
+
+    Inputs are `text` (batch,), and with `pair` also `text_pair` (batch,), strings in UTF-8. Outputs are
+    `probabilities` (batch, labels) float32 and `input_ids` (batch, sequence) int64. Rows are padded to
+    the longest, as the tokenizer does it. The names of the labels are in the file's metadata, "labels",
+    as a JSON list.
+
+    Args:
+        source: an ONNX file with the inputs `input_ids, attention_mask[, token_type_ids]`, of any
+            batch size and sequence length.
+        target: the file to write.
+        tokenizer: the model's tokenizer; its vocabulary is stored in the file.
+        longest: the model's longest input [tokens]; longer texts are cut.
+        problem_type: what the logits mean.
+        labels: their names, in their order.
+        pair: whether the model compares two texts.
+
+    Raises:
+        EdgepressError: the tokenizer is not of BERT's kind, `source` takes one shape only, or
+            onnxruntime-extensions is missing.
+        ExpectationError: the file gives other ids than the tokenizer for one of the hard strings.
+    """
+    require_extensions()
+    model = onnx.load(str(source))
+    _require_any_shape(source, model)
+    nodes = Nodes()
+    encoded = _encode(nodes, tokenizer, longest, pair)
+    _put_before(model, nodes, encoded, ("text", "text_pair") if pair else ("text",))
+    _put_behind(model, len(labels), problem_type)
+    known = {entry.key: entry.value for entry in model.metadata_props}
+    helper.set_model_props(model, {**known, "labels": json.dumps(labels)})
+    onnx.save(model, str(target))
+    compare_tokenizers(
+        target.name, encoder(tokenizer, longest), _ids_of(target), HARD_PAIRS if pair else HARD_SINGLES
+    )
+
+
+def _require_any_shape(source: Path, model: ModelProto) -> None:
+    axes = [axis for entry in model.graph.input for axis in entry.type.tensor_type.shape.dim]
+    if any(axis.HasField("dim_value") for axis in axes):
+        raise EdgepressError(
+            f"{source.name} takes one shape only, and texts have any length",
+            "--with-tokenizer goes without --batch-size and --sequence-length",
+        )
+
+
+def _ids_of(path: Path) -> Encode:
+    """The file as a tokenizer: the classifier in it does not run."""
+    import onnxruntime
+
+    session = open_with_extensions(path)
+    names = [entry.name for entry in session.get_inputs()]
+    only_ids = onnxruntime.RunOptions()
+    only_ids.only_execute_path_to_fetches = True
+
+    def encode(*texts: str) -> list[int]:
+        feeds = {name: np.array([text], dtype=object) for name, text in zip(names, texts, strict=True)}
+        ids: list[int] = session.run(["input_ids"], feeds, only_ids)[0][0].tolist()
+        return ids
+
+    return encode
+
+
+def require_extensions() -> None:
+    """Raise if onnxruntime-extensions is not installed."""
+    if find_spec("onnxruntime_extensions") is None:
+        raise EdgepressError(
+            "--with-tokenizer needs onnxruntime_extensions, which is not installed",
+            "pip install 'edgepress[tokenizer]'",
+        )
+
+
+def open_with_extensions(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
+    """A session for a file that `add_tokenizer` wrote."""
+    require_extensions()
+    import onnxruntime
+    import onnxruntime_extensions
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    options.register_custom_ops_library(onnxruntime_extensions.get_library_path())
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _encode(nodes: Nodes, tokenizer: PreTrainedTokenizerBase, longest: int, pair: bool) -> dict[str, str]:
+    """Nodes from the texts to what the model takes: input -> name of the tensor."""
+    backend = _backend(tokenizer)
+    text = nodes.op("Concat", "text", "text_pair", axis=0) if pair else "text"
+    ids = wordpiece.token_ids(nodes, text, wordpiece.read(backend))
+    form = rows.layout(backend, pair, tokenizer.pad_token_id, longest)
+    return rows.rows(nodes, ids, wordpiece.ROW_ID, form)
+
+
+def _backend(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
+    """A copy of the fast tokenizer that neither pads nor cuts."""
+    if not tokenizer.is_fast or (tokenizer.padding_side, tokenizer.truncation_side) != ("right", "right"):
+        raise EdgepressError(
+            "no ONNX graph for this tokenizer: only for fast ones that pad and cut on the right",
+            "export without --with-tokenizer",
+        )
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.no_padding()
+    backend.no_truncation()
+    return backend
+
+
+def _put_before(model: ModelProto, nodes: Nodes, encoded: Mapping[str, str], texts: Sequence[str]) -> None:
+    """Let the graph take texts, and compute what were its inputs."""
+    graph = model.graph
+    taken = [entry.name for entry in graph.input]
+    named = [helper.make_node("Identity", [encoded[name]], [name], f"{PREFIX}{name}") for name in taken]
+    _refill(graph.node, [*nodes.nodes, *named, *graph.node])
+    graph.initializer.extend(nodes.constants)
+    strings = [helper.make_tensor_value_info(text, TensorProto.STRING, ["batch_size"]) for text in texts]
+    _refill(graph.input, strings)
+    known = {entry.domain for entry in model.opset_import}
+    model.opset_import.extend(
+        helper.make_opsetid(domain, version) for domain, version in DOMAINS.items() if domain not in known
+    )
+
+
+def _put_behind(model: ModelProto, labels: int, problem_type: ProblemType) -> None:
+    """Give probabilities instead of logits, and the token ids beside them."""
+    graph = model.graph
+    graph.node.append(helper.make_node(PROBABILITY[problem_type], ["logits"], ["probabilities"]))
+    ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch_size", "sequence_length"])
+    shape: list[str | int | None] = ["batch_size", labels]
+    _refill(graph.output, [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, shape), ids])
+
+
+def _refill(field, values) -> None:  # type: ignore[no-untyped-def]  # protobuf's repeated fields have no public type
+    values = list(values)
+    del field[:]
+    field.extend(values)

@@ -1,0 +1,121 @@
+"""torch.export: the graph of a model as PyTorch writes it down since TorchScript ended, in a .pt2 file.
+
+`python -m export.torch_export --model MODEL` writes it.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgepress.errors import EdgepressError, first_line
+from export.base.config import ExportConfig
+from export.base.format import Format
+from export.base.runner import Runner
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+# Where the names of the inputs stand in the file.
+NAMES_ENTRY = "input_names"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchExportConfig(ExportConfig):
+    """Write a model with torch.export, and compare the file with the model before it is kept.
+
+    python -m export.torch_export --model outputs/minilm-movie_reviews
+    """
+
+
+class TorchExportFormat(Format):
+    """Exported programs, run by torch."""
+
+    name = "torch_export"
+    title = "torch.export"
+    file = "torch_export/model.pt2"
+    config = TorchExportConfig
+    snippet = """
+import torch
+
+model = torch.export.load("{name}/torch_export/{file}").module()
+logits = model(input_ids, attention_mask)  # and token_type_ids, where the model has them
+"""
+
+    def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
+        export(model, target, config)
+
+    def open(self, path: Path, threads: int) -> Runner:
+        return open_file(path, threads)
+
+
+def export(model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
+    """Export and save; any batch and sequence unless `config` fixes them."""
+    import torch
+    from torch.export import Dim
+
+    from edgepress.pretrained import max_length
+    from export.base.inputs import input_names
+    from export.base.traceable import EXAMPLE_LENGTH, EXAMPLE_ROWS, Traceable, example_inputs
+
+    shapes, names = config.shapes, input_names(model)
+    dimensions = {
+        axis: dimension
+        for axis, size, dimension in (
+            (0, shapes.batch, Dim("batch")),
+            (1, shapes.fixed_length, Dim("sequence", max=max_length(model.config))),
+        )
+        if size is None
+    }
+    example = example_inputs(model, shapes.batch or EXAMPLE_ROWS, shapes.fixed_length or EXAMPLE_LENGTH)
+    with _quiet(), torch.inference_mode():
+        program = torch.export.export(
+            Traceable(model).eval(), example, dynamic_shapes=(tuple(dimensions for _ in names),)
+        )
+        torch.export.save(program, str(target), extra_files={NAMES_ENTRY: ",".join(names)})
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep torch's notices off the screen: parity is what tells whether they matter."""
+    log = logging.getLogger("torch.export")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
+
+
+def open_file(path: Path, threads: int) -> Runner:
+    """The runner for a .pt2 file.
+
+    Raises:
+        EdgepressError: torch.export cannot open it.
+    """
+    import torch
+
+    from export.base.torch_runner import TorchRunner
+
+    extra = {NAMES_ENTRY: ""}
+    try:
+        with _quiet():
+            module = torch.export.load(str(path), extra_files=extra).module()
+    except Exception as error:  # zip, pickle and torch errors of every kind
+        raise EdgepressError(f"{path}: torch.export cannot open it: {first_line(error)}") from error
+    return TorchRunner(module, extra[NAMES_ENTRY].split(","), "torch.export", threads)
+
+
+FORMAT = TorchExportFormat()
+
+if __name__ == "__main__":
+    from export.command.run import run_format
+
+    run_format(FORMAT.name)

@@ -1,0 +1,217 @@
+"""What was written, opened by others: transformers, optimum, onnx, an older ONNX Runtime, transformers.js."""
+
+import json
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from conftest import SENTENCES
+from optimum.onnxruntime import ORTModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from edgepress.loading import open_model, save_model
+from edgepress.pretrained import encode
+from export.base.config import ExportConfig
+from export.base.cpu import CPU_TARGETS
+from export.base.scheme import Options
+from export.check.hard_strings import HARD_STRINGS
+from export.onnx import OnnxRunner, export
+from export.onnx_graph.schemes import SCHEMES
+from export.onnx_graph.text.model import add_tokenizer
+
+CLIENTS = Path(__file__).parent / "clients"
+TEXTS = [text for text, _ in SENTENCES[::9]]
+ONNX_FILES = ["model.onnx", *(scheme.file_name for scheme in SCHEMES.values())]
+# What the Android demo runs; int4 needs ONNX Runtime 1.20.
+ANDROID_FILES = ["model.onnx", "model_quantized.onnx", "model_int8.onnx", "model_fp16.onnx"]
+OLD_RUNTIME = "1.17"
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+# transformers.js lowercases a sigma by its place in the word and does not take every block of
+# ideographs apart; its own, with any model.
+OTHER_IN_JAVASCRIPT = {"Greek", "rare ideographs"}
+
+
+@pytest.fixture(scope="module")
+def folder(model_folder, tmp_path_factory) -> Path:
+    """The small trained model with every ONNX file."""
+    target = tmp_path_factory.mktemp("clients") / "small-bert"
+    opened = open_model(str(model_folder))
+    save_model(opened, target)
+    parent = target / "onnx" / "model.onnx"
+    export(opened.model, parent)
+    options = Options(
+        CPU_TARGETS["avx2"],  # right on every CPU
+        calibration_batches=encode(opened.tokenizer, [(text,) for text in TEXTS], opened.longest),
+    )
+    for scheme in SCHEMES.values():
+        scheme.quantize(parent, parent.with_name(scheme.file_name), options)
+    return target
+
+
+@pytest.fixture(scope="module")
+def batches(folder) -> list[dict[str, np.ndarray]]:
+    return encode(AutoTokenizer.from_pretrained(folder), [(text,) for text in TEXTS], 64)
+
+
+@pytest.fixture(scope="module")
+def wanted(model_folder, batches) -> np.ndarray:
+    """Logits of the parent in torch, (texts, labels)."""
+    model = open_model(str(model_folder)).model
+    with torch.no_grad():
+        return np.concatenate(
+            [model(**{k: torch.from_numpy(v) for k, v in b.items()}).logits.numpy() for b in batches]
+        )
+
+
+def assert_alike(logits: np.ndarray, wanted: np.ndarray, exact: bool, atol: float = 1e-4) -> None:
+    """The same labels, and where the file is exact the same logits."""
+    assert np.array_equal(logits.argmax(-1), wanted.argmax(-1))
+    if exact:
+        assert np.abs(logits - wanted).max() < atol
+
+
+def test_transformers(folder, batches, wanted):
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    with torch.no_grad():
+        logits = [model(**{k: torch.from_numpy(v) for k, v in b.items()}).logits.numpy() for b in batches]
+    assert_alike(np.concatenate(logits), wanted, exact=True, atol=1e-6)
+    assert model.config.id2label == {0: "negative", 1: "positive"}
+
+
+@pytest.mark.parametrize("file", ONNX_FILES)
+def test_optimum(folder, batches, wanted, file):
+    model = ORTModelForSequenceClassification.from_pretrained(folder, subfolder="onnx", file_name=file)
+    logits = np.concatenate([model(**b).logits for b in batches])
+    assert_alike(logits, wanted, exact=file == "model.onnx")
+    assert model.config.id2label == {0: "negative", 1: "positive"}
+
+
+@pytest.mark.parametrize("file", ONNX_FILES)
+def test_onnx_checker(folder, file):
+    onnx.checker.check_model(str(folder / "onnx" / file), full_check=True)
+
+
+@pytest.mark.parametrize("file", ANDROID_FILES)
+def test_opset_and_ir_version_are_those_that_older_runtimes_open(folder, file):
+    model = onnx.load(str(folder / "onnx" / file))
+    assert model.ir_version <= 8
+    assert {entry.domain: entry.version for entry in model.opset_import}[""] == 17
+
+
+def saved(batches: list[dict[str, np.ndarray]], target: Path) -> Path:
+    """The batches as the programs in `clients` read them."""
+    arrays = {f"{name}/{at}": value for at, batch in enumerate(batches) for name, value in batch.items()}
+    np.savez(target, **arrays)
+    return target
+
+
+def ran(command: list[object], **options) -> str:
+    """The standard output of a program that has to succeed."""
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, **options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def prepared(what: str, folder: Path, *commands: list[object]) -> Path:
+    """A folder in pytest's cache with a client in it; the test skips where it cannot be had."""
+    stamp = folder / "ready"
+    for command in () if stamp.exists() else commands:
+        done = subprocess.run([*map(str, command)], cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"{what} cannot be installed here: {done.stderr.strip().splitlines()[-1:]}")
+    stamp.touch()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def old_python(request) -> Path:
+    """A Python with an ONNX Runtime as old as phones have."""
+    folder = request.config.cache.mkdir(f"onnxruntime-{OLD_RUNTIME}")
+    python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+    packages = f"onnxruntime=={OLD_RUNTIME}.*", "numpy<2"
+    prepared(f"onnxruntime {OLD_RUNTIME}", folder, [python, "-m", "pip", "install", "--quiet", *packages])
+    return python
+
+
+@pytest.mark.slow
+def test_older_onnxruntime(folder, batches, wanted, old_python, tmp_path):
+    files = [folder / "onnx" / file for file in ANDROID_FILES]
+    source = saved(batches, tmp_path / "batches.npz")
+    ran([old_python, CLIENTS / "run_onnx.py", source, tmp_path / "logits.npz", *files])
+    found = np.load(tmp_path / "logits.npz")
+    assert str(found["version"]).startswith(OLD_RUNTIME)
+    for file in files:
+        with OnnxRunner(file) as runner:
+            current = np.concatenate([runner(batch) for batch in batches])
+        assert_alike(found[str(file)], current, exact=file.name == "model.onnx")
+        assert_alike(found[str(file)], wanted, exact=file.name == "model.onnx")
+
+
+@pytest.fixture(scope="module")
+def javascript(request) -> Path:
+    """A project with transformers.js; nothing of it is compiled or fetched from elsewhere than npm."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+    version = json.loads((CLIENTS / "package.json").read_text())["dependencies"]["@huggingface/transformers"]
+    project = request.config.cache.mkdir(f"transformers.js-{version}")
+    for file in ("package.json", "package-lock.json", "classify.mjs"):
+        shutil.copy(CLIENTS / file, project)
+    install = [shutil.which("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    return prepared("transformers.js", project, install)
+
+
+@pytest.mark.slow
+def test_transformers_js(folder, wanted, javascript):
+    order = {
+        "folder": str(folder),
+        "dtypes": ["fp32", "q8"],
+        "texts": TEXTS,
+        "strings": list(HARD_STRINGS.values()),
+    }
+    answer = json.loads(ran(["node", "classify.mjs"], cwd=javascript, input=json.dumps(order)))
+    labels = ("negative", "positive")
+    probabilities = torch.from_numpy(wanted).softmax(-1).numpy()
+    for dtype, rows in answer["scores"].items():
+        scores = np.array(
+            [[{s["label"]: s["score"] for s in row}[label] for label in labels] for row in rows]
+        )
+        assert_alike(scores, probabilities, exact=dtype == "fp32", atol=1e-3)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    strings = zip(HARD_STRINGS.items(), answer["ids"], strict=True)
+    other = {name for (name, text), ids in strings if ids != tokenizer(text)["input_ids"]}
+    assert other <= OTHER_IN_JAVASCRIPT
+
+
+def test_strings_file_beside_the_others_is_no_obstacle(folder, batches, wanted):
+    opened = open_model(str(folder))
+    target = folder / "onnx" / "model_with_tokenizer.onnx"
+    add_tokenizer(
+        folder / "onnx" / "model.onnx",
+        target,
+        opened.tokenizer,
+        opened.longest,
+        opened.problem_type,
+        ("negative", "positive"),
+    )
+    model = ORTModelForSequenceClassification.from_pretrained(
+        folder, subfolder="onnx", file_name="model.onnx"
+    )
+    assert_alike(np.concatenate([model(**b).logits for b in batches]), wanted, exact=True)
+
+
+def test_torchscript_without_transformers(model_folder, batches, wanted, tmp_path):
+    torchscript = pytest.importorskip("export.torchscript")
+    file = tmp_path / "model.pt"
+    torchscript.FORMAT.write(open_model(str(model_folder)).model, file, ExportConfig(model=""))
+    source, target = saved(batches, tmp_path / "batches.npz"), tmp_path / "logits.npz"
+    ran([sys.executable, CLIENTS / "run_torchscript.py", source, target, file, *INPUTS])
+    assert_alike(np.load(target)["logits"], wanted, exact=True)
