@@ -22,12 +22,13 @@ pytest.importorskip("coremltools", reason="the extra 'coreml' is not installed")
 
 from edgepress.errors import EdgepressError
 from export.base.config import ExportConfig
+from export.base.cpu import CPU_TARGETS
 from export.base.eager import EagerRunner
+from export.base.inputs import input_names
 from export.base.registry import find_format, format_of, open_runner
-from export.base.scheme import CPU_TARGETS, Options
+from export.base.scheme import Options
 from export.check.parity import Parity, compare, parity_batches
 from export.coreml import FORMAT, CoreMlConfig
-from export.mil.convert import input_names
 from export.mil.package import load_spec, quiet
 
 LONGEST = 64
@@ -144,7 +145,7 @@ def test_compressed_weights(
     assert found.max_abs > 1e-2  # something was rounded
     assert weight_bytes(path) < share * weight_bytes(package)
     assert operation in operations(path)
-    assert load_spec(path).description.metadata.userDefined["classes"] == '["negative", "positive"]'
+    assert load_spec(path).description.metadata.userDefined["labels"] == '["negative", "positive"]'
 
 
 def test_every_scheme_is_tested() -> None:
@@ -249,9 +250,7 @@ def test_shared_flags_alone_are_enough(trained_bert: BertForSequenceClassificati
 
 def test_labels_and_facts_are_in_the_package(package: Path) -> None:
     metadata = load_spec(package).description.metadata
-    assert json.loads(metadata.userDefined["classes"]) == ["negative", "positive"]
-    assert metadata.userDefined["architecture"] == "bert"
-    assert metadata.userDefined["edgepress"]
+    assert json.loads(metadata.userDefined["labels"]) == ["negative", "positive"]
     assert metadata.shortDescription == "bert text classifier: negative, positive"
 
 
@@ -266,7 +265,7 @@ def test_more_facts_can_be_added(
     FORMAT.describe(path, {"license": "Apache-2.0", "weights": "random"})
     metadata = load_spec(path).description.metadata
     assert (metadata.license, metadata.userDefined["weights"]) == ("Apache-2.0", "random")
-    assert metadata.userDefined["classes"] == '["negative", "positive"]'
+    assert metadata.userDefined["labels"] == '["negative", "positive"]'
     assert parity(trained_bert, path, batches) == before
 
 
@@ -361,7 +360,7 @@ def test_bad_flags_are_refused(case: str) -> None:
 def test_length_beyond_the_positions_is_refused(
     flags: dict[str, Any], trained_bert: BertForSequenceClassification, tmp_path: Path
 ) -> None:
-    with pytest.raises(EdgepressError, match="sequence length 65 is beyond the 64 positions of bert"):
+    with pytest.raises(EdgepressError, match="a sequence length of 65 is beyond the model's 64 positions"):
         FORMAT.write(trained_bert, tmp_path / "model.mlpackage", CoreMlConfig(model="small-bert", **flags))
     assert list(tmp_path.iterdir()) == []
 
@@ -374,7 +373,8 @@ def test_model_that_cannot_be_converted_is_refused(
         return type("Output", (), {"logits": found})
 
     monkeypatch.setattr(trained_bert, "forward", unknown_to_coremltools)
-    monkeypatch.setattr("export.mil.convert.input_names", lambda _: ("input_ids",))
+    for module in ("export.mil.convert", "export.base.traceable"):
+        monkeypatch.setattr(f"{module}.input_names", lambda _: ("input_ids",))
     with pytest.raises(EdgepressError, match=r"coremltools cannot convert bert: .*bessel_j0") as refused:
         FORMAT.write(trained_bert, tmp_path / "model.mlpackage", CONFIG)
     assert "\n" not in str(refused.value)
@@ -385,7 +385,7 @@ def test_input_longer_than_the_package_takes_is_refused(package: Path) -> None:
     ids = np.ones((1, LONGEST + 1), dtype=np.int64)
     with (
         open_runner(package) as runner,
-        pytest.raises(EdgepressError, match=r"65 tokens is longer than the package takes \(64\)"),
+        pytest.raises(EdgepressError, match="takes a batch of 1 rows of 65 tokens"),
     ):
         runner({"input_ids": ids, "attention_mask": ids, "token_type_ids": 0 * ids})
 

@@ -15,7 +15,8 @@ pytest.importorskip("coremltools", reason="the extra 'coreml' is not installed")
 
 from edgepress.errors import EdgepressError
 from export.base.registry import open_runner
-from export.mil.convert import Signature, convert
+from export.base.shapes import Shapes
+from export.mil.convert import convert
 from export.mil.package import load_spec, quiet
 from export.mil.program import OPERATIONS, Program
 
@@ -453,7 +454,7 @@ def test_networks_without_attention(network: str, precision: Any, tmp_path: Path
     model: Any = NETWORKS[network]().eval()
     model.config = SimpleNamespace(model_type="small", id2label={0: "a", 1: "b", 2: "c"}, problem_type=None)
     path = tmp_path / "model.mlpackage"
-    convert(model, path, Signature(1, (), 5, 40), precision, "iOS16")
+    convert(model, path, Shapes(1, (), 5, 40), precision, "iOS16")
     with open_runner(path) as runner:
         for length in (5, 9, 40):
             ids = np.random.default_rng(length).integers(0, 50, size=(3, length))

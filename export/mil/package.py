@@ -1,4 +1,4 @@
-"""A saved `.mlpackage`: quiet access to coremltools, what inputs it takes, and its program."""
+"""A saved `.mlpackage`: quiet access to coremltools, what shapes it takes, its program and its facts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,30 +71,17 @@ def load_program(path: Path, spec: Any) -> Any:
     return program.functions["main"]
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """The inputs of a package and the shapes that they take."""
-
-    names: tuple[str, ...]
-    shapes: Shapes
-    shortest: int = 1
-    """Of a range of lengths [tokens], and `longest`; of no meaning where `shapes` lists lengths."""
-    longest: int = 0
-
-
-def inputs_of(spec: Any) -> Inputs:
-    """What a package takes, read off its description."""
-    features = spec.description.input
-    kind = features[0].type.multiArrayType
-    names = tuple(feature.name for feature in features)
+def shapes_of(spec: Any) -> Shapes:
+    """The shapes that a package takes, read off its description."""
+    kind = spec.description.input[0].type.multiArrayType
     batch, length = kind.shape
     listed = [size.shape[1] for size in kind.enumeratedShapes.shapes]
     if listed:
-        return Inputs(names, Shapes(batch, tuple(sorted(listed))))
+        return Shapes(batch, tuple(sorted(listed)))
     if kind.shapeRange.sizeRanges:
         sizes = kind.shapeRange.sizeRanges[1]
-        return Inputs(names, Shapes(batch), sizes.lowerBound, sizes.upperBound)
-    return Inputs(names, Shapes(batch, (length,)))
+        return Shapes(batch, least=sizes.lowerBound, most=sizes.upperBound)
+    return Shapes(batch, (length,))
 
 
 def describe(path: Path, facts: Mapping[str, str]) -> None:
