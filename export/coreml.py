@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from edgepress.console import warn
 from edgepress.errors import EdgepressError, require_flags
-from export.base.config import ExportConfig
+from export.base.config import ExportConfig, derive
 from export.base.format import Format
 from export.base.runner import Runner
 from export.base.shapes import Shapes
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from export.base.scheme import Scheme
-    from export.mil.convert import Signature
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +46,13 @@ class CoreMlConfig(ExportConfig):
     @property
     def shapes(self) -> Shapes:
         """What the package takes; Core ML fixes the batch size."""
-        return Shapes(self.batch_size or 1, self.lengths or super().shapes.lengths)
+        batch, lengths = self.batch_size or 1, tuple(sorted(set(self.lengths))) or super().shapes.lengths
+        return Shapes(batch, lengths) if lengths else Shapes(batch, (), self.min_length, self.max_length)
 
     @property
     def deployment_target(self) -> str:
         """The system that the package is written for."""
-        return "iOS18" if len(self.lengths) > 1 else self.minimum_deployment_target
+        return "iOS18" if len(self.shapes.lengths) > 1 else self.minimum_deployment_target
 
 
 class CoreMlFormat(Format):
@@ -64,6 +65,12 @@ class CoreMlFormat(Format):
     config = CoreMlConfig
     modules = ("coremltools",)
     extra = "coreml"
+    snippet = """
+import coremltools  # on macOS; in an app, Xcode makes a class of the package
+
+model = coremltools.models.MLModel("{name}/coreml/{file}")
+logits = model.predict({{"input_ids": input_ids, "attention_mask": attention_mask}})["logits"]  # int32
+"""
 
     def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
         write(model, target, config, "fp16")
@@ -78,15 +85,17 @@ class CoreMlFormat(Format):
 
         return SCHEMES
 
+    def describe(self, path: Path, facts: Mapping[str, str]) -> None:
+        from export.mil.package import describe
+
+        describe(path, facts)
+
+    @property
+    def timed(self) -> bool:
+        return sys.platform == "darwin"
+
     def check(self, config: ExportConfig) -> None:
-        check(core_ml(config))
-
-
-def core_ml(config: ExportConfig) -> CoreMlConfig:
-    """The config of this format: a command for all formats has the shared flags only."""
-    if isinstance(config, CoreMlConfig):
-        return config
-    return CoreMlConfig(**{field.name: getattr(config, field.name) for field in fields(ExportConfig)})
+        check(derive(CoreMlConfig, config))
 
 
 def check(config: CoreMlConfig) -> None:
@@ -120,25 +129,23 @@ def write(
     """
     from export.mil.convert import convert
 
-    own = core_ml(config)
-    signature = _signature(model, own)
+    own = derive(CoreMlConfig, config)
     target.parent.mkdir(parents=True, exist_ok=True)
-    convert(model, target, signature, precision, own.deployment_target)
+    convert(model, target, _shapes(model, own), precision, own.deployment_target)
 
 
-def _signature(model: PreTrainedModel, config: CoreMlConfig) -> Signature:
+def _shapes(model: PreTrainedModel, config: CoreMlConfig) -> Shapes:
+    """The config's shapes; a range ends with the model's positions."""
     from edgepress.pretrained import max_length
-    from export.mil.convert import Signature
 
     longest, shapes = max_length(model.config), config.shapes
-    asked = max((*shapes.lengths, config.max_length or 0, config.min_length))
+    asked = max(shapes.longest or 0, shapes.least)
     if asked > longest:
         raise EdgepressError(
-            f"sequence length {asked} is beyond the {longest} positions of {model.config.model_type}",
-            f"name at most {longest}",
+            f"a sequence length of {asked} is beyond the model's {longest} positions",
+            f"name a length of 1 to {longest}",
         )
-    lengths = tuple(sorted(set(shapes.lengths)))
-    return Signature(shapes.batch or 1, lengths, config.min_length, config.max_length or longest)
+    return shapes if shapes.lengths else replace(shapes, most=shapes.most or longest)
 
 
 FORMAT = CoreMlFormat()

@@ -1,4 +1,4 @@
-"""A saved `.mlpackage`: quiet access to coremltools, what inputs it takes, and its program."""
+"""A saved `.mlpackage`: quiet access to coremltools, what shapes it takes, its program and its facts."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from edgepress.errors import EdgepressError, first_line
 from export.base.shapes import Shapes
 
-WEIGHTS = Path("Data", "com.apple.CoreML", "weights")
+MODEL = Path("Data", "com.apple.CoreML", "model.mlmodel")
+WEIGHTS = MODEL.with_name("weights")
+# Facts that have a place of their own in a package's metadata.
+PLACES = {"author": "author", "license": "license", "version": "versionString"}
 
 
 @contextlib.contextmanager
@@ -69,30 +71,29 @@ def load_program(path: Path, spec: Any) -> Any:
     return program.functions["main"]
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """The inputs of a package and the shapes that they take."""
-
-    names: tuple[str, ...]
-    shapes: Shapes
-    shortest: int = 1
-    """Of a range of lengths [tokens], and `longest`; of no meaning where `shapes` lists lengths."""
-    longest: int = 0
-
-
-def inputs_of(spec: Any) -> Inputs:
-    """What a package takes, read off its description."""
-    features = spec.description.input
-    kind = features[0].type.multiArrayType
-    names = tuple(feature.name for feature in features)
+def shapes_of(spec: Any) -> Shapes:
+    """The shapes that a package takes, read off its description."""
+    kind = spec.description.input[0].type.multiArrayType
     batch, length = kind.shape
     listed = [size.shape[1] for size in kind.enumeratedShapes.shapes]
     if listed:
-        return Inputs(names, Shapes(batch, tuple(sorted(listed))))
+        return Shapes(batch, tuple(sorted(listed)))
     if kind.shapeRange.sizeRanges:
         sizes = kind.shapeRange.sizeRanges[1]
-        return Inputs(names, Shapes(batch), sizes.lowerBound, sizes.upperBound)
-    return Inputs(names, Shapes(batch, (length,)))
+        return Shapes(batch, least=sizes.lowerBound, most=sizes.upperBound)
+    return Shapes(batch, (length,))
+
+
+def describe(path: Path, facts: Mapping[str, str]) -> None:
+    """Add facts to the metadata of a saved package."""
+    spec = load_spec(path)
+    metadata = spec.description.metadata
+    for name, fact in facts.items():
+        if name in PLACES:
+            setattr(metadata, PLACES[name], fact)
+        else:
+            metadata.userDefined[name] = fact
+    (path / MODEL).write_bytes(spec.SerializeToString())
 
 
 def layer_of(weight: str) -> str:

@@ -9,6 +9,7 @@ sums inside one operation, which are single precision here and each device's own
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,17 @@ from typing import Any
 import numpy as np
 
 from edgepress.errors import EdgepressError
-from export.mil import elementwise, layers, tensors
+from export.mil import elementwise, layers, recurrent, tensors, windows
 from export.mil.elementwise import DTYPES, Array, Operation
 from export.mil.package import load_program
 
-OPERATIONS: dict[str, Operation] = {**elementwise.OPERATIONS, **tensors.OPERATIONS, **layers.OPERATIONS}
+OPERATIONS: dict[str, Operation] = {
+    **elementwise.OPERATIONS,
+    **tensors.OPERATIONS,
+    **layers.OPERATIONS,
+    **windows.OPERATIONS,
+    **recurrent.OPERATIONS,
+}
 # What changes no value of a valid program.
 WITHOUT_MEANING = {"name", "validate_indices"}
 
@@ -114,21 +121,26 @@ class _Reader:
         return steps[::-1]
 
     def _step(self, operation: Any, read_later: set[str]) -> Step:
-        if operation.op_type not in OPERATIONS:
-            raise EdgepressError(
-                f"{self._path}: the interpreter does not know MIL's operation {operation.op_type}",
-                "only macOS can run this package",
-            )
         arguments = {
             name: self._argument(value)
             for name, value in operation.inputs.items()
             if value is not None and name not in WITHOUT_MEANING
         }
         arguments = {name: value for name, value in arguments.items() if value is not None}
+        self._require_known(operation.op_type, arguments)
         read = {part.name for value in arguments.values() for part in _references(value)}
         outputs = tuple(_output(var) for var in operation.outputs)
         unread = {output.name for output in outputs} - read_later
         return Step(operation.op_type, arguments, outputs, tuple(sorted((read - read_later) | unread)))
+
+    def _require_known(self, kind: str, arguments: Mapping[str, Any]) -> None:
+        try:
+            inspect.signature(OPERATIONS[kind]).bind(**arguments)
+        except (KeyError, TypeError) as error:
+            what = f"operation {kind}" if isinstance(error, KeyError) else f"{kind}: {error}"
+            raise EdgepressError(
+                f"{self._path}: the interpreter does not know MIL's {what}", "only macOS can run this package"
+            ) from error
 
     def _argument(self, var: Any) -> Any:
         if isinstance(var, list | tuple):

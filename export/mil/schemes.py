@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +17,8 @@ from export.base.scheme import Options, Scheme
 from export.coreml import CoreMlConfig, write
 from export.mil.package import layer_of, quiet
 
-if TYPE_CHECKING:
-    from coremltools.models import MLModel
-
-# A setting by name of weight: None leaves it as it is.
-Settings = dict[str, Any]
+# coremltools.optimize.coreml and a matrix -> how it is to be compressed.
+Setting = Callable[[Any, np.ndarray], Any]
 
 
 def fp32(source: Path, target: Path, options: Options) -> None:  # noqa: ARG001 - halves cannot be undone
@@ -33,10 +30,13 @@ def fp32(source: Path, target: Path, options: Options) -> None:  # noqa: ARG001 
 
 def int8_weights(source: Path, target: Path, options: Options) -> None:
     """8 bits, symmetric, one scale a row (an output, or a token of an embedding)."""
-    from coremltools.optimize import coreml
 
-    setting = coreml.OpLinearQuantizerConfig(mode="linear_symmetric", dtype="int8", granularity="per_channel")
-    _compress(source, target, options, coreml.linear_quantize_weights, lambda _: setting)
+    def setting(coreml: Any, _: np.ndarray) -> Any:
+        return coreml.OpLinearQuantizerConfig(
+            mode="linear_symmetric", dtype="int8", granularity="per_channel"
+        )
+
+    _compress(source, target, options, "linear_quantize_weights", setting)
 
 
 def palette(source: Path, target: Path, options: Options, bits: int) -> None:
@@ -45,52 +45,42 @@ def palette(source: Path, target: Path, options: Options, bits: int) -> None:
     coremltools clusters the distinct values of half precision, weighted by how often they occur, exactly:
     at most 65,536 of them, however many weights there are.
     """
-    from coremltools.optimize import coreml
 
-    setting = coreml.OpPalettizerConfig(mode="kmeans", nbits=bits)
-    _compress(source, target, options, coreml.palettize_weights, lambda _: setting)
+    def setting(coreml: Any, _: np.ndarray) -> Any:
+        return coreml.OpPalettizerConfig(mode="kmeans", nbits=bits)
+
+    _compress(source, target, options, "palettize_weights", setting)
 
 
 def pruned(source: Path, target: Path, options: Options) -> None:
     """The smallest weights of each matrix become zero and are left out of the file (Han et al. 2015)."""
-    from coremltools.optimize import coreml
-
     share = options.export.sparsity if isinstance(options.export, CoreMlConfig) else CoreMlConfig.sparsity
 
-    def setting(weight: np.ndarray) -> Any:
+    def setting(coreml: Any, weight: np.ndarray) -> Any:
         # coremltools' own threshold for a share is taken in half precision and overflows.
         magnitudes = np.abs(weight.astype(np.float32)).ravel()
-        threshold = np.partition(magnitudes, int(share * magnitudes.size))[int(share * magnitudes.size)]
-        return coreml.OpThresholdPrunerConfig(threshold=float(threshold), minimum_sparsity_percentile=0.0)
+        last = int(share * (magnitudes.size - 1))
+        threshold = float(np.partition(magnitudes, last)[last])
+        return coreml.OpThresholdPrunerConfig(threshold=threshold, minimum_sparsity_percentile=0.0)
 
-    _compress(source, target, options, coreml.prune_weights, setting)
+    _compress(source, target, options, "prune_weights", setting)
 
 
-def _compress(
-    source: Path,
-    target: Path,
-    options: Options,
-    function: Callable[[MLModel, Any], MLModel],
-    setting: Callable[[np.ndarray], Any],
-) -> None:
+def _compress(source: Path, target: Path, options: Options, function: str, setting: Setting) -> None:
     with quiet():
         from coremltools.models import MLModel
         from coremltools.optimize import coreml
 
         package = MLModel(str(source), skip_model_load=True)
-        config = coreml.OptimizationConfig(op_name_configs=_settings(package, options.keep_float, setting))
-        function(package, config).save(str(target))
-
-
-def _settings(package: MLModel, keep_float: frozenset[str], setting: Callable[[np.ndarray], Any]) -> Settings:
-    """A setting for each matrix but those of the layers that stay as they are."""
-    from coremltools.optimize import coreml
-
-    weights = {
-        name: one.val for name, one in coreml.get_weights_metadata(package).items() if one.val.ndim > 1
-    }
-    kept = _names(weights, keep_float)
-    return {name: None if name in kept else setting(value) for name, value in weights.items()}
+        weights = {
+            name: weight.val
+            for name, weight in coreml.get_weights_metadata(package).items()
+            if weight.val.ndim > 1
+        }
+        kept = _names(weights, options.keep_float)
+        settings = {name: None if name in kept else setting(coreml, value) for name, value in weights.items()}
+        config = coreml.OptimizationConfig(op_name_configs=settings)
+        getattr(coreml, function)(package, config).save(str(target))
 
 
 def _names(weights: dict[str, np.ndarray], layers: frozenset[str]) -> set[str]:
