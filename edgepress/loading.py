@@ -7,6 +7,7 @@ from typing import cast, get_args
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from edgepress.architectures.pruned import record_shapes
 from edgepress.artifact import Artifact, ModelRecord, Step, is_artifact, open_artifact
 from edgepress.console import warn
 from edgepress.errors import EdgepressError, first_line
@@ -170,10 +171,12 @@ def save_model(opened: OpenedModel, folder: Path) -> None:
 
     tokenizer.json neither pads nor cuts, whatever the tokenizer was last used for: other loaders would
     do as it says.
+    Shapes that a stock config cannot say are recorded in it: such a folder only edgepress opens.
 
     Raises:
         EdgepressError: the weights cannot be written (the file system is full).
     """
+    record_shapes(opened.model)
     try:
         opened.model.save_pretrained(folder)
     except SafetensorError as error:

@@ -17,8 +17,8 @@ from transformers import (
 )
 from transformers.utils import logging
 
-import edgepress.architectures  # noqa: F401  # transformers' loaders know them from here on
 from edgepress import sources
+from edgepress.architectures.pruned import SHAPES, classifier_type
 from edgepress.errors import EdgepressError, first_line
 from edgepress.models import MINILM_MIRROR, ModelSource
 
@@ -73,21 +73,26 @@ def _from_folder(folder: Path, config: PretrainedConfig) -> tuple[PreTrainedMode
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # our own warning about an untrained head is clearer than its list
     try:
-        model, info = AutoModelForSequenceClassification.from_pretrained(
+        model, info = classifier_type(config).from_pretrained(
             folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True
         )
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         raise EdgepressError(f"{folder}: unreadable weights: {first_line(error)}") from error
     finally:
         logging.set_verbosity(verbosity)
-    _refuse_foreign_shapes(folder, info["mismatched_keys"])
+    _refuse_foreign_shapes(folder, config, info["mismatched_keys"])
     if len(info["missing_keys"]) > len(model.state_dict()) / 2:
         raise EdgepressError(f"{folder}: its weights are not those of a {config.model_type} model")
     return model, info["missing_keys"]
 
 
-def _refuse_foreign_shapes(folder: Path, mismatched: Iterable[str]) -> None:
+def _refuse_foreign_shapes(folder: Path, config: PretrainedConfig, mismatched: Iterable[str]) -> None:
     for key in mismatched:
+        if hasattr(config, SHAPES):
+            raise EdgepressError(
+                f"{folder}: {key} has another shape than config.json's {SHAPES} says",
+                "make the artifact again",
+            )
         raise EdgepressError(
             f"{folder}: {key} has another shape than the task needs: the labels do not fit the model's head",
             "name the --task that the model was trained for",

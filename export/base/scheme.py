@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 Calibration = Literal["minmax", "entropy", "percentile"]
+Precision = Literal["fp32", "fp16", "int8", "int6", "int4", "sparse"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Scheme:
     """One way to make a file of a format smaller."""
 
     name: str
-    precision: Literal["int8", "int4", "fp16"]
+    precision: Precision
     file_name: str
     """Its name beside the fp32 file (in ONNX that of transformers.js' dtypes)."""
     quantize: Callable[[Path, Path, Options], None]

@@ -16,6 +16,9 @@ class Shapes:
     """The one batch size, or None for any."""
     lengths: tuple[int, ...] = ()
     """The sequence lengths [tokens]: one if it is fixed, several where a format lists them, none for any."""
+    least: int = 1
+    """Where lengths are not fixed: the shortest [tokens], and `most`: the longest, None for the model's."""
+    most: int | None = None
 
     @property
     def fixed_length(self) -> int | None:
@@ -24,8 +27,8 @@ class Shapes:
 
     @property
     def longest(self) -> int | None:
-        """The longest length that is taken, where lengths are fixed."""
-        return max(self.lengths, default=None)
+        """The longest length that is taken; None for the model's."""
+        return max(self.lengths, default=self.most)
 
     def fit(self, batch: Batch) -> dict[str, np.ndarray]:
         """The batch padded on the right to the nearest shape that is taken; (rows, length) int64.
@@ -36,7 +39,7 @@ class Shapes:
             ValueError: the batch is larger than any shape that is taken.
         """
         rows, length = batch["input_ids"].shape
-        wanted = min((own for own in self.lengths if own >= length), default=None) if self.lengths else length
+        wanted = self._nearest(length)
         if wanted is None or rows > (self.batch or rows):
             raise ValueError(f"no shape of {self} takes a batch of {rows} rows of {length} tokens")
         padding = ((0, (self.batch or rows) - rows), (0, wanted - length))
@@ -44,6 +47,11 @@ class Shapes:
             name: np.pad(np.pad(value, (padding[0], (0, 0)), mode="edge"), ((0, 0), padding[1]))
             for name, value in batch.items()
         }
+
+    def _nearest(self, length: int) -> int | None:
+        if self.lengths:
+            return min((own for own in self.lengths if own >= length), default=None)
+        return max(length, self.least) if length <= (self.most or length) else None
 
     def run(self, call: Callable[[Batch], np.ndarray], batch: Batch) -> np.ndarray:
         """Logits (rows, labels) of a batch of any number of rows, from a `call` that takes these shapes only.
