@@ -124,7 +124,8 @@ def prepared(what: str, folder: Path, *commands: list[object]) -> Path:
     for command in () if stamp.exists() else commands:
         done = subprocess.run([*map(str, command)], cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode:
-            pytest.skip(f"{what} cannot be installed here: {done.stderr.strip().splitlines()[-1:]}")
+            reason = next((line for line in done.stderr.splitlines() if "error" in line.lower()), "")
+            pytest.skip(f"{what} cannot be installed here: {reason}")
     stamp.touch()
     return folder
 
