@@ -30,7 +30,7 @@ TEXTS = [text for text, _ in SENTENCES[::9]]
 ONNX_FILES = ["model.onnx", *(scheme.file_name for scheme in SCHEMES.values())]
 # What the Android demo runs; int4 needs ONNX Runtime 1.20.
 ANDROID_FILES = ["model.onnx", "model_quantized.onnx", "model_int8.onnx", "model_fp16.onnx"]
-OLD_RUNTIME = "1.17"
+OLD_RUNTIME, OLD_EXTENSIONS = "1.17", "0.13"
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 # transformers.js lowercases a sigma by its place in the word and does not take every block of
 # ideographs apart; its own, with any model.
@@ -132,11 +132,11 @@ def prepared(what: str, folder: Path, *commands: list[object]) -> Path:
 @pytest.fixture(scope="module")
 def old_python(request) -> Path:
     """A Python with an ONNX Runtime as old as phones have."""
-    folder = request.config.cache.mkdir(f"onnxruntime-{OLD_RUNTIME}")
+    folder = request.config.cache.mkdir(f"onnxruntime-{OLD_RUNTIME}-{OLD_EXTENSIONS}")
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not python.exists():
         venv.create(folder, with_pip=True)
-    packages = f"onnxruntime=={OLD_RUNTIME}.*", "numpy<2"
+    packages = f"onnxruntime=={OLD_RUNTIME}.*", f"onnxruntime-extensions=={OLD_EXTENSIONS}.*", "numpy<2"
     prepared(f"onnxruntime {OLD_RUNTIME}", folder, [python, "-m", "pip", "install", "--quiet", *packages])
     return python
 
@@ -191,20 +191,28 @@ def test_transformers_js(folder, wanted, javascript):
     assert other <= OTHER_IN_JAVASCRIPT
 
 
-def test_strings_file_beside_the_others_is_no_obstacle(folder, batches, wanted):
-    opened = open_model(str(folder))
-    target = folder / "onnx" / "model_with_tokenizer.onnx"
+@pytest.fixture(scope="module")
+def with_tokenizer(folder) -> Path:
+    """The file that takes strings, beside the others."""
+    opened, target = open_model(str(folder)), folder / "onnx" / "model_with_tokenizer.onnx"
+    labels = ("negative", "positive")
     add_tokenizer(
-        folder / "onnx" / "model.onnx",
-        target,
-        opened.tokenizer,
-        opened.longest,
-        opened.problem_type,
-        ("negative", "positive"),
+        folder / "onnx" / "model.onnx", target, opened.tokenizer, opened.longest, opened.problem_type, labels
     )
-    model = ORTModelForSequenceClassification.from_pretrained(
-        folder, subfolder="onnx", file_name="model.onnx"
-    )
+    return target
+
+
+@pytest.mark.slow
+def test_older_extensions_give_the_same_ids(folder, with_tokenizer, old_python):
+    strings = list(HARD_STRINGS.values())
+    ids = json.loads(ran([old_python, CLIENTS / "run_strings.py", with_tokenizer], input=json.dumps(strings)))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert ids == [tokenizer(text, truncation=True, max_length=64)["input_ids"] for text in strings]
+
+
+def test_optimum_finds_the_model_beside_the_file_with_its_tokenizer(with_tokenizer, batches, wanted):
+    model = ORTModelForSequenceClassification.from_pretrained(with_tokenizer.parents[1])
+    assert model.path.name == "model.onnx"
     assert_alike(np.concatenate([model(**b).logits for b in batches]), wanted, exact=True)
 
 

@@ -1,19 +1,17 @@
 """Measure what the quantizer has to reach and keep it here: goals.json, the tables and the charts.
 
-    python results/quantize/run.py --data ROOT
+    python -m results.quantize.run --data ROOT
 
 ROOT holds sst2 (train and validation). Takes about half an hour on two cores, most of it training
 MiniLM on SST-2; `--classifier FOLDER` takes a classifier that is trained already.
 """
 
-import json
 import resource
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
@@ -27,27 +25,11 @@ from edgepress.pretrained import encode
 from edgepress.splits import load_split
 from export.base.registry import open_runner
 from export.check.judge import Judge, Sentences
+from results.goals import Goal, conclude, help_goal, keep_table, run
 
 HERE = Path(__file__).parent
 SCHEMES = "int8-dynamic,int8-static,int8-weights,int4-weights,fp16"
-HELP_RUNS = 5
-README = HERE.parents[1] / "README.md"
-TABLE_BEGINS, TABLE_ENDS = "<!-- table: results/quantize/run.py -->", "<!-- end of table -->"
-
-
-@dataclass(frozen=True)
-class Goal:
-    """One requirement, what was measured, and how."""
-
-    goal: str
-    limit: float
-    measured: float
-    at_least: bool
-    command: str
-
-    @property
-    def holds(self) -> bool:
-        return self.measured >= self.limit if self.at_least else self.measured <= self.limit
+TABLE_BEGINS = "<!-- table: results.quantize.run -->"
 
 
 @dataclass(frozen=True)
@@ -60,13 +42,6 @@ class Config:
     """A MiniLM trained on SST-2 with compress.finetune; default: train one."""
     work: Path = Path("outputs/goals")
     """Where models are written."""
-
-
-def run(*command: str) -> float:
-    """Run a command of this Python and return its seconds."""
-    start = time.monotonic()
-    subprocess.run([sys.executable, "-m", *command], check=True)
-    return time.monotonic() - start
 
 
 def distilbert_goals(work: Path) -> Iterator[Goal]:
@@ -142,41 +117,21 @@ def evaluation_goal(config: Config, classifier: Path, quantized: Path) -> Goal:
     return Goal(f"evaluating {len(examples)} sentences, int8 minilm [s]", 10, seconds, False, "Judge(file)")
 
 
-def help_goal() -> Goal:
-    """The median time of --help."""
-    command = [sys.executable, "-m", "compress.quantize", "--help"]
-    times = []
-    for _ in range(HELP_RUNS):
-        start = time.monotonic()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        times.append(time.monotonic() - start)
-    return Goal("--help [s]", 0.5, stats.percentile(times, 50), False, "python -m compress.quantize --help")
-
-
 def keep(artifact: Path) -> None:
     """Copy the records and the chart here, and the table into the README."""
     for name in ("measurements.jsonl", "chart.png"):
         shutil.copy(artifact / name, HERE / f"minilm-sst2-{name}")
     card = (artifact / "README.md").read_text(encoding="utf-8")
     table = card[card.index("| variant") : card.index("![")].strip()
-    before, _, rest = README.read_text(encoding="utf-8").partition(TABLE_BEGINS)
-    after = rest.partition(TABLE_ENDS)[2]
-    text = f"{before}{TABLE_BEGINS}\n{table}\n{TABLE_ENDS}{after}"
-    README.write_text(text, encoding="utf-8")
+    keep_table(table, TABLE_BEGINS)
 
 
 def main(config: Config) -> int:
     """Measure all goals, write goals.json, and say which hold."""
     (HERE / "optimum.jsonl").unlink(missing_ok=True)
-    goals = [help_goal(), *distilbert_goals(config.work)]
+    goals = [help_goal("compress.quantize"), *distilbert_goals(config.work)]
     goals += sst2_goals(config, config.classifier or train(config))
-    content = [{**asdict(goal), "holds": goal.holds} for goal in goals]
-    (HERE / "goals.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    for goal in goals:
-        sign = "at least" if goal.at_least else "at most"
-        verdict = "holds" if goal.holds else "FAILS"
-        print(f"{verdict}  {goal.goal}: {goal.measured:.3f} ({sign} {goal.limit:g})")
-    return 0 if all(goal.holds for goal in goals) else 1
+    return conclude(goals, HERE / "goals.json")
 
 
 if __name__ == "__main__":

@@ -42,12 +42,10 @@ class Nodes:
         self.constants.append(tensor)
         return name
 
-    def regex_replace(self, text: str, pattern: str, by: str, everywhere: bool = True) -> str:
-        """RE2's Replace or GlobalReplace of each string."""
+    def regex_replace(self, text: str, pattern: str, by: str) -> str:
+        """RE2's GlobalReplace of each string (Replace fails in older versions of the extensions)."""
         constants = self.strings(pattern), self.strings(by)
-        return self.op(
-            "StringRegexReplace", text, *constants, domain=EXTENSIONS, global_replace=int(everywhere)
-        )
+        return self.op("StringRegexReplace", text, *constants, domain=EXTENSIONS, global_replace=1)
 
     def regex_split(self, text: str, pattern: str, keep: str) -> str:
         """Each string split at `pattern`; of what is matched, what matches `keep` stays. (parts,)."""

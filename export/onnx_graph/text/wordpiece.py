@@ -97,7 +97,7 @@ def token_ids(nodes: Nodes, text: str, pieces: WordPiece) -> str:
     text = _without_nul(nodes, text)
     text = nodes.regex_replace(text, character_class([pieces.row, *(s for s, _, _ in pieces.added)]), REMOVED)
     text = _added_tokens(nodes, text, pieces, normalized=False)
-    text = nodes.regex_replace(text, r"\A", f" {pieces.row} ", everywhere=False)
+    text = nodes.regex_replace(text, r"\A", f" {pieces.row} ")
     text = nodes.join(text, "", axis=0)
     text = _normalize(nodes, text, pieces)
     text = _added_tokens(nodes, text, pieces, normalized=True)

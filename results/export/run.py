@@ -1,0 +1,158 @@
+"""Measure what the exports have to reach, and the same classifier in every format.
+
+    python -m results.export.run --data ROOT --classifier FOLDER
+
+ROOT holds sst2 (validation); FOLDER is a MiniLM that compress.finetune trained on it. About ten minutes
+on two cores.
+"""
+
+import resource
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from device_bench import records, stats
+from device_bench.measure import Plan, Subject, measure
+from device_bench.records import Measurement
+from edgepress.artifact import Artifact, FileRecord, open_artifact
+from export.base.registry import formats, size_bytes
+from results.goals import Goal, conclude, help_goal, keep_table, run
+
+HERE = Path(__file__).parent
+TABLE_BEGINS = "<!-- table: results.export.run -->"
+CHAIN = "onnx,torchscript,coreml"
+DISTILBERT = ("--model", "distilbert", "--weights", "random")
+# Sizes [MB] that Core ML packages of DistilBERT have to keep within.
+PACKAGES = {"fp16": 134, "int8": 68, "int4": 35}
+# Largest difference of a logit by format and precision, of DistilBERT.
+PARITIES = {("onnx", "fp32"): 1e-4, ("torchscript", "fp32"): 1e-4, ("coreml", "fp16"): 2e-3}
+LENGTHS = (16, 64, 128)
+PRECISIONS = {
+    "onnx": "fp32,fp16,int8-dynamic,int8-static,int4-weights",
+    "torchscript": "fp32,int8-dynamic",
+    "torch_export": "fp32",
+    "coreml": "fp32,fp16,int8-weights,palette6,palette4",
+    "openvino": "fp32,int8-static,int8-weights",
+    "executorch": "fp32,int8-dynamic",
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Measure what the exports have to reach."""
+
+    data: Path
+    """Folder of local data sets."""
+    classifier: Path
+    """A MiniLM trained on SST-2 with compress.finetune."""
+    work: Path = Path("outputs/goals")
+    """Where files are written."""
+
+
+def distilbert_goals(work: Path) -> Iterator[Goal]:
+    """Time and memory of the three formats with parity, and the parity itself."""
+    output = work / "distilbert-export"
+    command = ("export", *DISTILBERT, "--formats", CHAIN)
+    typed = f"python -m {' '.join(command)}"
+    seconds = run(*command, "--output", str(output), "--overwrite")
+    yield Goal(f"distilbert to {CHAIN} with parity [s]", 90, seconds, False, typed)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    yield Goal(f"distilbert to {CHAIN}, peak memory [GB]", 3.0, peak / 1e9, False, typed)
+    files = {(record.format, record.precision): record for record in open_artifact(output).manifest.files}
+    for key, limit in PARITIES.items():
+        yield _parity_goal(" ".join(key), limit, files[key], typed)
+
+
+def _parity_goal(what: str, limit: float, record: FileRecord, typed: str) -> Goal:
+    assert record.parity is not None
+    return Goal(f"distilbert {what}, largest difference", limit, record.parity["max_abs"], False, typed)
+
+
+def core_ml_goals(work: Path) -> Iterator[Goal]:
+    """Sizes of DistilBERT's packages, and fp32's parity."""
+    output = work / "distilbert-coreml"
+    command = ("export.coreml", *DISTILBERT, "--precision", "fp32,fp16,int8,palette4")
+    typed = f"python -m {' '.join(command)}"
+    run(*command, "--eval-samples", "20", "--output", str(output), "--overwrite")
+    packages = {r.precision: r for r in open_artifact(output).manifest.files if r.format == "coreml"}
+    for precision, limit in PACKAGES.items():
+        size = packages[precision].size_bytes / 1e6
+        yield Goal(f"distilbert Core ML {precision} [MB]", limit, size, False, typed)
+    yield _parity_goal("coreml fp32", 1e-3, packages["fp32"], typed)
+
+
+def export_classifier(config: Config) -> list[Artifact]:
+    """The classifier in every format, each with its precisions."""
+    artifacts = []
+    for name, precisions in PRECISIONS.items():
+        output = config.work / f"minilm-sst2-{name}"
+        flags = ("--data", str(config.data), "--output", str(output), "--eval-samples", "872", "--overwrite")
+        run(f"export.{name}", "--model", str(config.classifier), "--precision", precisions, *flags)
+        artifacts.append(open_artifact(output))
+    return artifacts
+
+
+def model_files(artifacts: Sequence[Artifact]) -> list[tuple[str, Path, FileRecord]]:
+    """Every exported file with its format."""
+    return [
+        (record.format, artifact.folder / record.path, record)
+        for artifact in artifacts
+        for record in artifact.manifest.files
+        if record.parity is not None
+    ]
+
+
+def table(artifacts: Sequence[Artifact], measurements: Sequence[Measurement]) -> str:
+    """One row a file: size, difference, accuracy, latency and the ratio to ONNX fp32."""
+    measured = {(m.file, m.sequence_length): m for m in measurements}
+    scores = {
+        (artifact.folder, entry["file"]): entry["score"]
+        for artifact in artifacts
+        for entry in artifact.manifest.steps[-1].metrics["files"]
+    }
+    heads = ["file", "MB", "largest difference", "agreement", "accuracy", *(f"ms at {n}" for n in LENGTHS)]
+    lines = [heads, ["---"] * len(heads)]
+    for _, path, record in model_files(artifacts):
+        assert record.parity is not None
+        lines.append(
+            [
+                f"{path.parent.name}/{path.name}",
+                f"{size_bytes(path) / 1e6:.1f}",
+                f"{record.parity['max_abs']:.1e}",
+                f"{100 * record.parity['agreement']:.1f} %",
+                f"{100 * scores[path.parent.parent, path.name]:.2f} %",
+                *(_latency(measured, path.name, length) for length in LENGTHS),
+            ]
+        )
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _latency(measured: dict[tuple[str, int], Measurement], file: str, length: int) -> str:
+    if (file, length) not in measured:
+        return "needs macOS"
+    own, parent = measured[file, length], measured["model.onnx", length]
+    text = f"{stats.percentile(own.all_samples_ms, 50):.2f}"
+    if own is parent:
+        return text
+    ratio = stats.paired_ratio(parent.samples_ms, own.samples_ms)
+    return f"{text}<br>{ratio.value:.2f}x [{ratio.low:.2f}, {ratio.high:.2f}]"
+
+
+def main(config: Config) -> int:
+    """Measure all goals, keep the table and the samples, and say which goals hold."""
+    goals = [help_goal("export"), *distilbert_goals(config.work), *core_ml_goals(config.work)]
+    artifacts = export_classifier(config)
+    timed = [path for name, path, _ in model_files(artifacts) if formats()[name].timed]
+    subjects = [Subject(f"{path.parent.name}/{path.name}", path) for path in timed]
+    measurements = measure(subjects, Plan(LENGTHS, budget_s=240))
+    (HERE / "minilm-sst2-measurements.jsonl").unlink(missing_ok=True)
+    records.append(HERE / "minilm-sst2-measurements.jsonl", measurements)
+    keep_table(table(artifacts, measurements), TABLE_BEGINS)
+    return conclude(goals, HERE / "goals.json")
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Config)))

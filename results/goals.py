@@ -1,0 +1,67 @@
+"""What the measurements kept here share: goals with a verdict, commands, tables between markers."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from device_bench import stats
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+TABLE_ENDS = "<!-- end of table -->"
+HELP_RUNS = 5
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One requirement, what was measured, and how."""
+
+    goal: str
+    limit: float
+    measured: float
+    at_least: bool
+    command: str
+
+    @property
+    def holds(self) -> bool:
+        return self.measured >= self.limit if self.at_least else self.measured <= self.limit
+
+
+def run(*command: str) -> float:
+    """Run a module of this Python and return its seconds."""
+    start = time.monotonic()
+    subprocess.run([sys.executable, "-m", *command], check=True)
+    return time.monotonic() - start
+
+
+def help_goal(module: str) -> Goal:
+    """The median time of --help."""
+    command = [sys.executable, "-m", module, "--help"]
+    times = []
+    for _ in range(HELP_RUNS):
+        start = time.monotonic()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        times.append(time.monotonic() - start)
+    return Goal("--help [s]", 0.5, stats.percentile(times, 50), False, f"python -m {module} --help")
+
+
+def keep_table(table: str, begins: str) -> None:
+    """Put a Markdown table into the README, behind the marker `begins`."""
+    before, _, rest = README.read_text(encoding="utf-8").partition(begins)
+    after = rest.partition(TABLE_ENDS)[2]
+    README.write_text(f"{before}{begins}\n{table}\n{TABLE_ENDS}{after}", encoding="utf-8")
+
+
+def conclude(goals: Sequence[Goal], target: Path) -> int:
+    """Write the goals, say which hold, and give the exit code: 1 where one does not."""
+    content = [{**asdict(goal), "holds": goal.holds} for goal in goals]
+    target.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    for goal in goals:
+        sign = "at least" if goal.at_least else "at most"
+        verdict = "holds" if goal.holds else "FAILS"
+        print(f"{verdict}  {goal.goal}: {goal.measured:.4g} ({sign} {goal.limit:g})")
+    return 0 if all(goal.holds for goal in goals) else 1
