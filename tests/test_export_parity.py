@@ -11,6 +11,7 @@ from edgepress.errors import ExpectationError
 from edgepress.pretrained import encode
 from export.base.eager import EagerRunner
 from export.base.runner import Batch
+from export.base.shapes import Shapes
 from export.check.parity import TOLERANCES, Parity, compare, compare_logits, parity_batches, require
 from export.onnx import OnnxRunner
 
@@ -152,6 +153,13 @@ def test_some_batches_are_padded_and_no_row_is_empty(encodings: list[Batch]) -> 
     assert sum(not mask.all() for mask in masks) >= 2
     assert all((mask[:, 0] == 1).all() for mask in masks)
     assert all((np.diff(mask, axis=1) <= 0).all() for mask in masks)
+
+
+def test_no_row_is_cut_from_the_padding_of_a_fixed_shape(encodings: list[Batch]) -> None:
+    padded = [Shapes(1, (60,)).fit(one) for one in encodings]
+    plain, cut = (parity_batches(each, 64) for each in (encodings, padded))
+    for one, other in zip(plain, cut, strict=True):
+        np.testing.assert_equal(one, other)
 
 
 def test_batches_hold_tokens_of_real_sentences(encodings: list[Batch]) -> None:

@@ -105,7 +105,12 @@ def parity_batches(encodings: Sequence[Batch], longest: int, seed: int = 0) -> l
         longest: the model's longest input [tokens].
         seed: which rows are drawn.
     """
-    stream = {name: np.concatenate([e[name][0] for e in encodings]) for name in encodings[0]}
+    # Padding of a fixed shape is left out: a row of nothing but that has no logits to agree on.
+    attended = [e["attention_mask"][0] > 0 for e in encodings]
+    stream = {
+        name: np.concatenate([e[name][0][kept] for e, kept in zip(encodings, attended, strict=True)])
+        for name in encodings[0]
+    }
     sizes = [(1, 1), (1, 7), (3, 16), (8, 33), (2, 128), (1, longest)]
     rng = np.random.default_rng(seed)
     batches = [_cut(stream, rows, min(length, longest), rng) for rows, length in sizes]

@@ -47,6 +47,7 @@ class Output:
     name: str
     dtype: np.dtype[Any] | type
     half: bool
+    """Whether it is to be rounded to half precision."""
 
     def store(self, value: Any) -> Array:
         """The value as the program would hold it."""
@@ -129,7 +130,7 @@ class _Reader:
         arguments = {name: value for name, value in arguments.items() if value is not None}
         self._require_known(operation.op_type, arguments)
         read = {part.name for value in arguments.values() for part in _references(value)}
-        outputs = tuple(_output(var) for var in operation.outputs)
+        outputs = tuple(_output(var, operation.op_type) for var in operation.outputs)
         unread = {output.name for output in outputs} - read_later
         return Step(operation.op_type, arguments, outputs, tuple(sorted((read - read_later) | unread)))
 
@@ -169,8 +170,8 @@ def _constant(var: Any) -> Any:
     return value
 
 
-def _output(var: Any) -> Output:
+def _output(var: Any, operation: str) -> Output:
     from coremltools.converters.mil.mil import types
 
     kind = types.builtin_to_string(var.dtype)
-    return Output(var.name, DTYPES[kind], half=kind == "fp16")
+    return Output(var.name, DTYPES[kind], half=kind == "fp16" and operation not in tensors.MOVES)

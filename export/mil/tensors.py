@@ -11,6 +11,17 @@ from export.mil.elementwise import Array, Operation
 
 # MIL's names of what numpy calls otherwise.
 PAD_MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge"}
+# What only moves elements has nothing to round.
+MOVES = {
+    "expand_dims",
+    "reshape",
+    "reverse",
+    "slice_by_index",
+    "slice_by_size",
+    "split",
+    "squeeze",
+    "transpose",
+}
 
 
 def _flags(mask: Array | None, rank: int) -> list[bool]:
