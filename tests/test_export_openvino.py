@@ -49,7 +49,7 @@ QUERY = "bert.encoder.layer.0.attention.self.query"
 TABLE = "bert.embeddings.word_embeddings"
 VNNI = Options(CPU_TARGETS["avx512_vnni"])
 # Mean difference of a logit; the trained model's are some 10 apart.
-LARGEST_DRIFT = {"int8-static": 0.5, "int8-weights": 0.1, "fp16": 0.01}
+LARGEST_DRIFT = {"int8-static": 1.0, "int8-weights": 0.1, "fp16": 0.01}
 
 SIZES = {
     "vocab_size": VOCABULARY,
