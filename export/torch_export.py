@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator
@@ -77,7 +78,10 @@ def export(model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
         program = torch.export.export(
             Traceable(model).eval(), example, dynamic_shapes=(tuple(dimensions for _ in names),)
         )
-        torch.export.save(program, str(target), extra_files={NAMES_ENTRY: ",".join(names)})
+        # Not to the file itself: on a full disk torch's writer ends the process.
+        content = io.BytesIO()
+        torch.export.save(program, content, extra_files={NAMES_ENTRY: ",".join(names)})
+    target.write_bytes(content.getbuffer())
 
 
 @contextmanager

@@ -7,6 +7,7 @@ takes its place is `torch.export`, and `python -m export.torch_export` writes th
 from __future__ import annotations
 
 import copy
+import io
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -82,7 +83,10 @@ def export(model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
         # Tracing a second time to compare says nothing that parity does not.
         traced = torch.jit.trace(Traceable(model).eval(), example, check_trace=False)
         frozen = torch.jit.freeze(traced)
-        torch.jit.save(frozen, str(target), _extra_files={NAMES_ENTRY: ",".join(input_names(model))})
+        # Not to the file itself: on a full disk torch's writer ends the process.
+        content = io.BytesIO()
+        torch.jit.save(frozen, content, _extra_files={NAMES_ENTRY: ",".join(input_names(model))})
+    target.write_bytes(content.getbuffer())
 
 
 def quantize_dynamic(source: Path, target: Path, options: Options) -> None:  # noqa: ARG001

@@ -192,17 +192,9 @@ def test_existing_output_stays(attempt, tmp_path):
 
 
 @pytest.fixture
-def tiny_disk(tmp_path):
-    """A file system of 1 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+def tiny_disk(small_disk):
+    """A file system that the weights alone fill."""
+    return small_disk(300_000)
 
 
 def test_full_output_folder(attempt, tiny_disk):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from edgepress.artifact import open_artifact
 from edgepress.errors import EdgepressError, ExpectationError
+from edgepress.files import stored_bytes
 from edgepress.loading import save_model
 from edgepress.pretrained import encode
 from export.base.registry import formats, open_runner
@@ -243,6 +245,19 @@ def test_library_that_fails_is_one_line(export, tmp_path, monkeypatch):
         "error: TorchScript cannot write model.pt: PytorchStreamWriter failed writing file data/3"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", formats())
+def test_disk_that_is_full_in_the_middle(cli, model_folder, data_root, small_disk, name):
+    if any(find_spec(module) is None for module in formats()[name].modules):
+        pytest.skip(f"needs {formats()[name].modules}")
+    disk = small_disk(stored_bytes(model_folder) + 100_000)
+    flags = ("--model", model_folder, "--task", data_root / "verdicts", "--output", disk / "out")
+    result = cli(f"export.{name}", *flags)
+    assert result.code == 2, result.err
+    assert result.error
+    assert "Traceback" not in result.err
+    assert list(disk.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", LIGHT_FORMATS)
