@@ -28,7 +28,8 @@ from export.base.inputs import input_names
 from export.base.registry import find_format, format_of, open_runner
 from export.base.scheme import Options
 from export.check.parity import Parity, compare, parity_batches
-from export.coreml import FORMAT, CoreMlConfig
+from export.coreml import FORMAT
+from export.mil.config import CoreMlConfig
 from export.mil.package import load_spec, quiet
 
 LONGEST = 64
@@ -309,7 +310,7 @@ FAMILY: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 @pytest.mark.parametrize("architecture", FAMILY)
 def test_parity_of_the_family(architecture: str, precision: str, tmp_path: Path) -> None:
-    from export.coreml import write
+    from export.mil.convert import write
 
     torch.manual_seed(0)
     config = AutoConfig.for_model(architecture, **FAMILY[architecture])

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgepress.errors import EdgepressError, first_line
+from edgepress.pretrained import max_length
+from export.base.config import ExportConfig, derive
 from export.base.inputs import input_names
 from export.base.shapes import Shapes
+from export.mil.config import CoreMlConfig
 from export.mil.package import quiet
 
 if TYPE_CHECKING:
@@ -17,6 +21,31 @@ if TYPE_CHECKING:
 
 # Of a range of lengths, the one that is traced and that Xcode shows and profiles [tokens].
 USUAL_LENGTH = 128
+
+
+def write(
+    model: PreTrainedModel, target: Path, config: ExportConfig, precision: Literal["fp16", "fp32"]
+) -> None:
+    """Write `model` to `target` with arithmetic and weights of a precision.
+
+    Raises:
+        EdgepressError: a length is beyond the model's positions, or coremltools cannot convert it.
+    """
+    own = derive(CoreMlConfig, config)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    convert(model, target, _shapes(model, own), precision, own.deployment_target)
+
+
+def _shapes(model: PreTrainedModel, config: CoreMlConfig) -> Shapes:
+    """The config's shapes; a range ends with the model's positions."""
+    longest, shapes = max_length(model.config), config.shapes
+    asked = max(shapes.longest or 0, shapes.least)
+    if asked > longest:
+        raise EdgepressError(
+            f"a sequence length of {asked} is beyond the model's {longest} positions",
+            f"name a length of 1 to {longest}",
+        )
+    return shapes if shapes.lengths else replace(shapes, most=shapes.most or longest)
 
 
 def convert(

@@ -14,7 +14,8 @@ import numpy as np
 
 from edgepress.errors import EdgepressError, unknown_name
 from export.base.scheme import Options, Scheme
-from export.coreml import CoreMlConfig, write
+from export.mil.config import CoreMlConfig
+from export.mil.convert import write
 from export.mil.package import layer_of, quiet
 
 # coremltools.optimize.coreml and a matrix -> how it is to be compressed.
