@@ -91,7 +91,10 @@ def _failing(model: PreTrainedModel) -> Iterator[None]:
         raise
     except Exception as error:  # the exporters raise whatever the model's code and their passes do
         kind = model.config.model_type
-        raise EdgepressError(f"ExecuTorch cannot hold {kind}: {first_line(error)}") from error
+        raise EdgepressError(
+            f"ExecuTorch cannot hold {kind}: {first_line(error)}",
+            "a fixed --sequence-length asks less of its exporter",
+        ) from error
 
 
 class _Capture:

@@ -1,6 +1,7 @@
 """`compress.quantize` as a user types it."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -99,6 +100,33 @@ def test_target_has_its_own_quantizer(quantize, tmp_path):
         "torchscript"
     }
     assert "torch.jit.load" in (tmp_path / "out" / "README.md").read_text()
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="Core ML itself is here, and is timed")
+def test_target_whose_runtime_is_elsewhere_is_judged_and_not_timed(quantize, tmp_path):
+    pytest.importorskip("coremltools")
+    result = quantize("--target", "coreml", "--scheme", "int8-weights,palette4")
+    assert result.code == 0, result.err
+    assert "not timed" in result.out
+    assert "ms at" not in result.out
+    packages = {path.name for path in (tmp_path / "out" / "coreml").iterdir()}
+    assert packages == {"model.mlpackage", "model_w8.mlpackage", "model_p4.mlpackage"}
+    assert not (tmp_path / "out" / "chart.png").exists()
+    assert not (tmp_path / "out" / "measurements.jsonl").exists()
+    step = open_artifact(tmp_path / "out").manifest.steps[-1]
+    assert all(variant["score"] is not None for variant in step.metrics["variants"])
+
+
+@pytest.mark.parametrize("target", ["openvino", "executorch"])
+def test_targets_that_are_extras(quantize, tmp_path, target):
+    pytest.importorskip(target)
+    result = quantize("--target", target)
+    assert result.code == 0, result.err
+    artifact = open_artifact(tmp_path / "out")
+    file = next(r for r in artifact.manifest.files if r.parity and r.precision == "int8")
+    assert file.path.startswith(f"{target}/")
+    measured = records.read(tmp_path / "out" / "measurements.jsonl")
+    assert {one.runtime.split()[0] for one in measured} == {target}
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,8 @@ def _as_one_line(format_: Format, target: Path) -> Iterator[None]:
         raise
     except Exception as error:  # exporters and quantizers raise whatever they like
         raise EdgepressError(
-            f"{format_.title} cannot write {target.name}: {first_line(error)}", "--debug shows where"
+            f"{format_.title} cannot write {target.name}: {first_line(error)}",
+            "a fixed --sequence-length asks less of an exporter; --debug shows where it failed",
         ) from error
 
 
