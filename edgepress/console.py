@@ -2,8 +2,8 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NoReturn, TypeVar
+from dataclasses import asdict, dataclass
+from typing import Any, NoReturn, TypeVar
 
 import tyro
 from rich.console import Console
@@ -19,12 +19,20 @@ out = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 log = Console(stderr=True)
 
 
+# What a flag says about this machine's folders, or about the screen, does not belong in a manifest.
+LOCAL_FLAGS = ("model", "task", "data", "output", "overwrite", "debug")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Command:
     """What every command's config has."""
 
     debug: bool = False
     """Show the traceback of an error instead of its one line."""
+
+    def recorded(self) -> dict[str, Any]:
+        """The flags that belong in a manifest."""
+        return {flag: value for flag, value in asdict(self).items() if flag not in LOCAL_FLAGS}
 
 
 ConfigT = TypeVar("ConfigT", bound=Command)

@@ -1,6 +1,8 @@
 """Opening what the user named: a model with its tokenizer and its task, ready for a technique."""
 
+import json
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import cast, get_args
 
@@ -8,7 +10,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from edgepress.architectures.pruned import record_shapes
-from edgepress.artifact import Artifact, ModelRecord, Step, is_artifact, open_artifact
+from edgepress.artifact import Artifact, Manifest, ModelRecord, Step, is_artifact, open_artifact
 from edgepress.console import warn
 from edgepress.errors import EdgepressError, first_line
 from edgepress.files import sha256
@@ -79,6 +81,29 @@ class OpenedModel:
     def parent(self) -> str | None:
         """SHA-256 of its manifest, where it is an artifact."""
         return sha256(self.artifact.manifest_path) if self.artifact else None
+
+    def manifest(self, name: str, seed: int, step: Step) -> Manifest:
+        """That of an artifact which one more step made of this model."""
+        task = self.task.name if self.task else None
+        return Manifest(name, self.record(), task, seed, (*self.steps, step), self.parent)
+
+    def facts(self, precision: str) -> dict[str, str]:
+        """What a file of it says of itself, where its format has a place for that."""
+        record, labels = self.record(), sorted((self.model.config.id2label or {}).items())
+        known = {
+            "model": record.name,
+            "architecture": record.architecture,
+            "weights": record.weights if record.head_trained else f"{record.weights}, classifier random",
+            "precision": precision,
+            "task": self.task.name if self.task else None,
+            "problem_type": self.problem_type,
+            "labels": json.dumps([label for _, label in labels]),
+            "license": self.license,
+            "base_model": record.hub_id,
+            "revision": record.revision,
+            "edgepress": version("edgepress"),
+        }
+        return {name: value for name, value in known.items() if value is not None}
 
     def record(self) -> ModelRecord:
         """What a manifest says of it."""

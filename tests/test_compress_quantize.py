@@ -4,6 +4,7 @@ import json
 import sys
 
 import numpy as np
+import onnx
 import pytest
 from optimum.onnxruntime import ORTModelForSequenceClassification
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -35,6 +36,8 @@ def test_default_leaves_a_whole_artifact(quantize, tmp_path):
     assert names >= {"onnx/model.onnx", "onnx/model_quantized.onnx", "measurements.jsonl"}
     assert artifact.file("int8").stat().st_size < artifact.file("fp32").stat().st_size
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    facts = {entry.key: entry.value for entry in onnx.load(artifact.file("int8")).metadata_props}
+    assert (facts["precision"], facts["weights"]) == ("int8", "local")
 
 
 def test_table_has_a_row_for_the_parent_and_each_variant(quantize):

@@ -38,6 +38,7 @@ def quantize(config: QuantizeConfig) -> Path:
     with create_artifact(order.output, config.overwrite) as draft:
         builder = _open_builder(config, order, opened, draft)
         found = _build(config, order, builder)
+        _describe(builder, opened, found)
         measurements = _measure(config, opened, builder, found)
         outcome = Outcome(config, order, opened, builder, found, measurements)
         report.write(outcome, draft)
@@ -98,6 +99,13 @@ def _build(config: QuantizeConfig, order: Order, builder: Builder) -> Found:
         console.step(f"quantizing: {scheme.name} for {order.cpu.name}")
         built.append(builder.build(scheme))
     return Found(tuple(built))
+
+
+def _describe(builder: Builder, opened: OpenedModel, found: Found) -> None:
+    """Let each file say what it is."""
+    builder.format.describe(builder.parent, opened.facts(builder.format.precision))
+    for variant in found.kept:
+        builder.format.describe(variant.path, opened.facts(variant.scheme.precision))
 
 
 def _measure(

@@ -16,7 +16,7 @@ from device_bench import charts, records, summary
 from device_bench.records import Measurement
 from device_bench.summary import Row
 from edgepress import console
-from edgepress.artifact import Draft, Manifest, Step
+from edgepress.artifact import Draft, Step
 from edgepress.card import Card
 from edgepress.loading import OpenedModel
 from export.base.format import Format
@@ -25,8 +25,6 @@ from export.base.registry import size_bytes
 MEASUREMENTS_FILE = "measurements.jsonl"
 CHART_FILE = "chart.png"
 SHOWN_LAYERS = 10
-# What a flag says about this machine's folders, or about the screen, does not belong in a manifest.
-LOCAL_FLAGS = ("model", "task", "data", "output", "overwrite", "debug")
 
 
 @dataclass(frozen=True)
@@ -82,24 +80,13 @@ def write(outcome: Outcome, draft: Draft) -> None:
         records.append(draft.folder / MEASUREMENTS_FILE, outcome.measurements)
         charts.trade_off_chart(outcome.rows, outcome.metric, outcome.title, draft.folder / CHART_FILE)
     (draft.folder / "README.md").write_text(_card(outcome), encoding="utf-8")
-    draft.manifest = _manifest(outcome)
-
-
-def _manifest(outcome: Outcome) -> Manifest:
-    opened = outcome.opened
-    return Manifest(
-        name=outcome.order.output.name,
-        model=opened.record(),
-        task=opened.task.name if opened.task else None,
-        seed=outcome.config.seed,
-        parent=opened.parent,
-        steps=(*opened.steps, _step(outcome)),
-    )
+    name, seed = outcome.order.output.name, outcome.config.seed
+    draft.manifest = outcome.opened.manifest(name, seed, _step(outcome))
 
 
 def _step(outcome: Outcome) -> Step:
     found = outcome.found
-    config = {key: value for key, value in asdict(outcome.config).items() if key not in LOCAL_FLAGS}
+    resolved = {"scheme": outcome.order.scheme, "cpu": outcome.order.cpu.name}
     metrics: dict[str, Any] = {
         "parent_score": outcome.builder.judge.parent_score,
         "variants": [_variant_metrics(outcome.builder.format, variant) for variant in found.kept],
@@ -111,7 +98,7 @@ def _step(outcome: Outcome) -> Step:
     seconds = sum(variant.seconds for variant in found.kept)
     return Step(
         "quantize",
-        {**config, "scheme": outcome.order.scheme, "cpu": outcome.order.cpu.name},
+        {**outcome.config.recorded(), **resolved},
         seconds,
         metrics,
     )

@@ -1,21 +1,19 @@
 """What an export leaves behind and shows: table, card, manifest."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from rich import box
 from rich.table import Table
 
 from edgepress import console
-from edgepress.artifact import Draft, Manifest, Step
+from edgepress.artifact import Draft, Step
 from edgepress.card import Card
 from edgepress.loading import OpenedModel
 from export.base.config import ExportConfig
 from export.command.checks import Order
 from export.command.writer import Written
 
-# What a flag says about this machine's folders, or about the screen, does not belong in a manifest.
-LOCAL_FLAGS = ("model", "task", "data", "output", "overwrite", "debug")
 MISSING = "-"
 
 
@@ -105,22 +103,12 @@ def write(outcome: Outcome, draft: Draft) -> None:
             draft.precisions[piece.relative_to(draft.folder).as_posix()] = file.precision
         draft.parities[file.path.relative_to(draft.folder).as_posix()] = file.verdict.parity.to_dict()
     (draft.folder / "README.md").write_text(_card(outcome), encoding="utf-8")
-    opened = outcome.opened
-    draft.manifest = Manifest(
-        name=outcome.order.output.name,
-        model=opened.record(),
-        task=opened.task.name if opened.task else None,
-        seed=outcome.config.seed,
-        parent=opened.parent,
-        steps=(*opened.steps, _step(outcome)),
-    )
+    name, seed = outcome.order.output.name, outcome.config.seed
+    draft.manifest = outcome.opened.manifest(name, seed, _step(outcome))
 
 
 def _step(outcome: Outcome) -> Step:
-    config = {
-        part.format.name: {key: value for key, value in asdict(part.config).items() if key not in LOCAL_FLAGS}
-        for part in outcome.order.parts
-    }
+    config = {part.format.name: part.config.recorded() for part in outcome.order.parts}
     files = [
         {"file": file.path.name, "score": file.verdict.score, "seconds": round(file.seconds, 2)}
         for file in outcome.written

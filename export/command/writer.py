@@ -1,11 +1,9 @@
 """Writing the files of an order into a folder, each compared with the model before the next."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 
 from edgepress import console
@@ -61,6 +59,7 @@ class Writer:
         """
         whole = self.folder / part.format.file
         whole.parent.mkdir(parents=True, exist_ok=True)
+        console.step(f"{part.format.title}: writing, and comparing with torch")
         start = time.perf_counter()
         with _as_one_line(part.format, whole):
             part.format.write(self.opened.model, whole, part.config)
@@ -74,11 +73,10 @@ class Writer:
     def _variants(self, part: Part, whole: Path, seconds: float) -> Iterator[Written]:
         options = self._options(part)
         for scheme in part.schemes:
-            name = scheme.name if scheme else part.format.precision
-            console.step(f"{part.format.title} {name}: writing, and comparing with torch")
             if scheme is None:
                 yield self._examined(part, whole, None, seconds)
                 continue
+            console.step(f"{part.format.title}: {scheme.name}")
             target = whole.with_name(scheme.file_name)
             start = time.perf_counter()
             with _as_one_line(part.format, target):
@@ -87,7 +85,7 @@ class Writer:
 
     def _examined(self, part: Part, path: Path, scheme: Scheme | None, seconds: float) -> Written:
         precision = scheme.precision if scheme else part.format.precision
-        part.format.describe(path, facts(self.opened, precision))
+        part.format.describe(path, self.opened.facts(precision))
         verdict = self.judge(part.config)(path)
         parity.require(verdict.parity, part.format.name, precision, part.config.atol, path.name)
         companion = part.format.companion(path, self.opened, part.config)
@@ -133,23 +131,3 @@ def _as_one_line(format_: Format, target: Path) -> Iterator[None]:
             f"{format_.title} cannot write {target.name}: {first_line(error)}",
             "a fixed --sequence-length asks less of an exporter; --debug shows where it failed",
         ) from error
-
-
-def facts(opened: OpenedModel, precision: str) -> dict[str, str]:
-    """What a file says of itself, where its format has a place for that."""
-    record, config = opened.record(), opened.model.config
-    labels = [label for _, label in sorted((config.id2label or {}).items())]
-    known = {
-        "model": record.name,
-        "architecture": record.architecture,
-        "weights": record.weights if record.head_trained else f"{record.weights}, classifier random",
-        "precision": precision,
-        "task": opened.task.name if opened.task else None,
-        "problem_type": opened.problem_type,
-        "labels": json.dumps(labels),
-        "license": opened.license,
-        "base_model": record.hub_id,
-        "revision": record.revision,
-        "edgepress": version("edgepress"),
-    }
-    return {name: value for name, value in known.items() if value is not None}
