@@ -93,7 +93,7 @@ class Measurement:
 
 
 def append(path: Path, measurements: Iterable[Measurement]) -> None:
-    """Add records to a JSON-lines file, each the moment it comes; what a killed run left cut is taken away."""
+    """Add records to a JSON-lines file, each as it comes; what a killed run left cut is taken away."""
     _drop_cut_line(path)
     with path.open("a", encoding="utf-8") as stream:
         for measurement in measurements:
