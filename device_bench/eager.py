@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from device_bench.plan import PACKED
-from edgepress.loading import open_model
+from edgepress.models import find_model
+from edgepress.pretrained import load_model
 from export.base.eager import EagerRunner
 from export.base.inputs import input_names
 from export.base.runner import Batch, Runner
@@ -50,7 +51,7 @@ class _FolderRunner(EagerRunner):
 
     def __init__(self, folder: Path, threads: int, packed: bool) -> None:
         torch.set_num_threads(threads)
-        model = open_model(str(folder)).model.eval()
+        model, _ = load_model(find_model(str(folder)), labels=None, problem_type=None, seed=0)
         self._names = input_names(model)
         if packed:
             with torch.inference_mode():
@@ -65,6 +66,6 @@ def open_eager(path: Path, threads: int, mode: str) -> Runner:
     """The runner for a `model.safetensors` in an artifact's folder.
 
     Raises:
-        EdgepressError: as `open_model`.
+        EdgepressError: the folder is no model's, or its weights are damaged.
     """
     return _FolderRunner(path.parent, threads, mode == PACKED)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from device_bench.cpu import SMALLEST_VOCABULARY
 from device_bench.plan import Subject
 from edgepress import console
 from edgepress.artifact import Artifact, FileRecord, is_artifact, open_artifact
@@ -128,14 +129,14 @@ def deflated_bytes(path: Path) -> int:
         return sum(len(packer.compress(block)) for block in blocks) + len(packer.flush())
 
 
-def smallest_vocabulary(subjects: Sequence[Subject], default: int) -> int:
-    """The least number of token ids that the artifacts' models know."""
-    return min((_vocabulary(subject.path, default) for subject in subjects), default=default)
+def smallest_vocabulary(subjects: Sequence[Subject]) -> int:
+    """The least number of token ids that the models know; a file alone does not say."""
+    return min(_vocabulary(subject.path) for subject in subjects)
 
 
-def _vocabulary(path: Path, default: int) -> int:
+def _vocabulary(path: Path) -> int:
     for folder in path.parents[:2]:
         if is_artifact(folder) and (folder / "config.json").is_file():
             content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            return int(content.get("vocab_size", default))
-    return default
+            return int(content.get("vocab_size", SMALLEST_VOCABULARY))
+    return SMALLEST_VOCABULARY

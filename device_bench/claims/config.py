@@ -26,4 +26,4 @@ class ClaimsConfig(Command):
     sample: int = 200
     """Pairs of STS-B's validation set in a pass; 1500 is all of them, and takes about half an hour."""
     passes: int = 5
-    """How often each pass and each block of training steps is timed."""
+    """How often each pass is timed; steps of training are timed three times as often."""

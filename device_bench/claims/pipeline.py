@@ -16,7 +16,7 @@ from device_bench.stats import Interval
 from edgepress import console
 from edgepress.errors import ExpectationError, require_flags, unknown_name
 
-HEADINGS = ("claim", "source", "published", "measured", "ours", "verdict", "command")
+HEADINGS = ("claim", "source", "published", "measured", "ours", "verdict")
 MISSING = "-"
 
 
@@ -49,7 +49,15 @@ def _chosen(config: ClaimsConfig) -> list[Claim]:
 
 
 def _table(config: ClaimsConfig, found: list[tuple[Claim, Interval | None]]) -> Table:
-    table = Table(title="Published claims, and what is so here", title_justify="left", box=box.SIMPLE_HEAD)
+    flags = f"--sample {config.sample} --passes {config.passes}"
+    table = Table(
+        title="Published claims, and what is so here",
+        caption=f"one row again: python -m device_bench claims --only CLAIM {flags}",
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
     for heading in HEADINGS:
         table.add_column(heading, overflow="fold")
     for claim, ours in found:

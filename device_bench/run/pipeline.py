@@ -31,7 +31,7 @@ def run(config: RunConfig) -> None:
     """
     plans = _checked(config)
     subjects = find_subjects(config.artifacts, _selection(config))
-    vocabulary = smallest_vocabulary(subjects, plans[0].vocabulary)
+    vocabulary = smallest_vocabulary(subjects)
     plans = [replace(plan, vocabulary=vocabulary) for plan in plans]
     with TemporaryDirectory() as folder:
         subjects = _with_texts(config, subjects, plans[0], Path(folder))
