@@ -1,16 +1,24 @@
-"""Measurement: one file's latency at one shape, one JSON line; raw samples, no statistics."""
+"""Measurement: what one file cost at one shape on one device, one JSON line; raw samples, no statistics."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, fields
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from edgepress.errors import EdgepressError
+
+SCHEMA_VERSION = 2
+
+Device = Literal["cpu", "gpu", "phone"]
+Kind = Literal["latency", "pass"]
+Padding = Literal["none", "longest", "sorted"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """What was measured of one file at one batch size and sequence length."""
+    """What was measured of one file at one batch size and sequence length, or in one pass over a data set."""
 
     name: str
     """What the file is called in tables."""
@@ -23,39 +31,111 @@ class Measurement:
     threads: int
     batch: int
     sequence_length: int
+    """Tokens a row; 0 in a pass over a data set, whose rows have their own."""
     load_ms: float
     first_forward_ms: float
     peak_memory_bytes: int
     """Largest resident set of the process that ran it, at the time of this record."""
     warm_up_runs: int
     samples_ms: tuple[tuple[float, ...], ...]
-    """Raw times of single runs, one inner tuple a round; round i of every file in one measurement
-    was taken within the same moment, so ratios are formed round by round."""
+    """Raw times of single runs (of whole passes), one inner tuple a round; round i of every file in one
+    measurement was taken within the same moment, so ratios are formed round by round."""
     settled: bool
     """Whether the median's 95 % interval came within the target before the budget was spent."""
     environment: dict[str, Any]
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+    kind: Kind = "latency"
+    padding: Padding = "none"
+    """In a pass: rows alone or as they come in batches padded to their longest, or sorted by length first."""
+    rows: int = 0
+    """In a pass: how many texts went through."""
+    run: str = ""
+    """Which interleaved measurement this is of: ratios are formed within one only."""
+    taken_at: str = ""
+    """UTC, ISO 8601."""
+    artifact: str = ""
+    """Name of the artifact, and `artifact_sha256`: of its manifest."""
+    artifact_sha256: str = ""
+    format: str = ""
+    precision: str = ""
+    compressed_bytes: int = 0
+    """Size of the file deflated, as an app package holds it; 0 where it was not tried."""
+    parameters: int = 0
+    weights: str = ""
+    """Where they came from, as the manifest says it; a random one has no score."""
+    tokenize_ms: tuple[float, ...] = ()
+    """Raw times of tokenizing one text each, apart from the runs."""
+    task: str = ""
+    metric: str = ""
+    score: float | None = None
+    """The task's metric, 0..1, through this very runtime; None where nothing was scored."""
+    scored_rows: int = 0
+    energy_j: float | None = None
+    """Energy of the package or GPU over all samples; None where it cannot be read."""
+    state: dict[str, Any] = field(default_factory=dict)
+    """What the device was like before and after (battery, thermal status, frequencies)."""
+    error: str = ""
+    """Why there are no samples, where its process failed."""
+    schema_version: int = SCHEMA_VERSION
 
     @property
     def all_samples_ms(self) -> list[float]:
         """The samples of all rounds, in order."""
         return list(chain.from_iterable(self.samples_ms))
 
+    @property
+    def machine(self) -> tuple[str, ...]:
+        """What figures must share to stand in one table."""
+        return (
+            self.device,
+            *(str(self.environment.get(key, "")) for key in ("cpu", "cores", "system", "gpu")),
+        )
+
 
 def append(path: Path, measurements: Iterable[Measurement]) -> None:
-    """Add records to a JSON-lines file."""
+    """Add records to a JSON-lines file, each as it comes; what a killed run left cut is taken away."""
+    _drop_cut_line(path)
     with path.open("a", encoding="utf-8") as stream:
         for measurement in measurements:
             stream.write(json.dumps(asdict(measurement)) + "\n")
+            stream.flush()
+
+
+def _drop_cut_line(path: Path) -> None:
+    if path.exists() and not (content := path.read_bytes()).endswith(b"\n"):
+        path.write_bytes(content[: content.rfind(b"\n") + 1])
 
 
 def read(path: Path) -> list[Measurement]:
-    """The records of a JSON-lines file."""
-    with path.open(encoding="utf-8") as stream:
-        return [_parse(json.loads(line)) for line in stream if line.strip()]
+    """The records of a JSON-lines file; a cut last line is left out.
+
+    Raises:
+        EdgepressError: a line is no record, or of a schema that is newer than this program.
+    """
+    return list(_parse_lines(path))
+
+
+def _parse_lines(path: Path) -> Iterator[Measurement]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            yield _parse(json.loads(line))
+        except (ValueError, TypeError, KeyError) as error:
+            if number == len(lines):
+                return  # the run was killed as it wrote
+            raise EdgepressError(f"{path}, line {number}: no record: {error}") from error
 
 
 def _parse(content: dict[str, Any]) -> Measurement:
+    version = content.setdefault("schema_version", 1)
+    if version > SCHEMA_VERSION:
+        raise EdgepressError(
+            f"a record of schema version {version}; this program knows {SCHEMA_VERSION}", "update edgepress"
+        )
+    known = {entry.name for entry in fields(Measurement)}
     content["samples_ms"] = tuple(tuple(round_) for round_ in content["samples_ms"])
-    content["warnings"] = tuple(content["warnings"])
-    return Measurement(**content)
+    for name in ("warnings", "tokenize_ms"):
+        content[name] = tuple(content.get(name, ()))
+    return Measurement(**{name: value for name, value in content.items() if name in known})

@@ -1,0 +1,1 @@
+"""The command that says which published claims hold on this machine."""

@@ -1,0 +1,29 @@
+"""The flags of `device_bench.claims`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgepress.console import Command
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimsConfig(Command):
+    """Measure what papers claim of small models, and say which claims hold here.
+
+    python -m device_bench claims --data ROOT
+
+    What needs a phone or pre-trained weights is taken from --records, where they have it. Exit code 1 if
+    a claim that was measured does not hold.
+    """
+
+    records: tuple[Path, ...] = ()
+    """Records of `device_bench run` to take phones' times and scores from: of artifacts whose names begin
+    with bert- and distilbert-."""
+    data: Path | None = None
+    """Folder of local data sets, one folder each (stsb); default: EDGEPRESS_DATA, then the Hub."""
+    only: str = ""
+    """Only these claims, with commas; default: all."""
+    sample: int = 200
+    """Pairs of STS-B's validation set in a pass; 1500 is all of them, and takes about half an hour."""
+    passes: int = 5
+    """How often each pass is timed; steps of training are timed three times as often."""

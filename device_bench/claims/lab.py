@@ -1,0 +1,150 @@
+"""What the claims are measured with: models with random weights, which times do not depend on, real texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from device_bench import stats
+from device_bench.cpu import make_batch, timed_ms
+from device_bench.measure import measure
+from device_bench.plan import EAGER, Plan, Subject
+from device_bench.records import Measurement
+from device_bench.stats import Interval
+from device_bench.texts import save
+from edgepress import console
+from edgepress.loading import OpenedModel, open_model, save_model
+from edgepress.models import find_model
+from edgepress.pretrained import encode, load_config
+from edgepress.splits import load_split
+from edgepress.tasks import TASKS
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+TRAINED_ROWS, TRAINED_LENGTH, STEPS_A_PASS = 8, 64, 3
+STUDENT_LENGTH, STUDENT_BUDGET_S = 64, 20.0
+
+
+@dataclass
+class Lab:
+    """Measures once whatever several claims share."""
+
+    work: Path
+    data: Path | None
+    sample: int
+    passes: int
+    records: Sequence[Measurement] = ()
+    _opened: dict[str, OpenedModel] = field(default_factory=dict)
+    _passes: dict[str, Interval] = field(default_factory=dict)
+
+    def parameters(self, name: str) -> int:
+        """Of a zoo model's encoder, without the classifier; nothing is allocated."""
+        import torch
+        from transformers import AutoModel, AutoModelForSequenceClassification
+
+        config = load_config(find_model(name, "random"))
+        # The small classifiers have no encoder that stands alone.
+        own = AutoModel if type(config) in AutoModel._model_mapping else AutoModelForSequenceClassification
+        with torch.device("meta"):
+            return int(own.from_config(config).num_parameters())
+
+    def opened(self, name: str) -> OpenedModel:
+        """A zoo model with random weights, and its folder below `work`."""
+        if name not in self._opened:
+            console.step(f"making {name} with random weights")
+            found = self._opened[name] = open_model(name, "random")
+            (self.work / name).mkdir(parents=True)
+            save_model(found, self.work / name)
+        return self._opened[name]
+
+    def onnx(self, name: str) -> Path:
+        """The model's ONNX file."""
+        from export.onnx import export
+
+        target = self.work / name / "model.onnx"
+        opened = self.opened(name)
+        if not target.exists():
+            export(opened.model, target)
+        return target
+
+    def full_pass(self, runtime: str) -> Interval:
+        """How many times as long as DistilBERT BERT takes for STS-B's validation pairs, one by one."""
+        if runtime not in self._passes:
+            console.step(f"{self.passes} passes over {self.sample} pairs of STS-B in {runtime}")
+            subjects = [self._pass_subject(name, runtime) for name in ("bert", "distilbert")]
+            plan = Plan((), passes=self.passes)
+            slow, fast = measure(subjects, plan)
+            self._passes[runtime] = stats.paired_ratio(slow.samples_ms, fast.samples_ms)
+        return self._passes[runtime]
+
+    def _pass_subject(self, name: str, runtime: str) -> Subject:
+        path = self.onnx(name) if runtime == "onnxruntime" else self._weights(name)
+        texts = self.work / f"{name}.npz"
+        if not texts.exists():
+            task, opened = TASKS["stsb"], self.opened(name)
+            pairs = load_split(task, "validation", self.data).sample(self.sample).texts
+            save(texts, encode(opened.tokenizer, pairs, opened.longest))
+        return Subject(name, path, "" if runtime == "onnxruntime" else EAGER, texts, {"rows": self.sample})
+
+    def _weights(self, name: str) -> Path:
+        self.opened(name)
+        return self.work / name / "model.safetensors"
+
+    @cached_property
+    def latencies(self) -> dict[str, Measurement]:
+        """Of the small classifiers and their teachers in ONNX Runtime, interleaved."""
+        names = ("bert", "distilbert", "bilstm", "bilstm_attention", "cnn")
+        subjects = [Subject(name, self.onnx(name)) for name in names]
+        console.step(f"timing {', '.join(names)} at {STUDENT_LENGTH} tokens")
+        plan = Plan((STUDENT_LENGTH,), budget_s=STUDENT_BUDGET_S * len(names), vocabulary=30_000)
+        return {record.name: record for record in measure(subjects, plan)}
+
+    def latency_ratio(self, slow: str, fast: str) -> Interval:
+        """How many times as fast `fast` is as `slow`."""
+        return stats.paired_ratio(self.latencies[slow].samples_ms, self.latencies[fast].samples_ms)
+
+    @cached_property
+    def training(self) -> Interval:
+        """How many times as long a step of BERT's training takes as one of DistilBERT's."""
+        console.step("training steps of bert and distilbert in turn")
+        return self._in_turn(training=True)
+
+    @cached_property
+    def evaluation(self) -> Interval:
+        """The same of running the batches only."""
+        console.step("evaluation batches of bert and distilbert in turn")
+        return self._in_turn(training=False)
+
+    def _in_turn(self, training: bool) -> Interval:
+        """Single steps at batch 8 and 64 tokens with AdamW, the models in turn, in this process."""
+        steps = [_step(self.opened(name).model, training) for name in ("bert", "distilbert")]
+        for step in steps:
+            step()
+        rounds = [[[timed_ms(step)] for step in steps] for _ in range(STEPS_A_PASS * self.passes)]
+        slow, fast = zip(*rounds, strict=True)
+        return stats.paired_ratio(slow, fast)
+
+
+def _step(model: PreTrainedModel, training: bool) -> Callable[[], None]:
+    """One step of training, or one batch without gradients."""
+    import torch
+
+    batch = make_batch(TRAINED_ROWS, TRAINED_LENGTH, model.config.vocab_size)
+    inputs = {name: torch.from_numpy(batch[name]) for name in ("input_ids", "attention_mask")}
+    labels = torch.zeros(TRAINED_ROWS, dtype=torch.long)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0)
+
+    def train() -> None:
+        optimizer.zero_grad()
+        model(**inputs, labels=labels).loss.backward()
+        optimizer.step()
+
+    def run() -> None:
+        with torch.inference_mode():
+            model(**inputs)
+
+    return train if training else run

@@ -1,0 +1,183 @@
+"""The published claims. To add one: one entry in `CLAIMS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from device_bench import stats
+from device_bench.records import Measurement
+from device_bench.stats import Interval
+
+if TYPE_CHECKING:
+    from device_bench.claims.lab import Lab
+
+DISTILBERT = "Sanh et al. 2019 (arXiv:1910.01108)"
+THESIS = "DistilBERT from inside (github.com/ion-bueno/distilbert-from-inside)"
+STUDENTS = "study of BiLSTM and CNN students"
+SMALL_CORPUS = "small-corpus study"
+PHONE, WEIGHTS = "needs a phone", "needs pre-trained weights"
+GLUE_TASKS = ("cola", "mrpc", "qnli", "rte", "sst2", "stsb", "wnli")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One published figure, and how it is measured here."""
+
+    name: str
+    source: str
+    figure: str
+    """As it was published."""
+    what: str
+    """What is measured here."""
+    measure: Callable[[Lab], Interval | None]
+    """Gives None where what it needs is not here."""
+    limit: float | None = None
+    """The claim holds where our interval reaches it; None where nothing was published to compare with."""
+    needs: str = ""
+    """The verdict where `measure` gives None."""
+
+    def verdict(self, found: Interval | None) -> str:
+        """holds, does not hold, measured (nothing to compare with), or what it needs."""
+        if found is None:
+            return self.needs
+        if self.limit is None:
+            return "measured"
+        return "holds" if found.high >= self.limit else "does not hold"
+
+
+def _exactly(value: float) -> Interval:
+    return Interval(value, value, value)
+
+
+def _fewer_parameters(lab: Lab) -> Interval:
+    return _exactly(1 - lab.parameters("distilbert") / lab.parameters("bert"))
+
+
+def _parameter_ratio(student: str, teacher: str) -> Callable[[Lab], Interval]:
+    return lambda lab: _exactly(lab.parameters(teacher) / lab.parameters(student))
+
+
+def _latency_ratio(student: str, teacher: str) -> Callable[[Lab], Interval]:
+    return lambda lab: lab.latency_ratio(teacher, student)
+
+
+def _of(records: Sequence[Measurement], model: str) -> list[Measurement]:
+    return [record for record in records if record.artifact.startswith(f"{model}-") and not record.error]
+
+
+def _phone_ratio(lab: Lab) -> Interval | None:
+    """Of the first shape that one interleaved measurement has of both."""
+    phones = [record for record in lab.records if record.device == "phone"]
+    for fast in _of(phones, "distilbert"):
+        for slow in _of(phones, "bert"):
+            same = ("run", "batch", "sequence_length", "threads", "precision")
+            if all(getattr(slow, name) == getattr(fast, name) for name in same):
+                return stats.paired_ratio(slow.samples_ms, fast.samples_ms)
+    return None
+
+
+def _megabytes(lab: Lab) -> Interval | None:
+    """How many times DistilBERT's fp32 file on the phone goes into 207 MB."""
+    sizes = [
+        r.size_bytes for r in _of(lab.records, "distilbert") if (r.device, r.precision) == ("phone", "fp32")
+    ]
+    return _exactly(207e6 / min(sizes)) if sizes else None
+
+
+def _kept_score(lab: Lab) -> Interval | None:
+    """DistilBERT's mean score over BERT's, over the GLUE tasks that the records have of both."""
+    best = [
+        {r.task: r.score for r in _of(lab.records, model) if r.score is not None and r.precision == "fp32"}
+        for model in ("distilbert", "bert")
+    ]
+    shared = [task for task in GLUE_TASKS if all(task in scores for scores in best)]
+    if not shared:
+        return None
+    student, teacher = (float(np.mean([scores[task] for task in shared])) for scores in best)
+    return _exactly(student / teacher)
+
+
+CLAIMS: dict[str, Claim] = {
+    claim.name: claim
+    for claim in (
+        Claim(
+            "parameters",
+            DISTILBERT,
+            "66 M against 110 M: 40 % fewer",
+            "1 - DistilBERT / BERT, encoders, within a point",
+            _fewer_parameters,
+            0.39,
+        ),
+        *(
+            Claim(
+                f"stsb-{runtime}",
+                DISTILBERT,
+                "668 s against 410 s: 60 % faster",
+                f"time ratio 1.63 over STS-B validation, batch 1, {runtime}",
+                lambda lab, runtime=runtime: lab.full_pass(runtime),  # type: ignore[misc]
+                1.63,
+            )
+            for runtime in ("torch", "onnxruntime")
+        ),
+        Claim(
+            "phone-latency",
+            DISTILBERT,
+            "71 % faster on a phone",
+            "time ratio 1.71 in the app, tokenization excluded",
+            _phone_ratio,
+            1.71,
+            PHONE,
+        ),
+        Claim("phone-size", DISTILBERT, "207 MB", "207 MB / the fp32 file", _megabytes, 1.0, PHONE),
+        Claim("glue", DISTILBERT, "97 % of BERT on GLUE", "ratio of mean scores", _kept_score, 0.97, WEIGHTS),
+        Claim(
+            "training",
+            THESIS,
+            "half the training time",
+            "time ratio of a step",
+            lambda lab: lab.training,
+            2.0,
+        ),
+        Claim(
+            "evaluation",
+            THESIS,
+            "half the evaluation time",
+            "time ratio of a batch",
+            lambda lab: lab.evaluation,
+            2.0,
+        ),
+        Claim(
+            "small-corpus",
+            SMALL_CORPUS,
+            "423.65 s against 215.79 s",
+            "time ratio 1.96 of a training step",
+            lambda lab: lab.training,
+            423.65 / 215.79,
+        ),
+        *(
+            claim
+            for student in ("bilstm", "bilstm_attention", "cnn")
+            for teacher in ("bert", "distilbert")
+            for claim in (
+                Claim(
+                    f"{student}-{teacher}-parameters",
+                    STUDENTS,
+                    "-",
+                    f"parameters, {teacher} / {student}",
+                    _parameter_ratio(student, teacher),
+                ),
+                Claim(
+                    f"{student}-{teacher}-latency",
+                    STUDENTS,
+                    "left to the reader",
+                    f"time at 64 tokens in ONNX Runtime, {teacher} / {student}",
+                    _latency_ratio(student, teacher),
+                ),
+            )
+        ),
+    )
+}
