@@ -17,7 +17,7 @@ import pytest
 
 FOLDER = Path(__file__).parent / "phone"
 RELEASE = "trixie"  # the first Debian that has adbd
-TOOLS = ("adb", "debootstrap", "dpkg-deb", "unshare", "setpriv", "ip", "chroot")
+TOOLS = ("adb", "debootstrap", "dpkg-deb", "unshare", "nsenter", "setpriv", "ip", "chroot")
 SHIMS = ("getprop", "dumpsys", "settings", "svc", "input", "wm", "pm", "am", "logcat")
 SERVER_VARIABLES = ("ADB_SERVER_SOCKET", "ANDROID_ADB_SERVER_PORT", "ANDROID_SERIAL")
 
@@ -184,6 +184,12 @@ class Phone:
             if any(part.endswith("/adbd") for part in one.cmdline())
             and one.environ()["ADBD_PORT"] == str(port)
         )
+
+    def beside(self, program: str, *arguments: object) -> subprocess.Popen[bytes]:
+        """Run a Python program of `phone/` in its network."""
+        network = f"--net=/proc/{self.daemon().pid}/ns/net"
+        command = [sys.executable, str(FOLDER / program), *map(str, arguments)]
+        return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "nsenter", network, *command])
 
     def close(self) -> None:
         """End it, and everything in its namespaces with it."""

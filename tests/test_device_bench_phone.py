@@ -489,3 +489,18 @@ def wait_until_listed(phone: Phone) -> None:
     until = time.monotonic() + 10
     while "127.0.0.1" not in phone.adb("devices") and time.monotonic() < until:
         time.sleep(0.05)
+
+
+def test_phone_that_waits_for_its_owner(phone: Phone) -> None:
+    phone.adb("disconnect")
+    waiting = phone.beside("unauthorized.py", 15557)
+    try:
+        until = time.monotonic() + 10
+        while "unauthorized" not in phone.adb("devices") and time.monotonic() < until:
+            phone.adb("connect", "127.0.0.1:15557")
+        with pytest.raises(EdgepressError, match=r"does not allow this computer yet \(unauthorized\)") as no:
+            open_phone()
+    finally:
+        waiting.kill()
+        waiting.wait()
+    assert "accept 'Allow USB debugging'" in no.value.hint

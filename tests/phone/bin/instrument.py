@@ -106,7 +106,7 @@ def main():
         print("INSTRUMENTATION_STATUS: Error=Unable to find instrumentation info for: ComponentInfo{x}")
         print("INSTRUMENTATION_STATUS_CODE: -1")
         return
-    if which.startswith("crash") and asked["run_id"].endswith(which.removeprefix("crash ")):
+    if which.startswith("crash") and asked["run_id"].endswith(which.removeprefix("crash").strip()):
         print("INSTRUMENTATION_RESULT: shortMsg=Process crashed.")
         print("INSTRUMENTATION_CODE: 0")
         return
