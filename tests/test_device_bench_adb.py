@@ -69,7 +69,6 @@ def test_no_phone_of_that_serial(server: int) -> None:
 @real_adb
 def test_server_that_does_not_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ADB_SERVER_SOCKET", f"localfilesystem:{tmp_path}/nowhere/socket")
-    monkeypatch.setenv("TMPDIR", str(tmp_path))  # adb leaves its log there
     with pytest.raises(EdgepressError, match="adb's server does not start: ") as refused:
         open_phone()
     assert "kill-server" in refused.value.hint
