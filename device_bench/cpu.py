@@ -1,22 +1,30 @@
 """The process that runs one file on the CPU: answers one JSON line for each JSON line it is sent.
 
-`python -m device_bench.cpu FILE THREADS VOCABULARY` loads the file, answers with load times, and then takes
-`{"batch": b, "sequence_length": s, "runs": n}` until its input ends. It imports no more than its
-runtime needs, so that its memory is the runtime's.
+`python -m device_bench.cpu FILE THREADS VOCABULARY [MODE]` loads the file, answers with load times, and then
+takes, until its input ends,
+
+    {"batch": b, "sequence_length": s, "runs": n}       runs at one shape
+    {"batch": b, "padding": p, "texts": file}           one pass over texts
+    {"logits": file, "texts": file}                     the texts' logits, one by one, into a file
+
+It imports no more than its runtime needs, so that its memory is the runtime's.
 """
+
+from __future__ import annotations
 
 import json
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 
-from edgepress.errors import EdgepressError
-from export.base.registry import open_runner
+from device_bench.texts import load, pass_batches
+from edgepress.errors import EdgepressError, first_line
 from export.base.runner import Batch, Runner
 
 # Ids of common word pieces in BERT's vocabulary; dense arithmetic does not care which.
@@ -52,30 +60,74 @@ def peak_memory_bytes() -> int:
     return int(peak.split()[1]) * 1024
 
 
-def serve(path: Path, threads: int, vocabulary: int) -> None:
-    """Load the file and answer requests until the input ends."""
+Clock = Callable[[Runner, Batch], float]
+
+
+def wall_clock(runner: Runner, batch: Batch) -> float:
+    """One run [ms]."""
+    return timed_ms(lambda: runner(batch))
+
+
+def serve(open_: Callable[[], Runner], vocabulary: int, clock: Clock = wall_clock) -> None:
+    """Open the runner and answer requests until the input ends."""
     start = time.perf_counter_ns()
-    with open_runner(path, threads) as runner:
+    with open_() as runner:
         load_ms = (time.perf_counter_ns() - start) / 1e6
         first_ms = timed_ms(lambda: runner(make_batch(1, 16, vocabulary)))
         _answer({"runtime": runner.runtime, "load_ms": load_ms, "first_forward_ms": first_ms})
         for line in sys.stdin:
-            _answer(_run(runner, json.loads(line), vocabulary))
+            _answer(_run(runner, json.loads(line), vocabulary, clock))
 
 
-def _run(runner: Runner, request: dict[str, int], vocabulary: int) -> dict[str, Any]:
-    batch: Batch = make_batch(request["batch"], request["sequence_length"], vocabulary)
-    samples = [timed_ms(lambda: runner(batch)) for _ in range(request["runs"])]
+def _run(runner: Runner, request: dict[str, Any], vocabulary: int, clock: Clock) -> dict[str, Any]:
+    if "logits" in request:
+        np.save(request["logits"], np.concatenate([runner(batch)[:1] for batch in load(request["texts"])]))
+        return {}
+    if "padding" in request:
+        batches = _pass_batches(request["texts"], request["batch"], request["padding"])
+        samples = [timed_ms(lambda: [runner(batch) for batch in batches])]
+    else:
+        batch = make_batch(request["batch"], request["sequence_length"], vocabulary)
+        samples = [clock(runner, batch) for _ in range(request["runs"])]
     return {"samples_ms": samples, "peak_memory_bytes": peak_memory_bytes()}
+
+
+@cache
+def _pass_batches(texts: Path, batch: int, padding: Any) -> list[Batch]:
+    return pass_batches(load(texts), batch, padding)
 
 
 def _answer(content: dict[str, Any]) -> None:
     print(json.dumps(content), flush=True)
 
 
-if __name__ == "__main__":
+def answer_errors(work: Callable[[], None]) -> None:
+    """Do a worker's work; what it raises becomes its last answer."""
     try:
-        serve(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+        work()
     except EdgepressError as error:
         _answer({"error": str(error)})
         sys.exit(error.exit_code)
+    except Exception as error:  # runtimes raise whatever they like
+        _answer({"error": first_line(error)})
+        sys.exit(EdgepressError.exit_code)
+
+
+def open_subject(path: Path, threads: int, mode: str = "") -> Runner:
+    """The runner for a file, or for the weights beside it in one of `device_bench.plan.EAGER_MODES`."""
+    if mode:
+        from device_bench.eager import open_eager
+
+        return open_eager(path, threads, mode)
+    from export.base.registry import open_runner
+
+    return open_runner(path, threads)
+
+
+def main(path: str, threads: str, vocabulary: str, mode: str = "") -> None:
+    """What the command line asks for."""
+    serve(lambda: open_subject(Path(path), int(threads), mode), int(vocabulary))
+
+
+if __name__ == "__main__":
+    answer_errors(lambda: main(*sys.argv[1:]))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from device_bench.records import Measurement, append, read
+from device_bench.records import SCHEMA_VERSION, Measurement, append, read
 from edgepress.environment import environment
+from edgepress.errors import EdgepressError
 
 FIRST = Measurement(
     name="fp32",
@@ -29,6 +30,8 @@ FIRST = Measurement(
     warnings=("median not within 3%",),
 )
 SECOND = replace(FIRST, name="int8", sequence_length=64, settled=True, warnings=())
+
+NEW_IN_2 = ("schema_version", "kind", "padding", "rows", "run", "taken_at", "score", "tokenize_ms", "error")
 
 
 @pytest.fixture
@@ -69,3 +72,39 @@ def test_this_machine_can_be_written_down(path: Path) -> None:
     (found,) = read(path)
     assert found.environment["flags"] == list(own.flags)
     assert {**found.environment, "flags": own.flags} == own.to_dict()
+
+
+def test_a_cut_last_line_is_left_out_and_written_over(path: Path) -> None:
+    append(path, [FIRST, SECOND])
+    path.write_bytes(path.read_bytes()[:-40])
+    assert read(path) == [FIRST]
+    append(path, [SECOND])
+    assert read(path) == [FIRST, SECOND]
+
+
+def test_a_broken_line_in_the_middle_is_named(path: Path) -> None:
+    append(path, [FIRST, SECOND])
+    path.write_text("{}\n" + path.read_text())
+    with pytest.raises(EdgepressError, match="line 1: no record"):
+        read(path)
+
+
+def test_a_newer_schema_is_refused(path: Path) -> None:
+    append(path, [replace(FIRST, schema_version=SCHEMA_VERSION + 1), SECOND])
+    with pytest.raises(EdgepressError, match=f"schema version {SCHEMA_VERSION + 1}") as refused:
+        read(path)
+    assert refused.value.hint == "update edgepress"
+
+
+def test_records_of_the_first_schema_are_read(path: Path) -> None:
+    append(path, [FIRST])
+    content = json.loads(path.read_text())
+    old = {name: content[name] for name in content if name not in NEW_IN_2}
+    path.write_text(json.dumps(old) + "\n")
+    (found,) = read(path)
+    assert (found.name, found.kind, found.score, found.schema_version) == ("fp32", "latency", None, 1)
+
+
+def test_records_of_two_machines_are_of_two_machines() -> None:
+    other = replace(FIRST, environment={**FIRST.environment, "cpu": "another"})
+    assert FIRST.machine == SECOND.machine != other.machine

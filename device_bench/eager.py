@@ -1,0 +1,70 @@
+"""torch eager as a subject: an artifact's safetensors in transformers, with plain or packed weights.
+
+torch multiplies fp32 matrices with MKL, which is slow on CPUs that are not Intel's; with weights in oneDNN's
+own layout the same products go to oneDNN. Both are measured, since neither alone is a fair baseline
+everywhere.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from device_bench.plan import PACKED
+from edgepress.loading import open_model
+from export.base.eager import EagerRunner
+from export.base.inputs import input_names
+from export.base.runner import Batch, Runner
+
+
+class PackedLinear(nn.Module):
+    """A `Linear` whose weight is kept in the layout that oneDNN's kernel reads; fp32, on the CPU."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        # The two operators that torch's own compiler packs linear layers with.
+        self._packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach())
+        self._bias = linear.bias
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """As `Linear`: (..., in) to (..., out)."""
+        result: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
+            rows, self._packed, self._bias, "none", [], ""
+        )
+        return result
+
+
+def pack_weights(model: nn.Module) -> None:
+    """Replace every `Linear` of a model by a `PackedLinear`, in place."""
+    for owner in list(model.modules()):
+        for name, child in owner.named_children():
+            if type(child) is nn.Linear:
+                setattr(owner, name, PackedLinear(child))
+
+
+class _FolderRunner(EagerRunner):
+    """An artifact's folder in torch; ignores inputs that its model does not take."""
+
+    def __init__(self, folder: Path, threads: int, packed: bool) -> None:
+        torch.set_num_threads(threads)
+        model = open_model(str(folder)).model.eval()
+        self._names = input_names(model)
+        if packed:
+            with torch.inference_mode():
+                pack_weights(model)
+        super().__init__(model)
+
+    def __call__(self, batch: Batch) -> np.ndarray:
+        return super().__call__({name: batch[name] for name in self._names if name in batch})
+
+
+def open_eager(path: Path, threads: int, mode: str) -> Runner:
+    """The runner for a `model.safetensors` in an artifact's folder.
+
+    Raises:
+        EdgepressError: as `open_model`.
+    """
+    return _FolderRunner(path.parent, threads, mode == PACKED)

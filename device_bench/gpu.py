@@ -1,0 +1,178 @@
+"""The process that runs one model on an NVIDIA GPU; `device_bench.cpu`'s protocol, timed by device events.
+
+`python -m device_bench.gpu FILE THREADS VOCABULARY MODE`. It imports torch and transformers' stock classes
+and nothing of what makes models, so that an environment with other versions of them will do.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from device_bench.cpu import answer_errors, serve
+from edgepress.errors import EdgepressError, first_line
+from export.base.runner import Batch, Runner
+
+MODES = {
+    "fp32": "torch fp32, GPU",
+    "tf32": "torch TF32, GPU",
+    "fp16": "torch fp16, GPU",
+    "bf16": "torch bf16, GPU",
+    "compile": "torch.compile fp16, GPU",
+    "graph": "torch fp16, CUDA graph",
+}
+DTYPES = {"fp16": "float16", "bf16": "bfloat16", "compile": "float16", "graph": "float16"}
+PROVIDER = "CUDAExecutionProvider"
+WARM_UP_RUNS = 3  # on a stream of their own before a graph is captured, as torch's documentation has it
+
+
+def require_gpu() -> None:
+    """Raise where torch sees no GPU.
+
+    Raises:
+        EdgepressError: it sees none.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        raise EdgepressError("no GPU: torch sees none on this machine", "--device cpu measures this machine")
+
+
+def has_provider() -> bool:
+    """Whether ONNX Runtime is here and has its CUDA provider."""
+    if find_spec("onnxruntime") is None:
+        return False
+    import onnxruntime
+
+    return PROVIDER in onnxruntime.get_available_providers()
+
+
+class TorchGpuRunner(Runner):
+    """A folder's classifier in torch on the GPU; logits come back in fp32."""
+
+    def __init__(self, folder: Path, mode: str) -> None:
+        import torch
+        from transformers import AutoModelForSequenceClassification
+
+        require_gpu()
+        torch.backends.cuda.matmul.allow_tf32 = mode == "tf32"
+        model = AutoModelForSequenceClassification.from_pretrained(
+            folder, torch_dtype=getattr(torch, DTYPES.get(mode, "float32"))
+        )
+        self._torch, self._model = torch, model.eval().to("cuda")
+        self._forward: Callable[..., Any] = torch.compile(self._model) if mode == "compile" else self._model
+        self._taken = set(model.forward.__code__.co_varnames[: model.forward.__code__.co_argcount])
+        self._graphs: dict[tuple[int, ...], tuple[Any, dict[str, Any], Any]] | None = (
+            {} if mode == "graph" else None
+        )
+        self.runtime = f"torch {torch.__version__}, {mode}, {torch.cuda.get_device_name()}"
+
+    def __call__(self, batch: Batch) -> np.ndarray:
+        logits: np.ndarray = self.on_device(self.to_device(batch)).float().cpu().numpy()
+        return logits
+
+    def to_device(self, batch: Batch) -> dict[str, Any]:
+        """The inputs that the model takes, as tensors on the GPU."""
+        own = {name: values for name, values in batch.items() if name in self._taken}
+        return {name: self._torch.from_numpy(values).to("cuda") for name, values in own.items()}
+
+    def on_device(self, inputs: dict[str, Any]) -> Any:
+        """Logits (batch, labels) on the GPU."""
+        with self._torch.inference_mode():
+            if self._graphs is None:
+                return self._forward(**inputs).logits
+            return self._replay(inputs)
+
+    def _replay(self, inputs: dict[str, Any]) -> Any:
+        assert self._graphs is not None
+        shape = tuple(inputs["input_ids"].shape)
+        if shape not in self._graphs:
+            self._graphs[shape] = self._capture(inputs)
+        graph, places, logits = self._graphs[shape]
+        for name, values in inputs.items():
+            places[name].copy_(values)
+        graph.replay()
+        return logits
+
+    def _capture(self, inputs: dict[str, Any]) -> tuple[Any, dict[str, Any], Any]:
+        cuda = self._torch.cuda
+        stream = cuda.Stream()
+        stream.wait_stream(cuda.current_stream())
+        with cuda.stream(stream):
+            for _ in range(WARM_UP_RUNS):
+                self._model(**inputs)
+        cuda.current_stream().wait_stream(stream)
+        graph, places = cuda.CUDAGraph(), {name: values.clone() for name, values in inputs.items()}
+        with cuda.graph(graph):
+            logits = self._model(**places).logits
+        return graph, places, logits
+
+    def close(self) -> None:
+        """Release the model."""
+        del self._model, self._forward
+        self._graphs = None
+
+
+class OnnxGpuRunner(Runner):
+    """An ONNX file in ONNX Runtime's CUDA provider."""
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        if not has_provider():
+            raise EdgepressError(f"ONNX Runtime {onnxruntime.__version__} has no {PROVIDER} here")
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), providers=[PROVIDER])
+        except Exception as error:  # its exception types are private to its extension module
+            raise EdgepressError(f"{path}: ONNX Runtime cannot open it: {first_line(error)}") from error
+        if PROVIDER not in self._session.get_providers():
+            raise EdgepressError(f"{path}: ONNX Runtime cannot load its {PROVIDER}")
+        self.runtime = f"onnxruntime {onnxruntime.__version__}, CUDA"
+        self._inputs = {entry.name for entry in self._session.get_inputs()}
+
+    def __call__(self, batch: Batch) -> np.ndarray:
+        feeds = {name: values for name, values in batch.items() if name in self._inputs}
+        logits: np.ndarray = self._session.run(["logits"], feeds)[0]
+        return logits
+
+    def close(self) -> None:
+        """Release the session."""
+        del self._session
+
+
+def device_clock(runner: Runner, batch: Batch) -> float:
+    """Time between two events on the GPU's stream, inputs already there [ms]; of ONNX, one whole call."""
+    from device_bench.cpu import wall_clock
+
+    if not isinstance(runner, TorchGpuRunner):
+        return wall_clock(runner, batch)
+    import torch
+
+    inputs = runner.to_device(batch)
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    runner.on_device(inputs)
+    end.record()
+    end.synchronize()
+    return float(start.elapsed_time(end))
+
+
+def open_on_gpu(path: Path, mode: str) -> Runner:
+    """The runner for `model.safetensors` in one of `MODES`, or for an ONNX file.
+
+    Raises:
+        EdgepressError: there is no GPU, or the file cannot be opened.
+    """
+    if path.suffix == ".onnx":
+        return OnnxGpuRunner(path)
+    return TorchGpuRunner(path.parent, mode)
+
+
+if __name__ == "__main__":
+    file, _, vocabulary, mode = sys.argv[1:]
+    answer_errors(lambda: serve(lambda: open_on_gpu(Path(file), mode), int(vocabulary), device_clock))

@@ -1,0 +1,81 @@
+"""Subject and plan: what is measured, at which shapes, and when it is enough."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from device_bench.records import Kind, Padding
+
+EAGER, PACKED = "eager", "eager-packed"
+EAGER_MODES = {EAGER: "torch eager", PACKED: "torch eager, oneDNN-packed weights"}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One file to measure."""
+
+    name: str
+    path: Path
+    mode: str = ""
+    """How it is opened where its ending does not say it: one of `EAGER_MODES` on the CPU, of
+    `device_bench.gpu.MODES` on a GPU."""
+    texts: Path | None = None
+    """Real texts in the model's own token ids, as `device_bench.texts.save` writes them; for whole passes."""
+    known: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """Fields of its records that do not come from running it: artifact, format, precision, score, ..."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of a table to come: a shape, or a whole pass over a data set."""
+
+    batch: int
+    sequence_length: int = 0
+    kind: Kind = "latency"
+    padding: Padding = "none"
+
+    def request(self, runs: int, texts: Path | None) -> dict[str, Any]:
+        """What a worker is asked."""
+        if self.kind == "pass":
+            return {"batch": self.batch, "padding": self.padding, "texts": str(texts)}
+        return {"batch": self.batch, "sequence_length": self.sequence_length, "runs": runs}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure and when it is enough."""
+
+    sequence_lengths: tuple[int, ...] = (16, 64, 128)
+    batch: int = 1
+    threads: int = 1
+    vocabulary: int = 30_000
+    warm_up_runs: int = 5
+    """At least; then until two blocks of runs agree within `steady`, for at most `warm_up_s`."""
+    steady: float = 0.05
+    warm_up_s: float = 5.0
+    smallest_block_ms: float = 40.0
+    """A round takes as many runs of a file as fill this time, at least 3."""
+    min_rounds: int = 12
+    min_runs: int = 30
+    min_time_s: float = 0.5
+    """Of each file at each shape."""
+    target_half_width: float = 0.03
+    """Enough when the 95 % interval of each median is this close, as a share of it."""
+    budget_s: float = 40.0
+    """For all files at all shapes; what one shape leaves, the next may use. Passes are not cut short."""
+    passes: int = 0
+    """How often a whole pass over the subjects' texts is timed, at each padding."""
+    device: str = "cpu"
+    energy: bool = False
+    done: frozenset[Case] = frozenset()
+    """Cases to leave out: what an earlier run has measured."""
+
+    @property
+    def cases(self) -> list[Case]:
+        """The shapes, then the passes; single rows have nothing to pad."""
+        shapes = [Case(self.batch, length) for length in self.sequence_lengths]
+        paddings: tuple[Padding, ...] = ("none",) if self.batch == 1 else ("longest", "sorted")
+        passes = [Case(self.batch, kind="pass", padding=padding) for padding in paddings]
+        wanted = shapes + passes if self.passes else shapes
+        return [case for case in wanted if case not in self.done]

@@ -1,0 +1,82 @@
+"""A child process that runs one file; the only thing that knows the workers' protocol."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+from device_bench.plan import Case, Plan, Subject
+from edgepress.errors import EdgepressError
+
+
+class Process:
+    """`device_bench.cpu` (or `.gpu`) with one file in it.
+
+    Raises:
+        EdgepressError: the file cannot be opened, or the process died.
+    """
+
+    def __init__(self, subject: Subject, plan: Plan) -> None:
+        self.subject = subject
+        command = [sys.executable, "-m", f"device_bench.{plan.device}", str(subject.path)]
+        command += [str(plan.threads), str(plan.vocabulary), subject.mode]
+        self._words = TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # see close
+        # A session of its own: Ctrl-C is ours to handle, and the end of its input stops it.
+        self._child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._words,
+            text=True,
+            start_new_session=True,
+        )
+        self.peak_memory_bytes = 0
+        try:
+            self.loaded = self._read()
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, case: Case, runs: int) -> list[float]:
+        """Times of `runs` runs, or of one whole pass [ms]."""
+        answer = self._ask(case.request(runs, self.subject.texts))
+        self.peak_memory_bytes = answer["peak_memory_bytes"]
+        samples: list[float] = answer["samples_ms"]
+        return samples
+
+    def save_logits(self, target: Path) -> None:
+        """Run the subject's texts one by one and write their logits (rows, labels) to an .npy file."""
+        self._ask({"logits": str(target), "texts": str(self.subject.texts)})
+
+    def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        assert self._child.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # reading the answer says why the child is gone
+            self._child.stdin.write(json.dumps(request) + "\n")
+            self._child.stdin.flush()
+        return self._read()
+
+    def _read(self) -> dict[str, Any]:
+        assert self._child.stdout is not None
+        line = self._child.stdout.readline()
+        answer: dict[str, Any] = json.loads(line) if line else {}
+        if not line or "error" in answer:
+            reason = answer.get("error") or self._last_words() or "its process was killed"
+            raise EdgepressError(f"measuring {self.subject.path.name} failed: {reason}")
+        return answer
+
+    def _last_words(self) -> str:
+        self._child.wait()
+        self._words.seek(0)
+        return " ".join(self._words.read().strip().splitlines()[-1:])
+
+    def close(self) -> None:
+        """End the process."""
+        self._child.kill()
+        self._child.communicate()
+        self._words.close()

@@ -1,0 +1,142 @@
+"""Time by operator, as each runtime's own profiler has it.
+
+`python -m device_bench.profile FILE THREADS VOCABULARY MODE BATCH LENGTH` prints it as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from device_bench.cpu import make_batch, open_subject
+from device_bench.plan import Plan, Subject
+from edgepress.errors import EdgepressError
+from export.base.runner import Batch
+
+RUNS, WARM_UP_RUNS = 20, 5
+
+
+@dataclass(frozen=True)
+class Operator:
+    """What all operators of one kind cost in a run, on average."""
+
+    name: str
+    calls: float
+    milliseconds: float
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The operators of a file, the dearest first."""
+
+    name: str
+    operators: tuple[Operator, ...]
+
+    @property
+    def total_ms(self) -> float:
+        """The sum over all operators [ms]."""
+        return sum(operator.milliseconds for operator in self.operators)
+
+
+def profile(subject: Subject, plan: Plan) -> Profile:
+    """Profile a file in a process of its own, at the plan's longest shape.
+
+    Raises:
+        EdgepressError: the file cannot be run, or its runtime has no profiler here.
+    """
+    command = [sys.executable, "-m", "device_bench.profile", str(subject.path), str(plan.threads)]
+    command += [str(plan.vocabulary), subject.mode, str(plan.batch), str(max(plan.sequence_lengths))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["its process was killed"])[-1]
+        raise EdgepressError(f"{subject.name}: {last}")
+    content = json.loads(done.stdout.splitlines()[-1])
+    return Profile(subject.name, tuple(Operator(**entry) for entry in content))
+
+
+def _of_onnx(path: Path, threads: int, batch: Batch) -> list[Operator]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.enable_profiling = True
+    options.log_severity_level = 3
+    with TemporaryDirectory() as folder:
+        options.profile_file_prefix = f"{folder}/profile"
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        inputs = {entry.name for entry in session.get_inputs()}
+        for _ in range(RUNS):
+            session.run(["logits"], {name: batch[name] for name in inputs})
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    timed = [event for event in events if event["name"].endswith("_kernel_time")]
+    return _sum((event["args"]["op_name"], event["dur"] / 1000, 1) for event in timed)
+
+
+def _of_torch(path: Path, threads: int, batch: Batch, mode: str) -> list[Operator]:
+    from torch.profiler import ProfilerActivity
+    from torch.profiler import profile as torch_profile
+
+    with open_subject(path, threads, mode) as runner:
+        for _ in range(WARM_UP_RUNS):
+            runner(batch)
+        with torch_profile(activities=[ProfilerActivity.CPU]) as found:
+            for _ in range(RUNS):
+                runner(batch)
+    return _sum((row.key, row.self_cpu_time_total / 1000, row.count) for row in found.key_averages())
+
+
+def _of_openvino(path: Path, threads: int, batch: Batch) -> list[Operator]:
+    import openvino
+
+    core = openvino.Core()
+    flags = {"PERF_COUNT": True, "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+    request = core.compile_model(core.read_model(path), "CPU", flags).create_infer_request()
+    inputs = [entry.get_any_name() for entry in request.model_inputs]
+    rows = []
+    for _ in range(RUNS):
+        request.infer({name: batch[name] for name in inputs})
+        rows += [(row.node_type, row.real_time.total_seconds() * 1000, 1) for row in request.profiling_info]
+    return _sum(rows)
+
+
+def _sum(rows: Iterable[tuple[str, float, int]]) -> list[Operator]:
+    calls: dict[str, int] = defaultdict(int)
+    times: dict[str, float] = defaultdict(float)
+    for name, milliseconds, count in rows:
+        calls[name] += count
+        times[name] += milliseconds
+    operators = [Operator(name, calls[name] / RUNS, times[name] / RUNS) for name in times]
+    return sorted(operators, key=lambda operator: -operator.milliseconds)
+
+
+def main(path: Path, threads: int, vocabulary: int, mode: str, rows: int, length: int) -> None:
+    """Profile in this process and print.
+
+    Raises:
+        EdgepressError: the runtime has no profiler here.
+    """
+    batch = make_batch(rows, length, vocabulary)
+    own: dict[str, Callable[[], list[Operator]]] = {
+        ".onnx": lambda: _of_onnx(path, threads, batch),
+        ".xml": lambda: _of_openvino(path, threads, batch),
+        ".pt": lambda: _of_torch(path, threads, batch, mode),
+        ".pt2": lambda: _of_torch(path, threads, batch, mode),
+        ".safetensors": lambda: _of_torch(path, threads, batch, mode),
+    }
+    if path.suffix not in own:
+        raise EdgepressError(f"the runtime of {path.suffix} files has no profiler here")
+    print(json.dumps([asdict(operator) for operator in own[path.suffix]()]))
+
+
+if __name__ == "__main__":
+    try:
+        file, threads_, vocabulary_, mode_, rows_, length_ = sys.argv[1:]
+        main(Path(file), int(threads_), int(vocabulary_), mode_, int(rows_), int(length_))
+    except EdgepressError as error:
+        sys.exit(str(error))

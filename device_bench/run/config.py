@@ -1,0 +1,83 @@
+"""The flags of `device_bench.run`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from device_bench.records import Device
+from edgepress.console import Command
+from edgepress.errors import EdgepressError
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig(Command):
+    """Measure files of any format side by side, each in a process of its own, interleaved.
+
+    python -m device_bench run --artifacts outputs/* --seq-lens 16,64,128
+
+    python -m device_bench run --artifacts outputs/distilbert-int8 --eager --threads 1,2
+
+    The same command continues what was interrupted: what --output holds of these files, shapes and this
+    machine is not measured again. A ratio needs rounds of the same moment, so a shape of which one file
+    is missing is measured for all files.
+    """
+
+    artifacts: tuple[Path, ...]
+    """Artifact folders, or model files of any format; ratios are to the first."""
+    device: Device = "cpu"
+    """cpu: this machine; gpu: its NVIDIA GPU; phone: one attached with adb."""
+    output: Path = Path("records.jsonl")
+    """JSON lines to append the records to."""
+    formats: str = ""
+    """Only these, with commas (onnx, torchscript, openvino, ...); default: all that run here."""
+    precisions: str = ""
+    """Only these, with commas (fp32, fp16, int8, int4); default: all."""
+    seq_lens: str = "16,64,128"
+    """Sequence lengths, with commas [tokens]."""
+    batch_sizes: str = "1"
+    """Batch sizes, with commas."""
+    threads: str = "1"
+    """Thread counts, with commas; each has processes of its own."""
+    eager: bool = False
+    """Also time the artifacts' weights in torch eager, with plain and with oneDNN-packed weights."""
+    budget: float = 60.0
+    """Most time for a file at a shape; it ends earlier once the median has settled [s]."""
+    min_runs: int = 30
+    """Least number of runs of a file at a shape."""
+    target: float = 0.03
+    """The median has settled when its 95 % interval is this close, as a share of it."""
+    no_accuracy: bool = False
+    """Do not score the files on their task."""
+    eval_samples: int = 200
+    """Texts of the task's evaluation split to score on."""
+    data: Path | None = None
+    """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
+    passes: int = 0
+    """Also time whole passes over the evaluation split, this often: text by text at batch 1, else in
+    batches as they come and sorted by length."""
+    pass_samples: int | None = None
+    """Only this many texts of the split in a pass."""
+    profile: bool = False
+    """Also show which operators the time goes to, at the longest shape."""
+    energy: bool = False
+    """Read the energy counters of the CPU (RAPL) or GPU (NVML)."""
+    serial: str | None = None
+    """With --device phone: which one, where several are attached."""
+    again: bool = False
+    """Measure what --output has already, too, and what failed."""
+
+
+def numbers(text: str, flag: str) -> tuple[int, ...]:
+    """A list of whole numbers above 0 as it is typed: "8,16,32", in rising order.
+
+    Raises:
+        EdgepressError: it is none.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise EdgepressError(f"{flag} {text}: no list of whole numbers", f"type for example {flag} 8,16,32")
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def names(text: str) -> tuple[str, ...]:
+    """A list of names as it is typed: "onnx,openvino"."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -1,0 +1,141 @@
+"""The command as a pipeline: check, find files, score, measure, append, show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.progress import Progress
+
+from device_bench import records
+from device_bench.energy import counter
+from device_bench.measure import measure_each
+from device_bench.plan import EAGER_MODES, Plan, Subject
+from device_bench.records import Measurement
+from device_bench.run import report
+from device_bench.run.config import RunConfig, names, numbers
+from device_bench.run.resume import done_cases
+from device_bench.subjects import Selection, find_subjects, smallest_vocabulary
+from edgepress import console
+from edgepress.errors import require_flags
+from edgepress.files import writable_folder
+
+
+def run(config: RunConfig) -> None:
+    """Run the command.
+
+    Raises:
+        EdgepressError: bad input, or there is no such device (exit code 2).
+    """
+    plans = _checked(config)
+    subjects = find_subjects(config.artifacts, _selection(config))
+    vocabulary = smallest_vocabulary(subjects, plans[0].vocabulary)
+    plans = [replace(plan, vocabulary=vocabulary) for plan in plans]
+    with TemporaryDirectory() as folder:
+        subjects = _with_texts(config, subjects, plans[0], Path(folder))
+        found = [record for plan in plans for record in _keep(config, _measured(config, subjects, plan))]
+    report.show([*found, *_known(config, subjects, found)])
+    if config.profile:
+        report.show_profiles(subjects, plans[0])
+
+
+def _checked(config: RunConfig) -> list[Plan]:
+    """A plan for each batch size and thread count."""
+    require_flags(
+        {
+            "--budget": config.budget > 0,
+            "--min-runs": config.min_runs > 0,
+            "--target": 0 < config.target < 1,
+            "--passes": config.passes >= 0,
+            "--eval-samples": config.eval_samples > 0,
+        }
+    )
+    if config.device == "gpu":
+        from device_bench.gpu import require_gpu
+
+        require_gpu()
+    energy = config.energy and counter(config.device) is not None
+    if config.energy and not energy:
+        console.warn("no energy counter can be read here (RAPL needs root on most kernels)")
+    writable_folder(config.output.parent)
+    if config.output.exists():
+        records.read(config.output)  # a file that is none of ours is refused before hours of measuring
+    lengths = numbers(config.seq_lens, "--seq-lens")
+    batches, threads = numbers(config.batch_sizes, "--batch-sizes"), numbers(config.threads, "--threads")
+    return [
+        Plan(
+            lengths,
+            batch=batch,
+            threads=count,
+            min_runs=config.min_runs,
+            target_half_width=config.target,
+            passes=config.passes,
+            device=config.device,
+            energy=energy,
+        )
+        for count in threads
+        for batch in batches
+    ]
+
+
+def _selection(config: RunConfig) -> Selection:
+    precisions = names(config.precisions)
+    if config.device == "phone":
+        return Selection(("onnx",), precisions)  # what the app runs
+    if config.device == "gpu":
+        from device_bench.gpu import MODES as GPU_MODES
+        from device_bench.gpu import has_provider
+
+        return Selection(("onnx",) if has_provider() else ("none",), precisions, GPU_MODES)
+    return Selection(names(config.formats), precisions, EAGER_MODES if config.eager else {})
+
+
+def _with_texts(config: RunConfig, subjects: list[Subject], plan: Plan, folder: Path) -> list[Subject]:
+    if config.device != "cpu" or (config.no_accuracy and not config.passes):
+        return subjects  # a GPU's environment may have another transformers; the phone scores by itself
+    from device_bench.scoring import Order, with_texts
+
+    console.step("tokenizing and scoring real sentences")
+    scored = 0 if config.no_accuracy else config.eval_samples
+    order = Order(folder, config.data, scored, config.passes > 0, config.pass_samples)
+    return list(with_texts(subjects, plan, order))
+
+
+def _measured(config: RunConfig, subjects: list[Subject], plan: Plan) -> Iterable[Measurement]:
+    known = [] if config.again or not config.output.exists() else records.read(config.output)
+    plan = replace(plan, done=done_cases(known, subjects, plan))
+    if not plan.cases:
+        console.step(f"{config.output} has all of batch {plan.batch}, {plan.threads} thread(s): not repeated")
+        return []
+    plan = replace(plan, budget_s=config.budget * len(subjects) * len(plan.cases))
+    if config.device == "phone":
+        from device_bench.phone import measure_on_phone
+
+        return measure_on_phone(subjects, plan, config.serial)
+    return _with_progress(subjects, plan)
+
+
+def _with_progress(subjects: Sequence[Subject], plan: Plan) -> Iterator[Measurement]:
+    title = f"timing, interleaved: batch {plan.batch}, {plan.threads} thread(s)"
+    with Progress(console=console.log, transient=True) as progress:
+        task = progress.add_task(title, total=1.0)
+        yield from measure_each(subjects, plan, lambda share: progress.update(task, completed=share))
+
+
+def _keep(config: RunConfig, measurements: Iterable[Measurement]) -> Iterator[Measurement]:
+    """Append each record the moment it exists."""
+    for record in measurements:
+        records.append(config.output, [record])
+        if record.error:
+            console.warn(record.error)
+        yield record
+
+
+def _known(config: RunConfig, subjects: Sequence[Subject], found: Sequence[Measurement]) -> list[Measurement]:
+    """What an earlier run of this command measured of the same files."""
+    files = {subject.known.get("file_sha256") for subject in subjects}
+    runs = {record.run for record in found}
+    every = records.read(config.output) if config.output.exists() else []
+    return [record for record in every if record.file_sha256 in files and record.run not in runs]

@@ -1,0 +1,115 @@
+"""What a measurement shows at its end: one table a shape or pass, and where the time goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.table import Table
+
+from device_bench import stats
+from device_bench.plan import Plan, Subject
+from device_bench.profile import Profile, profile
+from device_bench.records import Measurement
+from device_bench.summary import MISSING, score_text
+from edgepress import console
+from edgepress.errors import EdgepressError
+
+HEADINGS = (
+    "file",
+    "MB",
+    "p50 ms",
+    "p95",
+    "p99",
+    "texts/s",
+    "ratio",
+    "load ms",
+    "peak MB",
+    "score",
+    "outliers",
+)
+SHOWN_OPERATORS = 12
+
+
+def show(measurements: Iterable[Measurement]) -> None:
+    """One table for each group that was measured interleaved."""
+    groups: dict[tuple[object, ...], list[Measurement]] = {}
+    for record in measurements:
+        case = (record.kind, record.threads, record.batch, record.sequence_length, record.padding)
+        groups.setdefault((*case, record.run), []).append(record)
+    for _, group in sorted(groups.items(), key=lambda entry: str(entry[0][:2]) + f"{entry[0][2:4]}"):
+        console.out.print(_table(group))
+    _say_what_to_know(groups.values())
+
+
+def _table(group: Sequence[Measurement]) -> Table:
+    table = Table(title=_title(group[0]), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, heading in enumerate(HEADINGS):
+        table.add_column(heading, justify="left" if index == 0 else "right", overflow="fold")
+    for record in group:
+        table.add_row(*_cells(record, group[0]))
+    return table
+
+
+def _title(record: Measurement) -> str:
+    threads = f"{record.threads} thread{'s' * (record.threads > 1)}"
+    if record.kind == "pass":
+        padding = {"none": "unpadded", "longest": "as they come", "sorted": "sorted by length"}[
+            record.padding
+        ]
+        return f"{record.rows} texts, {padding}, batch {record.batch}, {threads}"
+    return f"{record.sequence_length} tokens, batch {record.batch}, {threads}"
+
+
+def _cells(record: Measurement, first: Measurement) -> list[str]:
+    if record.error:
+        return [record.name, "failed", *[MISSING] * (len(HEADINGS) - 2)]
+    samples = record.all_samples_ms
+    middle = stats.percentile(samples, 50)
+    rows = record.rows if record.kind == "pass" else record.batch
+    return [
+        record.name + ("" if record.settled else " *"),
+        f"{record.size_bytes / 1e6:.1f}",
+        *(f"{stats.percentile(samples, q):.2f}" for q in (50, 95, 99)),
+        f"{1000 * rows / middle:.0f}",
+        _ratio(record, first),
+        f"{record.load_ms:.0f}",
+        f"{record.peak_memory_bytes / 1e6:.0f}",
+        score_text(record.score),
+        f"{stats.outliers(samples)}/{len(samples)}",
+    ]
+
+
+def _ratio(record: Measurement, first: Measurement) -> str:
+    if record is first or first.error:
+        return MISSING
+    found = stats.paired_ratio(first.samples_ms, record.samples_ms)
+    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+
+def _say_what_to_know(groups: Iterable[Sequence[Measurement]]) -> None:
+    every = [record for group in groups for record in group]
+    for error in dict.fromkeys(record.error for record in every if record.error):
+        console.warn(error)
+    if any(record.warnings for record in every):
+        console.step("*: the budget was spent before the median's interval was as narrow as --target")
+
+
+def show_profiles(subjects: Sequence[Subject], plan: Plan) -> None:
+    """For each file the operators that most of the time goes to, at the plan's longest shape."""
+    for subject in subjects:
+        try:
+            console.out.print(_profile_table(profile(subject, plan)))
+        except EdgepressError as error:
+            console.warn(f"no profile: {error}")
+
+
+def _profile_table(found: Profile) -> Table:
+    table = Table(title=f"{found.name}: time by operator", title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("operator", "calls a run", "ms a run", "share"):
+        table.add_column(heading, justify="left" if heading == "operator" else "right")
+    for operator in found.operators[:SHOWN_OPERATORS]:
+        share = operator.milliseconds / found.total_ms
+        cells = (f"{operator.calls:g}", f"{operator.milliseconds:.3f}", f"{100 * share:.1f} %")
+        table.add_row(operator.name, *cells)
+    return table

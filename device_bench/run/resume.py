@@ -1,0 +1,33 @@
+"""What an output file already holds of a measurement that is to be taken."""
+
+from collections.abc import Iterable, Sequence
+
+from device_bench.plan import Case, Plan, Subject
+from device_bench.records import Measurement
+from edgepress.environment import environment
+
+MACHINE_KEYS = ("cpu", "cores", "system")
+
+
+def done_cases(known: Iterable[Measurement], subjects: Sequence[Subject], plan: Plan) -> frozenset[Case]:
+    """The cases that every subject has a record of, in one interleaved measurement on this machine.
+
+    A file is known by name, mode and SHA-256. A record of a failure counts: the next try would fail as well.
+    """
+    machine = _machine(environment().to_dict())
+    groups: dict[tuple[str, Case], set[tuple[str, str]]] = {}
+    for record in known:
+        if (record.device, record.threads) == (plan.device, plan.threads) and (
+            _machine(record.environment) == machine
+        ):
+            groups.setdefault((record.run, _case(record)), set()).add((record.name, record.file_sha256))
+    wanted = {(subject.name, str(subject.known.get("file_sha256", ""))) for subject in subjects}
+    return frozenset(case for (_, case), found in groups.items() if wanted <= found)
+
+
+def _case(record: Measurement) -> Case:
+    return Case(record.batch, record.sequence_length, record.kind, record.padding)
+
+
+def _machine(content: dict[str, object]) -> tuple[object, ...]:
+    return tuple(content.get(key) for key in MACHINE_KEYS)

@@ -1,0 +1,118 @@
+"""Real sentences of each artifact's task: tokenized against the clock, scored through each file's runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from device_bench.cpu import timed_ms
+from device_bench.plan import Plan, Subject
+from device_bench.process import Process
+from device_bench.texts import save
+from edgepress import console
+from edgepress.artifact import is_artifact
+from edgepress.errors import EdgepressError
+from edgepress.loading import OpenedModel, open_model
+from edgepress.metrics import score
+from edgepress.pretrained import encode
+from edgepress.splits import Examples, load_split
+
+TOKENIZED = 200
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which texts, and what for."""
+
+    folder: Path
+    """Where their token ids are written."""
+    data: Path | None = None
+    scored: int = 0
+    """Texts to score on, drawn with a fixed seed; 0: none."""
+    passes: bool = False
+    """Whether whole passes over the evaluation split are to come."""
+    pass_samples: int | None = None
+    """Only so many of its texts."""
+
+
+class Texts:
+    """The texts of one artifact in its own token ids."""
+
+    def __init__(self, folder: Path, order: Order) -> None:
+        opened = open_model(str(folder), data=order.data)
+        task = opened.text_task
+        split = load_split(task, task.evaluation_split, order.data)
+        self.known: dict[str, Any] = {"task": task.name, "metric": task.metric}
+        self.known["tokenize_ms"] = tokenize_ms(opened, split.sample(TOKENIZED))
+        self._problem_type, self._metric = opened.problem_type, task.metric
+        sample = split.sample(order.scored) if order.scored and opened.scored else None
+        self._labels = sample.labels if sample else None
+        self._scored = _save(opened, sample, order.folder / f"{folder.name}-scored.npz")
+        whole = split.sample(order.pass_samples or len(split)) if order.passes else None
+        self.path = _save(opened, whole, order.folder / f"{folder.name}-pass.npz")
+        self.rows = len(whole) if whole else 0
+
+    def facts(self, subject: Subject, plan: Plan) -> dict[str, Any]:
+        """Score of one file, through its own process; nothing where there are no labels or it fails."""
+        if self._labels is None:
+            return {}
+        process = None
+        try:
+            process = Process(replace(subject, texts=self._scored), plan)
+            target = self._scored.with_suffix(".npy") if self._scored else Path()
+            process.save_logits(target)
+        except EdgepressError as error:
+            console.warn(f"not scored: {error}")
+            return {}
+        finally:
+            if process is not None:
+                process.close()
+        found = score(self._metric, np.load(target), self._labels, self._problem_type)
+        return {"score": found, "scored_rows": len(self._labels)}
+
+
+def tokenize_ms(opened: OpenedModel, examples: Examples) -> tuple[float, ...]:
+    """Times of tokenizing texts one at a time [ms]; the first, which loads what is lazy, is left out."""
+    calls = [partial(encode, opened.tokenizer, [text], opened.longest) for text in examples.texts]
+    return tuple(timed_ms(call) for call in calls)[1:]
+
+
+def _save(opened: OpenedModel, examples: Examples | None, target: Path) -> Path | None:
+    if examples is None:
+        return None
+    save(target, encode(opened.tokenizer, examples.texts, opened.longest))
+    return target
+
+
+def with_texts(subjects: Sequence[Subject], plan: Plan, order: Order) -> Iterator[Subject]:
+    """The subjects with what their artifacts' texts tell: tokenization, score, the texts of passes."""
+    known: dict[Path, Texts | None] = {}
+    for subject in subjects:
+        folder = next((each for each in subject.path.parents[:2] if is_artifact(each)), None)
+        if folder is None:
+            yield subject
+            continue
+        if folder not in known:
+            known[folder] = _texts(folder, order)
+        texts = known[folder]
+        yield _with(subject, texts, plan) if texts else subject
+
+
+def _texts(folder: Path, order: Order) -> Texts | None:
+    try:
+        return Texts(folder, order)
+    except EdgepressError as error:
+        if order.passes:  # there would be nothing to pass over
+            raise
+        console.warn(f"{folder.name}: no texts, so neither tokenization nor score: {error}")
+        return None
+
+
+def _with(subject: Subject, texts: Texts, plan: Plan) -> Subject:
+    known = {**subject.known, **texts.known, **texts.facts(subject, plan)}
+    return replace(subject, texts=texts.path, known={**known, "rows": texts.rows})
