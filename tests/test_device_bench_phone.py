@@ -19,12 +19,13 @@ import pytest
 from conftest import SENTENCES, interruptible
 from phone_stand_in import SERVER_VARIABLES, Phone, adbd_libraries, require_tools
 
-from device_bench.measure import Plan, Subject
 from device_bench.phone import adb
+from device_bench.phone import run as phone_run
 from device_bench.phone.adb import PhoneGoneError, open_phone
 from device_bench.phone.device import EMULATED_WARNING, CoolDown
-from device_bench.phone.run import measure_on_phone
-from device_bench.phone.series import Protocol, Texts
+from device_bench.phone.series import Protocol
+from device_bench.phone.texts import Texts
+from device_bench.plan import Plan, Subject
 from device_bench.records import Measurement, append, read
 from edgepress.errors import EdgepressError
 from edgepress.files import sha256
@@ -33,6 +34,11 @@ from edgepress.tasks import Task
 from export.base.registry import open_runner
 
 pytestmark = pytest.mark.android
+
+
+def measure_on_phone(*arguments: object, **options: object) -> list[Measurement]:
+    return list(phone_run.measure_on_phone(*arguments, **options))
+
 
 PLAN = Plan(sequence_lengths=(4, 16), vocabulary=100)
 PROTOCOL = Protocol(warm_up_runs=2, runs=30, min_time_ms=20.0, cool_down=CoolDown(budget_s=0.3, poll_s=0.1))
@@ -131,27 +137,25 @@ def apk(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def measured(
     boot: Callable[..., Phone], subjects: list[Subject]
-) -> Iterator[tuple[Phone, dict[str, str], list[Measurement], list[Measurement]]]:
-    """One whole measurement: the phone, its state before, and its records as returned and as kept."""
-    kept: list[Measurement] = []
+) -> Iterator[tuple[Phone, dict[str, str], list[Measurement]]]:
+    """One whole measurement: the phone, its state before, and the records."""
     with pytest.MonkeyPatch.context() as patch:
         phone = use(boot(), patch)
         phone.write("installed", "")
         before = phone.changes
-        records = measure_on_phone(subjects, PLAN, texts=TEXTS, keep=kept.append, protocol=PROTOCOL)
-        yield phone, before, records, kept
+        records = measure_on_phone(subjects, PLAN, texts_of=lambda _: TEXTS, protocol=PROTOCOL)
+        yield phone, before, records
 
 
 def test_one_record_a_file_and_length(measured) -> None:
-    _, _, records, kept = measured
+    _, _, records = measured
     assert [(one.name, one.sequence_length) for one in records] == [
         ("fp32", 4), ("fp32", 16), ("int8", 4), ("int8", 16)
     ]  # fmt: skip
-    assert kept == records
 
 
 def test_launches_are_interleaved(measured) -> None:
-    phone, _, records, _ = measured
+    phone, _, records = measured
     launched = [line.split("run_id ")[1].split()[0] for line in phone.calls if "am instrument" in line]
     run = records[0].run
     assert launched == [f"{run}-{place}-{turn}" for place, turn in ("10", "00", "01", "11", "12", "02")]
@@ -235,7 +239,7 @@ def test_screen_is_on_and_idle_mode_off_as_it_measures(measured) -> None:
 
 
 def test_everything_is_put_back(measured) -> None:
-    phone, before, _, _ = measured
+    phone, before, _ = measured
     assert phone.changes == before
 
 
@@ -312,7 +316,7 @@ def test_crash_of_one_file_leaves_the_others(
 ) -> None:
     phone.write("fault", "crash -1-1")  # the second file in its second launch
     phone.write("crash-log", "F DEBUG: signal 6 (SIGABRT)\nF DEBUG: Abort message: 'out of memory'\n")
-    fp32, int8 = measure_on_phone(subjects, ONE, texts=TEXTS, protocol=PROTOCOL)
+    fp32, int8 = measure_on_phone(subjects, ONE, texts_of=lambda _: TEXTS, protocol=PROTOCOL)
     assert (len(fp32.samples_ms), fp32.error) == (3, "")
     assert (int8.samples_ms, int8.error) == ((), "the app crashed: Process crashed.")
     assert int8.score is None
@@ -401,7 +405,7 @@ def test_cable_pulled_in_the_middle(
     # Two launches make a whole turn; the third is under way.
     when(lambda: sum("am instrument" in line for line in phone.calls) == 3, daemon.kill)
     with pytest.raises(PhoneGoneError, match=r"phone 127\.0\.0\.1:15555 is gone") as gone:
-        measure_on_phone(subjects, ONE, keep=kept.append, protocol=PROTOCOL)
+        kept.extend(phone_run.measure_on_phone(subjects, ONE, protocol=PROTOCOL))
     assert "\n" not in str(gone.value)
     assert [(one.name, len(one.samples_ms)) for one in kept] == [("fp32", 1), ("int8", 1)]
     assert all("cut short: 1 of 3 launches" in one.warnings for one in kept)
@@ -436,9 +440,9 @@ def test_interrupted_measurement_puts_everything_back(phone: Phone, subjects: li
     before = phone.changes
     phone.write("fault", "hang")
     program = (
-        "import sys; from pathlib import Path; from device_bench.measure import Plan, Subject;"
-        "from device_bench.phone.run import measure_on_phone;"
-        "measure_on_phone([Subject('fp32', Path(sys.argv[1]))], Plan(vocabulary=100))"
+        "import sys; from pathlib import Path; from device_bench.plan import Plan, Subject;"
+        "from device_bench.phone import measure_on_phone;"
+        "list(measure_on_phone([Subject('fp32', Path(sys.argv[1]))], Plan(vocabulary=100)))"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", program, str(subjects[0].path)],

@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 
 from device_bench import stats
+from device_bench.measure import facts
 from device_bench.phone.app import artifact_folder
 from device_bench.phone.device import EMULATED_WARNING
-from device_bench.phone.series import Series, Texts
+from device_bench.phone.series import Series
 from device_bench.records import Measurement
 from edgepress.artifact import is_artifact, open_artifact
-from edgepress.files import sha256
 from edgepress.metrics import score
-from export.base.registry import size_bytes
 
 
-def record(series: Series, index: int, texts: Texts | None) -> Measurement:
+def record(series: Series, index: int) -> Measurement:
     """The record of one file at one sequence length; without samples where it failed."""
     plan, path, launches = series.plan, series.subject.path, series.launches
     if series.error:
@@ -27,8 +26,6 @@ def record(series: Series, index: int, texts: Texts | None) -> Measurement:
     return Measurement(
         name=series.subject.name,
         file=path.name,
-        file_sha256=sha256(path),
-        size_bytes=size_bytes(path),
         runtime=launches[0].runtime if launches else "",
         device="phone",
         threads=plan.threads,
@@ -43,8 +40,7 @@ def record(series: Series, index: int, texts: Texts | None) -> Measurement:
         taken_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         error=series.error,
         **_samples(series, index, bool(launches)),
-        **_scored(series, texts),
-        **_lineage(series),
+        **{**facts(series.subject), **_scored(series)},
     )
 
 
@@ -66,8 +62,9 @@ def _samples(series: Series, index: int, measured: bool) -> dict[str, Any]:
     return {"samples_ms": samples, "settled": settled, "state": state, "warnings": tuple(warnings)}
 
 
-def _scored(series: Series, texts: Texts | None) -> dict[str, Any]:
+def _scored(series: Series) -> dict[str, Any]:
     """The score of the logits that the phone gave, and the times of tokenizing."""
+    texts = series.texts
     if texts is None or series.error or not series.launches[0].text_logits:
         return {}
     first, task = series.launches[0], texts.task
@@ -82,25 +79,6 @@ def _scored(series: Series, texts: Texts | None) -> dict[str, Any]:
 def _untrained(series: Series) -> bool:
     folder = artifact_folder(series.subject.path)
     return is_artifact(folder) and not open_artifact(folder).manifest.model.head_trained
-
-
-def _lineage(series: Series) -> dict[str, Any]:
-    """What the manifest of its artifact says of the file."""
-    path = series.subject.path
-    folder = artifact_folder(path)
-    if not is_artifact(folder):
-        return {}
-    artifact = open_artifact(folder)
-    manifest = artifact.manifest
-    own = next((one for one in manifest.files if folder / one.path == path), None)
-    return {
-        "artifact": manifest.name,
-        "artifact_sha256": sha256(artifact.manifest_path),
-        "format": own.format if own else "",
-        "precision": own.precision if own else "",
-        "parameters": manifest.model.parameters,
-        "weights": manifest.model.weights,
-    }
 
 
 def _median(values: Sequence[float]) -> float:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from device_bench.measure import Plan, Subject
 from device_bench.phone import app
 from device_bench.phone.adb import Adb, open_phone
 from device_bench.phone.contract import AppFailedError, Request
@@ -24,12 +22,14 @@ from device_bench.phone.device import (
 )
 from device_bench.phone.prepare import prepared
 from device_bench.phone.record import record
-from device_bench.phone.series import Protocol, Series, Texts
+from device_bench.phone.series import Protocol, Series
+from device_bench.phone.texts import Texts
+from device_bench.plan import Plan, Subject
 from device_bench.records import Measurement
 from edgepress.console import step, warn
 from edgepress.errors import EdgepressError
 
-Keep = Callable[[Measurement], None]
+TextsOf = Callable[[Subject], Texts | None]
 
 
 def measure_on_phone(
@@ -37,62 +37,71 @@ def measure_on_phone(
     plan: Plan,
     serial: str | None = None,
     apk: Path | None = None,
-    texts: Texts | None = None,
-    keep: Keep = lambda _: None,
+    texts_of: TextsOf = lambda _: None,
     protocol: Protocol | None = None,
-) -> list[Measurement]:
-    """Measure ONNX files in the demo app on an attached phone.
+) -> Iterator[Measurement]:
+    """Measure ONNX files in the demo app on an attached phone; their records come at the end.
 
-    The launches go over all files in turn (A B, B A, ...). What was measured is kept when the phone goes
-    away or the user interrupts; whatever was changed on the phone is put back in any case.
+    The launches go over all files in turn (A B, B A, ...). What was measured by then also comes when the
+    phone goes away or the user interrupts, before the error; whatever was changed on the phone is put back
+    in any case.
 
     Args:
         subjects: the files; a model's tokenizer is looked for in its artifact's folder.
-        plan: shapes, threads, vocabulary, and when a median is settled.
+        plan: shapes that are still to be measured, threads, vocabulary, and when a median is settled.
         serial: which phone, where several are attached.
         apk: the app, where it is not on the phone; taken away again if it was not there before.
-        texts: real texts that each file is to classify on the phone, and be scored on.
-        keep: called with each record the moment it exists.
+        texts_of: real texts that a file is to classify on the phone and be scored on.
         protocol: launches, runs and cool-down.
 
     Raises:
         EdgepressError: no phone can be used, it went away, or no file could be measured.
     """
-    protocol = protocol or Protocol()
-    phone = open_phone(serial)
+    lengths = tuple(case.sequence_length for case in plan.cases if case.kind == "latency")
+    if plan.passes:
+        warn("whole passes are not timed on a phone")
+    if lengths:
+        plan = replace(plan, sequence_lengths=lengths, done=frozenset())
+        yield from _measured(subjects, plan, open_phone(serial), apk, texts_of, protocol or Protocol())
+
+
+def _measured(
+    subjects: Sequence[Subject],
+    plan: Plan,
+    phone: Adb,
+    apk: Path | None,
+    texts_of: TextsOf,
+    protocol: Protocol,
+) -> Iterator[Measurement]:
     known = properties(phone)
     require_abi(phone, known, app.abis_of(apk))
     if is_emulated(known):
         warn(EMULATED_WARNING)
-    with prepared(phone, warn) as undo:
-        app.install(phone, apk, undo)
-        undo("rm", "-rf", app.INBOX)
-        own = environment(phone, known)
-        series = [
-            Series(one, plan, protocol, own, is_emulated(known), place=str(place))
-            for place, one in enumerate(subjects)
-        ]
-        with _kept(series, texts, keep) as records:
-            _Launches(phone, plan, protocol, texts).take(series)
-    _require_one(records)
-    return records
-
-
-@contextmanager
-def _kept(series: Sequence[Series], texts: Texts | None, keep: Keep) -> Iterator[list[Measurement]]:
-    """The records of all series at the end of the block, however it ends."""
-    records: list[Measurement] = []
+    own = environment(phone, known)
+    series = [
+        Series(one, plan, protocol, own, is_emulated(known), place=str(place), texts=texts_of(one))
+        for place, one in enumerate(subjects)
+    ]
     try:
-        yield records
-    finally:
-        complete = min((len(one.launches) for one in series if not one.error), default=0)
-        for one in series:
-            # Ratios are formed launch by launch: in a cut measurement the last turn is not whole.
-            one.cut_to(complete or len(one.launches))
-            for index in range(len(one.plan.sequence_lengths)):
-                if one.launches or one.error:
-                    records.append(record(one, index, texts))
-                    keep(records[-1])
+        with prepared(phone, warn) as undo:
+            app.install(phone, apk, undo)
+            undo("rm", "-rf", app.INBOX)
+            _Launches(phone, plan, protocol).take(series)
+    except (EdgepressError, KeyboardInterrupt):
+        yield from _records(series)
+        raise
+    yield from _records(series)
+    if all(one.error for one in series):
+        raise EdgepressError(f"no file could be measured: {series[0].error}")
+
+
+def _records(series: Sequence[Series]) -> Iterator[Measurement]:
+    complete = min((len(one.launches) for one in series if not one.error), default=0)
+    for one in series:
+        # Ratios are formed launch by launch: in a cut measurement the last turn is not whole.
+        one.cut_to(complete or len(one.launches))
+        if one.launches or one.error:
+            yield from (record(one, index) for index in range(len(one.plan.sequence_lengths)))
 
 
 @dataclass
@@ -102,7 +111,6 @@ class _Launches:
     phone: Adb
     plan: Plan
     protocol: Protocol
-    texts: Texts | None
     cooling_s: float = 0.0
 
     def take(self, series: Sequence[Series]) -> None:
@@ -143,14 +151,9 @@ class _Launches:
         """Texts go with the first launch alone: they heat the phone, and once says it all."""
         return Request(
             inputs=[{name: rows.tolist() for name, rows in batch.items()} for batch in one.batches],
-            texts=self.texts.examples.texts if self.texts and turn == 0 else (),
+            texts=one.texts.examples.texts if one.texts and turn == 0 else (),
             threads=self.plan.threads,
             warm_up_runs=self.protocol.warm_up_runs,
             runs=self.protocol.runs,
             min_time_ms=self.protocol.min_time_ms,
         )
-
-
-def _require_one(records: Sequence[Measurement]) -> None:
-    if all(one.error for one in records):
-        raise EdgepressError(f"no file could be measured: {records[0].error}")

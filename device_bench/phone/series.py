@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from device_bench.cpu import make_batch
-from device_bench.measure import Plan, Subject
 from device_bench.phone.contract import Result
 from device_bench.phone.device import CoolDown
-from edgepress.splits import Examples
-from edgepress.tasks import Task
+from device_bench.phone.texts import Texts
+from device_bench.plan import Plan, Subject
 from export.base.registry import open_runner
 
 
@@ -31,14 +30,6 @@ class Protocol:
     cool_down: CoolDown = field(default_factory=CoolDown)
 
 
-@dataclass(frozen=True)
-class Texts:
-    """Real texts that a file is scored on, on the phone."""
-
-    task: Task
-    examples: Examples
-
-
 @dataclass
 class Series:
     """One file, and what came of it launch by launch."""
@@ -50,6 +41,8 @@ class Series:
     emulated: bool
     place: str
     """Its folder on the phone."""
+    texts: Texts | None = None
+    """What it is scored on there."""
     model: str = ""
     """Its path on the phone."""
     run: str = ""
