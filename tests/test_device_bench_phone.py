@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import pytest
 from conftest import SENTENCES, interruptible
-from phone_stand_in import SERVER_VARIABLES, Phone, adbd_libraries, require_tools
+from phone_stand_in import Phone, use
 
 from device_bench.phone import adb
 from device_bench.phone import run as phone_run
@@ -49,49 +49,6 @@ TEXTS = Texts(
         np.array([int(label == "positive") for _, label in SENTENCES[::4]]),
     ),
 )
-
-
-@pytest.fixture(scope="session")
-def libraries(request: pytest.FixtureRequest) -> Path:
-    require_tools()
-    return adbd_libraries(request.config.cache.mkdir("adbd"))
-
-
-@pytest.fixture(scope="module")
-def boot(libraries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Phone]]:
-    """Boot a phone; all are gone after the module's tests, and nothing of them is left."""
-    phones: list[Phone] = []
-
-    def start(*ports: int) -> Phone:
-        phones.append(Phone(tmp_path_factory.mktemp("phone"), libraries, ports or (15555,)))
-        return phones[-1]
-
-    yield start
-    for phone in phones:
-        phone.close()
-    mounted = Path("/proc/mounts").read_text()
-    assert not any(str(phone.state.parent) in mounted for phone in phones)
-    assert not any("adbd" in " ".join(child.cmdline()) for child in psutil.Process().children(recursive=True))
-
-
-def use(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> Phone:
-    for name in SERVER_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("ADB_SERVER_SOCKET", phone.environment["ADB_SERVER_SOCKET"])
-    return phone
-
-
-@pytest.fixture
-def bare(boot: Callable[..., Phone], monkeypatch: pytest.MonkeyPatch) -> Phone:
-    """A phone of this test's own, without the app."""
-    return use(boot(), monkeypatch)
-
-
-@pytest.fixture
-def phone(bare: Phone) -> Phone:
-    """The same with the app."""
-    bare.write("installed", "")
-    return bare
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,9 @@ fast as this machine, so the device says that it is emulated. /data/phone/fault 
 """
 
 import json
+import os
 import resource
+import signal
 import sys
 import time
 from pathlib import Path
@@ -110,6 +112,8 @@ def main():
         print("INSTRUMENTATION_RESULT: shortMsg=Process crashed.")
         print("INSTRUMENTATION_CODE: 0")
         return
+    if which.startswith("kills adbd") and asked["run_id"].endswith(which.removeprefix("kills adbd").strip()):
+        os.kill(int((STATE / "adbd-15555.pid").read_text()), signal.SIGKILL)
     if which == "hang":
         (STATE / "hanging").touch()
         time.sleep(600)
