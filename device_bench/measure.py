@@ -180,7 +180,7 @@ def _record(lane: _Lane, case: Case, run: str) -> Measurement:
     failed = bool(lane.error) or process is None
     loaded = {} if process is None or failed else process.loaded
     settled = not failed and lane.settled
-    known = {**_facts(subject), "rows": subject.known.get("rows", 0) if case.kind == "pass" else 0}
+    known = {**facts(subject), "rows": subject.known.get("rows", 0) if case.kind == "pass" else 0}
     return Measurement(
         name=subject.name,
         file=subject.path.name,
@@ -207,7 +207,7 @@ def _record(lane: _Lane, case: Case, run: str) -> Measurement:
     )
 
 
-def _facts(subject: Subject) -> dict[str, Any]:
+def facts(subject: Subject) -> dict[str, Any]:
     """What its records say of the file; one that is no file, or of no known format, has no size."""
     if "file_sha256" in subject.known:
         return dict(subject.known)
