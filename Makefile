@@ -6,7 +6,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 
 # CI runs the slower tests as well.
-MARKS := $(if $(CI),not network and not gpu and not phone and not android,)
+MARKS := $(if $(CI),not network and not gpu and not phone,)
 
 .PHONY: demo test clean
 

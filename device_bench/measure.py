@@ -180,7 +180,7 @@ def _record(lane: _Lane, case: Case, run: str) -> Measurement:
     failed = bool(lane.error) or process is None
     loaded = {} if process is None or failed else process.loaded
     settled = not failed and lane.settled
-    known = {**_facts(subject), "rows": subject.known.get("rows", 0) if case.kind == "pass" else 0}
+    known = {**facts(subject), "rows": subject.known.get("rows", 0) if case.kind == "pass" else 0}
     return Measurement(
         name=subject.name,
         file=subject.path.name,
@@ -195,7 +195,7 @@ def _record(lane: _Lane, case: Case, run: str) -> Measurement:
         warm_up_runs=lane.warm_up_runs,
         samples_ms=() if failed else tuple(tuple(samples) for samples in lane.rounds),
         settled=settled,
-        environment=environment().to_dict(),
+        environment={**environment().to_dict(), **loaded.get("environment", {})},
         warnings=() if settled or failed else (f"median not within {plan.target_half_width:.0%}",),
         kind=case.kind,
         padding=case.padding,
@@ -207,7 +207,7 @@ def _record(lane: _Lane, case: Case, run: str) -> Measurement:
     )
 
 
-def _facts(subject: Subject) -> dict[str, Any]:
+def facts(subject: Subject) -> dict[str, Any]:
     """What its records say of the file; one that is no file, or of no known format, has no size."""
     if "file_sha256" in subject.known:
         return dict(subject.known)

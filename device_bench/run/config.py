@@ -62,6 +62,8 @@ class RunConfig(Command):
     """Read the energy counters of the CPU (RAPL) or GPU (NVML)."""
     serial: str | None = None
     """With --device phone: which one, where several are attached."""
+    apk: Path | None = None
+    """With --device phone: the demo app, where it is not on the phone yet."""
     again: bool = False
     """Measure what --output has already, too, and what failed."""
 

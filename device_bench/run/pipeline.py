@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from rich.progress import Progress
 
@@ -21,6 +23,9 @@ from device_bench.subjects import Selection, find_subjects, smallest_vocabulary
 from edgepress import console
 from edgepress.errors import require_flags
 from edgepress.files import writable_folder
+
+if TYPE_CHECKING:
+    from device_bench.phone.texts import Texts
 
 
 def run(config: RunConfig) -> None:
@@ -113,8 +118,15 @@ def _measured(config: RunConfig, subjects: list[Subject], plan: Plan) -> Iterabl
     if config.device == "phone":
         from device_bench.phone import measure_on_phone
 
-        return measure_on_phone(subjects, plan, config.serial)
+        scored = (lambda _: None) if config.no_accuracy else partial(_phone_texts, config)
+        return measure_on_phone(subjects, plan, config.serial, config.apk, scored)
     return _with_progress(subjects, plan)
+
+
+def _phone_texts(config: RunConfig, subject: Subject) -> Texts | None:
+    from device_bench.phone.texts import texts_of
+
+    return texts_of(subject, config.data, config.eval_samples)
 
 
 def _with_progress(subjects: Sequence[Subject], plan: Plan) -> Iterator[Measurement]:

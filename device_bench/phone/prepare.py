@@ -1,0 +1,76 @@
+"""A phone made ready to be measured, and put back as it was, whatever ends the measurement."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from device_bench.phone.adb import Adb, PhoneGoneError
+from edgepress.errors import EdgepressError
+
+STAY_ON = "stay_on_while_plugged_in"
+UNSET = "null"
+
+Undo = Callable[..., None]
+
+
+@contextmanager
+def prepared(phone: Adb, warn: Callable[[str], None]) -> Iterator[Undo]:
+    """Screen on and idle mode off in the block, which is given what puts a further command at its end.
+
+    What was there before is read first and put back at the end, also after an error or Ctrl-C. Where the
+    phone is gone by then, a warning says what to type.
+    """
+    commands: list[tuple[str, ...]] = []
+
+    def undo(*command: str) -> None:
+        commands.insert(0, command)
+
+    try:
+        _switch_screen_on(phone, undo)
+        _keep_screen_on(phone, undo)
+        _switch_idle_mode_off(phone, undo)
+        yield undo
+    finally:
+        _put_back(phone, commands, warn)
+
+
+def _keep_screen_on(phone: Adb, undo: Undo) -> None:
+    previous = phone.shell("settings", "get", "global", STAY_ON).strip()
+    if previous in (UNSET, ""):
+        undo("settings", "delete", "global", STAY_ON)
+    else:
+        undo("settings", "put", "global", STAY_ON, previous)
+    phone.shell("svc", "power", "stayon", "true")
+
+
+def _switch_screen_on(phone: Adb, undo: Undo) -> None:
+    """An app behind a dark screen is scheduled on the slow cores."""
+    if re.search(r"mWakefulness=Awake", phone.reads("dumpsys", "power")):
+        return
+    undo("input", "keyevent", "KEYCODE_SLEEP")
+    phone.shell("input", "keyevent", "KEYCODE_WAKEUP")
+    phone.reads("wm", "dismiss-keyguard")  # a lock with a PIN stays, and the app runs above it
+
+
+def _switch_idle_mode_off(phone: Adb, undo: Undo) -> None:
+    """Doze has a light and a deep half, each on or off by itself."""
+    for half in ("light", "deep"):
+        if phone.reads("dumpsys", "deviceidle", "enabled", half).strip() == "1":
+            undo("dumpsys", "deviceidle", "enable", half)
+            phone.shell("dumpsys", "deviceidle", "disable", half)
+
+
+def _put_back(phone: Adb, commands: Sequence[tuple[str, ...]], warn: Callable[[str], None]) -> None:
+    for done, command in enumerate(commands):
+        try:
+            phone.require_alive()  # its cable may be in again
+            phone.shell(*command)
+        except PhoneGoneError:
+            left = "; ".join(f"adb -s {phone.serial} shell {shlex.join(one)}" for one in commands[done:])
+            warn(f"what was changed on phone {phone.serial} could not be put back; type: {left}")
+            return
+        except EdgepressError as error:
+            warn(f"on phone {phone.serial} something was not put back: {error}")

@@ -1,0 +1,44 @@
+"""Real texts that a file is scored on, on the phone: texts and labels, for the app tokenizes by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from device_bench.phone.app import artifact_folder
+from device_bench.plan import Subject
+from edgepress.artifact import is_artifact, open_artifact
+from edgepress.console import warn
+from edgepress.errors import EdgepressError
+from edgepress.local_tasks import find_task
+from edgepress.splits import Examples, load_split
+from edgepress.tasks import Task
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A sample of a task's evaluation split."""
+
+    task: Task
+    examples: Examples
+
+
+def texts_of(subject: Subject, data: Path | None, count: int) -> Texts | None:
+    """A sample of the split that the file's artifact is scored on; None where there is none, saying so.
+
+    Args:
+        subject: a file, in an artifact or not.
+        data: the data root; None takes `EDGEPRESS_DATA`.
+        count: most texts, drawn with a fixed seed.
+    """
+    folder = artifact_folder(subject.path)
+    name = open_artifact(folder).manifest.task if is_artifact(folder) else None
+    if name is None:
+        warn(f"{subject.name}: no task is known, so it is not scored")
+        return None
+    try:
+        task = find_task(name, data)
+        return Texts(task, load_split(task, task.evaluation_split, data).sample(count))
+    except EdgepressError as error:
+        warn(f"{subject.name}: no texts, so it is not scored: {error}")
+        return None
