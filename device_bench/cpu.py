@@ -68,13 +68,26 @@ def wall_clock(runner: Runner, batch: Batch) -> float:
     return timed_ms(lambda: runner(batch))
 
 
-def serve(open_: Callable[[], Runner], vocabulary: int, clock: Clock = wall_clock) -> None:
-    """Open the runner and answer requests until the input ends."""
+def serve(
+    open_: Callable[[], Runner],
+    vocabulary: int,
+    clock: Clock = wall_clock,
+    environment: Callable[[], dict[str, Any]] = dict,
+) -> None:
+    """Open the runner and answer requests until the input ends.
+
+    Args:
+        open_: gives the runner; how long that takes is its load time.
+        vocabulary: ids to draw from.
+        clock: times one run.
+        environment: what its records are to say of the machine besides what the suite knows of it.
+    """
     start = time.perf_counter_ns()
     with open_() as runner:
         load_ms = (time.perf_counter_ns() - start) / 1e6
         first_ms = timed_ms(lambda: runner(make_batch(1, 16, vocabulary)))
-        _answer({"runtime": runner.runtime, "load_ms": load_ms, "first_forward_ms": first_ms})
+        times = {"load_ms": load_ms, "first_forward_ms": first_ms}
+        _answer({"runtime": runner.runtime, **times, "environment": environment()})
         for line in sys.stdin:
             _answer(_run(runner, json.loads(line), vocabulary, clock))
 

@@ -173,6 +173,18 @@ def open_on_gpu(path: Path, mode: str) -> Runner:
     return TorchGpuRunner(path.parent, mode)
 
 
+def environment() -> dict[str, Any]:
+    """The GPU's name, which records of different machines differ by."""
+    import torch
+
+    return {"gpu": torch.cuda.get_device_name()}
+
+
+def main(path: Path, vocabulary: int, mode: str) -> None:
+    """What the command line asks for."""
+    serve(lambda: open_on_gpu(path, mode), vocabulary, device_clock, environment)
+
+
 if __name__ == "__main__":
     file, _, vocabulary, mode = sys.argv[1:]
-    answer_errors(lambda: serve(lambda: open_on_gpu(Path(file), mode), int(vocabulary), device_clock))
+    answer_errors(lambda: main(Path(file), int(vocabulary), mode))

@@ -195,7 +195,7 @@ def _record(lane: _Lane, case: Case, run: str) -> Measurement:
         warm_up_runs=lane.warm_up_runs,
         samples_ms=() if failed else tuple(tuple(samples) for samples in lane.rounds),
         settled=settled,
-        environment=environment().to_dict(),
+        environment={**environment().to_dict(), **loaded.get("environment", {})},
         warnings=() if settled or failed else (f"median not within {plan.target_half_width:.0%}",),
         kind=case.kind,
         padding=case.padding,
