@@ -1,0 +1,26 @@
+"""The flags of `device_bench.chart`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edgepress.console import Command
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChartConfig(Command):
+    """Draw records: size, latency, accuracy, speed-up, cold start and memory, each machine for itself.
+
+    python -m device_bench charts --records measurements.jsonl --output charts
+    """
+
+    records: tuple[Path, ...]
+    """JSON-lines files of records."""
+    output: Path = Path("charts")
+    """Folder to write."""
+    theme: Literal["light", "dark", "both"] = "both"
+    """For light pages, dark ones or both."""
+    svg: bool = False
+    """Write SVG besides PNG."""
+    overwrite: bool = False
+    """Replace an existing output."""

@@ -1,0 +1,28 @@
+"""The command as a pipeline: read, sort by machine, draw, write."""
+
+from pathlib import Path
+
+from device_bench.chart.config import ChartConfig
+from device_bench.chart.draw import charts, write
+from device_bench.chart.theme import THEMES
+from device_bench.series import load, machines
+from edgepress import console
+from edgepress.errors import EdgepressError
+from edgepress.files import staged_folder
+
+
+def chart(config: ChartConfig) -> Path:
+    """Run the command and return the folder.
+
+    Raises:
+        EdgepressError: bad input (exit code 2); nothing is written.
+    """
+    found = charts(machines(load(config.records)))
+    if not found:
+        raise EdgepressError("no record has a latency: nothing to draw", "measure at one shape at least")
+    themes = [theme for name, theme in THEMES.items() if config.theme in (name, "both")]
+    with staged_folder(config.output, config.overwrite) as stage:
+        stage.mkdir(exist_ok=True)
+        write(found, themes, ("png", "svg") if config.svg else ("png",), stage)
+    console.step(f"written: {len(found)} charts in {config.output}")
+    return config.output

@@ -1,0 +1,48 @@
+"""Colours and the page: light and dark, told apart also by people who are colour-blind."""
+
+from dataclasses import dataclass
+from typing import Any
+
+# Okabe and Ito 2008, "Color Universal Design"; their black is the theme's ink, their yellow too pale on white.
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#9a8a00")
+MARKERS = "osD^vPX"
+# Monotonous in lightness, so that it reads without hue.
+SEQUENTIAL = "cividis"
+WIDTH_INCHES = 8.3
+"""At 100 dots an inch a README's column of 830 pixels; files have twice the dots."""
+DPI = 200
+
+
+@dataclass(frozen=True)
+class Theme:
+    """What a page's colours are."""
+
+    name: str
+    ink: str
+    muted: str
+    back: str
+    grid: str
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """matplotlib's rcParams."""
+        ink = dict.fromkeys(("text.color", "axes.titlecolor"), self.ink)
+        muted = dict.fromkeys(("axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor"), self.muted)
+        back = dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), self.back)
+        fixed = {
+            "font.size": 9.5,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "grid.color": self.grid,
+            "legend.frameon": False,
+            "svg.hashsalt": "edgepress",
+        }
+        return {**ink, **muted, **back, **fixed}
+
+
+THEMES = {
+    "light": Theme("light", "#1f2328", "#59636e", "#ffffff", "#e4e8ec"),
+    "dark": Theme("dark", "#e6edf3", "#9aa4ae", "#0d1117", "#252c35"),
+}

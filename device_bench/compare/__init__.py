@@ -1,0 +1,1 @@
+"""Which figures changed between two measurements."""

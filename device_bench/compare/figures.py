@@ -1,0 +1,108 @@
+"""The figures of two records of one file, and whether they differ by more than chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from scipy.stats import binomtest
+
+from device_bench.records import Measurement
+from device_bench.series import latency
+from device_bench.stats import Interval
+
+# A process' peak memory moves by some pages from start to start.
+MEMORY_NOISE = 0.02
+
+
+@dataclass(frozen=True)
+class Change:
+    """One figure that changed."""
+
+    subject: str
+    figure: str
+    before: str
+    after: str
+    change: str
+    worse: bool
+
+    @property
+    def verdict(self) -> str:
+        return "worse" if self.worse else "better"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a record, with what chance does to it."""
+
+    name: str
+    interval: Interval
+    form: str
+    scale: float = 1.0
+    more_is_better: bool = False
+
+    @property
+    def text(self) -> str:
+        own = self.interval
+        values = [self.form.format(value / self.scale) for value in (own.value, own.low, own.high)]
+        return values[0] if own.low == own.high else f"{values[0]} [{values[1]}, {values[2]}]"
+
+
+def compare_records(before: Measurement, after: Measurement, threshold: float) -> Iterator[Change]:
+    """The figures whose intervals lie apart by more than `threshold` as a share of the old value.
+
+    Two 95 % intervals that do not overlap: stricter than a test at 5 %, as suits many figures at once.
+    """
+    subject = f"{after.name}, {_shape_text(after)}"
+    if after.error or before.error:
+        if bool(after.error) != bool(before.error):
+            now = ("ran", f"failed: {after.error}") if after.error else (f"failed: {before.error}", "runs")
+            yield Change(subject, "run", *now, "", worse=bool(after.error))
+        return
+    theirs = {figure.name: figure for figure in _figures(before)}
+    for new in _figures(after):
+        if (old := theirs.get(new.name)) and _apart(old.interval, new.interval, threshold):
+            yield _change(subject, old, new)
+
+
+def _change(subject: str, old: Figure, new: Figure) -> Change:
+    rise = new.interval.value - old.interval.value
+    share = f"{rise / old.interval.value:+.1%}" if old.interval.value else ""
+    return Change(subject, new.name, old.text, new.text, share, worse=(rise > 0) != new.more_is_better)
+
+
+def _apart(old: Interval, new: Interval, threshold: float) -> bool:
+    gap = max(new.low - old.high, old.low - new.high)
+    return gap > 0 and abs(new.value - old.value) > threshold * abs(old.value)
+
+
+def _figures(record: Measurement) -> Iterator[Figure]:
+    if record.all_samples_ms:
+        yield Figure("median [ms]", latency(record), "{:.2f}")
+    memory = record.peak_memory_bytes
+    if memory:
+        spread = Interval(memory, memory * (1 - MEMORY_NOISE / 2), memory * (1 + MEMORY_NOISE / 2))
+        yield Figure("peak memory [MB]", spread, "{:.0f}", 1e6)
+    yield Figure(
+        "size [MB]", Interval(record.size_bytes, record.size_bytes, record.size_bytes), "{:.2f}", 1e6
+    )
+    if record.score is not None:
+        label = f"{record.metric or 'score'} [%]"
+        yield Figure(label, _score_interval(record), "{:.2f}", 0.01, more_is_better=True)
+
+
+def _score_interval(record: Measurement) -> Interval:
+    """Wilson 1927 for a share of rows; exact for accuracy, and a guide for other metrics of 0..1."""
+    score = float(record.score or 0.0)
+    if not record.scored_rows or not 0 <= score <= 1:
+        return Interval(score, score, score)
+    right = round(score * record.scored_rows)
+    found = binomtest(right, record.scored_rows).proportion_ci(method="wilson")
+    return Interval(score, min(score, found.low), max(score, found.high))
+
+
+def _shape_text(record: Measurement) -> str:
+    if record.kind == "pass":
+        return f"pass over {record.rows} texts, batch {record.batch}, padding {record.padding}"
+    plural = "s" * (record.threads != 1)
+    return f"batch {record.batch}, {record.sequence_length} tokens, {record.threads} thread{plural}"

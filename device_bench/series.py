@@ -1,0 +1,159 @@
+"""Records, sorted: by the machine that they were taken on, then by the file that they are of.
+
+Figures of two machines never meet in one table. Where a file was measured more than once in the same way on
+the same machine, the newest record speaks for it; nothing is averaged over runs.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from device_bench import records, stats
+from device_bench.records import Measurement
+from edgepress.errors import EdgepressError
+
+# Below this many rounds single runs are resampled: an interval from two medians says nothing.
+FEWEST_ROUNDS = 5
+Shape = tuple[str, str, int, int]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One file in one runtime with one number of threads, on one machine."""
+
+    label: str
+    """Short, and no other series of the machine has it."""
+    records: tuple[Measurement, ...]
+    """The newest of each shape, failed ones too, in the order of the files that they were read from."""
+
+    @property
+    def measured(self) -> list[Measurement]:
+        """Those that have samples."""
+        return [record for record in self.records if record.all_samples_ms]
+
+    @property
+    def scored(self) -> Measurement | None:
+        """A record with a score, which is the file's and the same at every shape."""
+        return next((record for record in reversed(self.records) if record.score is not None), None)
+
+    def at(self, batch: int, sequence_length: int) -> Measurement | None:
+        """The latency at one shape."""
+        wanted = ("latency", batch, sequence_length)
+        found = (r for r in self.measured if (r.kind, r.batch, r.sequence_length) == wanted)
+        return next(found, None)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Everything that was measured on one machine."""
+
+    title: str
+    series: tuple[Series, ...]
+
+    @property
+    def records(self) -> list[Measurement]:
+        """Of all files."""
+        return [record for series in self.series for record in series.records]
+
+
+def load(paths: Sequence[Path]) -> list[Measurement]:
+    """The records of several files. One that names no run gets its file's name: it was measured within it.
+
+    Raises:
+        EdgepressError: a file is missing or no record file, or there are no records in any of them.
+    """
+    found = [replace(record, run=record.run or str(path)) for path in paths for record in _read(path)]
+    if not found:
+        named = ", ".join(map(str, paths)) or "--records"
+        raise EdgepressError(f"no records in {named}", "python -m device_bench run measures some")
+    return found
+
+
+def _read(path: Path) -> list[Measurement]:
+    try:
+        return records.read(path)
+    except OSError as error:
+        raise EdgepressError(
+            f"cannot read {path}: {error.strerror}", "name JSON-lines files of records"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise EdgepressError(f"{path} is no text", "name JSON-lines files of records") from error
+
+
+def machines(found: Iterable[Measurement]) -> list[Machine]:
+    """The records by machine, in the order in which the machines turn up."""
+    groups: dict[tuple[str, ...], list[Measurement]] = {}
+    for record in found:
+        groups.setdefault(record.machine, []).append(record)
+    return [Machine(machine_title(group[0]), _series(group)) for group in groups.values()]
+
+
+def machine_title(record: Measurement) -> str:
+    """The machine in words."""
+    own = record.environment
+    parts = [record.device, own.get("gpu") or "", own.get("cpu") or ""]
+    parts += [f"{own['cores']} cores"] if own.get("cores") else []
+    return ", ".join(str(part) for part in (*parts, own.get("system") or "") if part)
+
+
+def library(runtime: str) -> str:
+    """A runtime's name without its version: a new version of it continues the series."""
+    return re.sub(r"\s+v?\d[^\s,]*", "", runtime)
+
+
+def identity(record: Measurement) -> tuple[str, ...]:
+    """What a series' records share, besides the machine."""
+    return (record.name, record.artifact, record.file, library(record.runtime), str(record.threads))
+
+
+def shape(record: Measurement) -> Shape:
+    """What tells the records of one series apart."""
+    return (record.kind, record.padding, record.batch, record.sequence_length)
+
+
+def newest(found: Iterable[Measurement]) -> dict[tuple[tuple[str, ...], Shape], Measurement]:
+    """The last record of each series and shape, by time, then by place; keys in order of first sight.
+
+    A failure that was mended later is gone with it, and a file that fails now shows no old figures.
+    """
+    kept: dict[tuple[tuple[str, ...], Shape], Measurement] = {}
+    for record in found:
+        key = (identity(record), shape(record))
+        if key not in kept or record.taken_at >= kept[key].taken_at:
+            kept[key] = record
+    return kept
+
+
+def _series(group: Sequence[Measurement]) -> tuple[Series, ...]:
+    by_file: dict[tuple[str, ...], list[Measurement]] = {}
+    for (own, _), record in newest(group).items():
+        by_file.setdefault(own, []).append(record)
+    labels = _labels(list(by_file))
+    return tuple(Series(labels[own], tuple(found)) for own, found in by_file.items())
+
+
+def _labels(identities: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
+    """A name alone where it is unique; with artifact, file, runtime and threads as far as it takes."""
+    labels = {}
+    for own in identities:
+        rivals = [other for other in identities if other[0] == own[0] and other != own]
+        differing = [i for i in range(1, len(own)) if any(other[i] != own[i] for other in rivals)]
+        words = [f"{own[i]} thr." if i == len(own) - 1 else own[i] for i in differing]
+        labels[own] = ", ".join([own[0], *(word for word in words if word)])
+    return labels
+
+
+def latency(record: Measurement) -> stats.Interval:
+    """The median of one run [ms], by the medians of rounds: runs within a round are not independent."""
+    if len(record.samples_ms) < FEWEST_ROUNDS:
+        return stats.bootstrap(record.all_samples_ms)
+    return stats.bootstrap([stats.percentile(samples, 50) for samples in record.samples_ms])
+
+
+def speed_up(base: Measurement, record: Measurement) -> stats.Interval | None:
+    """How many times `record` is faster; None unless both were taken in turn, in one measurement."""
+    same = base.run == record.run and shape(base) == shape(record)
+    if not same or len(base.samples_ms) != len(record.samples_ms):
+        return None
+    return stats.paired_ratio(base.samples_ms, record.samples_ms)
