@@ -18,6 +18,7 @@ import pytest
 
 FOLDER = Path(__file__).parent / "phone"
 RELEASE = "trixie"  # the first Debian that has adbd
+DOWNLOAD_S = 120
 TOOLS = ("adb", "debootstrap", "dpkg-deb", "unshare", "nsenter", "setpriv", "ip", "chroot")
 SHIMS = ("getprop", "dumpsys", "settings", "svc", "input", "wm", "pm", "am", "logcat")
 SERVER_VARIABLES = ("ADB_SERVER_SOCKET", "ANDROID_ADB_SERVER_PORT", "ANDROID_SERIAL")
@@ -98,9 +99,12 @@ def _unpack(stage: Path) -> None:
     """Only adbd's files are wanted: what would have to be configured as a system stays a package."""
     options = ["--download-only", "--variant=minbase", "--include=adbd"]
     command = ["debootstrap", *options, RELEASE, str(_packages(stage))]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
-    if done.returncode:
-        pytest.skip(f"no adbd from Debian: {done.stdout.strip().splitlines()[-1:]}")
+    try:
+        subprocess.run(command, capture_output=True, text=True, timeout=DOWNLOAD_S, check=True)
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"no adbd from Debian within {DOWNLOAD_S} s")
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"no adbd from Debian: {(error.stdout + error.stderr).strip().splitlines()[-1]}")
     for package in sorted(_packages(stage).glob("var/cache/apt/archives/*.deb")):
         if package.name.startswith(("adbd_", "android-", "lib")):
             subprocess.run(["dpkg-deb", "-x", str(package), str(stage)], check=True)
@@ -200,9 +204,11 @@ class Phone:
 
 
 @pytest.fixture(scope="session")
-def libraries(request: pytest.FixtureRequest) -> Path:
+def libraries(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """adbd's libraries; kept from one run to the next where pytest keeps anything."""
     require_tools()
-    return adbd_libraries(request.config.cache.mkdir("adbd"))
+    cached = request.config.pluginmanager.hasplugin("cacheprovider")
+    return adbd_libraries(request.config.cache.mkdir("adbd") if cached else tmp_path_factory.mktemp("adbd"))
 
 
 @pytest.fixture(scope="module")

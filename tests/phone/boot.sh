@@ -35,9 +35,10 @@ for node in null zero random urandom; do
 done
 
 ip link set lo up
+loader=$(ls "$libraries"/ld-linux*.so.*) # Debian's adbd runs with Debian's libraries, whatever this machine has
 export HOME=/data/phone PATH="/data/phone/bin:$PATH"
 for port in "$@"; do
-    ADBD_PORT=$port chroot "$root" "$libraries/ld-linux-x86-64.so.2" \
+    ADBD_PORT=$port chroot "$root" "$loader" \
         --library-path "$libraries:$libraries/android" \
         "$libraries/../android-sdk/platform-tools/adbd" >"$state/adbd-$port.log" 2>&1 &
     echo $! >"$state/adbd-$port.pid"
