@@ -21,6 +21,8 @@ class ClaimsConfig(Command):
     with bert- and distilbert-."""
     data: Path | None = None
     """Folder of local data sets, one folder each (stsb); default: EDGEPRESS_DATA, then the Hub."""
+    output: Path | None = None
+    """JSON file to write the table to, for `device_bench report --claims`."""
     only: str = ""
     """Only these claims, with commas; default: all."""
     sample: int = 200

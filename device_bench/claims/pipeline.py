@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,7 +12,7 @@ from rich.table import Table
 from device_bench import records
 from device_bench.claims.config import ClaimsConfig
 from device_bench.claims.lab import Lab
-from device_bench.claims.registry import CLAIMS, Claim
+from device_bench.claims.registry import CLAIMS, FAILS, Claim
 from device_bench.stats import Interval
 from edgepress import console
 from edgepress.errors import ExpectationError, require_flags, unknown_name
@@ -34,7 +35,10 @@ def judge_claims(config: ClaimsConfig) -> list[tuple[Claim, Interval | None]]:
         lab = Lab(Path(folder), config.data, config.sample, config.passes, known)
         found = [(claim, claim.measure(lab)) for claim in chosen]
     console.out.print(_table(config, found))
-    failed = [claim.name for claim, ours in found if claim.verdict(ours) == "does not hold"]
+    if config.output is not None:
+        rows = [_row(config, claim, ours) for claim, ours in found]
+        config.output.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    failed = [claim.name for claim, ours in found if claim.verdict(ours) == FAILS]
     if failed:
         raise ExpectationError(f"does not hold here: {', '.join(failed)}")
     return found
@@ -48,11 +52,28 @@ def _chosen(config: ClaimsConfig) -> list[Claim]:
     return [CLAIMS[name] for name in names]
 
 
+def _row(config: ClaimsConfig, claim: Claim, ours: Interval | None) -> dict[str, object]:
+    """A claim as the report reads it."""
+    return {
+        "claim": claim.name,
+        "source": claim.source,
+        "published": claim.figure,
+        "measured_text": claim.what,
+        "ours": ours.value if ours else None,
+        "interval": [ours.low, ours.high] if ours else None,
+        "verdict": claim.verdict(ours),
+        "command": _command(config, claim.name),
+    }
+
+
+def _command(config: ClaimsConfig, name: str) -> str:
+    return f"python -m device_bench claims --only {name} --sample {config.sample} --passes {config.passes}"
+
+
 def _table(config: ClaimsConfig, found: list[tuple[Claim, Interval | None]]) -> Table:
-    flags = f"--sample {config.sample} --passes {config.passes}"
     table = Table(
         title="Published claims, and what is so here",
-        caption=f"one row again: python -m device_bench claims --only CLAIM {flags}",
+        caption=f"one row again: {_command(config, 'CLAIM')}",
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
@@ -61,16 +82,7 @@ def _table(config: ClaimsConfig, found: list[tuple[Claim, Interval | None]]) -> 
     for heading in HEADINGS:
         table.add_column(heading, overflow="fold")
     for claim, ours in found:
-        command = f"python -m device_bench claims --only {claim.name} --sample {config.sample}"
-        cells = (
-            claim.name,
-            claim.source,
-            claim.figure,
-            claim.what,
-            _text(ours),
-            claim.verdict(ours),
-            command,
-        )
+        cells = (claim.name, claim.source, claim.figure, claim.what, _text(ours), claim.verdict(ours))
         table.add_row(*cells)
     return table
 

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from device_bench.claims.lab import Lab
 
 DISTILBERT = "Sanh et al. 2019 (arXiv:1910.01108)"
-THESIS = "DistilBERT from inside (github.com/ion-bueno/distilbert-from-inside)"
+THESIS = "a thesis on multiclass and multilabel classification"
 STUDENTS = "study of BiLSTM and CNN students"
 SMALL_CORPUS = "small-corpus study"
+HOLDS, FAILS = "holds", "does not hold"
 PHONE, WEIGHTS = "needs a phone", "needs pre-trained weights"
 GLUE_TASKS = ("cola", "mrpc", "qnli", "rte", "sst2", "stsb", "wnli")
 
@@ -36,17 +37,20 @@ class Claim:
     measure: Callable[[Lab], Interval | None]
     """Gives None where what it needs is not here."""
     limit: float | None = None
-    """The claim holds where our interval reaches it; None where nothing was published to compare with."""
+    """What our whole interval has to reach; None where nothing was published to compare with."""
     needs: str = ""
     """The verdict where `measure` gives None."""
 
     def verdict(self, found: Interval | None) -> str:
-        """holds, does not hold, measured (nothing to compare with), or what it needs."""
+        """holds, does not hold, undecided (the limit lies within our interval), measured (nothing to compare
+        with), or what it needs."""
         if found is None:
             return self.needs
         if self.limit is None:
             return "measured"
-        return "holds" if found.high >= self.limit else "does not hold"
+        if found.low >= self.limit:
+            return HOLDS
+        return FAILS if found.high < self.limit else "undecided"
 
 
 def _exactly(value: float) -> Interval:
