@@ -128,15 +128,24 @@ def open_artifact(folder: Path) -> Artifact:
     Raises:
         EdgepressError: the manifest is unreadable, or a file is missing, truncated or altered.
     """
+    manifest = read_manifest(folder)
+    for record in manifest.files:
+        _verify(folder / record.path, record)
+    return Artifact(folder, manifest)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """What a folder's manifest says, without a look at its files.
+
+    Raises:
+        EdgepressError: the manifest is unreadable.
+    """
     try:
-        manifest = _parse(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+        return _parse(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EdgepressError(
             f"{folder / MANIFEST}: unreadable manifest: {first_line(error)}", "make the artifact again"
         ) from error
-    for record in manifest.files:
-        _verify(folder / record.path, record)
-    return Artifact(folder, manifest)
 
 
 def _parse(content: dict[str, Any]) -> Manifest:

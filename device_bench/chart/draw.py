@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any, cast
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -34,7 +35,7 @@ class Chart:
     def render(self, theme: Theme, form: str) -> bytes:
         """The picture as `form`, png or svg."""
         target = BytesIO()
-        with mpl.rc_context(theme.settings):
+        with mpl.rc_context(cast("Any", theme.settings)):
             figure = Figure(figsize=(WIDTH_INCHES, self.height), layout="constrained", dpi=DPI)
             FigureCanvasAgg(figure)
             figure.suptitle(self.title, x=0.01, ha="left", fontsize=12, fontweight="bold")

@@ -1,14 +1,16 @@
 """Labels of points that lie on no other label, point or edge."""
 
 from collections.abc import Sequence
+from typing import Literal
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.transforms import Bbox
 
-Place = tuple[int, int, str]
+Place = tuple[int, int, Literal["left", "center", "right"]]
 # Offsets from the point that are tried in turn [points], with the text's anchors.
-PLACES = [
+PLACES: list[Place] = [
     (sign * dx, dy, "center" if dx == 0 else "left" if sign > 0 else "right")
     for dx, dy in ((7, 0), (7, 9), (7, -9), (0, 13), (0, -13), (12, 20), (12, -20), (18, 32), (18, -32))
     for sign in (1, -1)
@@ -34,8 +36,8 @@ def place_labels(axes: Axes, spots: Sequence[tuple[float, float, str]], above: b
         taken.append(_place(axes, x, y, label, [box for box in taken if box is not own], places))
 
 
-def _around(center: Sequence[float]) -> Bbox:
-    x, y = center
+def _around(center: np.ndarray) -> Bbox:
+    x, y = map(float, center)
     return Bbox.from_extents(x - POINT_RADIUS, y - POINT_RADIUS, x + POINT_RADIUS, y + POINT_RADIUS)
 
 

@@ -41,7 +41,7 @@ def has_batches(own: View) -> bool:
 def most_varied(
     own: View, fixed: Callable[[Measurement], int], what: Callable[[Measurement], int]
 ) -> int | None:
-    """The value of `fixed` at which `what` has most values, the smallest among equals; None if only one each."""
+    """The value of `fixed` at which `what` has most values, the smallest of equals; None if one each."""
     values: dict[int, set[int]] = {}
     for record in (r for series in own.lines for r in _latencies(series)):
         values.setdefault(fixed(record), set()).add(what(record))

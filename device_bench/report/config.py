@@ -1,0 +1,25 @@
+"""The flags of `device_bench.report`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgepress.console import Command
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportConfig(Command):
+    """Write records as one HTML page that needs no other file.
+
+    python -m device_bench report --records measurements.jsonl --artifacts outputs/minilm-sst2-int8
+    """
+
+    records: tuple[Path, ...]
+    """JSON-lines files of records."""
+    artifacts: tuple[Path, ...] = ()
+    """Folders of the artifacts that were measured; those in which records lie are found."""
+    claims: Path | None = None
+    """JSON that `python -m device_bench claims` wrote."""
+    output: Path = Path("report.html")
+    """File to write."""
+    overwrite: bool = False
+    """Replace an existing output."""

@@ -1,0 +1,135 @@
+"""What the page shows, as the template takes it."""
+
+import base64
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from device_bench import stats
+from device_bench.chart.draw import Chart
+from device_bench.chart.theme import THEMES
+from device_bench.records import Measurement
+from device_bench.report.lineage import Lineage, changed
+from device_bench.series import Machine, latency
+from edgepress.errors import EdgepressError, first_line
+
+MISSING = "–"  # noqa: RUF001
+CLAIM_KEYS = ("claim", "source", "published", "measured_text", "ours", "interval", "verdict", "command")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is read, and the number that it is sorted by."""
+
+    text: str
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One record."""
+
+    cells: tuple[Cell, ...]
+    notes: tuple[str, ...]
+    error: str
+
+
+HEADINGS = (
+    "file",
+    "artifact",
+    "runtime",
+    "kind",
+    "threads",
+    "batch",
+    "tokens",
+    "median [ms]",
+    "95 % interval",
+    "p95 [ms]",
+    "p99 [ms]",
+    "rows/s",
+    "load [ms]",
+    "first run [ms]",
+    "memory [MB]",
+    "size [MB]",
+    "score [%]",
+)
+
+
+def lines(machine: Machine, artifacts: Sequence[Lineage]) -> Iterator[Line]:
+    """One a record, failed ones too."""
+    for series in machine.series:
+        for record in series.records:
+            own = changed(record, artifacts)
+            notes = (*((own,) if own else ()), *record.warnings)
+            yield Line(tuple(_cells(series.label, record)), notes, record.error)
+
+
+def _cells(label: str, record: Measurement) -> Iterator[Cell]:
+    kind = "latency" if record.kind == "latency" else f"pass of {record.rows}, padding {record.padding}"
+    for text in (label, record.artifact or MISSING, record.runtime or MISSING, kind):
+        yield Cell(text)
+    for number in (record.threads, record.batch, record.sequence_length):
+        yield _number(number, "{:.0f}")
+    yield from _times(record)
+    yield _number(record.load_ms, "{:.0f}")
+    yield _number(record.first_forward_ms, "{:.1f}")
+    yield _number(record.peak_memory_bytes / 1e6, "{:.0f}")
+    yield _number(record.size_bytes / 1e6, "{:.1f}")
+    yield _number(None if record.score is None else 100 * record.score, "{:.2f}")
+
+
+def _times(record: Measurement) -> Iterator[Cell]:
+    samples = record.all_samples_ms
+    if not samples:
+        yield from [Cell(MISSING)] * 5
+        return
+    middle = latency(record)
+    yield _number(middle.value, "{:.2f}")
+    yield Cell(f"{middle.low:.2f} to {middle.high:.2f}", middle.half_width)
+    yield _number(stats.percentile(samples, 95), "{:.2f}")
+    yield _number(stats.percentile(samples, 99), "{:.2f}")
+    rows = record.rows if record.kind == "pass" else record.batch
+    yield _number(1000 * rows / middle.value, "{:.1f}")
+
+
+def _number(value: float | None, form: str) -> Cell:
+    return Cell(form.format(value), value) if value else Cell(MISSING)
+
+
+def environments(machine: Machine) -> list[dict[str, str]]:
+    """The different ones under which the machine's records were taken (versions may differ)."""
+    found = {json.dumps(record.environment, sort_keys=True): record.environment for record in machine.records}
+    return [{key: _plain(value) for key, value in own.items()} for own in found.values()]
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {own}" for key, own in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return MISSING if value is None else str(value)
+
+
+def picture(chart: Chart) -> dict[str, str]:
+    """A chart as data URIs, one a theme; as images, so that ids within two of them cannot meet."""
+    drawn = {name: base64.b64encode(chart.render(theme, "svg")).decode() for name, theme in THEMES.items()}
+    sources = {name: f"data:image/svg+xml;base64,{own}" for name, own in drawn.items()}
+    return {"title": chart.title, "conditions": chart.conditions, **sources}
+
+
+def read_claims(path: Path) -> list[dict[str, str]]:
+    """The claims, every key present; what is missing is said to be.
+
+    Raises:
+        EdgepressError: no such file, or not a JSON list of objects.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return [{key: _plain(claim.get(key)) for key in CLAIM_KEYS} for claim in content]
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise EdgepressError(
+            f"cannot read claims from {path}: {first_line(error)}",
+            "python -m device_bench claims --output claims.json writes them",
+        ) from error

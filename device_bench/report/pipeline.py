@@ -1,0 +1,63 @@
+"""The command as a pipeline: read, sort by machine, draw, fill the page, write."""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from device_bench.chart.draw import charts
+from device_bench.report.config import ReportConfig
+from device_bench.report.content import (
+    CLAIM_KEYS,
+    HEADINGS,
+    environments,
+    lines,
+    picture,
+    read_claims,
+)
+from device_bench.report.lineage import find_artifacts
+from device_bench.series import load, machines
+from edgepress import console
+from edgepress.errors import EdgepressError
+from edgepress.files import writable_folder
+
+
+def report(config: ReportConfig) -> Path:
+    """Run the command and return the page.
+
+    Raises:
+        EdgepressError: bad input (exit code 2); nothing is written.
+    """
+    if config.output.exists() and not config.overwrite:
+        raise EdgepressError(f"{config.output} exists", "add --overwrite, or name another --output")
+    found = machines(load(config.records))
+    artifacts = find_artifacts(config.artifacts, config.records)
+    text = _page().render(
+        machines=[
+            {"title": own.title, "lines": lines(own, artifacts), "environments": environments(own)}
+            for own in found
+        ],
+        headings=HEADINGS,
+        charts=[picture(chart) for chart in charts(found)],
+        artifacts=[{**asdict(own), "folder": own.folder.name} for own in artifacts],
+        claims=read_claims(config.claims) if config.claims else [],
+        claim_keys=CLAIM_KEYS,
+    )
+    _write(text, config.output)
+    console.step(f"written: {config.output}")
+    return config.output
+
+
+def _page() -> Template:
+    """With everything that records say escaped."""
+    loader = PackageLoader("device_bench.report", "page")
+    rooms = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return rooms.get_template("report.html")
+
+
+def _write(text: str, target: Path) -> None:
+    writable_folder(target.parent)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(target)

@@ -1,0 +1,161 @@
+"""`report`: the page's content, and how a real Chromium shows it where one is installed."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from bench_records import OTHER_MACHINE, measured
+
+from device_bench.records import append
+from edgepress.artifact import Manifest, ModelRecord, Step, create_artifact
+from edgepress.files import sha256
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+# Shows what a page did, at the end of its own markup, to whoever reads the DOM.
+PROBE = """<script>window.faults = [];
+addEventListener("error", (e) => faults.push(String(e.message)));</script>"""
+ASK = """<script>addEventListener("load", () => {
+  const buttons = [...document.querySelectorAll(".measurements button")];
+  const button = buttons.find((b) => b.textContent === "median [ms]");
+  const column = button.closest("th").cellIndex;
+  const body = document.querySelector(".measurements").tBodies[0];
+  const read = () => [...body.rows].map((row) => row.cells[column].textContent);
+  button.click(); const up = read(); button.click(); const down = read();
+  const loaded = performance.getEntriesByType("resource").map((entry) => entry.name);
+  const requests = loaded.filter((name) => !name.startsWith("data:"));
+  const broken = [...document.images].filter((i) => !i.naturalWidth).length;
+  const own = document.documentElement;
+  const answer = { faults, up, down, requests, broken, wide: own.scrollWidth - innerWidth, width: innerWidth,
+    images: document.images.length, back: getComputedStyle(document.body).backgroundColor };
+  document.body.insertAdjacentHTML("beforeend", "<pre id=answer>" + JSON.stringify(answer) + "</pre>");
+});</script>"""
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Path:
+    folder = tmp_path / "small-int8"
+    with create_artifact(folder, overwrite=False) as draft:
+        (draft.folder / "int8.onnx").write_bytes(b"weights")
+        model = ModelRecord("minilm", "bert", 22_713_986, "trained", head_trained=True)
+        steps = (Step("quantize", {"scheme": "int8-static"}, 2.5, {"score": 0.9}),)
+        draft.manifest = Manifest("small-int8", model, "sst2", 0, steps)
+    return folder
+
+
+@pytest.fixture
+def page(cli: Callable, tmp_path: Path, artifact: Path) -> Path:
+    own = replace(measured("int8", 8.0), artifact="small-int8", file_sha256=sha256(artifact / "int8.onnx"))
+    found = [
+        replace(measured("fp32", 20.0), score=0.9, metric="accuracy"),
+        replace(own, score=0.89, metric="accuracy"),
+        measured("fp32", 3.0, 16),
+        replace(own, sequence_length=16, file_sha256="cd" * 32),
+        replace(measured("<b>gone</b>", 1.0), samples_ms=(), error="its process was killed"),
+        replace(measured("fp32", 10.0), environment=OTHER_MACHINE),
+    ]
+    append(tmp_path / "a.jsonl", found)
+    claims = tmp_path / "claims.json"
+    claims.write_text(json.dumps([{"claim": "60 % faster", "verdict": "holds"}]))
+    flags = ("--records", tmp_path / "a.jsonl", "--artifacts", artifact, "--claims", claims)
+    done = cli("device_bench.report", *flags, "--output", tmp_path / "report.html")
+    assert done.code == 0, done.err
+    return tmp_path / "report.html"
+
+
+def test_page_says_everything(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for expected in (
+        "cpu, Test CPU, 2 cores, Linux 6",
+        "cpu, Other CPU, 8 cores, Linux 6",
+        "failed: its process was killed",
+        "&lt;b&gt;gone&lt;/b&gt;",
+        "int8-static",
+        "22,713,986 parameters",
+        "60 % faster",
+    ):
+        assert expected in text
+    assert "<b>gone" not in text
+    assert text.count("changed since it was measured") == 1
+
+
+def test_page_names_no_other_place(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    places = re.findall(r"(?:src|srcset|href)=\"(?!data:)([^\"]*)\"", text)
+    assert places == []
+
+
+def test_artifact_beside_the_records_is_found(cli: Callable, tmp_path: Path, artifact: Path) -> None:
+    append(artifact / "measurements.jsonl", [measured("int8", 8.0)])
+    records = artifact / "measurements.jsonl"
+    done = cli("device_bench.report", "--records", records, "--output", tmp_path / "beside.html")
+    assert done.code == 0, done.err
+    text = (tmp_path / "beside.html").read_text(encoding="utf-8")
+    assert "<h2>Lineage</h2>" in text
+    assert "changed since it was measured" in text
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (("--records", "nowhere.jsonl"), "cannot read nowhere.jsonl"),
+        (("--records", "{a}", "--claims", "{a}"), "cannot read claims from"),
+        (("--records", "{a}", "--artifacts", "{folder}"), "is no artifact"),
+    ],
+)
+def test_bad_input_is_one_line(cli: Callable, tmp_path: Path, flags: tuple[str, ...], reason: str) -> None:
+    append(tmp_path / "a.jsonl", [measured("int8", 8.0)] * 2)
+    named = [flag.format(a=tmp_path / "a.jsonl", folder=tmp_path) for flag in flags]
+    done = cli("device_bench.report", *named, "--output", tmp_path / "out.html")
+    assert done.code == 2
+    assert reason in done.error
+    assert not (tmp_path / "out.html").exists()
+
+
+def test_existing_page_is_kept(cli: Callable, page: Path) -> None:
+    before = page.read_bytes()
+    done = cli("device_bench.report", "--records", page.parent / "a.jsonl", "--output", page)
+    assert done.code == 2
+    assert "--overwrite" in done.err
+    assert page.read_bytes() == before
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@pytest.mark.parametrize("width", [375, 1280])
+def test_in_a_real_browser(page: Path, width: int, tmp_path: Path) -> None:
+    answer = ask_browser(page, width, tmp_path)
+    assert answer["faults"] == []
+    assert answer["requests"] == []
+    assert answer["images"] > 0
+    assert answer["broken"] == 0
+    assert answer["width"] == width
+    assert answer["wide"] <= 0
+    numbers = ["3.02", "8.04", "8.04", "20.11", "\N{EN DASH}"]
+    assert answer["up"] == numbers
+    assert answer["down"] == [*numbers[-2::-1], numbers[-1]]
+
+
+def ask_browser(page: Path, width: int, folder: Path) -> dict:
+    """Load the page in a frame of this width (a window of its own cannot be as narrow) and ask it."""
+    assert CHROMIUM is not None
+    text = page.read_text(encoding="utf-8").replace("<head>", f"<head>{PROBE}", 1)
+    (folder / "probe.html").write_text(text.replace("</body>", f"{ASK}</body>"), encoding="utf-8")
+    frame = f"<iframe src='probe.html' style='width:{width}px;height:800px;border:0'></iframe>"
+    copy = """<script>addEventListener("load", () => document.body.append(
+      document.querySelector("iframe").contentDocument.querySelector("#answer")));</script>"""
+    (folder / "frame.html").write_text(f"<!doctype html><body>{frame}{copy}</body>", encoding="utf-8")
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
+    command += [
+        f"--user-data-dir={folder / 'profile'}",
+        "--window-size=1400,900",
+        "--virtual-time-budget=5000",
+    ]
+    command += ["--dump-dom", (folder / "frame.html").as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    found = re.search(r'<pre id="answer">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert found, done.stderr[-2000:]
+    return json.loads(found[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
