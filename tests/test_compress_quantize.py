@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import onnx
@@ -122,7 +123,8 @@ def test_target_whose_runtime_is_elsewhere_is_judged_and_not_timed(quantize, tmp
 
 @pytest.mark.parametrize("target", ["openvino", "executorch"])
 def test_targets_that_are_extras(quantize, tmp_path, target):
-    pytest.importorskip(target)
+    if find_spec(target) is None:  # importing openvino would report that it is used
+        pytest.skip(f"{target} is not installed")
     result = quantize("--target", target)
     assert result.code == 0, result.err
     artifact = open_artifact(tmp_path / "out")
@@ -195,7 +197,8 @@ def test_records_hold_raw_interleaved_samples(quantize, tmp_path):
     assert {(m.name, m.sequence_length) for m in found} == {
         (name, length) for name in ("fp32", "int8-dynamic") for length in (8, 16)
     }
-    assert len({len(m.samples_ms) for m in found}) == 1
+    for length in (8, 16):
+        assert len({len(m.samples_ms) for m in found if m.sequence_length == length}) == 1
     assert min(len(m.all_samples_ms) for m in found) >= 30
 
 
