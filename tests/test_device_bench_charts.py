@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 from bench_records import OTHER_MACHINE, measured
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from device_bench.chart.draw import charts
+from device_bench.chart.labels import place_labels
 from device_bench.chart.theme import THEMES
 from device_bench.chart.view import view
 from device_bench.records import Measurement, append
@@ -93,3 +97,15 @@ def test_no_records_is_one_line(cli: Callable, tmp_path: Path) -> None:
     assert done.code == 2
     assert "no records in" in done.error
     assert not (tmp_path / "charts").exists()
+
+
+def test_labels_lie_on_no_other() -> None:
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    spots = [(x / 30, (x * 7 % 11) / 10, f"file-{x}") for x in range(90)]
+    axes.scatter([x for x, _, _ in spots], [y for _, y, _ in spots])
+    place_labels(axes, spots)
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) > 10
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))

@@ -19,7 +19,7 @@ POINT_RADIUS = 10  # pixels at theme.DPI
 
 
 def place_labels(axes: Axes, spots: Sequence[tuple[float, float, str]], above: bool = False) -> None:
-    """Write each label beside its point; where no place is free it stands at the first, as it must.
+    """Write each label beside its point; one that has no free place is left out: nobody could read it.
 
     Args:
         axes: with its final limits.
@@ -33,7 +33,7 @@ def place_labels(axes: Axes, spots: Sequence[tuple[float, float, str]], above: b
     taken = list(dots)
     places = sorted(PLACES, key=lambda place: abs(place[0])) if above else PLACES
     for (x, y, label), own in zip(spots, dots, strict=True):
-        taken.append(_place(axes, x, y, label, [box for box in taken if box is not own], places))
+        taken += _place(axes, x, y, label, [box for box in taken if box is not own], places)
 
 
 def _around(center: np.ndarray) -> Bbox:
@@ -43,14 +43,15 @@ def _around(center: np.ndarray) -> Bbox:
 
 def _place(
     axes: Axes, x: float, y: float, label: str, taken: Sequence[Bbox], places: Sequence[Place]
-) -> Bbox:
+) -> list[Bbox]:
     text = axes.annotate(label, (x, y), (0, 0), fontsize=8.5, va="center", textcoords="offset points")
-    for dx, dy, side in (*places, places[0]):
+    for dx, dy, side in places:
         text.set_position((dx, dy))
         text.set_horizontalalignment(side)
         box = text.get_window_extent()
         inside = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
         upright = axes.bbox.y0 <= box.y0 and box.y1 <= axes.bbox.y1
         if inside and upright and not any(box.overlaps(other) for other in taken):
-            break
-    return box
+            return [box]
+    text.remove()
+    return []

@@ -88,8 +88,8 @@ def _lines(
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(ScalarFormatter())
     axes.yaxis.set_minor_formatter(NullFormatter())
-    more = f" ({len(shown)} of {len(own.lines)} files)" if len(shown) < len(own.lines) else ""
-    axes.legend(loc="upper left", title=more or None, labelcolor=theme.ink)
+    more = f"({len(shown)} of {len(own.lines)} files)" if len(shown) < len(own.lines) else ""
+    axes.figure.legend(loc="outside right upper", title=more or None, labelcolor=theme.ink)
 
 
 def speed_up(figure: Figure, own: View, theme: Theme) -> None:
