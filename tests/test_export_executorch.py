@@ -1,6 +1,5 @@
 """ExecuTorch programs: their arithmetic next to torch's, what is quantized in them, damage."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,20 +8,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import SENTENCES, small_bert
+from small_models import ARCHITECTURES, LONGEST, VOCABULARY, WITH_TOKEN_TYPES
 from transformers import (
-    AlbertConfig,
-    AlbertForSequenceClassification,
     BertForSequenceClassification,
-    DistilBertConfig,
-    DistilBertForSequenceClassification,
-    MobileBertConfig,
-    MobileBertForSequenceClassification,
-    MPNetConfig,
-    MPNetForSequenceClassification,
     PreTrainedModel,
     PreTrainedTokenizerFast,
-    RobertaConfig,
-    RobertaForSequenceClassification,
 )
 
 from edgepress.errors import EdgepressError
@@ -40,34 +30,8 @@ from export.executorch import SCHEMES, ExecuTorchRunner, export
 if find_spec("executorch") is None:
     pytest.skip("the extra 'executorch' is not installed", allow_module_level=True)
 
-LONGEST = 64
-VOCABULARY = 300
 TABLE = "bert.embeddings.word_embeddings"
 HIDDEN = 64
-SIZES = {
-    "vocab_size": VOCABULARY,
-    "hidden_size": 32,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "intermediate_size": 64,
-    "max_position_embeddings": LONGEST,
-    "initializer_range": 0.2,
-}
-DISTILBERT = {"vocab_size": VOCABULARY, "dim": 32, "n_layers": 1, "n_heads": 2, "hidden_dim": 64}
-MOBILEBERT = {**SIZES, "embedding_size": 16, "intra_bottleneck_size": 16, "true_hidden_size": 16}
-# Positions of RoBERTa's family begin behind the padding id.
-ROBERTA = {**SIZES, "max_position_embeddings": LONGEST + 2}
-ARCHITECTURES: dict[str, Callable[[], PreTrainedModel]] = {
-    "bert": lambda: small_bert(VOCABULARY),
-    "distilbert": lambda: DistilBertForSequenceClassification(
-        DistilBertConfig(**DISTILBERT, max_position_embeddings=LONGEST, initializer_range=0.2)
-    ),
-    "roberta": lambda: RobertaForSequenceClassification(RobertaConfig(**ROBERTA, type_vocab_size=1)),
-    "mpnet": lambda: MPNetForSequenceClassification(MPNetConfig(**ROBERTA)),
-    "albert": lambda: AlbertForSequenceClassification(AlbertConfig(**SIZES, embedding_size=16)),
-    "mobilebert": lambda: MobileBertForSequenceClassification(MobileBertConfig(**MOBILEBERT)),
-}
-WITH_TOKEN_TYPES = ("bert", "albert", "mobilebert")
 OPTIONS = Options(CPU_TARGETS["arm64"])
 
 

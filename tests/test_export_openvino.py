@@ -11,20 +11,13 @@ import numpy as np
 import pytest
 import torch
 from conftest import SENTENCES, small_bert
+from small_models import ARCHITECTURES, LONGEST, SIZES, VOCABULARY, WITH_TOKEN_TYPES
 from transformers import (
     AlbertConfig,
     AlbertForSequenceClassification,
     BertForSequenceClassification,
-    DistilBertConfig,
-    DistilBertForSequenceClassification,
-    MobileBertConfig,
-    MobileBertForSequenceClassification,
-    MPNetConfig,
-    MPNetForSequenceClassification,
     PreTrainedModel,
     PreTrainedTokenizerFast,
-    RobertaConfig,
-    RobertaForSequenceClassification,
 )
 
 from edgepress.errors import EdgepressError
@@ -43,36 +36,12 @@ from export.openvino import SCHEMES, OpenVinoRunner, coverage, export
 if find_spec("openvino") is None or find_spec("nncf") is None:
     pytest.skip("the extra 'openvino' is not installed", allow_module_level=True)
 
-LONGEST = 64
-VOCABULARY = 300
 QUERY = "bert.encoder.layer.0.attention.self.query"
 TABLE = "bert.embeddings.word_embeddings"
 VNNI = Options(CPU_TARGETS["avx512_vnni"])
 # Mean difference of a logit; the trained model's are some 10 apart.
 LARGEST_DRIFT = {"int8-static": 1.0, "int8-weights": 0.1, "fp16": 0.01}
 
-SIZES = {
-    "vocab_size": VOCABULARY,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 64,
-    "max_position_embeddings": LONGEST + 2,
-    "initializer_range": 0.2,
-}
-DISTILBERT = {"vocab_size": VOCABULARY, "dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64}
-MOBILEBERT = {**SIZES, "embedding_size": 16, "intra_bottleneck_size": 16, "true_hidden_size": 16}
-ARCHITECTURES: dict[str, Callable[[], PreTrainedModel]] = {
-    "bert": lambda: small_bert(VOCABULARY),
-    "distilbert": lambda: DistilBertForSequenceClassification(
-        DistilBertConfig(**DISTILBERT, initializer_range=0.2)
-    ),
-    "roberta": lambda: RobertaForSequenceClassification(RobertaConfig(**SIZES, type_vocab_size=1)),
-    "mpnet": lambda: MPNetForSequenceClassification(MPNetConfig(**SIZES)),
-    "albert": lambda: AlbertForSequenceClassification(AlbertConfig(**SIZES, embedding_size=16)),
-    "mobilebert": lambda: MobileBertForSequenceClassification(MobileBertConfig(**MOBILEBERT)),
-}
-WITH_TOKEN_TYPES = ("bert", "albert", "mobilebert")
 
 Quantize = Callable[..., Path]
 
@@ -268,7 +237,8 @@ def test_calibration_that_nncf_has_not(quantized: Quantize) -> None:
 
 def test_albert_keeps_a_layer_that_it_shares(sentences: list[Batch], tmp_path: Path) -> None:
     torch.manual_seed(0)
-    export(ARCHITECTURES["albert"]().eval(), tmp_path / "fp32.xml")
+    two_layers = AlbertConfig(**{**SIZES, "num_hidden_layers": 2}, embedding_size=16)
+    export(AlbertForSequenceClassification(two_layers).eval(), tmp_path / "fp32.xml")
     layer = "albert.encoder.albert_layer_groups.0.albert_layers.0.attention.query"
     options = replace(VNNI, calibration_batches=sentences[:4])
     for name, keep, expected in (("all", (), "15/19"), ("kept", (layer,), "13/19")):
