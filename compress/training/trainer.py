@@ -18,15 +18,14 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
+from compress.training.arithmetic import has_accelerator, has_bf16
 from compress.training.config import TrainingFlags
 from compress.training.data import TrainingText, encode_examples
 from compress.training.sampler import LengthSampler
 from edgepress.console import step
-from edgepress.environment import environment
 from edgepress.metrics import score
 from edgepress.tasks import Task
 
-BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 # Share of all steps between two checkpoints, each followed by an evaluation.
 CHECKPOINT_EVERY = 0.1
 
@@ -93,10 +92,23 @@ class LengthTrainer(Trainer):
     then swings with them, and it ends on the shortest texts.
     """
 
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        # Each batch's loss is a mean; a step over several batches takes the mean of theirs.
+        self.model_accepts_loss_kwargs = False
+
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> torch.utils.data.Sampler[int]:
-        dataset: Any = train_dataset or self.train_dataset
-        lengths = [len(ids) for ids in dataset["input_ids"]]
+        lengths = _lengths(train_dataset or self.train_dataset)
         return LengthSampler(lengths, self.args.train_batch_size, self.args.seed)
+
+    def _get_eval_sampler(self, eval_dataset: Dataset) -> Any:
+        return np.argsort(
+            _lengths(eval_dataset), kind="stable"
+        ).tolist()  # least padding; a mean has no order
+
+
+def _lengths(rows: Any) -> list[int]:
+    return [len(ids) for ids in rows["input_ids"]]
 
 
 def _arguments(config: TrainingFlags, checkpoints: Path) -> TrainingArguments:
@@ -111,8 +123,8 @@ def _arguments(config: TrainingFlags, checkpoints: Path) -> TrainingArguments:
         learning_rate=config.learning_rate,
         warmup_ratio=config.warmup_ratio,
         weight_decay=config.weight_decay,
-        use_cpu=not _has_accelerator(),
-        bf16=_has_bf16(),
+        use_cpu=not has_accelerator(),
+        bf16=has_bf16(),
         eval_strategy="steps",
         eval_steps=CHECKPOINT_EVERY,
         save_steps=CHECKPOINT_EVERY,
@@ -123,16 +135,6 @@ def _arguments(config: TrainingFlags, checkpoints: Path) -> TrainingArguments:
         report_to=[],
         seed=config.seed,
     )
-
-
-def _has_accelerator() -> bool:
-    return torch.cuda.is_available() or torch.backends.mps.is_available()
-
-
-def _has_bf16() -> bool:
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
-    return bool(BF16_FLAGS & set(environment().flags))
 
 
 def _metrics(task: Task) -> Metrics:
