@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from device_bench.claims.lab import Lab
 
 DISTILBERT = "Sanh et al. 2019 (arXiv:1910.01108)"
+# Told by its subject (BERT into BiLSTM, BiLSTM with attention and CNN on SST-2); its tables were not at hand.
 STUDENTS = "Mangalwedhekar 2021 (arXiv:2105.06514)"
 # Neither of these two has a title, an author or an address here: their figures came without.
 THESIS = "a thesis on multiclass and multilabel classification, citation not known; Tables 4.7-4.9"
@@ -138,8 +139,24 @@ CLAIMS: dict[str, Claim] = {
             1.71,
             PHONE,
         ),
-        Claim("phone-size", f"{DISTILBERT}, section 4.1", "207 MB", "207 MB / the fp32 file", _megabytes, 1.0, PHONE),
-        Claim("glue", f"{DISTILBERT}, Table 1", "97 % of BERT on GLUE", "ratio of mean scores", _kept_score, 0.97, WEIGHTS),
+        Claim(
+            "phone-size",
+            f"{DISTILBERT}, section 4.1",
+            "207 MB",
+            "207 MB / the fp32 file",
+            _megabytes,
+            1.0,
+            PHONE,
+        ),
+        Claim(
+            "glue",
+            f"{DISTILBERT}, Table 1",
+            "97 % of BERT on GLUE",
+            "ratio of mean scores",
+            _kept_score,
+            0.97,
+            WEIGHTS,
+        ),
         Claim(
             "training",
             THESIS,
