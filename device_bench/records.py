@@ -35,7 +35,8 @@ class Measurement:
     load_ms: float
     first_forward_ms: float
     peak_memory_bytes: int
-    """Largest resident set of the process that ran it, at the time of this record."""
+    """Largest resident set of the process that ran it, at the time of this record; on a GPU the most that
+    torch's tensors took there, 0 where another runtime does not tell."""
     warm_up_runs: int
     samples_ms: tuple[tuple[float, ...], ...]
     """Raw times of single runs (of whole passes), one inner tuple a round; round i of every file in one
