@@ -78,7 +78,7 @@ class Lab:
             subjects = [self._pass_subject(name, runtime) for name in ("bert", "distilbert")]
             plan = Plan((), passes=self.passes)
             slow, fast = measure(subjects, plan)
-            self._passes[runtime] = stats.paired_ratio(slow.samples_ms, fast.samples_ms)
+            self._passes[runtime] = stats.paired_ratio(slow.launches_ms, fast.launches_ms)
         return self._passes[runtime]
 
     def _pass_subject(self, name: str, runtime: str) -> Subject:
@@ -105,7 +105,7 @@ class Lab:
 
     def latency_ratio(self, slow: str, fast: str) -> Interval:
         """How many times as fast `fast` is as `slow`."""
-        return stats.paired_ratio(self.latencies[slow].samples_ms, self.latencies[fast].samples_ms)
+        return stats.paired_ratio(self.latencies[slow].launches_ms, self.latencies[fast].launches_ms)
 
     @cached_property
     def training(self) -> Interval:
@@ -126,7 +126,7 @@ class Lab:
             step()
         rounds = [[[timed_ms(step)] for step in steps] for _ in range(STEPS_A_PASS * self.passes)]
         slow, fast = zip(*rounds, strict=True)
-        return stats.paired_ratio(slow, fast)
+        return stats.paired_ratio([slow], [fast])
 
 
 def _step(model: PreTrainedModel, training: bool) -> Callable[[], None]:
