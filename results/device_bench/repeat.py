@@ -120,10 +120,10 @@ class Repeated:
     def goals(self) -> Iterator[Goal]:
         """Whether both agree, how narrow the intervals are and what they cost, and how steady memory is.
 
-        Two speed-ups agree when the interval of their quotient holds 1: the difference of the logarithms
-        against both standard errors, by Welch's t, at `level`. Of a method whose intervals are honest this
-        goal fails in one of twenty trials, however many ratios there are; one whose intervals leave out the
-        spread from launch to launch fails far more often.
+        Two speed-ups agree when the interval of their quotient holds 1 (`stats.change` at `level`): the
+        difference of their logarithms is no more than both standard errors explain. Of a method whose
+        intervals are honest this goal fails in one of twenty trials, however many ratios there are; one
+        whose intervals leave out the spread from launch to launch fails far more often.
         """
         changes = [pair.change(self.level) for pair in self.pairs]
         apart = sum(not own.low <= 1 <= own.high for own in changes)
