@@ -114,7 +114,7 @@ class Lab:
 
     def latency_ratio(self, slow: str, fast: str) -> Interval:
         """How many times as fast `fast` is as `slow`."""
-        return stats.paired_ratio(self.latencies[slow].samples_ms, self.latencies[fast].samples_ms)
+        return stats.paired_ratio(self.latencies[slow].launches_ms, self.latencies[fast].launches_ms)
 
     @cached_property
     def training(self) -> Interval:
@@ -135,7 +135,7 @@ class Lab:
             step()
         rounds = [[[timed_ms(step)] for step in steps] for _ in range(self.steps)]
         slow, fast = zip(*rounds, strict=True)
-        return stats.paired_ratio(slow, fast)
+        return stats.paired_ratio([slow], [fast])
 
 
 def _step(model: PreTrainedModel, training: bool) -> Callable[[], None]:

@@ -83,7 +83,7 @@ def _phone_ratio(lab: Lab) -> Interval | None:
         for slow in _of(phones, "bert"):
             same = ("run", "kind", "padding", "batch", "sequence_length", "threads", "precision")
             if all(getattr(slow, name) == getattr(fast, name) for name in same):
-                return stats.paired_ratio(slow.samples_ms, fast.samples_ms)
+                return stats.paired_ratio(slow.launches_ms, fast.launches_ms)
     return None
 
 

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from device_bench import stats
+from device_bench.lane import Taken
 from device_bench.measure import facts
 from device_bench.phone.app import artifact_folder
+from device_bench.phone.contract import Result
 from device_bench.phone.device import EMULATED_WARNING
 from device_bench.phone.series import File, Series
-from device_bench.records import Measurement
+from device_bench.records import Launch, Measurement
 from edgepress.artifact import is_artifact, open_artifact
 from edgepress.metrics import score
 
@@ -33,7 +35,7 @@ def record(series: Series, run: str) -> Measurement:
         sequence_length=case.sequence_length,
         load_ms=_median([one.load_ms for one in launches]),
         first_forward_ms=_median([one.first_forward_ms for one in launches]),
-        peak_memory_bytes=max((one.peak_memory_bytes for one in launches), default=0),
+        peak_memory_bytes=int(_median([one.peak_memory_bytes for one in launches])),
         warm_up_runs=series.protocol.warm_up_runs,
         environment=series.environment,
         kind=case.kind,
@@ -53,15 +55,23 @@ def _samples(series: Series) -> dict[str, Any]:
     if series.error:
         return {"samples_ms": (), "settled": False, "state": state, "warnings": tuple(warnings)}
     samples, hot = series.samples_ms, series.hot_runs
-    medians = [stats.percentile(one, 50) for one in samples]
+    launches = [_launch(one) for one in series.launches]
     target = series.plan.target_half_width
-    settled = len(medians) > 1 and stats.bootstrap(medians).half_width <= target
+    taken = Taken(launches, [[one] for one in samples])
+    settled = taken.settled(target)
     if not settled:
         warnings.append(f"median not within {target:.0%}")
     if hot:
         warnings.append(f"thermal status rose during {len(hot)} of {sum(map(len, samples))} runs")
     state |= {"hot_runs": hot, "logit_difference": series.logit_difference}
-    return {"samples_ms": samples, "settled": settled, "state": state, "warnings": tuple(warnings)}
+    own = {"samples_ms": samples, "launches": tuple(launches), "settled": settled}
+    return {**own, "state": state, "warnings": tuple(warnings)}
+
+
+def _launch(one: Result) -> Launch:
+    """An app's launch gives one round a case."""
+    names = ("load_ms", "first_forward_ms", "peak_memory_bytes")
+    return Launch(rounds=1, **{name: getattr(one, name) for name in names})
 
 
 def _scored(series: Series) -> dict[str, Any]:

@@ -52,6 +52,7 @@ def _checked(config: RunConfig) -> list[Plan]:
     require_flags(
         {
             "--budget": config.budget > 0,
+            "--launches": config.launches > 0,
             "--min-runs": config.min_runs > 0,
             "--target": 0 < config.target < 1,
             "--passes": config.passes >= 0,
@@ -75,6 +76,7 @@ def _checked(config: RunConfig) -> list[Plan]:
             lengths,
             batch=batch,
             threads=count,
+            launches=config.launches,
             min_runs=config.min_runs,
             target_half_width=config.target,
             passes=config.passes,

@@ -32,13 +32,9 @@ def done_cases(
         if (record.device, record.threads) == (plan.device, plan.threads) and (
             _machine(record.environment) == machine
         ):
-            groups.setdefault((record.run, _case(record)), set()).add((record.name, record.file_sha256))
+            groups.setdefault((record.run, Case.of(record)), set()).add((record.name, record.file_sha256))
     wanted = {(subject.name, str(subject.known.get("file_sha256", ""))) for subject in subjects}
     return frozenset(case for (_, case), found in groups.items() if wanted <= found)
-
-
-def _case(record: Measurement) -> Case:
-    return Case(record.batch, record.sequence_length, record.kind, record.padding)
 
 
 def _machine(content: Mapping[str, Any]) -> tuple[object, ...]:
