@@ -34,6 +34,11 @@ class Line:
     """Seed -> score, 0..1; empty where nothing could be scored."""
     metric: str
     task: str
+    trained_scores: dict[Any, float]
+    """Seed -> score that the last step itself gave, before the file was written; what figures of steps are
+    compared with, so that like stands beside like."""
+    configs: tuple[dict[str, Any], ...]
+    """Of the last step, one a seed."""
     seconds: tuple[float, ...]
     """What the last step took, one a seed."""
     history: tuple[dict[str, Any], ...]
@@ -86,7 +91,7 @@ class Result:
             return OWN[name](line)
         default = line.row.over if name == "gain" else None
         other = self.beside(line, over or default or self.recipe.reference)
-        return None if other is None else COMPARED[name](line, other)
+        return None if other is None or other is line else COMPARED[name](line, other)
 
 
 def collect(recipe: Recipe, runs: Sequence[Run], deployment: Deployment) -> Iterator[Line]:
@@ -108,7 +113,8 @@ def _without_seed(run: Run) -> tuple[tuple[str, Any], ...]:
 def _line(row: RowSpec, group: Sequence[Run], deployment: Deployment) -> Line:
     """One line of runs that differ in their seed only."""
     by_seed = {run.each.get(SEED): run for run in group}
-    line = Line(row, dict(_without_seed(group[0])), by_seed, {}, "", "", (), ())
+    configs = tuple(read_manifest(run.output).steps[-1].config for run in group)
+    line = Line(row, dict(_without_seed(group[0])), by_seed, {}, "", "", {}, configs, (), ())
     return _of_figures(line) if row.path else _of_files(line, deployment)
 
 
@@ -116,14 +122,17 @@ def _of_files(line: Line, deployment: Deployment) -> Line:
     subjects = {seed: deployment.subject(line.row, run) for seed, run in line.runs.items()}
     scores = {seed: subject.known.get("score") for seed, subject in subjects.items()}
     first = next(iter(subjects.values()))
-    steps = [read_manifest(run.output).steps[-1] for run in line.runs.values()]
+    steps = {seed: read_manifest(run.output).steps[-1] for seed, run in line.runs.items()}
+    metric = str(first.known.get("metric", ""))
+    trained = {seed: step.metrics.get(metric) for seed, step in steps.items()}
     return replace(
         line,
         scores={seed: score for seed, score in scores.items() if score is not None},
-        metric=str(first.known.get("metric", "")),
+        metric=metric,
+        trained_scores={seed: score for seed, score in trained.items() if score is not None},
         task=str(first.known.get("task", "")),
-        seconds=tuple(step.seconds for step in steps),
-        history=tuple(steps[0].metrics.get("history", ())),
+        seconds=tuple(step.seconds for step in steps.values()),
+        history=tuple(next(iter(steps.values())).metrics.get("history", ())),
         subject=replace(first, name=line.title),
     )
 
@@ -144,9 +153,11 @@ def _of_figures(line: Line) -> Line:
     task = manifest.task or ""
     metric = TASKS[task].metric if task in TASKS else _metric(found.values())
     first = next(iter(found.values()))
+    scores = {seed: float(_score(line, own, metric)) for seed, own in found.items()}
     return replace(
         line,
-        scores={seed: float(_score(line, own, metric)) for seed, own in found.items()},
+        scores=scores,
+        trained_scores=scores,
         metric=metric,
         task=task,
         seconds=tuple(own["seconds"] for own in found.values() if own.get("seconds") is not None),
@@ -187,11 +198,20 @@ def _above_published(line: Line) -> Estimate | None:
 
 
 def _retention(line: Line, other: Line) -> Estimate | None:
-    return retention(line.scores, other.scores) if line.scores and other.scores else None
+    ours, theirs = _alike(line, other)
+    return retention(ours, theirs) if ours and theirs else None
+
+
+def _alike(line: Line, other: Line) -> tuple[dict[Any, float], dict[Any, float]]:
+    """The two lines' scores of the same kind: of files, or where one has none, as the steps gave them."""
+    if line.row.path or other.row.path:
+        return line.trained_scores, other.trained_scores
+    return line.scores, other.scores
 
 
 def _gain(line: Line, other: Line) -> Estimate | None:
-    return gain(line.scores, other.scores).scaled(PERCENT) if line.scores and other.scores else None
+    ours, theirs = _alike(line, other)
+    return gain(ours, theirs).scaled(PERCENT) if ours and theirs else None
 
 
 def _speed_up(line: Line, other: Line) -> Estimate | None:

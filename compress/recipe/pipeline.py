@@ -16,7 +16,7 @@ from compress.recipe.lines import Line, Result, collect
 from compress.recipe.plan import Run, plan
 from compress.recipe.reach import Expectation, Verdict, expectation, judge
 from compress.recipe.spec import RESULTS, Measure, Recipe, load
-from compress.recipe.steps import Bench
+from compress.recipe.steps import LEDGER, Bench
 from compress.recipe.watch import Stopped, Watch
 from device_bench.measure import measure
 from device_bench.plan import Plan
@@ -26,7 +26,6 @@ from edgepress.errors import EdgepressError, ExpectationError, require_flags
 from edgepress.splits import data_root
 
 RECIPES = "recipes"
-LEDGER = ".runs"
 
 
 def recipe(config: RecipeConfig) -> Path:

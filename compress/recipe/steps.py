@@ -1,5 +1,6 @@
 """Running one step in a process of its own, unless it is done already."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,11 +18,12 @@ from compress.recipe.verbs import command_line
 from edgepress import console
 from edgepress.artifact import MANIFEST, open_artifact, read_manifest, versions
 from edgepress.errors import EdgepressError
-from edgepress.files import sha256
+from edgepress.files import sha256, staged_folder
 from edgepress.splits import data_root
 
 # Libraries that decide what a step makes.
 LIBRARIES = ("torch", "transformers", "onnxruntime")
+LEDGER = ".runs"
 WINDOWS = sys.platform == "win32"
 
 
@@ -58,6 +60,8 @@ class Bench:
         if why is None:
             console.step(f"{progress} {run.title}: nothing changed, not run again")
             return
+        if why == "" and self._borrow(run, inputs):
+            return
         console.step(f"{progress} {run.title}{f' (again: {why})' if why else ''}")
         start = time.monotonic()
         code = self._process(run)
@@ -69,20 +73,38 @@ class Bench:
         manifest = sha256(run.output / MANIFEST)
         self.ledger.note(run.name, {"inputs": inputs, "manifest": manifest, "seconds": seconds})
 
+    def _borrow(self, run: Run, inputs: Mapping[str, Any]) -> bool:
+        """Copy what another recipe made of the very same inputs: the teacher that they share."""
+        for other in sorted(run.output.parent.parent.glob(f"*/{run.name}/{MANIFEST}")):
+            folder = other.parent
+            known = Ledger(folder.parent / LEDGER).known(run.name)
+            if folder == run.output or known is None or self._stale(known, inputs, folder):
+                continue
+            with staged_folder(run.output, overwrite=True) as stage:
+                shutil.copytree(folder, stage, dirs_exist_ok=True)
+            self.ledger.note(run.name, known)
+            console.step(f"{run.title}: copied from {folder}, which was made of the same")
+            return True
+        return False
+
     def _why(self, run: Run, inputs: Mapping[str, Any]) -> str | None:
         """Why it has to be run: empty for the first time, None if it has not."""
         known = self.ledger.known(run.name)
         if known is None or not (run.output / MANIFEST).exists():
             return ""
+        return self._stale(known, inputs, run.output)
+
+    def _stale(self, known: Mapping[str, Any], inputs: Mapping[str, Any], folder: Path) -> str | None:
+        """Why a folder is not what these inputs give; None if it is."""
         differing = changed(known["inputs"], inputs)
         if self.ignore_code:
             differing = [place for place in differing if place.split(".")[0] not in ("code", "versions")]
         if differing:
             return f"{', '.join(differing)} changed"
-        if sha256(run.output / MANIFEST) != known["manifest"]:
+        if sha256(folder / MANIFEST) != known["manifest"]:
             return "another command wrote its folder"
         try:
-            open_artifact(run.output)
+            open_artifact(folder)
         except EdgepressError as error:
             return str(error)
         return None

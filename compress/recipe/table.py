@@ -42,7 +42,6 @@ def headings(result: Result) -> list[str]:
 
 def cells(result: Result, line: Line) -> list[str]:
     """A line's cells; an interval stands below its value."""
-    first = line.row.name == result.recipe.reference
 
     def cell(figure: str, wanted: bool = True) -> str:
         found = result.figure(figure, line) if wanted else None
@@ -53,9 +52,9 @@ def cells(result: Result, line: Line) -> list[str]:
         cell("parameters"),
         cell("size_mb"),
         _bare(cell("latency_ms")),
-        cell("speed_up", not first),
+        cell("speed_up"),
         cell("score"),
-        _bare(cell("retention", not first)),
+        _bare(cell("retention")),
         cell("gain", line.row.over is not None),
         _bare(cell("seconds")),
         published(line),
@@ -164,17 +163,18 @@ def records(result: Result) -> Iterator[dict[str, Any]]:
             "metric": line.metric,
             "seeds": list(line.runs),
             "scores": list(line.scores.values()),
+            "trained_scores": list(line.trained_scores.values()),
             **{name: _dict(result.figure(name, line)) for name in FORMS},
             "gain_over": line.row.over,
             "file": line.subject.path.name if line.subject else None,
             "size_bytes": known.get("size_bytes"),
             "scored_rows": known.get("scored_rows"),
-            "step_seconds": list(line.seconds),
+            "seconds_by_seed": list(line.seconds),
             "history": list(line.history),
             "published": {name: line.published(name) for name in line.row.published},
             "runs": [run.name for run in line.runs.values()],
             "verb": next(iter(line.runs.values())).verb.name,
-            "config": [_config(run.flags, result) for run in line.runs.values()],
+            "config": [_config(config, result) for config in line.configs],
             "environment": environment().to_dict(),
         }
 
@@ -184,6 +184,6 @@ def _dict(estimate: Estimate | None) -> dict[str, Any] | None:
 
 
 def _config(flags: dict[str, Any], result: Result) -> dict[str, Any]:
-    """Flags with the names of runs in place of this machine's folders."""
+    """A step's config with the names of runs in place of this machine's folders."""
     runs = {str(run.output): run.name for line in result.lines for run in line.runs.values()}
     return {flag: runs.get(str(value), value) for flag, value in flags.items()}

@@ -2,7 +2,7 @@
 
 import pkgutil
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import cache
 from importlib import import_module
@@ -40,30 +40,28 @@ class Verb:
 
 @cache
 def verbs() -> dict[str, Verb]:
-    """Every verb by name: the packages of `compress` whose config has an output, `export`, its formats."""
+    """Every verb by name: the commands among the packages of `compress`, `export`, and its formats."""
     found = {"export": Verb("export", "export", FormatsConfig)}
-    for entry in pkgutil.iter_modules(compress.__path__):
-        config = _config(entry.name) if entry.ispkg else None
-        if config is not None:
-            found[entry.name] = Verb(entry.name, f"compress.{entry.name}", config)
+    for name in _commands():
+        found[name] = Verb(name, f"compress.{name}", _config(f"compress.{name}.config"))
     for name, format_ in formats().items():
         found[f"export.{name}"] = Verb(f"export.{name}", f"export.{name}", format_.config)
     return found
 
 
-def _config(package: str) -> type[Command] | None:
-    """The config class of a verb's package; None where it makes no artifact of a model (this one)."""
-    name = f"compress.{package}.config"
-    try:
-        module = import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name == name:
-            return None
-        raise
-    if package == __name__.split(".")[1]:
-        return None
-    own = (entry for entry in vars(module).values() if isinstance(entry, type) and issubclass(entry, Command))
-    return next((entry for entry in own if entry.__module__ == name), None)
+def _commands() -> Iterator[str]:
+    """The packages of `compress` that are commands, this one left out."""
+    for entry in pkgutil.iter_modules(compress.__path__):
+        folder = Path(compress.__path__[0], entry.name)
+        if (folder / "__main__.py").is_file() and folder != Path(__file__).parent:
+            yield entry.name
+
+
+def _config(name: str) -> type[Command]:
+    """The config class that a module defines."""
+    entries = vars(import_module(name)).values()
+    own = (entry for entry in entries if isinstance(entry, type) and issubclass(entry, Command))
+    return next(entry for entry in own if entry.__module__ == name)
 
 
 def checked_flags(verb: Verb, node: Node, values: Mapping[str, Any]) -> dict[str, Any]:
