@@ -9,6 +9,7 @@ VERBS = {
     "distill": ("compress.distill", "teach a small student what a fine-tuned model knows"),
     "export": ("export", "write a model as ONNX, TorchScript, Core ML and more, and check each file"),
     "quantize": ("compress.quantize", "make a model smaller and faster with 8, 4 or 16 bits, and measure it"),
+    "recipe": ("compress.recipe", "run a whole experiment that a YAML file describes, and write its table"),
     "bench": ("device_bench", "measure files on CPU, GPU or phone; claims, charts, report, compare"),
 }
 

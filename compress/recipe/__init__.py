@@ -1,0 +1,1 @@
+"""Run a whole experiment that a YAML file describes, and write its table."""

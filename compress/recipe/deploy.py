@@ -1,0 +1,121 @@
+"""The files behind the rows: exported where a step left none, found, and scored on their task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from compress.recipe.code import code_digest
+from compress.recipe.plan import Run
+from compress.recipe.spec import Measure, RowSpec
+from compress.recipe.steps import Bench
+from compress.recipe.verbs import EXPORT_VERB, verbs
+from device_bench.plan import EAGER, EAGER_MODES, Plan, Subject
+from device_bench.scoring import Order, with_texts
+from device_bench.subjects import Selection, find_subjects, smallest_vocabulary
+from edgepress import console
+from edgepress.errors import EdgepressError
+from edgepress.files import sha256
+
+EXPORTED = ("fp32", "onnx")
+ALL = 10**9
+SCORED = "score"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Makes the file of a row and a run, ready to be timed."""
+
+    bench: Bench
+    measure: Measure
+
+    def subject(self, row: RowSpec, run: Run) -> Subject:
+        """The row's file of this run, with its score."""
+        found = self._file(row, run)
+        return replace(found, known={**found.known, **self._score(found, run)})
+
+    def _file(self, row: RowSpec, run: Run) -> Subject:
+        if row.file == EAGER:
+            modes = Selection(("none",), (), {EAGER: EAGER_MODES[EAGER]})
+            return find_subjects([run.output], modes)[0]
+        files = _timed_files(run.output) or _timed_files(self._export(run))
+        return _chosen(files, row)
+
+    def _export(self, run: Run) -> Path:
+        """The ONNX file of an artifact that has only weights, in an artifact of its own."""
+        flags: dict[str, Any] = {"model": str(run.output)}
+        task = self._task(run)
+        name = f"{run.name}-onnx"
+        export = Run(
+            name,
+            f"{run.step}, as a file",
+            verbs()[EXPORT_VERB],
+            run.each,
+            {**flags, "task": task} if task else flags,
+            run.output.with_name(name),
+            (run.name,),
+        )
+        self.bench.do(export, "   ")
+        return export.output
+
+    def _task(self, run: Run) -> str | None:
+        """What the flags of the run, or of those that it builds on, call the task."""
+        if run.flags.get("task"):
+            return str(run.flags["task"])
+        return next((task for name in run.uses if (task := self._task(self.bench.runs[name]))), None)
+
+    def _score(self, subject: Subject, run: Run) -> dict[str, Any]:
+        """Task, metric and score of a file over the evaluation split; kept, since neither changes."""
+        manifest = run.output / "manifest.json"
+        inputs = {
+            "file": subject.known["file_sha256"],
+            "mode": subject.mode,
+            "artifact": sha256(manifest),
+            "eval_samples": self.measure.eval_samples,
+            "data": self.bench.digests([str(subject.known.get("task", ""))]),
+            "code": code_digest("device_bench.scoring"),
+        }
+        name = f"{run.name}-{subject.mode or subject.path.name}-{SCORED}"
+        known = self.bench.ledger.known(name)
+        if known is not None and known["inputs"] == inputs:
+            return dict(known["facts"])
+        console.step(f"    scoring {subject.name}")
+        facts = self._scored(subject)
+        if facts.get("score") is not None:
+            self.bench.ledger.note(name, {"inputs": inputs, "facts": facts})
+        return facts
+
+    def _scored(self, subject: Subject) -> dict[str, Any]:
+        plan = Plan(threads=self.measure.threads, vocabulary=smallest_vocabulary([subject]))
+        with TemporaryDirectory() as folder:
+            order = Order(Path(folder), self.bench.data, self.measure.eval_samples or ALL)
+            (found,) = with_texts([subject], plan, order)
+        wanted = ("task", "metric", "tokenize_ms", "score", "scored_rows")
+        return {name: found.known[name] for name in wanted if name in found.known}
+
+
+def _timed_files(folder: Path) -> list[Subject]:
+    try:
+        return find_subjects([folder], Selection())
+    except EdgepressError:  # no file in any format: weights alone
+        return []
+
+
+def _chosen(files: Sequence[Subject], row: RowSpec) -> Subject:
+    """The file that the row names; else the one that is not fp32, else the fp32 ONNX file."""
+    known = {subject.path.name: subject for subject in files}
+    node = row.node.at("file", row.file)
+    if row.file is not None:
+        if row.file not in known:
+            raise node.unknown("file", row.file, [*known, EAGER])
+        return known[row.file]
+    small = [subject for subject in files if subject.known["precision"] != "fp32"]
+    whole = [s for s in files if (s.known["precision"], s.known["format"]) == EXPORTED]
+    candidates = small or whole or list(files)
+    if len(candidates) > 1:
+        names = ", ".join(subject.path.name for subject in candidates)
+        raise row.node.error(f"{row.step} has several files", f"say file: one of {names}")
+    return candidates[0]

@@ -1,0 +1,101 @@
+"""What is done already: the inputs of every finished run, beside the artifacts, and who is at work here."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from edgepress.errors import EdgepressError
+from edgepress.files import writable_folder
+
+LOCK = "running.json"
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """One JSON file a finished run."""
+
+    folder: Path
+
+    def known(self, name: str) -> dict[str, Any] | None:
+        """What was noted last; None if nothing or something unreadable was."""
+        try:
+            content = json.loads(self._path(name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return content if isinstance(content, dict) else None
+
+    def note(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write whole or not at all."""
+        path = self._path(name)
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        partial.replace(path)
+
+    def _path(self, name: str) -> Path:
+        return writable_folder(self.folder) / f"{name}.json"
+
+
+def changed(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """The places at which two nested mappings differ: `flags.epochs`, ..."""
+    found = []
+    for key in dict.fromkeys([*before, *now]):
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += changed(old, new, f"{prefix}{key}.")
+        elif old != new:
+            found.append(f"{prefix}{key}")
+    return found
+
+
+@contextmanager
+def at_work(folder: Path) -> Iterator[Path]:
+    """Keep a second run of the same recipe, or a step that outlived a killed one, from writing here too.
+
+    Gives the file to note a step's process in, with `note_process`.
+
+    Raises:
+        EdgepressError: somebody is at work.
+    """
+    mark = writable_folder(folder) / LOCK
+    for pid in _alive(mark):
+        raise EdgepressError(
+            f"{folder}: a run of this recipe is still going on (process {pid})",
+            "wait for it or end it, or name another --output",
+        )
+    mark.write_text("{}", encoding="utf-8")
+    note_process(mark, os.getpid())
+    try:
+        yield mark
+    finally:
+        mark.unlink(missing_ok=True)
+
+
+def note_process(mark: Path, pid: int) -> None:
+    """Add a process to those at work."""
+    content = json.loads(mark.read_text(encoding="utf-8"))
+    try:
+        content[str(pid)] = psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return  # it has ended already
+    mark.write_text(json.dumps(content), encoding="utf-8")
+
+
+def _alive(mark: Path) -> Iterator[int]:
+    try:
+        content = json.loads(mark.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    for pid, created in content.items():
+        try:
+            process = psutil.Process(int(pid))
+            # A number is given again to another process, whose time differs.
+            if process.create_time() == created and process.status() != psutil.STATUS_ZOMBIE:
+                yield int(pid)
+        except psutil.NoSuchProcess:
+            continue

@@ -1,0 +1,143 @@
+"""The command as a pipeline: check, run the steps, measure, judge, write, show."""
+
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.progress import Progress
+
+from compress.recipe import results, table
+from compress.recipe.config import RecipeConfig
+from compress.recipe.deploy import Deployment
+from compress.recipe.ledger import Ledger, at_work
+from compress.recipe.lines import Line, Result, collect
+from compress.recipe.plan import Run, plan
+from compress.recipe.reach import Expectation, Verdict, expectation, judge
+from compress.recipe.spec import RESULTS, Measure, Recipe, load
+from compress.recipe.steps import LEDGER, Bench
+from compress.recipe.watch import Stopped, Watch
+from device_bench.measure import measure
+from device_bench.plan import Plan
+from device_bench.subjects import smallest_vocabulary
+from edgepress import console
+from edgepress.errors import EdgepressError, ExpectationError, require_flags
+from edgepress.splits import data_root
+
+RECIPES = "recipes"
+
+
+def recipe(config: RecipeConfig) -> Path:
+    """Run the command and return the folder of results.
+
+    Raises:
+        EdgepressError: bad input (exit code 2), before anything runs; or a step failed, with its exit code.
+        ExpectationError: something that the recipe has to reach was not (exit code 1); all is written.
+    """
+    start = time.monotonic()
+    require_flags({"--max-drop": config.max_drop is None or config.max_drop >= 0})
+    own = load(config.recipe, config.quick, config.settings)
+    output, target = _folders(config, own)
+    runs = plan(own, output)
+    expectations = [expectation(node, own.rows) for node in own.reach]
+    watch = Watch(own, config.max_drop)
+    data_root(config.data)
+    results.check_folder(target)
+    if config.check:
+        _list(own, runs)
+        return target
+    with at_work(output) as mark:
+        bench = Bench(Ledger(output / LEDGER), mark, config.data, config.ignore_code, {})
+        result = _run(own, runs, Deployment(bench, own.measure), watch)
+        verdicts = _judged(config, expectations, result)
+        story = _story(config, bench, time.monotonic() - start)
+        results.write(result, verdicts, story, target)
+    _show(result, verdicts, target)
+    _conclude(result, verdicts)
+    return target
+
+
+def _folders(config: RecipeConfig, own: Recipe) -> tuple[Path, Path]:
+    """Where the steps write, and where the results go."""
+    name = f"{own.name}-quick" if config.quick else own.name
+    output = config.output or Path("outputs") / RECIPES / name
+    kept = output / RESULTS if config.quick else Path("results") / RECIPES / own.name
+    return output, config.results or kept
+
+
+def _list(own: Recipe, runs: Sequence[Run]) -> None:
+    console.out.print(f"{own.title}: {len(runs)} steps", highlight=False)
+    for index, run in enumerate(runs, start=1):
+        console.out.print(f"  {index}  {run.title}", markup=False, highlight=False)
+
+
+def _run(own: Recipe, runs: Sequence[Run], deployment: Deployment, watch: Watch) -> Result:
+    """Do the steps, then measure what they left."""
+    note = ""
+    done = list(runs)
+    for index, run in enumerate(runs):
+        deployment.bench.do(run, f"[{index + 1}/{len(runs)}]")
+        try:
+            watch.check(run, deployment)
+        except Stopped as stop:
+            console.warn(str(stop))
+            note, done = str(stop), list(runs[:index])
+            del deployment.bench.runs[run.name]
+            break
+    console.step(f"measuring what {len(done)} steps made")
+    lines = tuple(collect(own, runs, deployment))
+    if not lines:
+        raise EdgepressError("no row of the table is complete", "nothing to measure")
+    return Result(own, _timed(lines, own.measure), note)
+
+
+def _timed(lines: Sequence[Line], how: Measure) -> tuple[Line, ...]:
+    """The lines with their files timed, all in one interleaved measurement."""
+    subjects = [line.subject for line in lines if line.subject is not None]
+    if not subjects:
+        return tuple(lines)
+    plan_ = Plan(
+        (how.sequence_length,),
+        threads=how.threads,
+        vocabulary=smallest_vocabulary(subjects),
+        budget_s=how.budget * len(subjects),
+    )
+    with Progress(console=console.log, transient=True) as progress:
+        task = progress.add_task("timing, interleaved", total=1.0)
+        found = measure(subjects, plan_, lambda share: progress.update(task, completed=share))
+    records = iter(found)
+    return tuple(replace(line, measurement=next(records)) if line.subject else line for line in lines)
+
+
+def _judged(config: RecipeConfig, expectations: Sequence[Expectation], result: Result) -> list[Verdict]:
+    if config.quick and expectations:
+        console.step("a quick run: what the recipe has to reach is not judged")
+        return []
+    return judge(expectations, result)
+
+
+def _story(config: RecipeConfig, bench: Bench, seconds: float) -> results.Story:
+    words = ["python", "-m", "compress.recipe", str(config.recipe)]
+    words += [word for said in config.settings for word in ("--set", said)]
+    words += ["--quick"] if config.quick else []
+    words += ["--max-drop", f"{config.max_drop:g}"] if config.max_drop is not None else []
+    known = {name: bench.ledger.known(name) or {} for name in bench.runs}
+    taken = {name: float(entry["seconds"]) for name, entry in known.items() if "seconds" in entry}
+    return results.Story(shlex.join(words), config.quick, seconds, taken)
+
+
+def _show(result: Result, verdicts: Sequence[Verdict], target: Path) -> None:
+    console.out.print(table.screen(result))
+    if verdicts:
+        console.out.print(table.verdict_screen(verdicts))
+    console.step(f"written: {target}")
+
+
+def _conclude(result: Result, verdicts: Sequence[Verdict]) -> None:
+    """Raise for what was not reached."""
+    if result.note:
+        raise ExpectationError(result.note, "allow more with --max-drop, or change the step")
+    failed = [verdict.expectation.text for verdict in verdicts if not verdict.holds]
+    if failed:
+        raise ExpectationError(f"not reached: {'; '.join(failed)}", "the table says what was measured")

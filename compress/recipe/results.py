@@ -1,0 +1,90 @@
+"""What a recipe leaves behind: table, rows, raw measurements and pictures, in one folder, all at once."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compress.recipe import table
+from compress.recipe.lines import Result
+from compress.recipe.pictures import pictures
+from compress.recipe.reach import Verdict
+from device_bench import records
+from device_bench.chart.draw import write as draw
+from device_bench.chart.theme import THEMES
+from edgepress.environment import environment
+from edgepress.errors import EdgepressError
+from edgepress.files import staged_folder
+
+ROWS, MEASUREMENTS, PAGE, SUMMARY = "rows.jsonl", "measurements.jsonl", "README.md", "recipe.json"
+THEME = THEMES["light"]
+
+
+@dataclass(frozen=True)
+class Story:
+    """How the result came about."""
+
+    command: str
+    quick: bool
+    seconds: float
+    """Of this command; steps that were done before are not in it."""
+    step_seconds: dict[str, float]
+    """Run -> what it took when it was run."""
+
+
+def check_folder(folder: Path) -> None:
+    """Raise if something else lies where the results are to be written.
+
+    Raises:
+        EdgepressError: it is a file, or a folder with anything but a recipe's results.
+    """
+    if folder.is_file():
+        raise EdgepressError(f"{folder} is a file", "name another --results")
+    if folder.is_dir() and os.listdir(folder) and not (folder / SUMMARY).exists():
+        raise EdgepressError(
+            f"{folder} holds something else than a recipe's results", "name another --results"
+        )
+
+
+def write(result: Result, verdicts: Sequence[Verdict], story: Story, folder: Path) -> None:
+    """Write everything; what was there before is replaced."""
+    check_folder(folder)
+    drawn = pictures(result)
+    with staged_folder(folder, overwrite=True) as stage:
+        lines = [json.dumps({**row, "quick": story.quick}) for row in table.records(result)]
+        (stage / ROWS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        records.append(stage / MEASUREMENTS, [line.measurement for line in result.lines if line.measurement])
+        summary = json.dumps(_summary(result, verdicts, story), indent=2)
+        (stage / SUMMARY).write_text(summary + "\n", encoding="utf-8")
+        names = [f"{chart.name}-{THEME.name}.png" for chart in drawn]
+        (stage / PAGE).write_text(_page(result, verdicts, story, names), encoding="utf-8")
+        draw(drawn, [THEME], ["png"], stage)
+
+
+def _summary(result: Result, verdicts: Sequence[Verdict], story: Story) -> dict[str, Any]:
+    return {
+        "recipe": result.recipe.name,
+        "title": result.recipe.title,
+        "command": story.command,
+        "quick": story.quick,
+        "settings": result.recipe.settings,
+        "seconds": round(story.seconds, 1),
+        "step_seconds": {name: round(seconds, 1) for name, seconds in story.step_seconds.items()},
+        "reach": [verdict.to_dict() for verdict in verdicts],
+        "note": result.note,
+        "environment": environment().to_dict(),
+    }
+
+
+def _page(result: Result, verdicts: Sequence[Verdict], story: Story, images: Sequence[str]) -> str:
+    recipe = result.recipe
+    parts = [f"# {recipe.title}", f"After {recipe.source}.", recipe.about]
+    parts += [f"```\n{story.command}\n```"]
+    if story.quick:
+        parts.append("> A quick run: it shows that the recipe runs. Its figures mean nothing.")
+    parts += [f"> {result.note}" if result.note else "", table.markdown(result), table.caption(result)]
+    parts += [table.verdict_markdown(verdicts) if verdicts else ""]
+    parts += [f"![{image.rpartition('-')[0]}]({image})" for image in images]
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"

@@ -1,0 +1,167 @@
+"""Running one step in a process of its own, unless it is done already."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from compress.recipe.code import code_digest
+from compress.recipe.ledger import Ledger, changed, note_process
+from compress.recipe.plan import Run
+from compress.recipe.verbs import command_line
+from edgepress import console
+from edgepress.artifact import MANIFEST, open_artifact, read_manifest, versions
+from edgepress.errors import EdgepressError
+from edgepress.files import sha256, staged_folder
+from edgepress.splits import data_root
+
+# Libraries that decide what a step makes.
+LIBRARIES = ("torch", "transformers", "onnxruntime")
+LEDGER = ".runs"
+WINDOWS = sys.platform == "win32"
+
+
+class StepError(EdgepressError):
+    """A step failed; it has said why, and its exit code is the recipe's."""
+
+    def __init__(self, run: Run, code: int) -> None:
+        ended = f"was killed by signal {-code}" if code < 0 else f"failed (exit code {code})"
+        super().__init__(f"{run.title} {ended}", "what was done is kept; the same command goes on from here")
+        self.exit_code = code if code in (1, 2) else EdgepressError.exit_code
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where runs are done."""
+
+    ledger: Ledger
+    mark: Path
+    data: Path | None
+    ignore_code: bool
+    runs: dict[str, Run]
+    """By name, as far as they are planned."""
+
+    def do(self, run: Run, progress: str) -> None:
+        """Run a step, or say that it is done.
+
+        Raises:
+            StepError: it failed.
+            KeyboardInterrupt: it was interrupted.
+        """
+        self.runs[run.name] = run
+        inputs = self._inputs(run)
+        why = self._why(run, inputs)
+        if why is None:
+            console.step(f"{progress} {run.title}: nothing changed, not run again")
+            return
+        if why == "" and self._borrow(run, inputs):
+            return
+        console.step(f"{progress} {run.title}{f' (again: {why})' if why else ''}")
+        start = time.monotonic()
+        code = self._process(run)
+        if code == console.INTERRUPTED:
+            raise KeyboardInterrupt
+        if code:
+            raise StepError(run, code)
+        seconds = time.monotonic() - start
+        manifest = sha256(run.output / MANIFEST)
+        self.ledger.note(run.name, {"inputs": inputs, "manifest": manifest, "seconds": seconds})
+
+    def _borrow(self, run: Run, inputs: Mapping[str, Any]) -> bool:
+        """Copy what another recipe made of the very same inputs: the teacher that they share."""
+        for other in sorted(run.output.parent.parent.glob(f"*/{run.name}/{MANIFEST}")):
+            folder = other.parent
+            known = Ledger(folder.parent / LEDGER).known(run.name)
+            if folder == run.output or known is None or self._stale(known, inputs, folder):
+                continue
+            with staged_folder(run.output, overwrite=True) as stage:
+                shutil.copytree(folder, stage, dirs_exist_ok=True)
+            self.ledger.note(run.name, known)
+            console.step(f"{run.title}: copied from {folder}, which was made of the same")
+            return True
+        return False
+
+    def _why(self, run: Run, inputs: Mapping[str, Any]) -> str | None:
+        """Why it has to be run: empty for the first time, None if it has not."""
+        known = self.ledger.known(run.name)
+        if known is None or not (run.output / MANIFEST).exists():
+            return ""
+        return self._stale(known, inputs, run.output)
+
+    def _stale(self, known: Mapping[str, Any], inputs: Mapping[str, Any], folder: Path) -> str | None:
+        """Why a folder is not what these inputs give; None if it is."""
+        differing = changed(known["inputs"], inputs)
+        if self.ignore_code:
+            differing = [place for place in differing if place.split(".")[0] not in ("code", "versions")]
+        if differing:
+            return f"{', '.join(differing)} changed"
+        if sha256(folder / MANIFEST) != known["manifest"]:
+            return "another command wrote its folder"
+        try:
+            open_artifact(folder)
+        except EdgepressError as error:
+            return str(error)
+        return None
+
+    def _inputs(self, run: Run) -> dict[str, Any]:
+        """Everything that decides what a run makes."""
+        outputs = {str(self.runs[name].output): name for name in run.uses}
+        uses = {name: sha256(self.runs[name].output / MANIFEST) for name in run.uses}
+        plain = {flag: _portable(value, outputs) for flag, value in run.flags.items()}
+        return {
+            "verb": run.verb.name,
+            "flags": plain,
+            "uses": uses,
+            "data": self._data(run, outputs),
+            "code": code_digest(run.verb.module),
+            "versions": {name: found for name, found in versions(LIBRARIES).items() if name in LIBRARIES},
+        }
+
+    def _data(self, run: Run, outputs: Mapping[str, str]) -> dict[str, str]:
+        """Digests of what the flags name, and of the tasks that the artifacts used were trained on."""
+        names = [value for value in run.flags.values() if isinstance(value, str) and value not in outputs]
+        return self.digests([*names, *(read_manifest(Path(folder)).task or "" for folder in outputs)])
+
+    def digests(self, names: Iterable[str]) -> dict[str, str]:
+        """Name -> digest, of those names that are a file or folder here or below the data root."""
+        root = data_root(self.data)
+        found = {}
+        for name in filter(None, names):
+            places = [Path(name), *([root / name] if root else [])]
+            place = next((place for place in places if place.exists()), None)
+            if place is not None:
+                found[name] = _digest(place.resolve())
+        return found
+
+    def _process(self, run: Run) -> int:
+        """The exit code of the step's process; Ctrl-C goes on to it, and it is waited for."""
+        typed = [*command_line(run.verb, run.flags), "--output", str(run.output), "--overwrite"]
+        if run.verb.has("data") and self.data is not None:
+            typed += ["--data", str(self.data)]
+        # A session of its own: it gets one Ctrl-C, from here, and ends as it does when it is run alone.
+        process = subprocess.Popen([sys.executable, "-m", run.verb.module, *typed], start_new_session=True)
+        note_process(self.mark, process.pid)
+        try:
+            return process.wait()
+        except BaseException:
+            if not WINDOWS:
+                process.send_signal(signal.SIGINT)
+            process.wait()
+            raise
+
+
+def _portable(value: Any, outputs: Mapping[str, str]) -> Any:
+    if isinstance(value, tuple):
+        return [_portable(item, outputs) for item in value]
+    return f"output of {outputs[value]}" if value in outputs else value
+
+
+@cache
+def _digest(path: Path) -> str:
+    return sha256(path)

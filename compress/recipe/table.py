@@ -1,0 +1,189 @@
+"""The table of a recipe: on the screen, as Markdown, as JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from compress.recipe.lines import PERCENT, Line, Result
+from compress.recipe.reach import Verdict
+from compress.recipe.statistics import Estimate
+from device_bench.summary import MISSING
+from edgepress.environment import environment
+
+Form = Callable[[float], str]
+FORMS: dict[str, Form] = {
+    "parameters": lambda value: f"{value / 1e6:.2f} M",
+    "size_mb": lambda value: f"{value:.3g}",
+    "latency_ms": lambda value: f"{value:.2f}",
+    "speed_up": lambda value: f"{value:.2f}x",
+    "size_ratio": lambda value: f"{value:.2f}x",
+    "time_ratio": lambda value: f"{value:.2f}x",
+    "score": lambda value: f"{PERCENT * value:.2f} %",
+    "retention": lambda value: f"{PERCENT * value:.1f} %",
+    "gain": lambda value: f"{value:+.2f}",
+    "above_published": lambda value: f"{value:+.2f}",
+    "seconds": lambda value: f"{value:.0f}",
+}
+
+
+def headings(result: Result) -> list[str]:
+    """The table's columns."""
+    metrics = {line.metric for line in result.lines if line.metric}
+    length = result.recipe.measure.sequence_length
+    metric = metrics.pop() if len(metrics) == 1 else "score"
+    latency = f"ms at {length}"
+    return ["", "params", "MB", latency, "faster", metric, "kept", "gain [points]", "step [s]", "published"]
+
+
+def cells(result: Result, line: Line) -> list[str]:
+    """A line's cells; an interval stands below its value."""
+
+    def cell(figure: str, wanted: bool = True) -> str:
+        found = result.figure(figure, line) if wanted else None
+        return MISSING if found is None else _estimate(found, FORMS[figure])
+
+    return [
+        line.title,
+        cell("parameters"),
+        cell("size_mb"),
+        _bare(cell("latency_ms")),
+        cell("speed_up"),
+        cell("score"),
+        _bare(cell("retention")),
+        cell("gain", line.row.over is not None),
+        _bare(cell("seconds")),
+        published(line),
+    ]
+
+
+def _estimate(found: Estimate, form: Form) -> str:
+    if found.low is None or found.high is None:
+        return form(found.value)
+    return f"{form(found.value)}\n[{_plain(form, found.low)}, {_plain(form, found.high)}]"
+
+
+def _plain(form: Form, value: float) -> str:
+    """Without its unit, which stands at the value."""
+    return form(value).rstrip(" %xM")
+
+
+def _bare(cell: str) -> str:
+    return cell.partition("\n")[0]
+
+
+def published(line: Line) -> str:
+    """The published figures beside a line."""
+    found = ((name, line.published(name)) for name in line.row.published)
+    return ", ".join(FORMS[name](value) for name, value in found if value is not None) or MISSING
+
+
+def screen(result: Result) -> Table:
+    """The screen's table."""
+    table = Table(
+        title=result.recipe.title,
+        caption=caption(result),
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for index, heading in enumerate(headings(result)):
+        table.add_column(heading, justify="left" if index == 0 else "right")
+    for line in result.lines:
+        table.add_row(*cells(result, line))
+    return table
+
+
+def markdown(result: Result) -> str:
+    """The same table for a page."""
+    rows = [headings(result), ["---"] * len(headings(result))]
+    rows += [[cell.replace("\n", "<br>") for cell in cells(result, line)] for line in result.lines]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+
+
+def caption(result: Result) -> str:
+    """What the figures are, and what they were measured with."""
+    recipe, lines = result.recipe, result.lines
+    first = recipe.rows[recipe.reference].title
+    seeds = max((len(line.runs) for line in lines), default=1)
+    over = f"; score, gain: mean over {seeds} seeds [95 % interval, Student's t]" if seeds > 1 else ""
+    gains = {line.row.over for line in lines if line.row.over}
+    gained = f"; gain over {', '.join(recipe.rows[row].title for row in gains if row)}" if gains else ""
+    timed = next((line.measurement for line in lines if line.measurement), None)
+    how = f"batch 1, {timed.threads} thread{'s' * (timed.threads > 1)}, interleaved" if timed else "not timed"
+    return (
+        f"faster [95 % interval] and kept: against {first}; ms: median, {how}{over}{gained}\n"
+        f"{environment().cpu}"
+    )
+
+
+def verdict_lines(verdicts: Sequence[Verdict]) -> list[list[str]]:
+    """Expectation, what was measured, verdict."""
+    return [
+        [
+            verdict.expectation.text,
+            ", ".join(MISSING if value is None else f"{value:.4g}" for value in verdict.measured) or MISSING,
+            "holds" if verdict.holds else "FAILS",
+        ]
+        for verdict in verdicts
+    ]
+
+
+def verdict_screen(verdicts: Sequence[Verdict]) -> Table:
+    """The expectations' table."""
+    table = Table(title="to reach", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("expected", "measured", ""):
+        table.add_column(heading)
+    for row in verdict_lines(verdicts):
+        table.add_row(*row)
+    return table
+
+
+def verdict_markdown(verdicts: Sequence[Verdict]) -> str:
+    """The same for a page."""
+    rows = [["expected", "measured", "verdict"], ["---"] * 3, *verdict_lines(verdicts)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+
+
+def records(result: Result) -> Iterator[dict[str, Any]]:
+    """One JSON object a line of the table, with everything that was found out about it."""
+    for line in result.lines:
+        known = line.subject.known if line.subject else {}
+        yield {
+            "recipe": result.recipe.name,
+            "row": line.row.name,
+            "title": line.title,
+            "each": line.each,
+            "task": line.task,
+            "metric": line.metric,
+            "seeds": list(line.runs),
+            "scores": list(line.scores.values()),
+            "trained_scores": list(line.trained_scores.values()),
+            **{name: _dict(result.figure(name, line)) for name in FORMS},
+            "gain_over": line.row.over,
+            "file": line.subject.path.name if line.subject else None,
+            "size_bytes": known.get("size_bytes"),
+            "scored_rows": known.get("scored_rows"),
+            "seconds_by_seed": list(line.seconds),
+            "history": list(line.history),
+            "published": {name: line.published(name) for name in line.row.published},
+            "runs": [run.name for run in line.runs.values()],
+            "verb": next(iter(line.runs.values())).verb.name,
+            "config": [_config(config, result) for config in line.configs],
+            "environment": environment().to_dict(),
+        }
+
+
+def _dict(estimate: Estimate | None) -> dict[str, Any] | None:
+    return None if estimate is None else asdict(estimate)
+
+
+def _config(flags: dict[str, Any], result: Result) -> dict[str, Any]:
+    """A step's config with the names of runs in place of this machine's folders."""
+    runs = {str(run.output): run.name for line in result.lines for run in line.runs.values()}
+    return {flag: runs.get(str(value), value) for flag, value in flags.items()}
