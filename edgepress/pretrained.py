@@ -135,9 +135,14 @@ def load_tokenizer(
             f"its embedding table {model.config.vocab_size} rows",
             "the tokenizer is another model's: save the model's own there",
         )
+    narrow(tokenizer, model)
+    return tokenizer
+
+
+def narrow(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
+    """Let the tokenizer give out nothing that `model` does not take."""
     taken = inspect.signature(model.forward).parameters
     tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name in taken]
-    return tokenizer
 
 
 def _read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

@@ -1,0 +1,1 @@
+"""Distil a teacher into a smaller student."""

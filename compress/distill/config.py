@@ -1,0 +1,87 @@
+"""The flags of `compress.distill`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from compress.training.config import TrainingFlags
+from edgepress.errors import EdgepressError, require_flags
+
+Response = Literal["kl", "mse"]
+Init = Literal["teacher", "random"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillConfig(TrainingFlags):
+    """Train a small student to answer as a fine-tuned teacher does, and the same student without the
+    teacher to compare. Run again to resume an interrupted run.
+
+    python -m compress.distill --teacher outputs/minilm-sst2
+
+    python -m compress.distill --teacher outputs/minilm-sst2 --student bilstm --vocabulary 10000
+
+    accelerate launch --module compress.distill --teacher outputs/minilm-sst2
+    """
+
+    teacher: str
+    """The fine-tuned classifier: local folder or Hub id."""
+    task: str | None = None
+    """Zoo task or data folder; default: the one that the teacher was trained on."""
+    student: str = "half"
+    """half: a part of the teacher's layers; bilstm, bilstm_attention, cnn: from scratch; or the local folder
+    or Hub id of an encoder, for example one that was distilled before."""
+    layers: str = "alternate"
+    """Teacher layers that --student half begins with: alternate, first, last, or their numbers (0,2,4)."""
+    depth: int | None = None
+    """How many layers that are; default: half of the teacher's."""
+    init: Init = "teacher"
+    """What --student half begins with: the teacher's weights, or random ones."""
+    vocabulary: int = 0
+    """Entries of a vocabulary built from the train split, for bilstm, bilstm_attention and cnn; 0: BERT's."""
+    response: Response = "kl"
+    """How logits are compared: kl at --temperature, or mse."""
+    temperature: float = 2.0
+    """What logits are divided by before they become probabilities."""
+    response_weight: float = 0.5
+    """Of the loss between the two models' logits."""
+    label_weight: float = 0.5
+    """Of the loss against the labels."""
+    cosine_weight: float = 0.0
+    """Of the angle between the last hidden states (DistilBERT)."""
+    hidden_weight: float = 0.0
+    """Of the squared difference of hidden states, layer by layer, through a learned projection (TinyBERT)."""
+    attention_weight: float = 0.0
+    """Of the squared difference of attention maps, layer by layer (TinyBERT)."""
+    baseline: bool = True
+    """Also train the same student without the teacher."""
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Flag -> weight of its loss."""
+        return {
+            "--response-weight": self.response_weight,
+            "--label-weight": self.label_weight,
+            "--cosine-weight": self.cosine_weight,
+            "--hidden-weight": self.hidden_weight,
+            "--attention-weight": self.attention_weight,
+        }
+
+    @property
+    def compares_states(self) -> bool:
+        """Whether the teacher has to run beside the student: its logits alone would be kept."""
+        return any((self.cosine_weight, self.hidden_weight, self.attention_weight))
+
+    def check(self) -> None:
+        """Raise for a flag that is out of range."""
+        super().check()
+        holds = {flag: weight >= 0 for flag, weight in self.weights.items()}
+        require_flags({**holds, "--depth": self.depth is None or self.depth > 0})
+        if self.temperature <= 0:
+            raise EdgepressError(
+                f"--temperature {self.temperature:g}: logits can only be divided by more than 0",
+                "2 to 4 are usual",
+            )
+        if not any(self.weights.values()):
+            raise EdgepressError(
+                "the weights of all losses are 0: there is nothing to learn",
+                f"give one of {', '.join(self.weights)}",
+            )

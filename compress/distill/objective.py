@@ -1,0 +1,165 @@
+"""Student and losses as one module, which is what a Trainer trains."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from compress.distill import losses
+from compress.distill.config import DistillConfig
+from edgepress.errors import EdgepressError
+from edgepress.tasks import ProblemType
+
+
+class Distillation(nn.Module):
+    """The weighted sum of the losses that the flags ask for."""
+
+    def __init__(
+        self,
+        student: PreTrainedModel,
+        config: DistillConfig,
+        problem_type: ProblemType,
+        teacher: PreTrainedModel | None = None,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            student: learns.
+            config: weights of the losses.
+            problem_type: what the logits mean.
+            teacher: only where hidden states or attention maps are compared; else its logits come with
+                the batch.
+
+        Raises:
+            EdgepressError: the two have no hidden states, or attention maps, that can be compared.
+        """
+        super().__init__()
+        self.student = student
+        # Not as a submodule: its weights are neither trained nor kept in checkpoints.
+        self._teachers = [] if teacher is None else [teacher]
+        self.config = config
+        self.problem_type = problem_type
+        self.projections = nn.ModuleList()
+        if teacher is not None:
+            _prepare(student, teacher, config)
+            self.map = layer_map(student.config.num_hidden_layers, teacher.config.num_hidden_layers)
+            if config.hidden_weight:
+                widths = student.config.hidden_size, teacher.config.hidden_size
+                self.projections.extend(_projection(*widths) for _ in self.map)
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        labels: torch.Tensor,
+        token_type_ids: torch.Tensor | None = None,
+        teacher_logits: torch.Tensor | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """The loss of a batch, and the student's logits.
+
+        Args:
+            input_ids: (rows, tokens).
+            attention_mask: (rows, tokens), 1 for a token and 0 for padding.
+            labels: (rows,), or (rows, labels).
+            token_type_ids: (rows, tokens), for whichever of the two models takes them.
+            teacher_logits: (rows, labels), where the teacher does not run here.
+        """
+        text = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
+        ours = self.student(**_taken(self.student, text), labels=labels, **self._wanted)
+        loss = self.config.label_weight * ours.loss
+        for teacher in self._teachers:
+            with torch.no_grad():
+                theirs = teacher(**_taken(teacher, text), **self._wanted)
+            teacher_logits = theirs.logits
+            loss = loss + self._states_loss(ours, theirs, attention_mask)
+        if self.config.response_weight:
+            assert teacher_logits is not None
+            loss = loss + self.config.response_weight * self._response(ours.logits, teacher_logits)
+        return {"loss": loss, "logits": ours.logits}
+
+    @property
+    def _wanted(self) -> dict[str, bool]:
+        """The outputs that are compared beside logits."""
+        states = bool(self.config.cosine_weight or self.config.hidden_weight)
+        wanted = {"output_hidden_states": states, "output_attentions": bool(self.config.attention_weight)}
+        return {name: True for name, needed in wanted.items() if needed and self._teachers}
+
+    def _response(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
+        if self.config.response == "mse":
+            return losses.response_mse(ours, theirs)
+        return losses.response_kl(ours, theirs, self.config.temperature, self.problem_type)
+
+    def _states_loss(self, ours: Any, theirs: Any, mask: torch.Tensor) -> torch.Tensor:
+        config, parts = self.config, []
+        if config.cosine_weight:
+            last = losses.hidden_cosine(ours.hidden_states[-1], theirs.hidden_states[-1], mask)
+            parts.append(config.cosine_weight * last)
+        if config.hidden_weight:
+            parts.append(config.hidden_weight * self._hidden(ours.hidden_states, theirs.hidden_states, mask))
+        if config.attention_weight:
+            pairs = [(ours.attentions[own - 1], theirs.attentions[other - 1]) for own, other in self.map[1:]]
+            maps = torch.stack([losses.attention_mse(own, other, mask) for own, other in pairs])
+            parts.append(config.attention_weight * maps.mean())
+        return torch.stack(parts).sum()
+
+    def _hidden(
+        self, ours: Sequence[torch.Tensor], theirs: Sequence[torch.Tensor], mask: torch.Tensor
+    ) -> torch.Tensor:
+        """The mean over layers; states 0 are the embeddings."""
+        found = [
+            losses.hidden_mse(project(ours[own]), theirs[other], mask)
+            for project, (own, other) in zip(self.projections, self.map, strict=True)
+        ]
+        return torch.stack(found).mean()
+
+
+def _taken(model: PreTrainedModel, text: dict[str, torch.Tensor | None]) -> dict[str, torch.Tensor]:
+    """The inputs that a model takes (DistilBERT and RoBERTa have no token types)."""
+    known = inspect.signature(model.forward).parameters
+    return {name: ids for name, ids in text.items() if ids is not None and name in known}
+
+
+def layer_map(student: int, teacher: int) -> list[tuple[int, int]]:
+    """Which hidden states are compared, evenly over the depth (Jiao et al. 2020, section 3.1).
+
+    Returns:
+        (student's, teacher's) numbers: 0 is the embeddings, n what the n-th layer gives.
+    """
+    return [(own, round(own * teacher / student)) for own in range(student + 1)]
+
+
+def _projection(student: int, teacher: int) -> nn.Linear:
+    """Into the teacher's width; where it is the same, nothing to begin with."""
+    layer = nn.Linear(student, teacher, bias=False)
+    if student == teacher:
+        nn.init.eye_(layer.weight)
+    return layer
+
+
+def _prepare(student: PreTrainedModel, teacher: PreTrainedModel, config: DistillConfig) -> None:
+    """Freeze the teacher, and let both give out what is compared."""
+    if not hasattr(student.config, "num_hidden_layers"):
+        raise EdgepressError(
+            f"a {student.config.model_type} has no layers to compare with the teacher's",
+            "leave --cosine-weight, --hidden-weight and --attention-weight away",
+        )
+    sizes = [(model.config.hidden_size, model.config.num_attention_heads) for model in (student, teacher)]
+    if config.cosine_weight and sizes[0][0] != sizes[1][0]:
+        raise EdgepressError(
+            f"--cosine-weight: hidden states of width {sizes[0][0]} and {sizes[1][0]} have no angle",
+            "--hidden-weight compares them through a learned projection",
+        )
+    if config.attention_weight and sizes[0][1] != sizes[1][1]:
+        raise EdgepressError(
+            f"--attention-weight: the student has {sizes[0][1]} heads a layer, the teacher {sizes[1][1]}",
+            "leave it away; --hidden-weight compares hidden states",
+        )
+    teacher.eval().requires_grad_(False)
+    if config.attention_weight:
+        for model in (student, teacher):
+            model.set_attn_implementation("eager")  # the faster kernels never form the maps

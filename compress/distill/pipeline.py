@@ -1,0 +1,170 @@
+"""The command as a pipeline: check, open, let the teacher read, train with and without it, write, show."""
+
+import shutil
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from transformers import Trainer
+
+from compress.distill import report
+from compress.distill.config import DistillConfig
+from compress.distill.objective import Distillation
+from compress.distill.student import open_student
+from compress.distill.teacher import model_digest, teacher_logits
+from compress.training.checkpoints import checkpoint_folder
+from compress.training.config import with_schedule
+from compress.training.data import TrainingText, load_text
+from compress.training.history import history
+from compress.training.result import percent, write_trained
+from compress.training.trainer import TrainingData, classification_data, train
+from edgepress import console
+from edgepress.artifact import Step
+from edgepress.errors import EdgepressError
+from edgepress.files import refuse_existing
+from edgepress.loading import OpenedModel, open_model
+from edgepress.metrics import score
+from edgepress.models import short_name
+from edgepress.tasks import Task
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Who teaches what."""
+
+    config: DistillConfig
+    teacher: OpenedModel
+    task: Task
+    text: TrainingText
+    logits: dict[str, np.ndarray]
+    """The teacher's, of the rows of `train` and `evaluation`."""
+
+    @property
+    def teacher_score(self) -> float:
+        """On the evaluation rows."""
+        labels, kind = self.text.evaluation.labels, self.task.problem_type
+        return score(self.task.metric, self.logits["evaluation"], labels, kind)
+
+
+def distill(config: DistillConfig) -> Path:
+    """Run the command and return the artifact's folder.
+
+    Raises:
+        EdgepressError: bad input (exit code 2); the output is as it was.
+    """
+    config.check()
+    output = config.output or Path("outputs") / f"{short_name(config.teacher)}-{short_name(config.student)}"
+    refuse_existing(output, config.overwrite)
+    teacher, task = _open_teacher(config)
+    text = load_text(config, task)
+    student = open_student(config, teacher, task, text)
+    config = with_schedule(config, student.schedule)
+    with checkpoint_folder(
+        config, output, model_digest(teacher.model), model_digest(student.model)
+    ) as folder:
+        lesson = Lesson(config, teacher, task, text, _read_by_teacher(config, teacher, text))
+        plain = _plain(lesson, folder) if config.baseline else None
+        start = time.monotonic()
+        console.step(f"distilling for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
+        trainer = _train(lesson, student, folder / "distilled")
+        if trainer.is_world_process_zero():
+            _write(lesson, output, student, _figures(trainer, task, start), plain)
+            shutil.rmtree(folder)
+    return output
+
+
+def _open_teacher(config: DistillConfig) -> tuple[OpenedModel, Task]:
+    teacher = open_model(config.teacher, "pretrained", config.task, config.data, config.seed)
+    if teacher.task is None:
+        raise EdgepressError(f"nobody said what {config.teacher} was trained for", "name its --task")
+    if not teacher.head_trained:
+        raise EdgepressError(
+            f"{config.teacher} has no trained classifier: it has nothing to teach",
+            f"python -m compress.finetune --model {config.teacher} --task {config.task} trains one",
+        )
+    return teacher, teacher.task
+
+
+def _read_by_teacher(
+    config: DistillConfig, teacher: OpenedModel, text: TrainingText
+) -> dict[str, np.ndarray]:
+    """Logits of the rows; of the train split only where the student learns from them."""
+    length = min(config.max_length, teacher.longest)
+    kept = {"evaluation": teacher_logits(teacher, text.evaluation, length)}
+    if config.response_weight and not config.compares_states:
+        kept["train"] = teacher_logits(teacher, text.train, length)
+    return kept
+
+
+def _plain(lesson: Lesson, folder: Path) -> dict[str, Any]:
+    """The same student without the teacher: what it reaches, not its weights."""
+    config = replace(
+        lesson.config,
+        response_weight=0.0,
+        label_weight=1.0,
+        cosine_weight=0.0,
+        hidden_weight=0.0,
+        attention_weight=0.0,
+    )
+    console.step("first the same student without the teacher")
+    student = open_student(config, lesson.teacher, lesson.task, lesson.text)
+    start = time.monotonic()
+    trainer = _train(replace(lesson, config=config), student, folder / "plain")
+    return _figures(trainer, lesson.task, start)
+
+
+def _train(lesson: Lesson, student: OpenedModel, checkpoints: Path) -> Trainer:
+    config = lesson.config
+    teacher = lesson.teacher.model if config.compares_states else None
+    module = Distillation(student.model, config, lesson.task.problem_type, teacher)
+    return train(module, _data(lesson, student), config, checkpoints)
+
+
+def _data(lesson: Lesson, student: OpenedModel) -> TrainingData:
+    """Rows in the student's tokens; with the teacher's logits, or in the tokens that both read."""
+    config = lesson.config
+    tokenizer = lesson.teacher.tokenizer if config.compares_states else student.tokenizer
+    length = min(
+        config.max_length, student.longest, *([lesson.teacher.longest] if config.compares_states else [])
+    )
+    data = classification_data(tokenizer, lesson.task, lesson.text, length)
+    if not config.response_weight or config.compares_states:
+        return data
+    return replace(
+        data,
+        train=_with(data.train, lesson.logits["train"]),
+        evaluation=_with(data.evaluation, lesson.logits["evaluation"]),
+    )
+
+
+def _with(rows: Dataset, logits: np.ndarray) -> Dataset:
+    return rows.add_column("teacher_logits", list(logits))
+
+
+def _figures(trainer: Trainer, task: Task, start: float) -> dict[str, Any]:
+    seconds = time.monotonic() - start
+    reached = float(trainer.evaluate()[f"eval_{task.metric}"])
+    return {task.metric: reached, "seconds": seconds, "history": history(trainer)}
+
+
+def _write(
+    lesson: Lesson,
+    output: Path,
+    student: OpenedModel,
+    figures: dict[str, Any],
+    plain: dict[str, Any] | None,
+) -> None:
+    config, task = lesson.config, lesson.task
+    metrics = {**figures, "teacher": {task.metric: lesson.teacher_score}}
+    if plain is not None:
+        metrics["plain"] = plain
+    step = Step("distill", config.identity(), figures["seconds"], metrics)
+    body = (
+        f"Distilled from {lesson.teacher.record().name} on {task.name}: {percent(task, metrics)} on the "
+        f"{task.evaluation_split} split; its teacher {percent(task, metrics['teacher'])}.\n"
+    )
+    write_trained(config, output, student, task, step, "finetune", body)
+    report.show(lesson.teacher, student, task, metrics)

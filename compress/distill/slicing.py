@@ -1,0 +1,159 @@
+"""A student made of some of its teacher's layers (Sanh et al. 2019, sections 3 and 4).
+
+A BERT becomes a DistilBERT, without token types and pooler; every other architecture stays what it is.
+"""
+
+import copy
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from transformers import (
+    BertForMaskedLM,
+    BertForSequenceClassification,
+    DistilBertConfig,
+    DistilBertForMaskedLM,
+    DistilBertForSequenceClassification,
+    PretrainedConfig,
+    PreTrainedModel,
+)
+
+from edgepress.architectures.pruned import SHAPES
+from edgepress.errors import EdgepressError
+
+DISTILBERT: dict[type[PreTrainedModel], type[PreTrainedModel]] = {
+    BertForSequenceClassification: DistilBertForSequenceClassification,
+    BertForMaskedLM: DistilBertForMaskedLM,
+}
+# BERT's names of modules -> DistilBERT's, in this order.
+RENAMED = {
+    "bert.embeddings.": "distilbert.embeddings.",
+    "bert.encoder.": "distilbert.transformer.",
+    ".attention.self.query.": ".attention.q_lin.",
+    ".attention.self.key.": ".attention.k_lin.",
+    ".attention.self.value.": ".attention.v_lin.",
+    ".attention.output.dense.": ".attention.out_lin.",
+    ".attention.output.LayerNorm.": ".sa_layer_norm.",
+    ".intermediate.dense.": ".ffn.lin1.",
+    ".output.dense.": ".ffn.lin2.",
+    ".output.LayerNorm.": ".output_layer_norm.",
+    "cls.predictions.transform.dense.": "vocab_transform.",
+    "cls.predictions.transform.LayerNorm.": "vocab_layer_norm.",
+    "cls.predictions.decoder.": "vocab_projector.",
+}
+LAYER = re.compile(r"\.layer\.(\d+)\.")
+FIRST_TYPE = "bert.embeddings.token_type_embeddings.weight"
+POSITIONS = "bert.embeddings.position_embeddings.weight"
+
+
+def chosen_layers(count: int, layers: str, depth: int | None) -> list[int]:
+    """Numbers of the teacher's layers that a student begins with.
+
+    Args:
+        count: how many the teacher has.
+        layers: `alternate` (evenly from the first on: one out of two at half depth), `first`, `last`, or
+            numbers with commas.
+        depth: how many are wanted; None takes half.
+
+    Raises:
+        EdgepressError: numbers that are none, that the teacher does not have, or more than it has.
+    """
+    wanted = depth or max(1, count // 2)
+    if wanted > count:
+        raise EdgepressError(f"--depth {wanted}: the teacher has {count} layers", "name fewer")
+    named = {
+        "alternate": [index * count // wanted for index in range(wanted)],
+        "first": list(range(wanted)),
+        "last": list(range(count - wanted, count)),
+    }
+    return named[layers] if layers in named else _numbers(layers, count, depth)
+
+
+def _numbers(layers: str, count: int, depth: int | None) -> list[int]:
+    parts = [part.strip() for part in layers.split(",")]
+    if not all(part.isdigit() and int(part) < count for part in parts):
+        raise EdgepressError(
+            f"--layers {layers}: the teacher's layers are 0 to {count - 1}",
+            "alternate, first, last, or numbers with commas: 0,2,4",
+        )
+    if depth is not None and depth != len(parts):
+        raise EdgepressError(f"--layers names {len(parts)} layers, --depth {depth}", "leave --depth away")
+    return [int(part) for part in parts]
+
+
+def slice_layers(teacher: PreTrainedModel, layers: list[int], seed: int) -> PreTrainedModel:
+    """A model with these layers of the teacher, and its embeddings; its head too, where it fits.
+
+    Raises:
+        EdgepressError: the teacher was pruned to other shapes in each layer.
+    """
+    student = random_student(teacher, len(layers), seed)
+    weights = _kept(teacher.state_dict(), layers)
+    if type(teacher) in DISTILBERT:
+        weights = _as_distilbert(weights)
+    student.load_state_dict(weights, strict=False)
+    return student
+
+
+def random_student(teacher: PreTrainedModel, depth: int, seed: int) -> PreTrainedModel:
+    """The same shape with random weights.
+
+    Raises:
+        EdgepressError: the teacher was pruned to other shapes in each layer.
+    """
+    if hasattr(teacher.config, SHAPES):
+        raise EdgepressError(
+            "the teacher's layers differ in shape: a part of them is no model that a config describes",
+            "distil first, prune then",
+        )
+    kind = DISTILBERT.get(type(teacher), type(teacher))
+    torch.manual_seed(seed)
+    return kind(_config(teacher, depth)).eval()
+
+
+def _config(teacher: PreTrainedModel, depth: int) -> PretrainedConfig:
+    own = copy.deepcopy(teacher.config)
+    own.num_hidden_layers = depth
+    return _distilbert_config(own) if type(teacher) in DISTILBERT else own
+
+
+def _distilbert_config(bert: PretrainedConfig) -> DistilBertConfig:
+    return DistilBertConfig(
+        vocab_size=bert.vocab_size,
+        max_position_embeddings=bert.max_position_embeddings,
+        n_layers=bert.num_hidden_layers,
+        n_heads=bert.num_attention_heads,
+        dim=bert.hidden_size,
+        hidden_dim=bert.intermediate_size,
+        dropout=bert.hidden_dropout_prob,
+        attention_dropout=bert.attention_probs_dropout_prob,
+        activation=bert.hidden_act,
+        initializer_range=bert.initializer_range,
+        pad_token_id=bert.pad_token_id,
+        id2label=bert.id2label,
+        label2id=bert.label2id,
+        problem_type=bert.problem_type,
+    )
+
+
+def _kept(weights: Mapping[str, Any], layers: list[int]) -> dict[str, Any]:
+    """The weights outside all layers, and those of `layers` under their new numbers."""
+    kept = {name: value for name, value in weights.items() if LAYER.search(name) is None}
+    for new, old in enumerate(layers):
+        own = {name: value for name, value in weights.items() if f".layer.{old}." in name}
+        kept |= {LAYER.sub(f".layer.{new}.", name, count=1): value for name, value in own.items()}
+    return kept
+
+
+def _as_distilbert(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """With DistilBERT's names. The first token type, which all single texts have, goes into the positions."""
+    moved = {POSITIONS: weights[POSITIONS] + weights[FIRST_TYPE][0]}
+    renamed = {}
+    for name, value in {**weights, **moved}.items():
+        if name.startswith("classifier."):
+            continue  # BERT's reads the pooler, which DistilBERT does not have
+        for old, new in RENAMED.items():
+            name = name.replace(old, new)  # noqa: PLW2901
+        renamed[name] = value
+    return renamed

@@ -1,0 +1,65 @@
+"""The model that learns: a part of the teacher, a small one from scratch, or one that was made before."""
+
+import copy
+from dataclasses import replace
+
+from compress.distill.config import DistillConfig
+from compress.distill.slicing import chosen_layers, random_student, slice_layers
+from compress.training.data import TrainingText
+from compress.training.scratch import check_vocabulary, from_scratch, open_untrained
+from edgepress import console
+from edgepress.errors import EdgepressError
+from edgepress.loading import OpenedModel, open_model
+from edgepress.pretrained import narrow
+from edgepress.tasks import Task
+
+HALF = "half"
+
+
+def open_student(config: DistillConfig, teacher: OpenedModel, task: Task, text: TrainingText) -> OpenedModel:
+    """The student as it is before it learns.
+
+    Raises:
+        EdgepressError: there is no such model, or its vocabulary is not the teacher's where the two have
+            to read the same tokens.
+    """
+    check_vocabulary(config.student, config.vocabulary)
+    if config.student == HALF:
+        return _part_of(teacher, config)
+    if from_scratch(config.student):
+        known = task.name if task.folder is None else str(task.folder)
+        student = open_untrained(config.student, known, config.data, config.seed, config.vocabulary, text)
+    else:
+        student = open_model(config.student, "pretrained", config.task or task.name, config.data, config.seed)
+    _compare_vocabularies(config, teacher, student)
+    return student
+
+
+def _part_of(teacher: OpenedModel, config: DistillConfig) -> OpenedModel:
+    count = getattr(teacher.model.config, "num_hidden_layers", None)
+    if count is None:
+        raise EdgepressError(
+            f"a {teacher.model.config.model_type} has no layers to take half of",
+            "name another --student: bilstm, bilstm_attention or cnn",
+        )
+    layers = chosen_layers(count, config.layers, config.depth)
+    if config.init == "random":
+        model = random_student(teacher.model, len(layers), config.seed)
+    else:
+        model = slice_layers(teacher.model, layers, config.seed)
+    console.step(f"student: {len(layers)} of {count} layers, as {model.config.model_type}")
+    tokenizer = copy.deepcopy(teacher.tokenizer)
+    narrow(tokenizer, model)
+    return replace(teacher, model=model, tokenizer=tokenizer, head_trained=False)
+
+
+def _compare_vocabularies(config: DistillConfig, teacher: OpenedModel, student: OpenedModel) -> None:
+    if teacher.tokenizer.get_vocab() == student.tokenizer.get_vocab():
+        return
+    if config.compares_states:
+        raise EdgepressError(
+            f"{config.student} and the teacher have different vocabularies: their hidden states are not "
+            "of the same tokens",
+            "leave --cosine-weight, --hidden-weight and --attention-weight away: logits are of whole texts",
+        )
+    console.step("vocabularies differ: each model reads the texts in its own tokens")

@@ -1,0 +1,118 @@
+"""The teacher's logits: it reads every text once, and what it said is kept on disk."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import track
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from transformers import DataCollatorWithPadding, PreTrainedModel, PreTrainedTokenizerBase
+
+from compress.training.arithmetic import device, has_bf16
+from compress.training.data import encode_examples
+from edgepress import console
+from edgepress.loading import OpenedModel
+from edgepress.sources import cache_root
+from edgepress.splits import Examples
+
+BATCH_SIZE = 64
+LOGITS = "logits"
+
+
+def teacher_logits(teacher: OpenedModel, examples: Examples, max_length: int) -> np.ndarray:
+    """What the teacher says to each text: (rows, labels), float32.
+
+    They are kept under the hash of the teacher's weights, its tokenizer, the texts and their longest
+    length, so that whatever changes is computed anew. A damaged file is too, with a warning.
+    """
+    path = cache_root() / "logits" / f"{_key(teacher, examples, max_length)}.safetensors"
+    kept = _read(path, len(examples))
+    if kept is not None:
+        console.step(f"the teacher's logits of {len(examples)} texts: as computed before")
+        return kept
+    logits = _compute(teacher, examples, max_length)
+    _write(path, logits)
+    return logits
+
+
+def model_digest(model: PreTrainedModel) -> str:
+    """SHA-256 of a model's weights and config."""
+    digest = hashlib.sha256(model.config.to_json_string(use_diff=False).encode())
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.cpu().contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _key(teacher: OpenedModel, examples: Examples, max_length: int) -> str:
+    content = [
+        model_digest(teacher.model),
+        _tokenizer_digest(teacher.tokenizer),
+        hashlib.sha256(json.dumps(examples.texts).encode()).hexdigest(),
+        max_length,
+        has_bf16(),
+    ]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _tokenizer_digest(tokenizer: PreTrainedTokenizerBase) -> str:
+    return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+
+
+def _read(path: Path, rows: int) -> np.ndarray | None:
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "numpy") as stream:
+            logits, digest = stream.get_tensor(LOGITS), stream.metadata()["sha256"]
+        if len(logits) == rows and hashlib.sha256(logits.tobytes()).hexdigest() == digest:
+            return logits
+    except (SafetensorError, OSError, KeyError, TypeError):
+        pass
+    console.warn(f"{path}: damaged; the teacher's logits are computed anew")
+    return None
+
+
+def _write(path: Path, logits: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    save_file({LOGITS: logits}, partial, {"sha256": hashlib.sha256(logits.tobytes()).hexdigest()})
+    partial.replace(path)
+
+
+def _compute(teacher: OpenedModel, examples: Examples, max_length: int) -> np.ndarray:
+    rows = encode_examples(teacher.tokenizer, examples, max_length).remove_columns("labels")
+    order = np.argsort([len(ids) for ids in rows["input_ids"]], kind="stable")
+    model = _moved(teacher.model, device())
+    logits = np.empty((len(examples), model.config.num_labels), dtype=np.float32)
+    for part, batch in _batches(teacher.tokenizer, rows, order):
+        logits[part] = _forward(model, batch)
+    _moved(model, torch.device("cpu"))
+    return logits
+
+
+def _batches(
+    tokenizer: PreTrainedTokenizerBase, rows: Any, order: np.ndarray
+) -> Iterator[tuple[np.ndarray, dict[str, torch.Tensor]]]:
+    """Texts of like length together, with the rows that they are."""
+    collate = DataCollatorWithPadding(tokenizer)
+    starts = range(0, len(order), BATCH_SIZE)
+    for start in track(starts, "the teacher reads", console=console.log, transient=True):
+        part = order[start : start + BATCH_SIZE]
+        yield part, collate([rows[int(row)] for row in part])
+
+
+def _moved(model: Any, where: torch.device) -> PreTrainedModel:
+    return model.to(where).eval()  # transformers' own `to` is typed as if it took a model
+
+
+@torch.inference_mode()
+def _forward(model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> np.ndarray:
+    inputs = {name: ids.to(device()) for name, ids in batch.items()}
+    with torch.autocast(device().type, torch.bfloat16, enabled=has_bf16()):
+        return model(**inputs).logits.float().cpu().numpy()

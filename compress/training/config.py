@@ -1,0 +1,76 @@
+"""The flags of every command that trains."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from edgepress.console import Command
+from edgepress.errors import require_flags
+from edgepress.models import Schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFlags(Command):
+    """Data, schedule and output of a training run."""
+
+    data: Path | None = None
+    """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
+    output: Path | None = None
+    """Folder to write; default: in outputs/, named after model and task."""
+    overwrite: bool = False
+    """Replace an existing output."""
+    epochs: float | None = None
+    """Passes over the train split; default: 3, and 5 from scratch."""
+    batch_size: int = 32
+    """Texts a forward pass and process."""
+    gradient_accumulation: int = 1
+    """Forward passes a step of the optimizer."""
+    learning_rate: float | None = None
+    """Peak of the linear schedule; default: 5e-5, and 1e-3 from scratch."""
+    warmup_ratio: float = 0.06
+    """Share of the steps in which the learning rate rises."""
+    weight_decay: float = 0.01
+    """AdamW's decay."""
+    max_length: int = 128
+    """Longer texts are cut [tokens]."""
+    train_samples: int | None = None
+    """Use only this many texts of the train split, drawn at random."""
+    eval_samples: int = 1000
+    """Texts of the evaluation split to score on, drawn at random."""
+    seed: int = 0
+    """For the head's first weights, the order of texts, dropout."""
+
+    def identity(self) -> dict[str, Any]:
+        """What makes a run this run: not where its data and its output lie."""
+        content = asdict(self)
+        for name in ("data", "output", "overwrite", "debug"):
+            del content[name]
+        return content
+
+    def check(self) -> None:
+        """Raise for a flag that is out of range."""
+        require_flags(
+            {
+                "--epochs": self.epochs is None or self.epochs > 0,
+                "--batch-size": self.batch_size > 0,
+                "--gradient-accumulation": self.gradient_accumulation > 0,
+                "--learning-rate": self.learning_rate is None or self.learning_rate > 0,
+                "--warmup-ratio": 0 <= self.warmup_ratio <= 1,
+                "--weight-decay": self.weight_decay >= 0,
+                "--max-length": self.max_length > 0,
+                "--eval-samples": self.eval_samples > 0,
+                "--train-samples": self.train_samples is None or self.train_samples > 0,
+            }
+        )
+
+
+FlagsT = TypeVar("FlagsT", bound=TrainingFlags)
+
+
+def with_schedule(config: FlagsT, schedule: Schedule) -> FlagsT:
+    """The flags with what nobody gave filled in."""
+    return replace(
+        config,
+        epochs=config.epochs or schedule.epochs,
+        learning_rate=config.learning_rate or schedule.learning_rate,
+    )

@@ -1,0 +1,33 @@
+"""What a training run said of itself on the way."""
+
+from typing import Any
+
+from transformers import Trainer
+
+# The Trainer's words -> ours.
+WORDS = {"eval_runtime": "eval_seconds"}
+DROPPED = ("eval_samples_per_second", "eval_steps_per_second", "grad_norm")
+TOTALS = ("train_runtime",)
+
+
+def history(trainer: Trainer) -> list[dict[str, float]]:
+    """Loss, evaluation loss and metric at each checkpoint, by epoch.
+
+    Returns:
+        one entry a checkpoint: `epoch`, `step`, `loss` (the mean since the last one), `learning_rate`,
+        `eval_loss`, `eval_seconds` and the metric by its name.
+    """
+    entries: dict[int, dict[str, float]] = {}
+    for logged in trainer.state.log_history:
+        if not any(name in logged for name in TOTALS):
+            entries.setdefault(int(logged["step"]), {}).update(_renamed(logged))
+    return [entries[step] for step in sorted(entries)]
+
+
+def _renamed(logged: dict[str, Any]) -> dict[str, float]:
+    kept = {name: value for name, value in logged.items() if name not in DROPPED}
+    return {WORDS.get(name, _short(name)): value for name, value in kept.items()}
+
+
+def _short(name: str) -> str:
+    return name if name == "eval_loss" else name.removeprefix("eval_")

@@ -1,0 +1,48 @@
+"""What a training run leaves: an artifact with its step, and one line on the screen."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from compress.training.config import TrainingFlags
+from edgepress import console
+from edgepress.artifact import Step, create_artifact
+from edgepress.card import Card
+from edgepress.loading import OpenedModel, save_model
+from edgepress.tasks import Task
+
+
+def write_trained(
+    config: TrainingFlags,
+    output: Path,
+    opened: OpenedModel,
+    task: Task,
+    step: Step,
+    relation: str,
+    body: str,
+) -> None:
+    """Write the trained classifier as an artifact.
+
+    Args:
+        config: says whether an existing output may be replaced.
+        output: its folder.
+        opened: the classifier, and what it was made of.
+        task: what it was trained for.
+        step: how, with the task's metric in its metrics.
+        relation: what the model card says it is to the model that it was made of.
+        body: what the model card says in words.
+    """
+    score = step.metrics[task.metric]
+    trained = replace(opened.record(), weights="trained", head_trained=True)
+    manifest = replace(opened, task=task).manifest(output.name, config.seed, step)
+    with create_artifact(output, config.overwrite) as draft:
+        save_model(opened, draft.folder)
+        draft.manifest = replace(manifest, model=trained)
+        card = Card(output.name, trained, task, relation, opened.license, {"fp32": score}, body)
+        (draft.folder / "README.md").write_text(card.text(), encoding="utf-8")
+    console.step(f"written: {output}")
+
+
+def percent(task: Task, metrics: dict[str, Any]) -> str:
+    """A score in words."""
+    return f"{task.metric} {100 * metrics[task.metric]:.2f} %"

@@ -1,0 +1,145 @@
+"""transformers' Trainer with this suite's batches, arithmetic and checkpoints."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from torch import nn
+from transformers import (
+    DataCollatorWithPadding,
+    EvalPrediction,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainingArguments,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+from compress.training.arithmetic import has_accelerator, has_bf16
+from compress.training.config import TrainingFlags
+from compress.training.data import TrainingText, encode_examples
+from compress.training.sampler import LengthSampler
+from edgepress.console import step
+from edgepress.metrics import score
+from edgepress.tasks import Task
+
+# Share of all steps between two checkpoints, each followed by an evaluation.
+CHECKPOINT_EVERY = 0.1
+
+Metrics = Callable[[EvalPrediction], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Encoded rows, how they become a batch, and how predictions are scored."""
+
+    train: Dataset
+    evaluation: Dataset
+    collator: Callable[[list[dict[str, Any]]], dict[str, Any]]
+    metrics: Metrics | None = None
+
+
+def classification_data(
+    tokenizer: PreTrainedTokenizerBase, task: Task, text: TrainingText, max_length: int
+) -> TrainingData:
+    """A task's text for a classifier; longer texts are cut to `max_length` tokens."""
+    return TrainingData(
+        train=encode_examples(tokenizer, text.train, max_length),
+        evaluation=encode_examples(tokenizer, text.evaluation, max_length),
+        collator=DataCollatorWithPadding(tokenizer),
+        metrics=_metrics(task),
+    )
+
+
+def train(model: nn.Module, data: TrainingData, config: TrainingFlags, checkpoints: Path) -> Trainer:
+    """Train `model` in place, evaluating as it goes.
+
+    Continues from the newest checkpoint below `checkpoints`, if there is one. Batches hold texts of
+    like length; arithmetic is bf16 where the machine has it. Under `accelerate launch` the work is
+    divided between the processes.
+
+    Args:
+        model: returns a loss, and for rows with `labels` the logits.
+        data: every column of its rows is an input of the model.
+        config: with epochs and learning rate (`with_schedule`).
+        checkpoints: a folder for this training alone.
+
+    Returns:
+        the trainer, which knows whether this process is the one that writes results.
+    """
+    trainer = LengthTrainer(
+        model=model,
+        args=_arguments(config, checkpoints),
+        train_dataset=data.train,
+        eval_dataset=data.evaluation,
+        data_collator=data.collator,
+        compute_metrics=data.metrics,
+    )
+    newest = get_last_checkpoint(str(checkpoints)) if checkpoints.exists() else None
+    if newest is not None:
+        step(f"resuming from step {newest.rpartition('-')[2]}")
+    trainer.train(resume_from_checkpoint=newest)
+    return trainer
+
+
+class LengthTrainer(Trainer):
+    """Trainer whose batches hold texts of like length, in random order.
+
+    Its own `group_by_length` runs from the longest to the shortest batch, again and again: the model
+    then swings with them, and it ends on the shortest texts.
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        # Each batch's loss is a mean; a step over several batches takes the mean of theirs.
+        self.model_accepts_loss_kwargs = False
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> torch.utils.data.Sampler[int]:
+        lengths = _lengths(train_dataset or self.train_dataset)
+        return LengthSampler(lengths, self.args.train_batch_size, self.args.seed)
+
+    def _get_eval_sampler(self, eval_dataset: Dataset) -> Any:
+        return np.argsort(
+            _lengths(eval_dataset), kind="stable"
+        ).tolist()  # least padding; a mean has no order
+
+
+def _lengths(rows: Any) -> list[int]:
+    return [len(ids) for ids in rows["input_ids"]]
+
+
+def _arguments(config: TrainingFlags, checkpoints: Path) -> TrainingArguments:
+    assert config.epochs is not None
+    assert config.learning_rate is not None
+    return TrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=config.epochs,
+        per_device_train_batch_size=config.batch_size,
+        per_device_eval_batch_size=config.batch_size,
+        gradient_accumulation_steps=config.gradient_accumulation,
+        learning_rate=config.learning_rate,
+        warmup_ratio=config.warmup_ratio,
+        weight_decay=config.weight_decay,
+        use_cpu=not has_accelerator(),
+        bf16=has_bf16(),
+        eval_strategy="steps",
+        eval_steps=CHECKPOINT_EVERY,
+        save_steps=CHECKPOINT_EVERY,
+        save_total_limit=1,
+        logging_steps=CHECKPOINT_EVERY,
+        remove_unused_columns=False,  # the data holds what the model takes, and nothing else
+        label_names=["labels"],
+        report_to=[],
+        seed=config.seed,
+    )
+
+
+def _metrics(task: Task) -> Metrics:
+    def compute(prediction: EvalPrediction) -> dict[str, Any]:
+        logits, labels = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
+        return {task.metric: score(task.metric, logits, labels, task.problem_type)}
+
+    return compute
