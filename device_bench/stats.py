@@ -9,6 +9,7 @@ Jones 2013, "Rigorous Benchmarking in Reasonable Time").
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import median
 
 import numpy as np
 from scipy.special import stdtrit
@@ -61,7 +62,7 @@ def _round_ratios(slow: Rounds, fast: Rounds) -> list[float]:
 
 
 def _middle(values: Sequence[float]) -> float:
-    return float(np.median(values))
+    return float(median(values))  # of a few values ten times as fast as NumPy's
 
 
 def latency(launches: Launches) -> Interval:
