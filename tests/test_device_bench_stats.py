@@ -36,6 +36,12 @@ def test_bootstrap_depends_on_the_seed_alone() -> None:
     assert bootstrap(samples, np.mean, seed=5) != bootstrap(samples, np.mean, seed=6)
 
 
+@pytest.mark.parametrize("size", [1, 2, 5, 30, 61])
+def test_bootstrap_by_ranks_is_that_of_resampled_values(size: int) -> None:
+    samples = np.random.default_rng(4).exponential(1, size)
+    assert bootstrap(samples) == bootstrap(samples, lambda values, axis: np.median(values, axis=axis))
+
+
 def test_bootstrap_of_the_mean_is_the_normal_interval() -> None:
     samples = np.random.default_rng(0).normal(10, 2, 400)
     found = bootstrap(samples, np.mean)
