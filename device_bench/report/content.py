@@ -17,7 +17,7 @@ from edgepress.artifact import Step
 from edgepress.errors import EdgepressError, first_line
 
 MISSING = "–"  # noqa: RUF001
-CLAIM_KEYS = ("claim", "source", "published", "measured_text", "ours", "interval", "verdict", "command")
+CLAIM_KEYS = ("claim", "verdict", "published", "ours", "interval", "measured_text", "source", "command")
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,9 @@ def _plain(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         if any(isinstance(own, dict) for own in value):
             return f"{len(value)} entries, see manifest.json"
-        return ", ".join(map(str, value))
+        return ", ".join(map(_plain, value))
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return MISSING if value is None else str(value)
 
 
