@@ -63,7 +63,13 @@ def _paint(figure: Figure, lines: Sequence[Line], theme: Theme) -> None:
     right.set(xlabel="epoch", ylabel=f"{metrics.pop() if len(metrics) == 1 else 'score'} [%]")
     for axes in (left, right):
         axes.xaxis.set_major_locator(MaxNLocator(6, min_n_ticks=2))
-    figure.legend(loc="outside upper left", labelcolor=theme.ink, ncols=1)
+    left.legend(
+        *right.get_legend_handles_labels(),
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        labelcolor=theme.ink,
+        borderaxespad=0.8,
+    )
 
 
 def _score_of(line: Line) -> Callable[[dict[str, Any]], float | None]:
