@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -53,36 +54,43 @@ def has_provider() -> bool:
 
 
 class TorchGpuRunner(Runner):
-    """A folder's classifier in torch on the GPU; logits come back in fp32."""
+    """A folder's classifier in torch on the GPU; logits come back in fp32.
 
-    def __init__(self, folder: Path, mode: str) -> None:
+    Args:
+        folder: what `save_pretrained` wrote.
+        mode: one of `MODES`.
+        device: where torch puts it; whatever is not a CUDA graph runs on any.
+    """
+
+    def __init__(self, folder: Path, mode: str, device: str = "cuda") -> None:
         import torch
         from transformers import AutoModelForSequenceClassification
 
-        require_gpu()
         torch.backends.cuda.matmul.allow_tf32 = mode == "tf32"
         model = AutoModelForSequenceClassification.from_pretrained(
-            folder, torch_dtype=getattr(torch, DTYPES.get(mode, "float32"))
+            folder, dtype=getattr(torch, DTYPES.get(mode, "float32"))
         )
-        self._torch, self._model = torch, model.eval().to("cuda")
+        self._torch, self._device, self._model = torch, device, model.eval().to(device)
         self._forward: Callable[..., Any] = torch.compile(self._model) if mode == "compile" else self._model
-        self._taken = set(model.forward.__code__.co_varnames[: model.forward.__code__.co_argcount])
+        # Not of its code object: transformers 5 wraps forward in (self, *args, **kwargs).
+        self._taken = set(signature(model.forward).parameters)
         self._graphs: dict[tuple[int, ...], tuple[Any, dict[str, Any], Any]] | None = (
             {} if mode == "graph" else None
         )
-        self.runtime = f"torch {torch.__version__}, {mode}, {torch.cuda.get_device_name()}"
+        name = torch.cuda.get_device_name() if device == "cuda" else device
+        self.runtime = f"torch {torch.__version__}, {mode}, {name}"
 
     def __call__(self, batch: Batch) -> np.ndarray:
         logits: np.ndarray = self.on_device(self.to_device(batch)).float().cpu().numpy()
         return logits
 
     def to_device(self, batch: Batch) -> dict[str, Any]:
-        """The inputs that the model takes, as tensors on the GPU."""
+        """The inputs that the model takes, as tensors on the device."""
         own = {name: values for name, values in batch.items() if name in self._taken}
-        return {name: self._torch.from_numpy(values).to("cuda") for name, values in own.items()}
+        return {name: self._torch.from_numpy(values).to(self._device) for name, values in own.items()}
 
     def on_device(self, inputs: dict[str, Any]) -> Any:
-        """Logits (batch, labels) on the GPU."""
+        """Logits (batch, labels) on the device."""
         with self._torch.inference_mode():
             if self._graphs is None:
                 return self._forward(**inputs).logits
@@ -162,6 +170,17 @@ def device_clock(runner: Runner, batch: Batch) -> float:
     return float(start.elapsed_time(end))
 
 
+def device_memory(runner: Runner) -> int:
+    """The most that this process' tensors took on the GPU so far [bytes], its weights included.
+
+    What CUDA's context and libraries take is not in it, nor is what torch keeps in reserve. 0 for ONNX
+    Runtime, which has an allocator of its own and does not tell.
+    """
+    import torch
+
+    return torch.cuda.max_memory_allocated() if isinstance(runner, TorchGpuRunner) else 0
+
+
 def open_on_gpu(path: Path, mode: str) -> Runner:
     """The runner for `model.safetensors` in one of `MODES`, or for an ONNX file.
 
@@ -170,6 +189,7 @@ def open_on_gpu(path: Path, mode: str) -> Runner:
     """
     if path.suffix == ".onnx":
         return OnnxGpuRunner(path)
+    require_gpu()
     return TorchGpuRunner(path.parent, mode)
 
 
@@ -182,7 +202,7 @@ def environment() -> dict[str, Any]:
 
 def main(path: Path, vocabulary: int, mode: str) -> None:
     """What the command line asks for."""
-    serve(lambda: open_on_gpu(path, mode), vocabulary, device_clock, environment)
+    serve(lambda: open_on_gpu(path, mode), vocabulary, device_clock, environment, device_memory)
 
 
 if __name__ == "__main__":

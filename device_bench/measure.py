@@ -1,19 +1,18 @@
-"""Interleaved measurement: every file in its own process, the processes in turn, until the medians settle."""
+"""Interleaved measurement: launch by launch, the files' processes in turn, until the medians settle."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
 from device_bench import stats
-from device_bench.energy import Counter, counter
+from device_bench.energy import counter
+from device_bench.lane import Lane
 from device_bench.plan import Case, Plan, Subject
-from device_bench.process import Process
 from device_bench.records import Measurement
 from edgepress.environment import environment
 from edgepress.errors import EdgepressError
@@ -25,90 +24,10 @@ __all__ = ["Plan", "Subject", "measure", "measure_each"]
 Progress = Callable[[float], None]
 
 
-@dataclass
-class _Lane:
-    """One file, its process, and its samples of the present case as they come in."""
-
-    subject: Subject
-    plan: Plan
-    energy: Counter | None
-    process: Process | None = None
-    broken: str = ""
-    """Why its file cannot be opened at all."""
-    error: str = ""
-    """Why it has no samples of the present case."""
-    runs: int = 1
-    warm_up_runs: int = 0
-    energy_j: float = 0.0
-    rounds: list[list[float]] = field(default_factory=list)
-
-    def start(self, case: Case) -> None:
-        """Open the file, if that is still to be done, and warm up."""
-        self.error, self.rounds, self.warm_up_runs, self.energy_j = self.broken, [], 0, 0.0
-        if not self.error and self.process is None:
-            try:
-                self.process = Process(self.subject, self.plan)
-            except EdgepressError as error:
-                self.error = self.broken = str(error)
-        if case.kind == "latency":
-            self._attempt(lambda process: self._warm_up(process, case))
-
-    def _attempt(self, work: Callable[[Process], None]) -> None:
-        if self.error or self.process is None:
-            return
-        try:
-            work(self.process)
-        except EdgepressError as error:
-            self.error = str(error)
-            self.close()
-
-    def _warm_up(self, process: Process, case: Case) -> None:
-        """Until two blocks in a row agree; sets how many runs make a block."""
-        plan, start = self.plan, time.monotonic()
-        last = stats.percentile(process.run(case, plan.warm_up_runs), 50)
-        self.warm_up_runs = plan.warm_up_runs
-        self.runs = max(3, round(plan.smallest_block_ms / last))
-        while time.monotonic() - start < plan.warm_up_s:
-            middle = stats.percentile(process.run(case, self.runs), 50)
-            self.warm_up_runs += self.runs
-            if abs(middle - last) <= plan.steady * last:
-                return
-            last = middle
-
-    def take(self, case: Case) -> None:
-        """One round."""
-        self._attempt(lambda process: self._round(process, case))
-
-    def _round(self, process: Process, case: Case) -> None:
-        if self.energy is not None:
-            self.energy()  # what others used in the meantime
-        self.rounds.append(process.run(case, self.runs))
-        if self.energy is not None:
-            self.energy_j += self.energy()
-
-    @property
-    def settled(self) -> bool:
-        """By the medians of rounds: runs within one are not independent of each other."""
-        medians = [stats.percentile(samples, 50) for samples in self.rounds]
-        return len(medians) > 1 and stats.bootstrap(medians).half_width <= self.plan.target_half_width
-
-    @property
-    def enough(self) -> bool:
-        """Whether it has as many runs, over as much time, as a figure needs at least."""
-        samples = [sample for samples in self.rounds for sample in samples]
-        return len(samples) >= self.plan.min_runs and sum(samples) >= 1000 * self.plan.min_time_s
-
-    def close(self) -> None:
-        """End its process, if there is one."""
-        if self.process is not None:
-            self.process.close()
-            self.process = None
-
-
 def measure(
     subjects: Sequence[Subject], plan: Plan, progress: Progress = lambda _: None
 ) -> list[Measurement]:
-    """Measure all subjects at all cases, one record each, in the order of the subjects.
+    """Measure all subjects at all cases, one record each, in the order of the subjects and cases.
 
     Raises:
         EdgepressError: a file cannot be opened, or its process died.
@@ -119,18 +38,19 @@ def measure(
             if record.error:
                 raise EdgepressError(record.error)
             found.append(record)
-    names = [subject.name for subject in subjects]
-    return sorted(found, key=lambda record: names.index(record.name))
+    names, cases = [subject.name for subject in subjects], plan.cases
+    return sorted(found, key=lambda record: (names.index(record.name), cases.index(Case.of(record))))
 
 
 def measure_each(
     subjects: Sequence[Subject], plan: Plan, progress: Progress = lambda _: None, run: str = ""
 ) -> Generator[Measurement, None, None]:
-    """Measure case by case; the records of a case come as soon as it is done.
+    """Measure; the records of a case come as soon as its medians have settled or the budget is spent.
 
-    At each case rounds go over all files in turn (A B, B A, ...), so that whatever else the machine does
-    in the meantime falls on all of them. A file that cannot be opened, or whose process dies, has a
-    record that says so, and the others go on; at the next case it is started again.
+    In each launch every file has a new process, and goes through all cases that are still open. At each case
+    rounds go over all files in turn (A B, B A, ...), so that whatever else the machine does in the meantime
+    falls on all of them. A file that cannot be opened, or whose process dies, has a record that says so, and
+    the others go on; at the next case it is started again.
 
     Args:
         subjects: the files; the first is the one that others are compared with.
@@ -138,48 +58,89 @@ def measure_each(
         progress: called after each round with the share of the time budget that is spent, 0..1.
         run: what the records say they were measured in; a new name where it is empty.
     """
-    run = run or uuid.uuid4().hex[:12]
     energy = counter(plan.device) if plan.energy else None
-    lanes = [_Lane(subject, plan, energy) for subject in subjects]
-    start = time.monotonic()
-    try:
-        for index, case in enumerate(plan.cases, start=1):
-            for lane in lanes:
-                lane.start(case)
-            _take_rounds(lanes, case, start, index / len(plan.cases), progress)
-            yield from [_record(lane, case, run) for lane in lanes]
-    finally:
-        for lane in lanes:
-            lane.close()
+    lanes = [Lane(subject, plan, energy) for subject in subjects]
+    measurement = _Measurement(lanes, plan, progress, run or uuid.uuid4().hex[:12])
+    for group in plan.groups:
+        yield from measurement.records(group)
 
 
-def _take_rounds(lanes: Sequence[_Lane], case: Case, start: float, share: float, progress: Progress) -> None:
-    plan, order, taken = lanes[0].plan, list(lanes), 0
-    while order := [lane for lane in order if not lane.error]:
-        order.reverse()  # A B, B A, ...: coming second must not be a disadvantage
-        for lane in order:
-            lane.take(case)
-        taken += 1
-        spent = (time.monotonic() - start) / plan.budget_s
-        progress(min(spent, 1.0))
-        if _done(order, case, taken, spent >= share):
-            return
+class _Measurement:
+    """The launches of a group of cases, one after another."""
+
+    def __init__(self, lanes: Sequence[Lane], plan: Plan, progress: Progress, run: str) -> None:
+        self._lanes, self._plan, self._progress, self._run = lanes, plan, progress, run
+        self._order = list(lanes)
+        self._start = time.monotonic()
+
+    def records(self, cases: Sequence[Case]) -> Iterator[Measurement]:
+        """Launch until no case is open; what has its least launches is also kept when the user interrupts."""
+        open_, launches = list(cases), 0
+        try:
+            while open_:
+                begun = time.monotonic()
+                self._launch(open_)
+                launches += 1
+                # A launch that would not end within the budget is not begun.
+                last = self._spent_s + time.monotonic() - begun > self._plan.budget_s
+                for case in [case for case in open_ if self._done(case, launches, last)]:
+                    open_.remove(case)
+                    yield from self._records_of(case)
+        except KeyboardInterrupt:
+            for case in open_ if launches >= self._plan.launches else ():
+                yield from self._records_of(case)
+            raise
+
+    @property
+    def _spent_s(self) -> float:
+        return time.monotonic() - self._start
+
+    def _launch(self, cases: Sequence[Case]) -> None:
+        """A process of each file through all cases."""
+        share_s = self._plan.budget_s / self._plan.launches / len(cases)
+        try:
+            for case in cases:
+                self._take_rounds(case, share_s)
+        finally:
+            for lane in self._lanes:
+                lane.close()
+        self._order.reverse()
+
+    def _take_rounds(self, case: Case, share_s: float) -> None:
+        start = time.monotonic()
+        for lane in self._order:
+            lane.start(case)
+        while any(lane.alive(case) for lane in self._lanes):
+            self._order.reverse()  # A B, B A, ...: coming second must not be a disadvantage
+            for lane in self._order:
+                lane.take(case)
+            self._progress(min(self._spent_s / self._plan.budget_s, 1.0))
+            late = time.monotonic() - start > share_s
+            if all(lane.enough(case, late) for lane in self._lanes if lane.alive(case)):
+                break
+        for lane in self._lanes:
+            lane.keep(case)
+
+    def _done(self, case: Case, launches: int, last: bool) -> bool:
+        alive = [lane.taken[case] for lane in self._lanes if lane.alive(case)]
+        if not alive:
+            return True
+        if case.kind == "pass":
+            return launches >= self._plan.passes
+        if launches < self._plan.launches:
+            return False
+        return last or all(taken.settled(self._plan.target_half_width) for taken in alive)
+
+    def _records_of(self, case: Case) -> Iterator[Measurement]:
+        for lane in self._lanes:
+            yield _record(lane, case, self._run)
 
 
-def _done(lanes: Sequence[_Lane], case: Case, taken: int, overdue: bool) -> bool:
-    plan, alive = lanes[0].plan, [lane for lane in lanes if not lane.error]
-    if case.kind == "pass":
-        return taken >= plan.passes
-    if taken < plan.min_rounds or not all(lane.enough for lane in alive):
-        return False
-    return overdue or all(lane.settled for lane in alive)
-
-
-def _record(lane: _Lane, case: Case, run: str) -> Measurement:
-    subject, plan, process = lane.subject, lane.plan, lane.process
-    failed = bool(lane.error) or process is None
-    loaded = {} if process is None or failed else process.loaded
-    settled = not failed and lane.settled
+def _record(lane: Lane, case: Case, run: str) -> Measurement:
+    subject, plan, taken = lane.subject, lane.plan, lane.taken[case]
+    launches = () if taken.error else tuple(taken.launches)
+    loaded = {} if taken.error else lane.loaded
+    settled = bool(launches) and taken.settled(plan.target_half_width)
     known = {**facts(subject), "rows": subject.known.get("rows", 0) if case.kind == "pass" else 0}
     return Measurement(
         name=subject.name,
@@ -189,22 +150,29 @@ def _record(lane: _Lane, case: Case, run: str) -> Measurement:
         threads=plan.threads,
         batch=case.batch,
         sequence_length=case.sequence_length,
-        load_ms=loaded.get("load_ms", 0.0),
-        first_forward_ms=loaded.get("first_forward_ms", 0.0),
-        peak_memory_bytes=process.peak_memory_bytes if process else 0,
-        warm_up_runs=lane.warm_up_runs,
-        samples_ms=() if failed else tuple(tuple(samples) for samples in lane.rounds),
+        load_ms=_middle([launch.load_ms for launch in launches]),
+        first_forward_ms=_middle([launch.first_forward_ms for launch in launches]),
+        peak_memory_bytes=int(_middle([launch.peak_memory_bytes for launch in launches])),
+        warm_up_runs=taken.warm_up_runs,
+        samples_ms=tuple(tuple(samples) for rounds in taken.launches_ms for samples in rounds)
+        if launches
+        else (),
+        launches=launches,
         settled=settled,
         environment={**environment().to_dict(), **loaded.get("environment", {})},
-        warnings=() if settled or failed else (f"median not within {plan.target_half_width:.0%}",),
+        warnings=() if settled or taken.error else (f"median not within {plan.target_half_width:.0%}",),
         kind=case.kind,
         padding=case.padding,
         run=run,
         taken_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        energy_j=lane.energy_j if lane.energy and not failed else None,
-        error=lane.error,
+        energy_j=taken.energy_j if lane.energy and launches else None,
+        error=taken.error,
         **known,
     )
+
+
+def _middle(values: Sequence[float]) -> float:
+    return stats.percentile(values, 50) if values else 0.0
 
 
 def facts(subject: Subject) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from device_bench.records import Kind, Padding
+from device_bench.records import Kind, Measurement, Padding
 
 EAGER, PACKED = "eager", "eager-packed"
 EAGER_MODES = {EAGER: "torch eager", PACKED: "torch eager, oneDNN-packed weights"}
@@ -35,6 +35,11 @@ class Case:
     kind: Kind = "latency"
     padding: Padding = "none"
 
+    @classmethod
+    def of(cls, record: Measurement) -> "Case":
+        """The case that a record is of."""
+        return cls(record.batch, record.sequence_length, record.kind, record.padding)
+
     def request(self, runs: int, texts: Path | None) -> dict[str, Any]:
         """What a worker is asked."""
         if self.kind == "pass":
@@ -50,26 +55,44 @@ class Plan:
     batch: int = 1
     threads: int = 1
     vocabulary: int = 30_000
-    warm_up_runs: int = 5
-    """At least; then until two blocks of runs agree within `steady`, for at most `warm_up_s`."""
+    launches: int = 5
+    """Processes of each file, at least: what a process gets by luck (its pages, its cores) is averaged out.
+    A pass takes as many as there are `passes`."""
     steady: float = 0.05
-    warm_up_s: float = 5.0
-    smallest_block_ms: float = 40.0
-    """A round takes as many runs of a file as fill this time, at least 3."""
-    min_rounds: int = 12
+    """In each launch a shape is warmed up until two blocks of runs agree as closely as this."""
+    warm_up_s: float = 2.0
+    """Then it is taken as it is."""
+    block_ms: float = 100.0
+    """A round takes as many runs of a file as fill this time, at least 3: asking for it costs the better part
+    of a millisecond."""
+    long_block_ms: float = 1000.0
+    """Fewer than 3 where they would take longer than this."""
+    rounds: int = 4
+    """Of each launch at each shape; half of them where they take more than its share of the budget."""
     min_runs: int = 30
     min_time_s: float = 0.5
-    """Of each file at each shape."""
+    """Of each file at each shape, over the least number of launches."""
     target_half_width: float = 0.03
     """Enough when the 95 % interval of each median is this close, as a share of it."""
     budget_s: float = 40.0
-    """For all files at all shapes; what one shape leaves, the next may use. Passes are not cut short."""
+    """For all files at all shapes; the least launches are taken in any case, and passes are whole."""
     passes: int = 0
-    """How often a whole pass over the subjects' texts is timed, at each padding."""
+    """How often a whole pass over the subjects' texts is timed, each in a launch of its own."""
     device: str = "cpu"
     energy: bool = False
     done: frozenset[Case] = frozenset()
     """Cases to leave out: what an earlier run has measured."""
+
+    def runs_a_round(self, run_ms: float) -> int:
+        """How many runs of this length make a round."""
+        wanted = max(3, round(self.block_ms / run_ms))
+        return max(1, min(wanted, int(self.long_block_ms / run_ms)))
+
+    @property
+    def groups(self) -> list[list[Case]]:
+        """Cases that share launches: the shapes, so that a file is not loaded for each; then the passes."""
+        kinds = ([case for case in self.cases if case.kind == kind] for kind in ("latency", "pass"))
+        return [group for group in kinds if group]
 
     @property
     def cases(self) -> list[Case]:

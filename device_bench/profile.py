@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
 
 from device_bench.cpu import make_batch, open_subject
 from device_bench.plan import Plan, Subject
@@ -20,6 +23,7 @@ from edgepress.errors import EdgepressError
 from export.base.runner import Batch
 
 RUNS, WARM_UP_RUNS = 20, 5
+KERNEL = "native_call_"
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,43 @@ def _of_openvino(path: Path, threads: int, batch: Batch) -> list[Operator]:
     return _sum(rows)
 
 
+def _of_executorch(path: Path, threads: int, batch: Batch) -> list[Operator]:
+    """Of XNNPACK's operators and of the kernels that run outside of it, from ExecuTorch's event trace."""
+    from executorch.devtools import Inspector
+    from executorch.extension.pybindings import portable_lib
+
+    from export.executorch import ExecuTorchRunner
+
+    with ExecuTorchRunner(path, threads) as runner:  # which brings kernels, and sets the threads
+        shapes = runner.shapes
+    module = portable_lib._load_for_executorch(str(path), enable_etdump=True)
+    if not module.has_etdump():
+        raise EdgepressError("this build of ExecuTorch traces no events, so it has no profiler")
+    feeds = {name: batch[name] for name in module.run_method("input_names", [])}
+    for _ in range(RUNS):
+        shapes.run(lambda part: _forward(module, part), feeds)
+    with TemporaryDirectory() as folder:
+        trace = f"{folder}/trace.etdp"
+        module.write_etdump_result_to_file(trace)
+        events = [event for block in Inspector(etdump_path=trace).event_blocks for event in block.events]
+    timed = [event for event in events if event.is_delegated_op or event.name.startswith(KERNEL)]
+    return _sum((_kind(event.name), sum(event.perf_data.raw), len(event.perf_data.raw)) for event in timed)
+
+
+def _forward(module: Any, part: Batch) -> np.ndarray:
+    import torch
+
+    logits: np.ndarray = module.run_method("forward", [torch.from_numpy(rows) for rows in part.values()])[
+        0
+    ].numpy()
+    return logits
+
+
+def _kind(name: str) -> str:
+    """The operator of an event such as "Softmax (NC, F32) #2" or "native_call_where.self_out"."""
+    return name.removeprefix(KERNEL).split(" #")[0]
+
+
 def _sum(rows: Iterable[tuple[str, float, int]]) -> list[Operator]:
     calls: dict[str, int] = defaultdict(int)
     times: dict[str, float] = defaultdict(float)
@@ -125,6 +166,7 @@ def main(path: Path, threads: int, vocabulary: int, mode: str, rows: int, length
     own: dict[str, Callable[[], list[Operator]]] = {
         ".onnx": lambda: _of_onnx(path, threads, batch),
         ".xml": lambda: _of_openvino(path, threads, batch),
+        ".pte": lambda: _of_executorch(path, threads, batch),
         ".pt": lambda: _of_torch(path, threads, batch, mode),
         ".pt2": lambda: _of_torch(path, threads, batch, mode),
         ".safetensors": lambda: _of_torch(path, threads, batch, mode),

@@ -3,17 +3,29 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
 from edgepress.errors import EdgepressError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Device = Literal["cpu", "gpu", "phone"]
 Kind = Literal["latency", "pass"]
 Padding = Literal["none", "longest", "sorted"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """One start of the process that ran the file."""
+
+    rounds: int
+    """How many of the record's rounds are of it."""
+    load_ms: float
+    first_forward_ms: float
+    peak_memory_bytes: int
+    """Its largest resident set by the end of these rounds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +47,10 @@ class Measurement:
     load_ms: float
     first_forward_ms: float
     peak_memory_bytes: int
-    """Largest resident set of the process that ran it, at the time of this record."""
+    """Largest resident set of the process that ran it by then; on a GPU the most that torch's tensors took
+    there, 0 where another runtime does not tell. All three are medians over launches."""
     warm_up_runs: int
+    """In all launches."""
     samples_ms: tuple[tuple[float, ...], ...]
     """Raw times of single runs (of whole passes), one inner tuple a round; round i of every file in one
     measurement was taken within the same moment, so ratios are formed round by round."""
@@ -44,6 +58,9 @@ class Measurement:
     """Whether the median's 95 % interval came within the target before the budget was spent."""
     environment: dict[str, Any]
     warnings: tuple[str, ...] = ()
+    launches: tuple[Launch, ...] = ()
+    """In the order of the rounds; launch i of every file in one measurement ran beside the others' launch i.
+    Empty before schema 3, when all rounds were of one launch."""
     kind: Kind = "latency"
     padding: Padding = "none"
     """In a pass: rows alone or as they come in batches padded to their longest, or sorted by length first."""
@@ -82,6 +99,13 @@ class Measurement:
     def all_samples_ms(self) -> list[float]:
         """The samples of all rounds, in order."""
         return list(chain.from_iterable(self.samples_ms))
+
+    @property
+    def launches_ms(self) -> list[tuple[tuple[float, ...], ...]]:
+        """The samples by launch and round."""
+        counts = [launch.rounds for launch in self.launches] or [len(self.samples_ms)]
+        rounds = iter(self.samples_ms)
+        return [tuple(islice(rounds, count)) for count in counts]
 
     @property
     def machine(self) -> tuple[str, ...]:
@@ -136,6 +160,7 @@ def _parse(content: dict[str, Any]) -> Measurement:
         )
     known = {entry.name for entry in fields(Measurement)}
     content["samples_ms"] = tuple(tuple(round_) for round_ in content["samples_ms"])
+    content["launches"] = tuple(Launch(**launch) for launch in content.get("launches", ()))
     for name in ("warnings", "tokenize_ms"):
         content[name] = tuple(content.get(name, ()))
     return Measurement(**{name: value for name, value in content.items() if name in known})

@@ -13,8 +13,6 @@ from device_bench import records, stats
 from device_bench.records import Measurement
 from edgepress.errors import EdgepressError
 
-# Below this many rounds single runs are resampled: an interval from two medians says nothing.
-FEWEST_ROUNDS = 5
 Shape = tuple[str, str, int, int]
 
 
@@ -145,15 +143,17 @@ def _labels(identities: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], str]
 
 
 def latency(record: Measurement) -> stats.Interval:
-    """The median of one run [ms], by the medians of rounds: runs within a round are not independent."""
-    if len(record.samples_ms) < FEWEST_ROUNDS:
-        return stats.bootstrap(record.all_samples_ms)
-    return stats.bootstrap([stats.percentile(samples, 50) for samples in record.samples_ms])
+    """The median of one run [ms]."""
+    return stats.latency(record.launches_ms)
 
 
 def speed_up(base: Measurement, record: Measurement) -> stats.Interval | None:
     """How many times `record` is faster; None unless both were taken in turn, in one measurement."""
     same = base.run == record.run and shape(base) == shape(record)
-    if not same or len(base.samples_ms) != len(record.samples_ms):
+    if not same or not _in_turn(base, record):
         return None
-    return stats.paired_ratio(base.samples_ms, record.samples_ms)
+    return stats.paired_ratio(base.launches_ms, record.launches_ms)
+
+
+def _in_turn(base: Measurement, record: Measurement) -> bool:
+    return [len(rounds) for rounds in base.launches_ms] == [len(rounds) for rounds in record.launches_ms]

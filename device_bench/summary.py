@@ -36,7 +36,7 @@ class Row:
     def speed_up(self, parent: "Row", sequence_length: int) -> stats.Interval:
         """How many times faster than the parent, over interleaved rounds."""
         ours, theirs = self.latency(sequence_length), parent.latency(sequence_length)
-        return stats.paired_ratio(theirs.samples_ms, ours.samples_ms)
+        return stats.paired_ratio(theirs.launches_ms, ours.launches_ms)
 
     @property
     def sequence_lengths(self) -> list[int]:

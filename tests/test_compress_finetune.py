@@ -84,7 +84,9 @@ def test_an_interrupted_run_resumes(model_folder, flags, tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_under_accelerate(model_folder, flags, tmp_path):
-    launch = ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--module", "compress.finetune"]
+    # With --cpu accelerate starts one process only; without a GPU, --multi_gpu starts them on the CPU.
+    launch = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    launch += ["--module", "compress.finetune"]
     typed = [sys.executable, "-m", *launch, "--model", model_folder, *flags, "--epochs", "2"]
     done = subprocess.run(
         [str(part) for part in typed],
@@ -94,7 +96,9 @@ def test_two_processes_under_accelerate(model_folder, flags, tmp_path):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert open_artifact(tmp_path / "out").manifest.steps[-1].technique == "finetune"
+    step = open_artifact(tmp_path / "out").manifest.steps[-1]
+    assert step.technique == "finetune"
+    assert step.metrics["history"][-1]["step"] == 4  # 115 texts, 64 a step, 2 epochs
 
 
 def test_training_again_keeps_the_lineage(cli, model_folder, flags, data_root, tmp_path):

@@ -10,9 +10,14 @@ from conftest import Result
 from test_device_bench_records import FIRST
 
 from device_bench.claims.lab import Lab
+from device_bench.claims.passes import Side, ratio_of_totals, time_ratio
 from device_bench.claims.registry import CLAIMS, PHONE, WEIGHTS
+from device_bench.plan import EAGER, Subject
+from device_bench.process import Process
 from device_bench.records import Measurement, append
 from device_bench.stats import Interval
+from device_bench.texts import save
+from edgepress.pretrained import encode
 
 
 @pytest.mark.parametrize(
@@ -37,7 +42,7 @@ def test_what_was_not_published_is_only_measured() -> None:
 
 
 def lab(tmp_path: Path, *records: Measurement) -> Lab:
-    return Lab(tmp_path, None, 10, 2, records)
+    return Lab(tmp_path, None, 10, 2, 3, records)
 
 
 def test_parameters_are_those_of_the_papers_models(tmp_path: Path) -> None:
@@ -104,6 +109,106 @@ def test_a_claim_that_does_not_hold_is_exit_code_1(cli: Callable[..., Result], t
 def test_unknown_claim(cli: Callable[..., Result]) -> None:
     result = cli("device_bench.claims", "--only", "parametres")
     assert (result.code, "did you mean 'parameters'" in result.err) == (2, True)
+
+
+def test_every_claim_says_where_it_is_published() -> None:
+    for claim in CLAIMS.values():
+        assert "arXiv:" in claim.source or "citation not known" in claim.source
+
+
+def test_what_nobody_knows_the_meaning_of_is_not_judged() -> None:
+    assert CLAIMS["small-corpus"].verdict(Interval(1.5, 1.4, 1.6)) == "measured"
+
+
+def test_a_pass_on_the_phone_comes_before_a_shape(tmp_path: Path) -> None:
+    shapes = phone_pair(10.0, 15.0, kind="latency", sequence_length=64)
+    passes = phone_pair(10.0, 18.0, kind="pass", sequence_length=0)
+    found = CLAIMS["phone-latency"].measure(lab(tmp_path, *shapes, *passes))
+    assert found is not None
+    assert found.value == pytest.approx(1.8)
+
+
+def phone_pair(fast: float, slow: float, **rest: object) -> list[Measurement]:
+    times = {"distilbert-x": fast, "bert-x": slow}
+    return [
+        scored(name, "", 0, device="phone", run="a", samples_ms=((ms,), (ms,)), **rest)
+        for name, ms in times.items()
+    ]
+
+
+def test_ratio_of_totals() -> None:
+    found = ratio_of_totals([30.0, 10.0, 20.0, 20.0], [10.0, 10.0, 10.0, 10.0])
+    assert found.value == 2.0
+    assert 1.0 < found.low < 2.0 < found.high < 3.0
+
+
+@pytest.fixture
+def sides(model_folder: Path, tokenizer, tmp_path: Path) -> list[Side]:
+    """A model against itself, and against itself with each text eight times as long."""
+    found = []
+    for name, times in (("long", 8), ("short", 1)):
+        paths = [tmp_path / f"{name}-{part}.npz" for part in range(6)]
+        for path in paths:
+            save(path, encode(tokenizer, [("the film is dull " * times,)] * 5, 64))
+        found.append(Side(Subject(name, model_folder / "model.safetensors", EAGER), paths))
+    return found
+
+
+def test_passes_are_timed_in_turn_and_announced(
+    sides: list[Side], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order: list[tuple[str, str]] = []
+    run = Process.run
+
+    def note(process: Process, *arguments: object) -> list[float]:
+        order.append((process.subject.name, process.subject.texts.stem.split("-")[1]))
+        return run(process, *arguments)
+
+    monkeypatch.setattr(Process, "run", note)
+    found = time_ratio(*sides, passes=2, title="twelve parts")
+    assert order[:4] == [("long", "0"), ("short", "0")] * 2  # warm-up and estimate
+    assert order[4:8] == [("short", "0"), ("long", "0"), ("long", "1"), ("short", "1")]
+    assert len(order) == 4 + 2 * 2 * 6
+    assert found.low <= found.value <= found.high
+    assert "twelve parts: about " in capsys.readouterr().err
+
+
+def test_an_interrupted_table_continues(
+    cli: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = ("--only", "parameters,bilstm-bert-parameters", "--output", tmp_path / "claims.json")
+    asked: list[str] = []
+    parameters = Lab.parameters
+
+    def interrupted(lab: Lab, name: str) -> int:
+        asked.append(name)
+        if name == "bilstm":
+            raise KeyboardInterrupt
+        return parameters(lab, name)
+
+    monkeypatch.setattr(Lab, "parameters", interrupted)
+    assert cli("device_bench.claims", *flags).code == 130
+    assert [row["claim"] for row in json.loads((tmp_path / "claims.json").read_text())] == ["parameters"]
+    asked.clear()
+    monkeypatch.setattr(Lab, "parameters", lambda lab, name: (asked.append(name), parameters(lab, name))[1])
+    done = cli("device_bench.claims", *flags)
+    assert done.code == 0, done.err
+    assert sorted(asked) == ["bert", "bilstm"]
+    assert "has parameters: not measured again" in done.err
+    assert len(json.loads((tmp_path / "claims.json").read_text())) == 2
+    asked.clear()
+    cli("device_bench.claims", *flags, "--sample", 100)  # another measurement
+    assert len(asked) == 4
+    asked.clear()
+    cli("device_bench.claims", *flags, "--sample", 100, "--again")
+    assert len(asked) == 4
+
+
+def test_a_foreign_output_is_left_alone(cli: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "notes.json").write_text('{"mine": 1}')
+    result = cli("device_bench.claims", "--only", "parameters", "--output", tmp_path / "notes.json")
+    assert (result.code, "is no table of claims" in result.error) == (2, True)
+    assert (tmp_path / "notes.json").read_text() == '{"mine": 1}'
 
 
 @pytest.mark.slow

@@ -19,6 +19,8 @@ def write(path: Path, *found: Measurement) -> Path:
 @pytest.fixture
 def compare(cli: Callable, tmp_path: Path) -> Callable:
     def run(before: list[Measurement], after: list[Measurement], *flags: object):
+        for name in ("a.jsonl", "b.jsonl"):
+            (tmp_path / name).unlink(missing_ok=True)
         old, new = write(tmp_path / "a.jsonl", *before), write(tmp_path / "b.jsonl", *after)
         return cli("device_bench.compare", old, new, *flags)
 
@@ -37,8 +39,8 @@ def test_same_records_have_not_changed(compare: Callable) -> None:
 @pytest.mark.parametrize(
     ("after", "figure", "code"),
     [
-        (measured("int8", 12.0), "median [ms]", 1),
-        (measured("int8", 8.0), "median [ms]", 0),
+        (replace(BEFORE, samples_ms=measured("int8", 12.0).samples_ms), "median [ms]", 1),
+        (replace(BEFORE, samples_ms=measured("int8", 8.0).samples_ms), "median [ms]", 0),
         (replace(BEFORE, size_bytes=BEFORE.size_bytes + 10_000), "size [MB]", 1),
         (replace(BEFORE, peak_memory_bytes=2 * BEFORE.peak_memory_bytes), "peak memory", 1),
         (replace(BEFORE, score=0.8), "accuracy [%]", 1),
@@ -70,7 +72,9 @@ def test_change_within_its_interval_is_none(compare: Callable, after: Measuremen
 
 
 def test_threshold_forgives(compare: Callable) -> None:
-    assert compare([BEFORE], [measured("int8", 10.4)], "--threshold", 0.05).code == 0
+    slower = replace(BEFORE, samples_ms=measured("int8", 10.4).samples_ms)
+    assert compare([BEFORE], [slower]).code == 1
+    assert compare([BEFORE], [slower], "--threshold", 0.05).code == 0
 
 
 def test_newest_record_speaks(compare: Callable) -> None:
@@ -79,10 +83,52 @@ def test_newest_record_speaks(compare: Callable) -> None:
     assert compare([BEFORE], [late, early]).code == 0
 
 
-def test_partnerless_record_is_told(compare: Callable) -> None:
-    found = compare([BEFORE, measured("fp32", 20.0)], [BEFORE])
+@pytest.mark.parametrize(
+    "lost", [measured("fp32", 20.0), measured("int8", 20.0, length=64)], ids=["file", "shape"]
+)
+def test_what_was_not_measured_again_fails(compare: Callable, lost: Measurement) -> None:
+    found = compare([BEFORE, lost], [BEFORE])
+    assert (found.code, found.error) == (1, "error: 1 figures are missing in the second measurement")
+    assert f"{lost.name}, batch 1, {lost.sequence_length} tokens" in found.out
+    assert "--allow-missing" in found.err
+    allowed = compare([BEFORE, lost], [BEFORE], "--allow-missing")
+    assert (allowed.code, "missing" in allowed.out) == (0, True)
+
+
+def test_score_that_was_not_measured_again_fails(compare: Callable) -> None:
+    found = compare([BEFORE], [measured("int8", 10.0)])
+    assert found.code == 1
+    assert "accuracy" in found.out
+    assert compare([BEFORE], [measured("int8", 10.0)], "--allow-missing").code == 0
+
+
+def test_allowing_what_is_missing_allows_nothing_worse(compare: Callable) -> None:
+    found = compare([BEFORE, measured("fp32", 20.0)], [replace(BEFORE, score=0.8)], "--allow-missing")
+    assert (found.code, found.error) == (1, "error: 1 figures became worse")
+
+
+def test_failure_that_was_not_tried_again_is_told(compare: Callable) -> None:
+    failed = replace(measured("fp32", 1.0), samples_ms=(), error="out of memory")
+    assert compare([BEFORE, failed], [BEFORE]).code == 0
+
+
+def test_new_record_is_told(compare: Callable) -> None:
+    found = compare([BEFORE], [BEFORE, measured("fp32", 20.0)])
     assert found.code == 0
-    assert "1 records have no partner" in found.err
+    assert "1 records of the second have no partner" in found.err
+
+
+def test_records_of_another_machine_are_not_missed(compare: Callable) -> None:
+    found = compare([BEFORE, replace(BEFORE, environment=OTHER_MACHINE)], [BEFORE])
+    assert found.code == 0
+    assert "1 records of the first are of machines that the second was not taken on" in found.err
+
+
+def test_memory_noise_is_what_it_is_said_to_be(compare: Callable) -> None:
+    after = replace(BEFORE, peak_memory_bytes=int(1.05 * BEFORE.peak_memory_bytes))
+    assert compare([BEFORE], [after]).code == 1
+    assert compare([BEFORE], [after], "--memory-noise", 0.06).code == 0
+    assert compare([BEFORE], [after], "--memory-noise", 1).code == 2
 
 
 def test_another_machine_is_not_comparable(compare: Callable) -> None:

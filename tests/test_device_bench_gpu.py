@@ -1,8 +1,11 @@
 """The GPU's worker: what it says without one, and on one where there is one."""
 
+import contextlib
+import json
 import subprocess
 import sys
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +13,20 @@ import pytest
 import torch
 from conftest import Result
 
-from device_bench.gpu import MODES, OnnxGpuRunner, has_provider, open_on_gpu
+from device_bench.cpu import make_batch, serve
+from device_bench.gpu import (
+    MODES,
+    OnnxGpuRunner,
+    TorchGpuRunner,
+    device_memory,
+    has_provider,
+    open_on_gpu,
+)
+from device_bench.records import read
+from device_bench.scoring import Order, Texts
 from edgepress.errors import EdgepressError
+from edgepress.local_tasks import find_task
+from edgepress.splits import load_split
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 
@@ -40,6 +55,96 @@ def test_it_loads_nothing_of_what_makes_models() -> None:
     script = "import sys, device_bench.gpu; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"torch", "transformers", "onnx", "optimum", "datasets", "tyro"} & set(done.stdout.split())
+
+
+IMPORTS = """
+import sys
+from pathlib import Path
+from device_bench.gpu import MODES
+from device_bench.run import pipeline
+from device_bench.scoring import Order, Texts
+from device_bench.subjects import Selection, find_subjects
+folder, data, work = map(Path, sys.argv[1:])
+find_subjects([folder], Selection(("none",), modes=MODES))
+Texts(folder, Order(work, data, scored=10))
+print(*sorted({name.split(".")[0] for name in sys.modules}))
+"""
+
+
+def test_scoring_loads_no_runtime_and_no_exporter(artifact: Path, data_root: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", IMPORTS, *map(str, (artifact, data_root, tmp_path))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    others = {"onnx", "onnxruntime", "optimum", "openvino", "executorch", "coremltools", "nncf"}
+    assert not others & set(done.stdout.split())
+
+
+@pytest.fixture
+def artifact(cli: Callable[..., Result], model_folder: Path, data_root: Path, tmp_path: Path) -> Path:
+    target = tmp_path / "small-onnx"
+    flags = ("--task", "verdicts", "--data", data_root, "--precision", "fp32", "--output", target)
+    assert cli("export.onnx", "--model", model_folder, *flags).code == 0
+    return target
+
+
+@pytest.mark.parametrize(("mode", "tolerance"), [("fp32", 1e-5), ("tf32", 1e-5), ("bf16", 0.2)])
+def test_the_gpus_runner_gives_the_models_logits_on_any_device(
+    model_folder: Path, trained_bert: torch.nn.Module, mode: str, tolerance: float
+) -> None:
+    batch = make_batch(2, 6, 100)
+    with torch.inference_mode():
+        expected = trained_bert(**{name: torch.from_numpy(rows) for name, rows in batch.items()}).logits
+    with TorchGpuRunner(model_folder, mode, device="cpu") as runner:
+        found = runner(batch)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=tolerance)
+
+
+def test_inputs_that_the_model_does_not_take_are_left_out(model_folder: Path) -> None:
+    with TorchGpuRunner(model_folder, "fp32", device="cpu") as runner:
+        taken = runner.to_device({**make_batch(1, 4, 100), "pixel_values": np.ones((1, 4))})
+    assert set(taken) == {"input_ids", "attention_mask", "token_type_ids"}
+
+
+def test_the_workers_logits_are_scored(model_folder: Path, artifact: Path, data_root: Path) -> None:
+    """What `Process` asks of a worker, of this runner; every sentence is decided as it was trained."""
+    order = Order(artifact, data_root, scored=1000)
+    texts = Texts(artifact, order)
+    request = {"logits": str(artifact / "logits.npy"), "texts": str(artifact / "small-onnx-scored.npz")}
+    lines = StringIO(json.dumps(request) + "\n")
+    answers = StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(answers):
+        patch.setattr(sys, "stdin", lines)
+        serve(lambda: TorchGpuRunner(model_folder, "bf16", device="cpu"), 100, memory=lambda _: 7)
+    loaded, found = map(json.loads, answers.getvalue().splitlines())
+    assert loaded["runtime"].startswith(f"torch {torch.__version__}, bf16")
+    assert found["peak_memory_bytes"] == 7
+    decided = np.load(artifact / "logits.npy").argmax(axis=1)
+    assert (decided == load_split(find_task("verdicts", data_root), "validation", data_root).labels).all()
+    assert texts.known["task"] == "verdicts"
+
+
+@pytest.mark.gpu
+def test_memory_is_the_devices(model_folder: Path) -> None:
+    with open_on_gpu(model_folder / "model.safetensors", "fp32") as runner:
+        runner(make_batch(1, 8, 100))
+        small = device_memory(runner)
+        runner(make_batch(64, 32, 100))
+        large = device_memory(runner)
+    weights = (model_folder / "model.safetensors").stat().st_size
+    assert 0.9 * weights < small < large < 1e9
+
+
+@pytest.mark.gpu
+def test_a_run_is_scored_and_has_the_devices_memory(
+    artifact: Path, data_root: Path, cli: Callable[..., Result], tmp_path: Path
+) -> None:
+    output = tmp_path / "records.jsonl"
+    flags = ("--artifacts", artifact, "--device", "gpu", "--seq-lens", "8", "--budget", 1)
+    done = cli("device_bench.run", *flags, "--data", data_root, "--output", output)
+    assert done.code == 0, done.err
+    for record in read(output):
+        assert record.score == 1.0
+        assert 0 < record.peak_memory_bytes < 1e9 or "CUDA" in record.runtime
 
 
 @pytest.mark.gpu

@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
+import numpy as np
 import psutil
 import pytest
 
 from device_bench.cpu import make_batch
 from device_bench.energy import counter
+from device_bench.lane import FEWEST_LAUNCHES
 from device_bench.measure import measure, measure_each
 from device_bench.plan import Case, Plan, Subject
 from device_bench.process import Process
@@ -20,9 +22,11 @@ from device_bench.texts import load, pass_batches, save
 from edgepress.errors import EdgepressError
 from edgepress.files import sha256
 
-PLAN = Plan(sequence_lengths=(4, 16), vocabulary=100, smallest_block_ms=1.0, budget_s=1.0, min_time_s=0.0)
+PLAN = Plan(sequence_lengths=(4, 16), vocabulary=100, block_ms=1.0, budget_s=1.0, launches=3, min_time_s=0.0)
 # A target that no machine reaches: the budget alone ends it.
-ENDLESS = replace(PLAN, sequence_lengths=(4,), target_half_width=0.0, min_rounds=1, min_runs=1)
+ENDLESS = replace(PLAN, sequence_lengths=(4,), target_half_width=0.0, launches=1, rounds=2, min_runs=1)
+# One that any reaches.
+EASY = replace(ENDLESS, target_half_width=1e9, budget_s=3600.0)
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +65,24 @@ def test_rounds_are_equal_across_files(records: list[Measurement]) -> None:
     for length in PLAN.sequence_lengths:
         rounds = {len(one.samples_ms) for one in records if one.sequence_length == length}
         assert len(rounds) == 1
-        assert rounds.pop() >= PLAN.min_rounds
+        assert rounds.pop() >= PLAN.launches * PLAN.rounds / 2
+
+
+def test_launches_are_equal_across_files_and_have_all_rounds(records: list[Measurement]) -> None:
+    for length in PLAN.sequence_lengths:
+        own = [one for one in records if one.sequence_length == length]
+        first, second = ([launch.rounds for launch in one.launches] for one in own)
+        assert first == second
+        assert len(first) >= PLAN.launches
+        assert all(sum(launch.rounds for launch in one.launches) == len(one.samples_ms) for one in own)
 
 
 def test_enough_samples_and_none_is_zero(records: list[Measurement]) -> None:
     for one in records:
         assert len(one.all_samples_ms) >= 30
         assert min(one.all_samples_ms) > 0
-        assert {len(samples) for samples in one.samples_ms} == {len(one.samples_ms[0])}
+        for rounds in one.launches_ms:
+            assert {len(samples) for samples in rounds} == {len(rounds[0])}
 
 
 def test_records_say_which_file(records: list[Measurement], onnx_file: Path, smaller_file: Path) -> None:
@@ -82,7 +96,8 @@ def test_records_say_which_file(records: list[Measurement], onnx_file: Path, sma
 def test_records_say_how(records: list[Measurement]) -> None:
     for one in records:
         assert (one.device, one.threads, one.batch, one.kind) == ("cpu", 1, 1, "latency")
-        assert one.warm_up_runs > PLAN.warm_up_runs
+        assert one.warm_up_runs >= len(one.launches) * (1 + 3)
+        assert one.load_ms == np.median([launch.load_ms for launch in one.launches])
         assert one.run == records[0].run
         assert one.taken_at.startswith("20")
         assert one.runtime.startswith("onnxruntime ")
@@ -108,7 +123,7 @@ def test_process_does_not_load_torch(onnx_file: Path) -> None:
 
 
 def test_progress_rises_to_at_most_one(records: list[Measurement], progress: list[float]) -> None:
-    rounds = {one.sequence_length: len(one.samples_ms) for one in records}
+    rounds = {one.sequence_length: len(one.samples_ms) for one in records if one.name == "fp32"}
     assert len(progress) == sum(rounds.values())
     assert progress == sorted(progress)
     assert 0 < progress[0] <= progress[-1] <= 1
@@ -120,11 +135,63 @@ def test_the_budget_ends_what_does_not_settle(onnx_file: Path) -> None:
     assert record.warnings == ("median not within 0%",)
 
 
-def test_what_settles_at_once_stops_at_the_least_rounds(onnx_file: Path) -> None:
-    plan = replace(ENDLESS, target_half_width=1e9, budget_s=3600.0, min_rounds=4)
-    (record,) = measure([Subject("fp32", onnx_file)], plan)
-    assert len(record.samples_ms) == 4
+@pytest.mark.parametrize(("least", "expected"), [(1, FEWEST_LAUNCHES), (4, 4)])
+def test_what_settles_at_once_stops_at_the_least_launches(onnx_file: Path, least: int, expected: int) -> None:
+    (record,) = measure([Subject("fp32", onnx_file)], replace(EASY, launches=least))
+    assert [launch.rounds for launch in record.launches] == [EASY.rounds] * expected
     assert (record.settled, record.warnings) == (True, ())
+
+
+def test_the_least_launches_are_taken_whatever_the_budget(onnx_file: Path) -> None:
+    (record,) = measure([Subject("fp32", onnx_file)], replace(ENDLESS, launches=2, budget_s=1e-3))
+    assert len(record.launches) == 2
+    assert not record.settled
+
+
+def test_each_launch_is_a_process_of_its_own(onnx_file: Path) -> None:
+    seen: set[int] = set()
+
+    def note(_: float) -> None:
+        seen.update(child.pid for child in own_processes())
+
+    (record,) = measure([Subject("fp32", onnx_file)], EASY, note)
+    assert len(seen) == len(record.launches) == FEWEST_LAUNCHES
+    assert len({launch.load_ms for launch in record.launches}) == FEWEST_LAUNCHES
+
+
+def test_a_slow_shape_has_fewer_runs_a_round() -> None:
+    plan = Plan(block_ms=40.0, long_block_ms=1000.0)
+    assert [plan.runs_a_round(ms) for ms in (2.0, 20.0, 400.0, 600.0, 5000.0)] == [20, 3, 2, 1, 1]
+
+
+def test_what_has_its_launches_is_kept_when_the_user_interrupts(onnx_file: Path) -> None:
+    rounds = 0
+
+    def interrupt(_: float) -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 4 * ENDLESS.rounds + 1:
+            raise KeyboardInterrupt
+
+    plan = replace(ENDLESS, sequence_lengths=(4, 16), launches=2, budget_s=3600.0)
+    source = measure_each([Subject("fp32", onnx_file)], plan, interrupt)
+    found = [next(source), next(source)]
+    with pytest.raises(KeyboardInterrupt):
+        next(source)
+    assert [(one.sequence_length, len(one.launches), one.settled) for one in found] == [
+        (4, 2, False),
+        (16, 2, False),
+    ]
+    assert not own_processes()
+
+
+def test_what_lacks_launches_is_not_kept_when_the_user_interrupts(onnx_file: Path) -> None:
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(measure_each([Subject("fp32", onnx_file)], ENDLESS, interrupt))
+    assert not own_processes()
 
 
 def test_files_take_turns_in_coming_first(onnx_file: Path) -> None:
@@ -134,14 +201,14 @@ def test_files_take_turns_in_coming_first(onnx_file: Path) -> None:
         if event == "call" and frame.f_code is Process.run.__code__:
             order.append(frame.f_locals["self"].subject.name)
 
-    plan = replace(ENDLESS, target_half_width=1e9, min_rounds=4)
     sys.setprofile(note)
     try:
-        measure([Subject("a", onnx_file), Subject("b", onnx_file)], plan)
+        measure([Subject("a", onnx_file), Subject("b", onnx_file)], replace(EASY, rounds=4))
     finally:
         sys.setprofile(None)
-    assert order[0] == "a"
-    assert order[-8:] == list("baabbaab")
+    assert order[-8:] in (list("abbaabba"), list("baabbaab"))
+    opened = [name for name, before in zip(order, ["", *order], strict=False) if name != before]
+    assert opened[0] == "a"
 
 
 def test_no_process_is_left(onnx_file: Path) -> None:
@@ -198,7 +265,7 @@ def kill_one(before: set[psutil.Process]) -> Callable[[float], None]:
 def test_killed_process_is_one_clear_line(onnx_file: Path) -> None:
     subjects = [Subject("fp32", onnx_file), Subject("again", onnx_file)]
     with pytest.raises(EdgepressError, match=r"measuring model\.onnx failed"):
-        measure(subjects, ENDLESS, kill_one(set(own_processes())))
+        measure(subjects, EASY, kill_one(set(own_processes())))
 
 
 def test_process_killed_while_it_runs(onnx_file: Path) -> None:
@@ -254,7 +321,7 @@ def test_a_process_that_died_is_started_again_at_the_next_shape(onnx_file: Path)
 
 def test_the_others_keep_their_rounds_when_one_is_killed(onnx_file: Path) -> None:
     subjects = [Subject("fp32", onnx_file), Subject("again", onnx_file)]
-    first, second = measure_each(subjects, ENDLESS, kill_one(set(own_processes())))
+    first, second = measure_each(subjects, EASY, kill_one(set(own_processes())))
     assert "was killed" in first.error
     assert not second.error
     assert len(second.samples_ms) > 1
@@ -276,7 +343,7 @@ def test_a_pass_goes_over_all_texts(onnx_file: Path, tmp_path: Path) -> None:
     )
     for record, padding in ((longest, "longest"), (in_order, "sorted")):
         assert (record.kind, record.padding, record.rows, record.batch) == ("pass", padding, 5, 2)
-        assert [len(samples) for samples in record.samples_ms] == [1, 1]
+        assert [[len(samples) for samples in rounds] for rounds in record.launches_ms] == [[1], [1]]
 
 
 def test_texts_come_back_from_disk_as_they_were(tmp_path: Path) -> None:

@@ -23,12 +23,15 @@ from device_bench.phone import adb
 from device_bench.phone import run as phone_run
 from device_bench.phone.adb import PhoneGoneError, open_phone
 from device_bench.phone.device import EMULATED_WARNING, CoolDown
+from device_bench.phone.prepare import JOURNAL
 from device_bench.phone.series import Protocol
 from device_bench.phone.texts import Texts
 from device_bench.plan import Plan, Subject
 from device_bench.records import Measurement, append, read
+from device_bench.texts import save
 from edgepress.errors import EdgepressError
 from edgepress.files import sha256
+from edgepress.pretrained import encode
 from edgepress.splits import Examples
 from edgepress.tasks import Task
 from export.base.registry import open_runner
@@ -104,10 +107,10 @@ def measured(
         yield phone, before, records
 
 
-def test_one_record_a_file_and_length(measured) -> None:
+def test_one_record_a_length_and_file(measured) -> None:
     _, _, records = measured
     assert [(one.name, one.sequence_length) for one in records] == [
-        ("fp32", 4), ("fp32", 16), ("int8", 4), ("int8", 16)
+        ("fp32", 4), ("int8", 4), ("fp32", 16), ("int8", 16)
     ]  # fmt: skip
 
 
@@ -115,7 +118,8 @@ def test_launches_are_interleaved(measured) -> None:
     phone, _, records = measured
     launched = [line.split("run_id ")[1].split()[0] for line in phone.calls if "am instrument" in line]
     run = records[0].run
-    assert launched == [f"{run}-{place}-{turn}" for place, turn in ("10", "00", "01", "11", "12", "02")]
+    turns = ("10", "00", "01", "11", "12", "02")
+    assert launched == [f"{run}-{case}-{place}-{turn}" for case in "01" for place, turn in turns]
     assert {one.run for one in records} == {run}
 
 
@@ -359,16 +363,17 @@ def test_cable_pulled_in_the_middle(
 ) -> None:
     daemon = phone.daemon()
     kept: list[Measurement] = []
-    # Two launches make a whole turn; the third is under way.
-    when(lambda: sum("am instrument" in line for line in phone.calls) == 3, daemon.kill)
+    # Six launches make a case; the second of the next is under way.
+    when(lambda: sum("am instrument" in line for line in phone.calls) == 8, daemon.kill)
     with pytest.raises(PhoneGoneError, match=r"phone 127\.0\.0\.1:15555 is gone") as gone:
-        kept.extend(phone_run.measure_on_phone(subjects, ONE, protocol=PROTOCOL))
+        kept.extend(phone_run.measure_on_phone(subjects, PLAN, protocol=PROTOCOL))
     assert "\n" not in str(gone.value)
-    assert [(one.name, len(one.samples_ms)) for one in kept] == [("fp32", 1), ("int8", 1)]
-    assert all("cut short: 1 of 3 launches" in one.warnings for one in kept)
+    assert [(one.name, one.sequence_length, len(one.samples_ms)) for one in kept] == [
+        ("fp32", 4, 3), ("int8", 4, 3)
+    ]  # fmt: skip
     said = capsys.readouterr().err
     assert "could not be put back" in said
-    assert "settings put global stay_on_while_plugged_in 2" in said
+    assert f"adb -s {phone.serials[0]} shell sh {JOURNAL}" in said
 
 
 def test_phone_that_stops_answering(
@@ -413,6 +418,78 @@ def test_interrupted_measurement_puts_everything_back(phone: Phone, subjects: li
     assert printed.strip().endswith("KeyboardInterrupt")
     assert phone.changes == before
     assert "am force-stop org.edgepress.demo" in phone.calls
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from device_bench.phone import measure_on_phone
+from device_bench.plan import Plan, Subject
+apk = Path(sys.argv[2])
+list(measure_on_phone([Subject("fp32", Path(sys.argv[1]))], Plan(vocabulary=100), apk=apk))
+"""
+
+
+@pytest.fixture
+def killed(bare: Phone, subjects: list[Subject], apk: Path) -> tuple[Phone, dict[str, str]]:
+    """A phone on which a measurement was killed as it ran, and how it was before."""
+    before = bare.changes
+    bare.write("fault", "hang")
+    child = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(subjects[0].path), str(apk)],
+        env=bare.environment,
+        stderr=subprocess.DEVNULL,  # its adb outlives it
+    )
+    when((bare.state / "hanging").exists, child.kill).join()
+    assert child.wait(timeout=60) == -signal.SIGKILL
+    bare.write("fault", "")
+    return bare, before
+
+
+def test_killed_measurement_is_put_back_by_the_next(
+    killed: tuple[Phone, dict[str, str]], subjects: list[Subject], apk: Path, capsys
+) -> None:
+    phone, before = killed
+    left = phone.changes
+    assert {name for name in before if before[name] != left.get(name)} == {
+        "setting-stay_on_while_plugged_in", "idle-light", "wakefulness", "/data/local/tmp"
+    }  # fmt: skip
+    assert "installed" in left
+    measure_on_phone(subjects[:1], ONE, apk=apk, protocol=QUICK)
+    assert "an earlier measurement ended before" in capsys.readouterr().err
+    assert phone.changes == before
+    assert phone.calls.count("pm uninstall org.edgepress.demo") == 2
+
+
+def test_killed_measurement_can_be_put_back_by_hand(killed: tuple[Phone, dict[str, str]]) -> None:
+    phone, before = killed
+    phone.adb("-s", phone.serials[0], "shell", "sh", JOURNAL)
+    assert phone.changes == before
+
+
+@pytest.mark.parametrize(("batch", "paddings"), [(1, ["none"]), (3, ["longest", "sorted"])])
+def test_passes_over_texts(
+    phone: Phone, subjects: list[Subject], tokenizer, tmp_path: Path, batch: int, paddings: list[str]
+) -> None:
+    texts = tmp_path / "texts.npz"
+    save(texts, encode(tokenizer, TEXTS.examples.texts, 64))
+    rows = {"rows": len(TEXTS.examples.texts)}
+    own = [replace(one, texts=texts, known=rows) for one in subjects]
+    plan = replace(PLAN, sequence_lengths=(), passes=2, batch=batch)
+    records = measure_on_phone(own, plan, protocol=PROTOCOL)
+    assert [(one.kind, one.padding) for one in records] == [
+        ("pass", padding) for padding in paddings for _ in own
+    ]
+    for one in records:
+        assert [len(launch) for launch in one.samples_ms] == [1, 1]
+        assert (one.rows, one.batch, one.sequence_length) == (rows["rows"], batch, 0)
+        assert one.state["logit_difference"] < 1e-4
+
+
+def test_passes_need_texts(phone: Phone, subjects: list[Subject]) -> None:
+    with pytest.raises(EdgepressError, match="fp32: there are no texts to pass over"):
+        measure_on_phone(subjects, replace(ONE, passes=2), protocol=QUICK)
+    assert not phone.calls
 
 
 def test_several_phones_need_a_serial(boot: Callable[..., Phone], monkeypatch: pytest.MonkeyPatch) -> None:

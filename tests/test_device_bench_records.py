@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from device_bench.records import SCHEMA_VERSION, Measurement, append, read
+from device_bench.records import SCHEMA_VERSION, Launch, Measurement, append, read
 from edgepress.environment import environment
 from edgepress.errors import EdgepressError
 
@@ -31,6 +31,7 @@ FIRST = Measurement(
 )
 SECOND = replace(FIRST, name="int8", sequence_length=64, settled=True, warnings=())
 
+NEW_IN_3 = ("launches",)
 NEW_IN_2 = ("schema_version", "kind", "padding", "rows", "run", "taken_at", "score", "tokenize_ms", "error")
 
 
@@ -99,10 +100,30 @@ def test_a_newer_schema_is_refused(path: Path) -> None:
 def test_records_of_the_first_schema_are_read(path: Path) -> None:
     append(path, [FIRST])
     content = json.loads(path.read_text())
-    old = {name: content[name] for name in content if name not in NEW_IN_2}
+    old = {name: content[name] for name in content if name not in NEW_IN_2 + NEW_IN_3}
     path.write_text(json.dumps(old) + "\n")
     (found,) = read(path)
     assert (found.name, found.kind, found.score, found.schema_version) == ("fp32", "latency", None, 1)
+
+
+def test_records_of_the_second_schema_are_of_one_launch(path: Path) -> None:
+    append(path, [FIRST])
+    content = json.loads(path.read_text())
+    old = {name: content[name] for name in content if name not in NEW_IN_3} | {"schema_version": 2}
+    path.write_text(json.dumps(old) + "\n")
+    (found,) = read(path)
+    assert (found.launches, found.launches_ms) == ((), [FIRST.samples_ms])
+
+
+def test_launches_come_back_with_their_rounds(path: Path) -> None:
+    rounds = ((1.0,), (1.1, 1.2), (1.3,))
+    launches = tuple(
+        Launch(rounds=count, load_ms=3.0, first_forward_ms=1.0, peak_memory_bytes=10) for count in (2, 1)
+    )
+    append(path, [replace(FIRST, samples_ms=rounds, launches=launches)])
+    (found,) = read(path)
+    assert found.launches == launches
+    assert found.launches_ms == [rounds[:2], rounds[2:]]
 
 
 def test_records_of_two_machines_are_of_two_machines() -> None:

@@ -11,8 +11,7 @@ import pytest
 from conftest import SENTENCES, Result
 
 from device_bench.eager import open_eager
-from device_bench.plan import EAGER, EAGER_MODES, PACKED, Plan, Subject
-from device_bench.profile import profile
+from device_bench.plan import EAGER, EAGER_MODES, PACKED, Plan
 from device_bench.records import Measurement, read
 from device_bench.run.config import numbers
 from device_bench.run.resume import done_cases
@@ -220,15 +219,6 @@ def test_packing_reaches_every_linear_layer(artifact: Path) -> None:
     kinds = [[type(layer).__name__ for layer in runner._model.modules()] for runner in runners]
     assert kinds[0].count("Linear") == kinds[1].count("PackedLinear") > 0
     assert nn.Linear.__name__ not in kinds[1]
-
-
-def test_profile_names_operators(artifact: Path) -> None:
-    path = artifact / "onnx" / "model.onnx"
-    found = profile(Subject("x", path), Plan((8,), vocabulary=100))
-    assert {"MatMul", "Gather"} <= {operator.name for operator in found.operators}
-    assert found.total_ms > 0
-    with pytest.raises(EdgepressError, match="no profiler"):
-        profile(Subject("x", path.with_suffix(".pte")), Plan((8,), vocabulary=100))
 
 
 def test_deflated_size_is_that_of_the_bytes(tmp_path: Path) -> None:

@@ -18,8 +18,7 @@ from compress.distill.teacher import model_digest, teacher_logits
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
 from compress.training.data import TrainingText, load_text
-from compress.training.history import history
-from compress.training.result import percent, write_trained
+from compress.training.result import percent, reached, write_trained
 from compress.training.trainer import TrainingData, classification_data, train
 from edgepress import console
 from edgepress.artifact import Step
@@ -70,8 +69,9 @@ def distill(config: DistillConfig) -> Path:
         start = time.monotonic()
         console.step(f"distilling for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
         trainer = _train(lesson, student, folder / "distilled")
+        figures = _figures(trainer, task, start)
         if trainer.is_world_process_zero():
-            _write(lesson, output, student, _figures(trainer, task, start), plain)
+            _write(lesson, output, student, figures, plain)
             shutil.rmtree(folder)
     return output
 
@@ -146,8 +146,7 @@ def _with(rows: Dataset, logits: np.ndarray) -> Dataset:
 
 def _figures(trainer: Trainer, task: Task, start: float) -> dict[str, Any]:
     seconds = time.monotonic() - start
-    reached = float(trainer.evaluate()[f"eval_{task.metric}"])
-    return {task.metric: reached, "seconds": seconds, "history": history(trainer)}
+    return {**reached(trainer, task), "seconds": seconds}
 
 
 def _write(

@@ -3,15 +3,13 @@
 import shutil
 import time
 from pathlib import Path
-
-from transformers import Trainer
+from typing import Any
 
 from compress.finetune.config import FinetuneConfig
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
 from compress.training.data import TrainingText, load_text
-from compress.training.history import history
-from compress.training.result import percent, write_trained
+from compress.training.result import percent, reached, write_trained
 from compress.training.scratch import check_vocabulary, from_scratch, open_untrained
 from compress.training.trainer import classification_data, train
 from edgepress import console
@@ -44,8 +42,9 @@ def finetune(config: FinetuneConfig) -> Path:
         trainer = train(
             opened.model, classification_data(opened.tokenizer, task, text, length), config, checkpoints
         )
+        seconds, metrics = time.monotonic() - start, reached(trainer, task)
         if trainer.is_world_process_zero():
-            _write(config, output, opened, task, trainer, time.monotonic() - start)
+            _write(config, output, opened, task, metrics, seconds)
             shutil.rmtree(checkpoints)
     return output
 
@@ -57,12 +56,15 @@ def _open(config: FinetuneConfig, text: TrainingText) -> OpenedModel:
 
 
 def _write(
-    config: FinetuneConfig, output: Path, opened: OpenedModel, task: Task, trainer: Trainer, seconds: float
+    config: FinetuneConfig,
+    output: Path,
+    opened: OpenedModel,
+    task: Task,
+    metrics: dict[str, Any],
+    seconds: float,
 ) -> None:
-    score = float(trainer.evaluate()[f"eval_{task.metric}"])
-    metrics = {task.metric: score, "history": history(trainer)}
-    reached = f"{percent(task, metrics)} on {task.name}/{task.evaluation_split}"
-    body = f"{opened.record().name} fine-tuned on {task.name}: {reached}.\n"
+    score = f"{percent(task, metrics)} on {task.name}/{task.evaluation_split}"
+    body = f"{opened.record().name} fine-tuned on {task.name}: {score}.\n"
     step = Step("finetune", config.identity(), seconds, metrics)
     write_trained(config, output, opened, task, step, "finetune", body)
-    console.out.print(f"{output.name}: {reached}, {seconds:.0f} s", highlight=False)
+    console.out.print(f"{output.name}: {score}, {seconds:.0f} s", highlight=False)

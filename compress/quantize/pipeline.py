@@ -24,6 +24,9 @@ from export.check import parity
 from export.check.judge import Judge, Sentences
 from export.check.sentences import calibration_sentences, evaluation_sentences, sweep_batches
 
+# Fewer than a measurement of its own takes: a table on the way has an interval all the same, a wider one.
+LAUNCHES = 3
+
 
 def quantize(config: QuantizeConfig) -> Path:
     """Run the command and return the artifact's folder.
@@ -119,6 +122,7 @@ def _measure(
     lengths = tuple(sorted({min(length, opened.longest) for length in config.sequence_lengths}))
     plan = Plan(
         lengths,
+        launches=LAUNCHES,
         threads=config.threads,
         vocabulary=opened.model.config.vocab_size,
         budget_s=config.time_budget,

@@ -4,7 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from transformers import Trainer
+
 from compress.training.config import TrainingFlags
+from compress.training.history import history
 from edgepress import console
 from edgepress.artifact import Step, create_artifact
 from edgepress.card import Card
@@ -41,6 +44,15 @@ def write_trained(
         card = Card(output.name, trained, task, relation, opened.license, {"fp32": score}, body)
         (draft.folder / "README.md").write_text(card.text(), encoding="utf-8")
     console.step(f"written: {output}")
+
+
+def reached(trainer: Trainer, task: Task) -> dict[str, Any]:
+    """The task's metric after training, by its name, and the way there as `history`.
+
+    In a launch of several processes all of them have to ask: each scores its part of the texts.
+    """
+    value = float(trainer.evaluate()[f"eval_{task.metric}"])
+    return {task.metric: value, "history": history(trainer)}
 
 
 def percent(task: Task, metrics: dict[str, Any]) -> str:

@@ -10,7 +10,10 @@ from edgepress.console import Command
 class ClaimsConfig(Command):
     """Measure what papers claim of small models, and say which claims hold here.
 
-    python -m device_bench claims --data ROOT
+    python -m device_bench claims --data ROOT --output claims.json
+
+    Says how long a pass will take before it begins. The same command continues what was interrupted: a claim
+    that --output holds, measured in the same way on this machine, is not measured again.
 
     What needs a phone or pre-trained weights is taken from --records, where they have it. Exit code 1 if
     a claim that was measured does not hold.
@@ -22,10 +25,12 @@ class ClaimsConfig(Command):
     data: Path | None = None
     """Folder of local data sets, one folder each (stsb); default: EDGEPRESS_DATA, then the Hub."""
     output: Path | None = None
-    """JSON file to write the table to, for `device_bench report --claims`."""
+    """JSON file to write the table to, claim by claim, for `device_bench report --claims`."""
+    again: bool = False
+    """Measure what --output has already, too."""
     only: str = ""
     """Only these claims, with commas; default: all."""
-    sample: int = 200
-    """Pairs of STS-B's validation set in a pass; 1500 is all of them, and takes about half an hour."""
-    passes: int = 5
-    """How often each pass is timed; steps of training are timed three times as often."""
+    sample: int = 1500
+    """Pairs of STS-B's validation set in a pass; 1500 is all of them."""
+    passes: int = 1
+    """How often each pair is run."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from device_bench import stats
+from device_bench.claims.passes import Side, parts_of, time_ratio
 from device_bench.cpu import make_batch, timed_ms
 from device_bench.measure import measure
 from device_bench.plan import EAGER, Plan, Subject
@@ -25,7 +26,7 @@ from edgepress.tasks import TASKS
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-TRAINED_ROWS, TRAINED_LENGTH, STEPS_A_PASS = 8, 64, 3
+TRAINED_ROWS, TRAINED_LENGTH = 8, 64
 STUDENT_LENGTH, STUDENT_BUDGET_S = 64, 20.0
 
 
@@ -37,9 +38,12 @@ class Lab:
     data: Path | None
     sample: int
     passes: int
+    steps: int = 15
+    """Of training, and as many of evaluation, of each model."""
     records: Sequence[Measurement] = ()
     _opened: dict[str, OpenedModel] = field(default_factory=dict)
     _passes: dict[str, Interval] = field(default_factory=dict)
+    _texts: dict[str, list[Path]] = field(default_factory=dict)
 
     def parameters(self, name: str) -> int:
         """Of a zoo model's encoder, without the classifier; nothing is allocated."""
@@ -74,21 +78,26 @@ class Lab:
     def full_pass(self, runtime: str) -> Interval:
         """How many times as long as DistilBERT BERT takes for STS-B's validation pairs, one by one."""
         if runtime not in self._passes:
-            console.step(f"{self.passes} passes over {self.sample} pairs of STS-B in {runtime}")
-            subjects = [self._pass_subject(name, runtime) for name in ("bert", "distilbert")]
-            plan = Plan((), passes=self.passes)
-            slow, fast = measure(subjects, plan)
-            self._passes[runtime] = stats.paired_ratio(slow.samples_ms, fast.samples_ms)
+            title = f"{self.passes} x {self.sample} pairs of STS-B, bert and distilbert, {runtime}"
+            slow, fast = (self._side(name, runtime) for name in ("bert", "distilbert"))
+            self._passes[runtime] = time_ratio(slow, fast, self.passes, title)
         return self._passes[runtime]
 
-    def _pass_subject(self, name: str, runtime: str) -> Subject:
-        path = self.onnx(name) if runtime == "onnxruntime" else self._weights(name)
-        texts = self.work / f"{name}.npz"
-        if not texts.exists():
-            task, opened = TASKS["stsb"], self.opened(name)
-            pairs = load_split(task, "validation", self.data).sample(self.sample).texts
-            save(texts, encode(opened.tokenizer, pairs, opened.longest))
-        return Subject(name, path, "" if runtime == "onnxruntime" else EAGER, texts, {"rows": self.sample})
+    def _side(self, name: str, runtime: str) -> Side:
+        file = self.onnx(name) if runtime == "onnxruntime" else self._weights(name)
+        mode = "" if runtime == "onnxruntime" else EAGER
+        return Side(Subject(name, file, mode), self._parts(name))
+
+    def _parts(self, name: str) -> list[Path]:
+        """The pairs in a model's token ids; every n-th is in one part, for the split goes by source."""
+        if name not in self._texts:
+            opened = self.opened(name)
+            pairs = load_split(TASKS["stsb"], "validation", self.data).sample(self.sample).texts
+            count = parts_of(len(pairs))
+            self._texts[name] = [self.work / f"{name}-{part}.npz" for part in range(count)]
+            for part, path in enumerate(self._texts[name]):
+                save(path, encode(opened.tokenizer, pairs[part::count], opened.longest))
+        return self._texts[name]
 
     def _weights(self, name: str) -> Path:
         self.opened(name)
@@ -105,7 +114,7 @@ class Lab:
 
     def latency_ratio(self, slow: str, fast: str) -> Interval:
         """How many times as fast `fast` is as `slow`."""
-        return stats.paired_ratio(self.latencies[slow].samples_ms, self.latencies[fast].samples_ms)
+        return stats.paired_ratio(self.latencies[slow].launches_ms, self.latencies[fast].launches_ms)
 
     @cached_property
     def training(self) -> Interval:
@@ -124,9 +133,9 @@ class Lab:
         steps = [_step(self.opened(name).model, training) for name in ("bert", "distilbert")]
         for step in steps:
             step()
-        rounds = [[[timed_ms(step)] for step in steps] for _ in range(STEPS_A_PASS * self.passes)]
+        rounds = [[[timed_ms(step)] for step in steps] for _ in range(self.steps)]
         slow, fast = zip(*rounds, strict=True)
-        return stats.paired_ratio(slow, fast)
+        return stats.paired_ratio([slow], [fast])
 
 
 def _step(model: PreTrainedModel, training: bool) -> Callable[[], None]:

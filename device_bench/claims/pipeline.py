@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,6 +11,7 @@ from rich.table import Table
 from device_bench import records
 from device_bench.claims.config import ClaimsConfig
 from device_bench.claims.lab import Lab
+from device_bench.claims.ledger import Ledger, command
 from device_bench.claims.registry import CLAIMS, FAILS, Claim
 from device_bench.stats import Interval
 from edgepress import console
@@ -28,16 +28,17 @@ def judge_claims(config: ClaimsConfig) -> list[tuple[Claim, Interval | None]]:
         EdgepressError: there is no such claim, or the data are not here (exit code 2).
         ExpectationError: a claim that was measured does not hold (exit code 1).
     """
-    require_flags({"--sample": config.sample > 0, "--passes": config.passes > 1})
-    chosen = _chosen(config)
+    require_flags({"--sample": config.sample > 1, "--passes": config.passes > 0})
+    chosen, ledger = _chosen(config), Ledger(config)
     known = [record for path in config.records for record in records.read(path)]
+    found = []
     with TemporaryDirectory() as folder:
-        lab = Lab(Path(folder), config.data, config.sample, config.passes, known)
-        found = [(claim, claim.measure(lab)) for claim in chosen]
+        lab = Lab(Path(folder), config.data, config.sample, config.passes, records=known)
+        for claim in chosen:
+            ours = ledger.known(claim) or claim.measure(lab)
+            found.append((claim, ours))
+            ledger.write(found)
     console.out.print(_table(config, found))
-    if config.output is not None:
-        rows = [_row(config, claim, ours) for claim, ours in found]
-        config.output.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     failed = [claim.name for claim, ours in found if claim.verdict(ours) == FAILS]
     if failed:
         raise ExpectationError(f"does not hold here: {', '.join(failed)}")
@@ -52,28 +53,10 @@ def _chosen(config: ClaimsConfig) -> list[Claim]:
     return [CLAIMS[name] for name in names]
 
 
-def _row(config: ClaimsConfig, claim: Claim, ours: Interval | None) -> dict[str, object]:
-    """A claim as the report reads it."""
-    return {
-        "claim": claim.name,
-        "source": claim.source,
-        "published": claim.figure,
-        "measured_text": claim.what,
-        "ours": ours.value if ours else None,
-        "interval": [ours.low, ours.high] if ours else None,
-        "verdict": claim.verdict(ours),
-        "command": _command(config, claim.name),
-    }
-
-
-def _command(config: ClaimsConfig, name: str) -> str:
-    return f"python -m device_bench claims --only {name} --sample {config.sample} --passes {config.passes}"
-
-
 def _table(config: ClaimsConfig, found: list[tuple[Claim, Interval | None]]) -> Table:
     table = Table(
         title="Published claims, and what is so here",
-        caption=f"one row again: {_command(config, 'CLAIM')}",
+        caption=f"one row again: {command(config, 'CLAIM')}",
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,

@@ -7,12 +7,19 @@ import tyro
 
 from edgepress.console import Command
 
+# Width of the band that a file's peak memory keeps to from start to start (heap layout, thread stacks, page
+# cache of shared libraries). ASSUMED, not measured: put in the width over repeated starts, with its source.
+MEMORY_NOISE = 0.02
+
 
 @dataclass(frozen=True, kw_only=True)
 class CompareConfig(Command):
-    """Say which figures changed beyond their intervals; exit code 1 where one became worse.
+    """Say which figures changed beyond their intervals; exit code 1 where one became worse or is missing.
 
     python -m device_bench compare before.jsonl after.jsonl --threshold 0.05
+
+    A file or shape that only the newer measurement has is told. One that only the older has was not
+    measured again, which is no proof that it did not become worse; --allow-missing tells that as well.
     """
 
     before: tyro.conf.Positional[Path]
@@ -21,3 +28,7 @@ class CompareConfig(Command):
     """The newer ones."""
     threshold: float = 0.0
     """Share by which a figure has to change besides, 0.05 for 5 %."""
+    memory_noise: float = MEMORY_NOISE
+    """Share by which peak memory differs between two starts of the same file; a record has one start."""
+    allow_missing: bool = False
+    """Only tell what the newer measurement lacks: for a part of the older one's files, shapes or scores."""

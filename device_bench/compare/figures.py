@@ -10,9 +10,17 @@ from scipy.stats import binomtest
 from device_bench.records import Measurement
 from device_bench.series import latency
 from device_bench.stats import Interval
+from device_bench.summary import MISSING
 
-# A process' peak memory moves by some pages from start to start.
-MEMORY_NOISE = 0.02
+
+@dataclass(frozen=True)
+class Margins:
+    """What counts as a change."""
+
+    threshold: float = 0.0
+    """Share of the old value, beyond the intervals."""
+    memory_noise: float = 0.0
+    """Width of peak memory's band, as a share of it."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +33,12 @@ class Change:
     after: str
     change: str
     worse: bool
+    missing: bool = False
+    """Whether the newer measurement does not have it."""
 
     @property
     def verdict(self) -> str:
-        return "worse" if self.worse else "better"
+        return "missing" if self.missing else "worse" if self.worse else "better"
 
 
 @dataclass(frozen=True)
@@ -48,21 +58,33 @@ class Figure:
         return values[0] if own.low == own.high else f"{values[0]} [{values[1]}, {values[2]}]"
 
 
-def compare_records(before: Measurement, after: Measurement, threshold: float) -> Iterator[Change]:
-    """The figures whose intervals lie apart by more than `threshold` as a share of the old value.
+def compare_records(before: Measurement, after: Measurement, margins: Margins) -> Iterator[Change]:
+    """The figures whose intervals lie apart, and by more than the threshold; and those that are missing now.
 
     Two 95 % intervals that do not overlap: stricter than a test at 5 %, as suits many figures at once.
     """
-    subject = f"{after.name}, {_shape_text(after)}"
     if after.error or before.error:
         if bool(after.error) != bool(before.error):
             now = ("ran", f"failed: {after.error}") if after.error else (f"failed: {before.error}", "runs")
-            yield Change(subject, "run", *now, "", worse=bool(after.error))
+            yield Change(_subject(after), "run", *now, "", worse=bool(after.error))
         return
-    theirs = {figure.name: figure for figure in _figures(before)}
-    for new in _figures(after):
-        if (old := theirs.get(new.name)) and _apart(old.interval, new.interval, threshold):
-            yield _change(subject, old, new)
+    ours = {figure.name: figure for figure in _figures(after, margins)}
+    for old in _figures(before, margins):
+        new = ours.get(old.name)
+        if new is None:
+            yield Change(_subject(before), old.name, old.text, MISSING, "", worse=True, missing=True)
+        elif _apart(old.interval, new.interval, margins.threshold):
+            yield _change(_subject(after), old, new)
+
+
+def not_measured_again(record: Measurement) -> Change:
+    """That the newer measurement has no record of this file at this shape."""
+    was = "failed" if record.error else "ran"
+    return Change(_subject(record), "run", was, MISSING, "", worse=not record.error, missing=True)
+
+
+def _subject(record: Measurement) -> str:
+    return f"{record.name}, {_shape_text(record)}"
 
 
 def _change(subject: str, old: Figure, new: Figure) -> Change:
@@ -76,12 +98,13 @@ def _apart(old: Interval, new: Interval, threshold: float) -> bool:
     return gap > 0 and abs(new.value - old.value) > threshold * abs(old.value)
 
 
-def _figures(record: Measurement) -> Iterator[Figure]:
+def _figures(record: Measurement, margins: Margins) -> Iterator[Figure]:
     if record.all_samples_ms:
         yield Figure("median [ms]", latency(record), "{:.2f}")
     memory = record.peak_memory_bytes
     if memory:
-        spread = Interval(memory, memory * (1 - MEMORY_NOISE / 2), memory * (1 + MEMORY_NOISE / 2))
+        half = margins.memory_noise / 2
+        spread = Interval(memory, memory * (1 - half), memory * (1 + half))
         yield Figure("peak memory [MB]", spread, "{:.0f}", 1e6)
     yield Figure(
         "size [MB]", Interval(record.size_bytes, record.size_bytes, record.size_bytes), "{:.2f}", 1e6
@@ -92,7 +115,11 @@ def _figures(record: Measurement) -> Iterator[Figure]:
 
 
 def _score_interval(record: Measurement) -> Interval:
-    """Wilson 1927 for a share of rows; exact for accuracy, and a guide for other metrics of 0..1."""
+    """Wilson's (1927) score interval for a share of rows.
+
+    An approximation of 95 % for accuracy, close also near 0 and 1 (Brown, Cai and DasGupta 2001); a guide for
+    other metrics of 0..1. Records keep no decision of a single text, so no paired test can be made.
+    """
     score = float(record.score or 0.0)
     if not record.scored_rows or not 0 <= score <= 1:
         return Interval(score, score, score)

@@ -5,11 +5,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from device_bench.compare.config import CompareConfig
-from device_bench.compare.figures import Change, compare_records
+from device_bench.compare.figures import Change, Margins, compare_records, not_measured_again
 from device_bench.records import Measurement
 from device_bench.series import identity, load, newest, shape
 from edgepress import console
 from edgepress.errors import EdgepressError, ExpectationError, require_flags
+
+Records = dict[tuple[object, ...], Measurement]
+"""By machine, file and shape."""
 
 
 def compare(config: CompareConfig) -> list[Change]:
@@ -17,25 +20,40 @@ def compare(config: CompareConfig) -> list[Change]:
 
     Raises:
         EdgepressError: bad input, or nothing was measured in both on one machine (exit code 2).
-        ExpectationError: a figure became worse (exit code 1).
+        ExpectationError: a figure became worse, or was not measured again (exit code 1).
     """
-    require_flags({"--threshold": config.threshold >= 0})
+    require_flags({"--threshold": config.threshold >= 0, "--memory-noise": 0 <= config.memory_noise < 1})
     before, after = _by_key(load([config.before])), _by_key(load([config.after]))
     shared = [key for key in before if key in after]
     if not shared:
         raise _incomparable(list(before.values()), list(after.values()))
-    changes = [
-        change for key in shared for change in compare_records(before[key], after[key], config.threshold)
-    ]
+    margins = Margins(config.threshold, config.memory_noise)
+    changes = [change for key in shared for change in compare_records(before[key], after[key], margins)]
+    changes += _lost(before, after)
     _show(changes, len(shared))
-    _tell_unpaired(len(before) - len(shared), len(after) - len(shared))
-    worse = [change for change in changes if change.worse]
-    if worse:
-        raise ExpectationError(f"{len(worse)} figures became worse", "the table says which")
+    _tell_unpaired(before, after)
+    _judge(changes, config.allow_missing)
     return changes
 
 
-def _by_key(found: list[Measurement]) -> dict[tuple[object, ...], Measurement]:
+def _judge(changes: list[Change], allow_missing: bool) -> None:
+    missing = [change for change in changes if change.missing and change.worse]
+    worse = [change for change in changes if change.worse and not change.missing]
+    found = [f"{len(worse)} figures became worse"] if worse else []
+    if missing and not allow_missing:
+        found.append(f"{len(missing)} figures are missing in the second measurement")
+    if found:
+        hint = "the table says which" + (", --allow-missing lets what is missing pass" if missing else "")
+        raise ExpectationError(" and ".join(found), hint)
+
+
+def _lost(before: Records, after: Records) -> list[Change]:
+    """Of the machines that both were taken on: another machine's records are another measurement's."""
+    here = {machine for machine, *_ in after}
+    return [not_measured_again(before[key]) for key in before if key not in after and key[0] in here]
+
+
+def _by_key(found: list[Measurement]) -> Records:
     groups: dict[tuple[str, ...], list[Measurement]] = {}
     for record in found:
         groups.setdefault(record.machine, []).append(record)
@@ -53,10 +71,13 @@ def _incomparable(before: list[Measurement], after: list[Measurement]) -> Edgepr
     return EdgepressError("no file was measured in both at the same shape", "measure the same files")
 
 
-def _tell_unpaired(only_before: int, only_after: int) -> None:
-    for count, which in ((only_before, "first"), (only_after, "second")):
-        if count:
-            console.warn(f"{count} records have no partner of the same file, shape and machine: only {which}")
+def _tell_unpaired(before: Records, after: Records) -> None:
+    """What neither is in the table nor fails."""
+    if count := sum(key not in before for key in after):
+        console.warn(f"{count} records of the second have no partner in the first")
+    here = {machine for machine, *_ in after}
+    if count := sum(machine not in here for machine, *_ in before):
+        console.warn(f"{count} records of the first are of machines that the second was not taken on")
 
 
 def _show(changes: list[Change], compared: int) -> None:

@@ -29,7 +29,9 @@ INBOX = "/data/local/tmp/edgepress"
 OUTBOX = f"/sdcard/Android/media/{PACKAGE}/edgepress"
 INSTALL_S = 300.0
 LAUNCH_S = 600.0
-"""Longest that one launch may take, its loading and its texts included."""
+"""Longest that one launch may take, its loading and its texts included;"""
+INPUT_S = 1.0
+"""and so much more for each further batch of a pass."""
 LOGCAT_LINES = 12
 RESULT_OK = "INSTRUMENTATION_CODE: -1"
 BESIDE_THE_MODEL = (MANIFEST, "config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
@@ -74,6 +76,13 @@ def install(phone: Adb, apk: Path | None, undo: Undo) -> None:
         phone.run("install", "--no-streaming", "-r", str(apk), timeout=INSTALL_S)
 
 
+def clear_up(undo: Undo, run: str) -> None:
+    """Let the app be ended, and the files and results of a run taken away, whatever ends it."""
+    undo("rm", "-rf", INBOX)
+    undo("sh", "-c", f"rm -f {OUTBOX}/{run}-*")
+    undo("am", "force-stop", PACKAGE)
+
+
 def push_files(phone: Adb, path: Path, folder: str) -> str:
     """Copy a model with what lies beside it in its artifact; where the model is on the phone then.
 
@@ -114,23 +123,23 @@ def launch(phone: Adb, model: str, request: Request, run_id: str) -> Result:
         "model": model,
         "request": asked,
         "threads": request.threads,
-        "warmup": request.warm_up_runs,
+        "warmup": request.warm_up_batches,
         "runs": request.runs,
         "min_ms": request.min_time_ms,
         "run_id": run_id,
     }
     try:
-        _instrument(phone, extras)
+        _instrument(phone, extras, LAUNCH_S + INPUT_S * (len(request.inputs) - 1))
         return parse(_pull(phone, run_id), request)
     finally:
         phone.reads("rm", "-f", f"{OUTBOX}/{run_id}.json")
 
 
-def _instrument(phone: Adb, extras: dict[str, Any]) -> None:
+def _instrument(phone: Adb, extras: dict[str, Any], longest_s: float) -> None:
     flags = [part for name, value in extras.items() for part in ("-e", name, str(value))]
     phone.reads("logcat", "-b", "crash", "-c")
     try:
-        printed = phone.shell("am", "instrument", "-w", "-r", *flags, INSTRUMENTATION, timeout=LAUNCH_S)
+        printed = phone.shell("am", "instrument", "-w", "-r", *flags, INSTRUMENTATION, timeout=longest_s)
     except PhoneGoneError:
         raise
     except EdgepressError as error:

@@ -21,31 +21,22 @@ class Request:
     """What the app is to do with one file in one launch."""
 
     inputs: Sequence[dict[str, list[list[int]]]]
-    """One batch a shape to time: input_ids, attention_mask, token_type_ids, each (batch, sequence)."""
+    """The batches of one run, in order: the one of a shape, or all of a pass over texts. Each has
+    input_ids, attention_mask and token_type_ids, (batch, sequence)."""
     texts: Sequence[Sequence[str]] = ()
     """To tokenize and classify one by one, a text or a pair each."""
     threads: int = 1
-    warm_up_runs: int = 10
+    warm_up_batches: int = 10
+    """Run before the first timed run, in order and from the first again."""
     runs: int = 50
     min_time_ms: float = 1000.0
-    """Of each shape: runs go on until both their number and their time are reached."""
+    """Runs go on until both their number and their time are reached."""
 
     def content(self) -> str:
         """What goes to the phone as a file: text and ids have no place on a command line."""
         return json.dumps(
             {"schema_version": SCHEMA_VERSION, "inputs": list(self.inputs), "texts": list(self.texts)}
         )
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What one launch found at one of the shapes."""
-
-    samples_ms: tuple[float, ...]
-    logits: list[list[float]]
-    """Of the input itself, (batch, labels): compared with this computer's."""
-    thermal_status: tuple[int, ...] = ()
-    """At the end of each run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +47,11 @@ class Result:
     load_ms: float
     first_forward_ms: float
     peak_memory_bytes: int
-    shapes: tuple[Shape, ...]
+    samples_ms: tuple[float, ...]
+    logits: list[list[float]]
+    """Of the first input, (batch, labels): compared with this computer's."""
+    thermal_status: tuple[int, ...] = ()
+    """At the end of each run."""
     text_logits: tuple[tuple[float, ...], ...] = ()
     tokenize_ms: tuple[float, ...] = ()
     before: dict[str, Any] = field(default_factory=dict)
@@ -74,34 +69,34 @@ def parse(content: Any, request: Request) -> Result:
             raise AppFailedError(f"the app says: {content['error']}")
         if content["schema_version"] != SCHEMA_VERSION:
             raise ValueError(f"schema version {content['schema_version']}, not {SCHEMA_VERSION}")
-        return _parse(content, request)
+        return _checked(_parse(content), request)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else first_line(error)
         raise AppFailedError(f"the app's result cannot be read: {reason}", "install a newer --apk") from error
 
 
-def _parse(content: dict[str, Any], request: Request) -> Result:
-    texts = tuple(tuple(map(float, row)) for row in content.get("text_logits", ()))
-    if len(texts) != len(request.texts):
-        raise ValueError(f"{len(texts)} texts answered of {len(request.texts)}")
-    pairs = zip(content["shapes"], request.inputs, strict=True)
+def _parse(content: dict[str, Any]) -> Result:
     return Result(
         runtime=content["runtime"],
         load_ms=float(content["load_ms"]),
         first_forward_ms=float(content["first_forward_ms"]),
         peak_memory_bytes=int(content["peak_memory_bytes"]),
-        shapes=tuple(_shape(one, len(asked["input_ids"])) for one, asked in pairs),
-        text_logits=texts,
+        samples_ms=tuple(map(float, content["samples_ms"])),
+        logits=content["logits"],
+        thermal_status=tuple(map(int, content.get("thermal_status", ()))),
+        text_logits=tuple(tuple(map(float, row)) for row in content.get("text_logits", ())),
         tokenize_ms=tuple(map(float, content.get("tokenize_ms", ()))),
         before=content.get("before", {}),
         after=content.get("after", {}),
     )
 
 
-def _shape(content: dict[str, Any], rows: int) -> Shape:
-    samples = tuple(map(float, content["samples_ms"]))
-    if not samples or min(samples) <= 0:
-        raise ValueError("a time that is not above 0")
-    if len(content["logits"]) != rows:
-        raise ValueError(f"logits of {len(content['logits'])} rows, not {rows}")
-    return Shape(samples, content["logits"], tuple(map(int, content.get("thermal_status", ()))))
+def _checked(result: Result, request: Request) -> Result:
+    rows = len(request.inputs[0]["input_ids"])
+    if len(result.samples_ms) < request.runs or min(result.samples_ms) <= 0:
+        raise ValueError(f"times of {len(result.samples_ms)} runs of {request.runs}, or one not above 0")
+    if len(result.logits) != rows:
+        raise ValueError(f"logits of {len(result.logits)} rows, not {rows}")
+    if len(result.text_logits) != len(request.texts):
+        raise ValueError(f"{len(result.text_logits)} texts answered of {len(request.texts)}")
+    return result

@@ -1,4 +1,8 @@
-"""A phone made ready to be measured, and put back as it was, whatever ends the measurement."""
+"""A phone made ready to be measured, and put back as it was, whatever ends the measurement.
+
+How a change is undone is written on the phone before the change is made: not even SIGKILL or a pulled cable
+loses it, and `restore` finds it at the next start.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,11 @@ from edgepress.errors import EdgepressError
 
 STAY_ON = "stay_on_while_plugged_in"
 UNSET = "null"
+# Runs on the phone as it stands (`adb shell sh JOURNAL`), and takes itself away at its end.
+JOURNAL = "/data/local/tmp/edgepress-undo.sh"
 
 Undo = Callable[..., None]
+Command = tuple[str, ...]
 
 
 @contextmanager
@@ -23,10 +30,11 @@ def prepared(phone: Adb, warn: Callable[[str], None]) -> Iterator[Undo]:
     What was there before is read first and put back at the end, also after an error or Ctrl-C. Where the
     phone is gone by then, a warning says what to type.
     """
-    commands: list[tuple[str, ...]] = []
+    commands: list[Command] = [("rm", "-f", JOURNAL)]
 
     def undo(*command: str) -> None:
         commands.insert(0, command)
+        _write_down(phone, commands)
 
     try:
         _switch_screen_on(phone, undo)
@@ -35,6 +43,19 @@ def prepared(phone: Adb, warn: Callable[[str], None]) -> Iterator[Undo]:
         yield undo
     finally:
         _put_back(phone, commands, warn)
+
+
+def restore(phone: Adb, warn: Callable[[str], None]) -> None:
+    """Put back what a measurement changed that was killed, or whose phone went away."""
+    if left := phone.reads("cat", JOURNAL):
+        warn(f"an earlier measurement ended before phone {phone.serial} was put back: doing so now")
+        _put_back(phone, [tuple(shlex.split(line)) for line in left.splitlines()], warn)
+
+
+def _write_down(phone: Adb, commands: Sequence[Command]) -> None:
+    """Under another name first: a journal is whole or not there."""
+    lines = shlex.join(["printf", r"%s\n", *map(shlex.join, commands)])
+    phone.shell("sh", "-c", f"{lines} >{JOURNAL}.new && mv {JOURNAL}.new {JOURNAL}")
 
 
 def _keep_screen_on(phone: Adb, undo: Undo) -> None:
@@ -63,14 +84,16 @@ def _switch_idle_mode_off(phone: Adb, undo: Undo) -> None:
             phone.shell("dumpsys", "deviceidle", "disable", half)
 
 
-def _put_back(phone: Adb, commands: Sequence[tuple[str, ...]], warn: Callable[[str], None]) -> None:
-    for done, command in enumerate(commands):
+def _put_back(phone: Adb, commands: Sequence[Command], warn: Callable[[str], None]) -> None:
+    for command in commands:
         try:
             phone.require_alive()  # its cable may be in again
             phone.shell(*command)
         except PhoneGoneError:
-            left = "; ".join(f"adb -s {phone.serial} shell {shlex.join(one)}" for one in commands[done:])
-            warn(f"what was changed on phone {phone.serial} could not be put back; type: {left}")
+            warn(
+                f"what was changed on phone {phone.serial} could not be put back; the next measurement does "
+                f"so, or type: adb -s {phone.serial} shell sh {JOURNAL}"
+            )
             return
         except EdgepressError as error:
             warn(f"on phone {phone.serial} something was not put back: {error}")

@@ -9,75 +9,87 @@ from typing import Any
 import numpy as np
 
 from device_bench import stats
+from device_bench.lane import Taken
 from device_bench.measure import facts
 from device_bench.phone.app import artifact_folder
+from device_bench.phone.contract import Result
 from device_bench.phone.device import EMULATED_WARNING
-from device_bench.phone.series import Series
-from device_bench.records import Measurement
+from device_bench.phone.series import File, Series
+from device_bench.records import Launch, Measurement
 from edgepress.artifact import is_artifact, open_artifact
 from edgepress.metrics import score
 
 
-def record(series: Series, index: int) -> Measurement:
-    """The record of one file at one sequence length; without samples where it failed."""
-    plan, path, launches = series.plan, series.subject.path, series.launches
-    if series.error:
-        launches = []
+def record(series: Series, run: str) -> Measurement:
+    """The record of one file at one case of a measurement; without samples where it failed."""
+    plan, case, subject = series.plan, series.case, series.file.subject
+    launches = [] if series.error else series.launches
+    rows = subject.known.get("rows", 0) if case.kind == "pass" else 0
     return Measurement(
-        name=series.subject.name,
-        file=path.name,
+        name=subject.name,
+        file=subject.path.name,
         runtime=launches[0].runtime if launches else "",
         device="phone",
         threads=plan.threads,
-        batch=plan.batch,
-        sequence_length=plan.sequence_lengths[index],
+        batch=case.batch,
+        sequence_length=case.sequence_length,
         load_ms=_median([one.load_ms for one in launches]),
         first_forward_ms=_median([one.first_forward_ms for one in launches]),
-        peak_memory_bytes=max((one.peak_memory_bytes for one in launches), default=0),
+        peak_memory_bytes=int(_median([one.peak_memory_bytes for one in launches])),
         warm_up_runs=series.protocol.warm_up_runs,
         environment=series.environment,
-        run=series.run,
+        kind=case.kind,
+        padding=case.padding,
+        run=run,
         taken_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         error=series.error,
-        **_samples(series, index, bool(launches)),
-        **{**facts(series.subject), **_scored(series)},
+        **_samples(series),
+        **{**facts(subject), "rows": rows, **_scored(series)},
     )
 
 
-def _samples(series: Series, index: int, measured: bool) -> dict[str, Any]:
+def _samples(series: Series) -> dict[str, Any]:
     warnings = [EMULATED_WARNING] if series.emulated else []
     warnings += series.warnings
     state: dict[str, Any] = {"emulated": series.emulated, "launches": series.states}
-    if not measured:
+    if series.error:
         return {"samples_ms": (), "settled": False, "state": state, "warnings": tuple(warnings)}
-    samples, hot = series.samples_ms(index), series.hot_runs(index)
-    medians = [stats.percentile(one, 50) for one in samples]
+    samples, hot = series.samples_ms, series.hot_runs
+    launches = [_launch(one) for one in series.launches]
     target = series.plan.target_half_width
-    settled = len(medians) > 1 and stats.bootstrap(medians).half_width <= target
+    taken = Taken(launches, [[one] for one in samples])
+    settled = taken.settled(target)
     if not settled:
         warnings.append(f"median not within {target:.0%}")
     if hot:
         warnings.append(f"thermal status rose during {len(hot)} of {sum(map(len, samples))} runs")
-    state |= {"hot_runs": hot, "logit_difference": series.logit_difference(index)}
-    return {"samples_ms": samples, "settled": settled, "state": state, "warnings": tuple(warnings)}
+    state |= {"hot_runs": hot, "logit_difference": series.logit_difference}
+    own = {"samples_ms": samples, "launches": tuple(launches), "settled": settled}
+    return {**own, "state": state, "warnings": tuple(warnings)}
+
+
+def _launch(one: Result) -> Launch:
+    """An app's launch gives one round a case."""
+    names = ("load_ms", "first_forward_ms", "peak_memory_bytes")
+    return Launch(rounds=1, **{name: getattr(one, name) for name in names})
 
 
 def _scored(series: Series) -> dict[str, Any]:
-    """The score of the logits that the phone gave, and the times of tokenizing."""
-    texts = series.texts
-    if texts is None or series.error or not series.launches[0].text_logits:
-        return {}
-    first, task = series.launches[0], texts.task
-    own: dict[str, Any] = {"tokenize_ms": first.tokenize_ms, "task": task.name, "metric": task.metric}
-    if _untrained(series):
-        return own
-    logits = np.asarray(first.text_logits)
+    """The score of the logits that the phone gave, and its times of tokenizing, never this computer's."""
+    own, texts = series.file.scored, series.file.texts
+    if own is None or texts is None or series.error:
+        return {"tokenize_ms": ()}
+    task = texts.task
+    known = {"tokenize_ms": own.tokenize_ms, "task": task.name, "metric": task.metric}
+    if _untrained(series.file):
+        return known
+    logits = np.asarray(own.text_logits)
     value = score(task.metric, logits, texts.examples.labels, task.problem_type)
-    return {**own, "score": value, "scored_rows": len(logits)}
+    return {**known, "score": value, "scored_rows": len(logits)}
 
 
-def _untrained(series: Series) -> bool:
-    folder = artifact_folder(series.subject.path)
+def _untrained(file: File) -> bool:
+    folder = artifact_folder(file.subject.path)
     return is_artifact(folder) and not open_artifact(folder).manifest.model.head_trained
 
 

@@ -1,16 +1,16 @@
-"""Measurement on a phone: launches of the app in interleaved model order, one record a file and length."""
+"""Measurement on a phone: launches of the app in interleaved model order, case by case."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from device_bench.phone import app
 from device_bench.phone.adb import Adb, open_phone
-from device_bench.phone.contract import AppFailedError, Request
+from device_bench.phone.contract import AppFailedError
 from device_bench.phone.device import (
     EMULATED_WARNING,
     describe,
@@ -20,16 +20,26 @@ from device_bench.phone.device import (
     require_abi,
     snapshot,
 )
-from device_bench.phone.prepare import prepared
+from device_bench.phone.prepare import prepared, restore
 from device_bench.phone.record import record
-from device_bench.phone.series import Protocol, Series
+from device_bench.phone.series import File, Protocol, Series
 from device_bench.phone.texts import Texts
-from device_bench.plan import Plan, Subject
+from device_bench.plan import Case, Plan, Subject
 from device_bench.records import Measurement
 from edgepress.console import step, warn
 from edgepress.errors import EdgepressError
 
 TextsOf = Callable[[Subject], Texts | None]
+
+
+def phone_environment(serial: str | None = None) -> dict[str, Any]:
+    """What records of this phone say of it.
+
+    Raises:
+        EdgepressError: no phone can be used.
+    """
+    phone = _opened(serial)
+    return environment(phone, properties(phone))
 
 
 def measure_on_phone(
@@ -39,16 +49,15 @@ def measure_on_phone(
     apk: Path | None = None,
     texts_of: TextsOf = lambda _: None,
     protocol: Protocol | None = None,
-) -> Iterator[Measurement]:
-    """Measure ONNX files in the demo app on an attached phone; their records come at the end.
+) -> Generator[Measurement, None, None]:
+    """Measure ONNX files in the demo app on an attached phone; the records of a case come when it is done.
 
-    The launches go over all files in turn (A B, B A, ...). What was measured by then also comes when the
-    phone goes away or the user interrupts, before the error; whatever was changed on the phone is put back
-    in any case.
+    The launches of a case go over all files in turn (A B, B A, ...). Whatever was changed on the phone is
+    put back in any case; what a killed measurement left changed, before anything else.
 
     Args:
         subjects: the files; a model's tokenizer is looked for in its artifact's folder.
-        plan: shapes that are still to be measured, threads, vocabulary, and when a median is settled.
+        plan: cases that are still to be measured, threads, vocabulary, and when a median is settled.
         serial: which phone, where several are attached.
         apk: the app, where it is not on the phone; taken away again if it was not there before.
         texts_of: real texts that a file is to classify on the phone and be scored on.
@@ -57,51 +66,40 @@ def measure_on_phone(
     Raises:
         EdgepressError: no phone can be used, it went away, or no file could be measured.
     """
-    lengths = tuple(case.sequence_length for case in plan.cases if case.kind == "latency")
-    if plan.passes:
-        warn("whole passes are not timed on a phone")
-    if lengths:
-        plan = replace(plan, sequence_lengths=lengths, done=frozenset())
-        yield from _measured(subjects, plan, open_phone(serial), apk, texts_of, protocol or Protocol())
-
-
-def _measured(
-    subjects: Sequence[Subject],
-    plan: Plan,
-    phone: Adb,
-    apk: Path | None,
-    texts_of: TextsOf,
-    protocol: Protocol,
-) -> Iterator[Measurement]:
+    if not plan.cases:
+        return
+    _require_texts(subjects, plan)
+    phone = _opened(serial)
     known = properties(phone)
     require_abi(phone, known, app.abis_of(apk))
     if is_emulated(known):
         warn(EMULATED_WARNING)
-    own = environment(phone, known)
-    series = [
-        Series(one, plan, protocol, own, is_emulated(known), place=str(place), texts=texts_of(one))
-        for place, one in enumerate(subjects)
-    ]
-    try:
-        with prepared(phone, warn) as undo:
-            app.install(phone, apk, undo)
-            undo("rm", "-rf", app.INBOX)
-            _Launches(phone, plan, protocol).take(series)
-    except (EdgepressError, KeyboardInterrupt):
-        yield from _records(series)
-        raise
-    yield from _records(series)
-    if all(one.error for one in series):
+    own = environment(phone, known), is_emulated(known)
+    files = [File(one, str(place), texts_of(one)) for place, one in enumerate(subjects)]
+    launches = _Launches(phone, protocol or Protocol(), uuid.uuid4().hex[:12])
+    errors = set()
+    with prepared(phone, warn) as undo:
+        app.install(phone, apk, undo)
+        app.clear_up(undo, launches.run)
+        for number, case in enumerate(plan.cases):
+            series = [Series(file, case, plan, launches.protocol, *own) for file in files]
+            launches.take(series, number)
+            errors |= {one.error for one in series}
+            yield from [record(one, launches.run) for one in series]
+    if "" not in errors:
         raise EdgepressError(f"no file could be measured: {series[0].error}")
 
 
-def _records(series: Sequence[Series]) -> Iterator[Measurement]:
-    complete = min((len(one.launches) for one in series if not one.error), default=0)
-    for one in series:
-        # Ratios are formed launch by launch: in a cut measurement the last turn is not whole.
-        one.cut_to(complete or len(one.launches))
-        if one.launches or one.error:
-            yield from (record(one, index) for index in range(len(one.plan.sequence_lengths)))
+def _opened(serial: str | None) -> Adb:
+    phone = open_phone(serial)
+    restore(phone, warn)
+    return phone
+
+
+def _require_texts(subjects: Sequence[Subject], plan: Plan) -> None:
+    without = [one.name for one in subjects if one.texts is None]
+    if without and any(case.kind == "pass" for case in plan.cases):
+        raise EdgepressError(f"{without[0]}: there are no texts to pass over", "name an artifact with a task")
 
 
 @dataclass
@@ -109,34 +107,31 @@ class _Launches:
     """The launches of one measurement, and what they share."""
 
     phone: Adb
-    plan: Plan
     protocol: Protocol
+    run: str
     cooling_s: float = 0.0
 
-    def take(self, series: Sequence[Series]) -> None:
-        """Launch every file as often as the protocol says; a file that fails is left out from then on."""
-        run = uuid.uuid4().hex[:12]
+    def take(self, series: Sequence[Series], number: int) -> None:
+        """Launch every file as often as the case wants; a file that fails is left out for the rest of it."""
         order = list(series)
-        for turn in range(self.protocol.launches):
+        for turn in range(series[0].turns):
             order.reverse()  # A B, B A, ...: coming second must not be a disadvantage
             for one in order:
                 if not one.error:
-                    one.run = run
-                    self._launch(one, turn)
+                    step(f"phone: {_title(one.case)}, {one.file.subject.name}, {turn + 1} of {one.turns}")
+                    self._launch(one, f"{self.run}-{number}-{one.file.place}-{turn}")
 
-    def _launch(self, one: Series, turn: int) -> None:
-        step(f"phone: {one.subject.name}, launch {turn + 1} of {self.protocol.launches}")
+    def _launch(self, one: Series, run_id: str) -> None:
+        file = one.file
         try:
-            if turn == 0:
-                one.model = app.push_files(self.phone, one.subject.path, f"{app.INBOX}/{one.place}")
+            if not file.model:
+                file.model = app.push_files(self.phone, file.subject.path, f"{app.INBOX}/{file.place}")
             before = self._cooled(one)
-            result = app.launch(
-                self.phone, one.model, self._request(one, turn), f"{one.run}-{one.place}-{turn}"
-            )
+            result = app.launch(self.phone, file.model, one.request(), run_id)
             one.add(result, before, snapshot(self.phone))
         except AppFailedError as error:
             one.error = str(error)
-            warn(f"{one.subject.name}: {error}" + (f"\n{error.hint}" if error.hint else ""))
+            warn(f"{file.subject.name}: {error}" + (f"\n{error.hint}" if error.hint else ""))
 
     def _cooled(self, one: Series) -> dict[str, Any]:
         cooling = self.protocol.cool_down
@@ -144,16 +139,10 @@ class _Launches:
         self.cooling_s += seconds
         if not cooling.reached(state):
             one.warnings.append(f"launched warm after {self.cooling_s:.0f} s of cooling: {describe(state)}")
-            warn(f"{one.subject.name}: {one.warnings[-1]}")
+            warn(f"{one.file.subject.name}: {one.warnings[-1]}")
         return state
 
-    def _request(self, one: Series, turn: int) -> Request:
-        """Texts go with the first launch alone: they heat the phone, and once says it all."""
-        return Request(
-            inputs=[{name: rows.tolist() for name, rows in batch.items()} for batch in one.batches],
-            texts=one.texts.examples.texts if one.texts and turn == 0 else (),
-            threads=self.plan.threads,
-            warm_up_runs=self.protocol.warm_up_runs,
-            runs=self.protocol.runs,
-            min_time_ms=self.protocol.min_time_ms,
-        )
+
+def _title(case: Case) -> str:
+    rows = f"batch {case.batch}"
+    return f"a pass, {rows}" if case.kind == "pass" else f"{case.sequence_length} tokens, {rows}"

@@ -41,6 +41,9 @@ class RunConfig(Command):
     """Also time the artifacts' weights in torch eager, with plain and with oneDNN-packed weights."""
     budget: float = 60.0
     """Most time for a file at a shape; it ends earlier once the median has settled [s]."""
+    launches: int = 5
+    """Least number of processes of each file: the spread of their medians makes the interval. More follow
+    until it is within --target or the budget is spent. A phone has 3."""
     min_runs: int = 30
     """Least number of runs of a file at a shape."""
     target: float = 0.03

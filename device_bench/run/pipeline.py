@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import Progress
 
@@ -51,6 +52,7 @@ def _checked(config: RunConfig) -> list[Plan]:
     require_flags(
         {
             "--budget": config.budget > 0,
+            "--launches": config.launches > 0,
             "--min-runs": config.min_runs > 0,
             "--target": 0 < config.target < 1,
             "--passes": config.passes >= 0,
@@ -74,6 +76,7 @@ def _checked(config: RunConfig) -> list[Plan]:
             lengths,
             batch=batch,
             threads=count,
+            launches=config.launches,
             min_runs=config.min_runs,
             target_half_width=config.target,
             passes=config.passes,
@@ -98,29 +101,39 @@ def _selection(config: RunConfig) -> Selection:
 
 
 def _with_texts(config: RunConfig, subjects: list[Subject], plan: Plan, folder: Path) -> list[Subject]:
-    if config.device != "cpu" or (config.no_accuracy and not config.passes):
-        return subjects  # a GPU's environment may have another transformers; the phone scores by itself
+    # The phone tokenizes and scores by itself; a pass is of token ids on every device.
+    scored = 0 if config.no_accuracy or config.device == "phone" else config.eval_samples
+    if not scored and not config.passes:
+        return subjects
     from device_bench.scoring import Order, with_texts
 
     console.step("tokenizing and scoring real sentences")
-    scored = 0 if config.no_accuracy else config.eval_samples
     order = Order(folder, config.data, scored, config.passes > 0, config.pass_samples)
     return list(with_texts(subjects, plan, order))
 
 
-def _measured(config: RunConfig, subjects: list[Subject], plan: Plan) -> Iterable[Measurement]:
+def _measured(config: RunConfig, subjects: list[Subject], plan: Plan) -> Generator[Measurement, None, None]:
     known = [] if config.again or not config.output.exists() else records.read(config.output)
-    plan = replace(plan, done=done_cases(known, subjects, plan))
+    plan = replace(plan, done=done_cases(known, subjects, plan, _machine_facts(config)))
     if not plan.cases:
         console.step(f"{config.output} has all of batch {plan.batch}, {plan.threads} thread(s): not repeated")
-        return []
+        return
     plan = replace(plan, budget_s=config.budget * len(subjects) * len(plan.cases))
     if config.device == "phone":
         from device_bench.phone import measure_on_phone
 
         scored = (lambda _: None) if config.no_accuracy else partial(_phone_texts, config)
-        return measure_on_phone(subjects, plan, config.serial, config.apk, scored)
-    return _with_progress(subjects, plan)
+        yield from measure_on_phone(subjects, plan, config.serial, config.apk, scored)
+    else:
+        yield from _with_progress(subjects, plan)
+
+
+def _machine_facts(config: RunConfig) -> dict[str, Any] | None:
+    if config.device != "phone":
+        return None
+    from device_bench.phone import phone_environment
+
+    return phone_environment(config.serial)
 
 
 def _phone_texts(config: RunConfig, subject: Subject) -> Texts | None:
@@ -136,13 +149,14 @@ def _with_progress(subjects: Sequence[Subject], plan: Plan) -> Iterator[Measurem
         yield from measure_each(subjects, plan, lambda share: progress.update(task, completed=share))
 
 
-def _keep(config: RunConfig, measurements: Iterable[Measurement]) -> Iterator[Measurement]:
+def _keep(config: RunConfig, measurements: Generator[Measurement, None, None]) -> Iterator[Measurement]:
     """Append each record the moment it exists."""
-    for record in measurements:
-        records.append(config.output, [record])
-        if record.error:
-            console.warn(record.error)
-        yield record
+    with closing(measurements):  # Ctrl-C may come here: processes are ended and a phone is put back at once
+        for record in measurements:
+            records.append(config.output, [record])
+            if record.error:
+                console.warn(record.error)
+            yield record
 
 
 def _known(config: RunConfig, subjects: Sequence[Subject], found: Sequence[Measurement]) -> list[Measurement]:

@@ -83,7 +83,7 @@ def _cells(record: Measurement, first: Measurement) -> list[str]:
 def _ratio(record: Measurement, first: Measurement) -> str:
     if record is first or first.error:
         return MISSING
-    found = stats.paired_ratio(first.samples_ms, record.samples_ms)
+    found = stats.paired_ratio(first.launches_ms, record.launches_ms)
     return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
 

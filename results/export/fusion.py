@@ -53,7 +53,7 @@ def main(config: Config) -> int:
     target = HERE / f"fusion-{name}.jsonl"
     target.unlink(missing_ok=True)
     records.append(target, measured)
-    by_shape = {(one.name, one.sequence_length): one.samples_ms for one in measured}
+    by_shape = {(one.name, one.sequence_length): one.launches_ms for one in measured}
     goals = []
     for length in LENGTHS:
         ratio = stats.paired_ratio(by_shape["fused", length], by_shape["raw", length])

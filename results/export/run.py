@@ -137,7 +137,7 @@ def _latency(measured: dict[tuple[str, int], Measurement], file: str, length: in
     text = f"{stats.percentile(own.all_samples_ms, 50):.2f}"
     if own is parent:
         return text
-    ratio = stats.paired_ratio(parent.samples_ms, own.samples_ms)
+    ratio = stats.paired_ratio(parent.launches_ms, own.launches_ms)
     return f"{text}<br>{ratio.value:.2f}x [{ratio.low:.2f}, {ratio.high:.2f}]"
 
 

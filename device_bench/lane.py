@@ -1,0 +1,141 @@
+"""One file of a measurement: the process of its present launch, and its samples case by case."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from device_bench import stats
+from device_bench.energy import Counter
+from device_bench.plan import Case, Plan, Subject
+from device_bench.process import Process
+from device_bench.records import Launch
+from device_bench.stats import Rounds
+from edgepress.errors import EdgepressError
+
+# Two launches may be alike by luck, and a rule that stops at the first luck stops too often.
+FEWEST_LAUNCHES = 3
+
+
+@dataclass
+class Taken:
+    """What one file gave at one case."""
+
+    launches: list[Launch] = field(default_factory=list)
+    launches_ms: list[Rounds] = field(default_factory=list)
+    """Samples by launch and round."""
+    warm_up_runs: int = 0
+    energy_j: float = 0.0
+    error: str = ""
+    """Why it has no figure."""
+
+    def settled(self, target_half_width: float) -> bool:
+        """Whether the median is known this closely."""
+        known = len(self.launches) >= FEWEST_LAUNCHES
+        return known and stats.latency(self.launches_ms).half_width <= target_half_width
+
+
+@dataclass
+class Lane:
+    """One file and what it gave so far."""
+
+    subject: Subject
+    plan: Plan
+    energy: Counter | None = None
+    taken: dict[Case, Taken] = field(default_factory=lambda: defaultdict(Taken))
+    loaded: dict[str, Any] = field(default_factory=dict)
+    """What the last process said of itself."""
+    broken: str = ""
+    """Why the file cannot be opened at all."""
+    process: Process | None = None
+    runs: int = 1
+    """Of a round, at the present case in the present launch."""
+    rounds: list[list[float]] = field(default_factory=list)
+    energy_j: float = 0.0
+    """Both of the same."""
+
+    def start(self, case: Case) -> None:
+        """Begin a case in the present launch: start the process where there is none, and warm up."""
+        self.rounds, self.energy_j = [], 0.0
+        self.taken[case].error = self.taken[case].error or self.broken
+        self._attempt(case, lambda: self._warm_up(case))
+
+    def take(self, case: Case) -> None:
+        """One round."""
+        self._attempt(case, lambda: self._round(case))
+
+    def keep(self, case: Case) -> None:
+        """Count the present launch's rounds."""
+        taken, process = self.taken[case], self.process
+        if taken.error or process is None:
+            return
+        times = {name: process.loaded[name] for name in ("load_ms", "first_forward_ms")}
+        peak = process.peak_memory_bytes
+        taken.launches.append(Launch(rounds=len(self.rounds), peak_memory_bytes=peak, **times))
+        taken.launches_ms.append(self.rounds)
+        taken.energy_j += self.energy_j
+
+    def close(self) -> None:
+        """End the launch."""
+        if self.process is not None:
+            self.process.close()
+            self.process = None
+
+    def alive(self, case: Case) -> bool:
+        """Whether it still gives samples of this case."""
+        return not self.taken[case].error
+
+    def enough(self, case: Case, late: bool) -> bool:
+        """Whether this launch's rounds are enough; half of them are where it takes too long already."""
+        plan, samples = self.plan, [sample for samples in self.rounds for sample in samples]
+        if case.kind == "pass":
+            return bool(samples)
+        return (
+            len(self.rounds) >= (plan.rounds // 2 if late else plan.rounds)
+            and len(samples) * plan.launches >= plan.min_runs
+            and sum(samples) * plan.launches >= 1000 * plan.min_time_s
+        )
+
+    def _attempt(self, case: Case, work: Callable[[], None]) -> None:
+        """Do a piece of work; where it fails this case has an error, and the next one a new process."""
+        if self.alive(case):
+            try:
+                work()
+            except EdgepressError as error:
+                self.taken[case].error = str(error)
+                self.close()
+
+    def _open(self) -> Process:
+        if self.process is None:
+            try:
+                self.process = Process(self.subject, self.plan)
+            except EdgepressError as error:
+                self.broken = str(error)
+                raise
+            self.loaded = self.process.loaded
+        return self.process
+
+    def _warm_up(self, case: Case) -> None:
+        """Until two blocks in a row agree; sets how many runs make a block."""
+        process, plan, start = self._open(), self.plan, time.monotonic()
+        if case.kind == "pass":
+            return
+        (last,) = process.run(case, 1)  # reserves memory for the shape: slower than all others
+        runs, steady = 1, False
+        while not steady and time.monotonic() - start < plan.warm_up_s:
+            self.runs = plan.runs_a_round(last)
+            middle = stats.percentile(process.run(case, self.runs), 50)
+            steady = abs(middle - last) <= plan.steady * last
+            runs, last = runs + self.runs, middle
+        self.runs = plan.runs_a_round(last)
+        self.taken[case].warm_up_runs += runs
+
+    def _round(self, case: Case) -> None:
+        if self.energy is not None:
+            self.energy()  # what others used in the meantime
+        self.rounds.append(self._open().run(case, self.runs))
+        if self.energy is not None:
+            self.energy_j += self.energy()

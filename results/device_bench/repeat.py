@@ -1,0 +1,158 @@
+"""One comparison, taken twice: do its figures agree, how narrow are they, and what did they cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from device_bench import stats
+from device_bench.compare.config import MEMORY_NOISE
+from device_bench.measure import measure
+from device_bench.plan import Plan, Subject
+from device_bench.records import Measurement
+from device_bench.stats import Interval
+from edgepress.console import step
+from results.goals import Goal
+
+TARGET, SECONDS = 0.03, 60.0
+TYPED = "python -m results.device_bench.run"
+HEADINGS = ("model", "batch x tokens", "fp32 [ms]", "int8 [ms]", "speed-up", "once more", "once more / first")
+
+
+Both = tuple[Measurement, Measurement]
+"""fp32 and int8, measured in turn."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A model's fp32 file and its int8 file, measured in turn at some lengths."""
+
+    model: str
+    files: tuple[Path, Path]
+    batch: int
+    lengths: tuple[int, ...]
+
+    @property
+    def configurations(self) -> int:
+        """Files times shapes."""
+        return len(self.files) * len(self.lengths)
+
+    def take(self, budget_s: float) -> tuple[list[Both], float]:
+        """fp32 and int8 at each length, and the mean time of a configuration, launches included [s]."""
+        subjects = [Subject(f"{self.model} {path.stem}", path) for path in self.files]
+        plan = Plan(self.lengths, batch=self.batch, budget_s=budget_s * self.configurations)
+        start = time.monotonic()
+        found = measure(subjects, plan)
+        seconds = (time.monotonic() - start) / self.configurations
+        launches = max(len(record.launches) for record in found)
+        step(f"{self.model}, batch {self.batch}: {seconds:.1f} s a configuration, {launches} launches")
+        slow, fast = found[: len(self.lengths)], found[len(self.lengths) :]
+        return list(zip(slow, fast, strict=True)), seconds
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The same two files at the same shape, in both measurements."""
+
+    first: Both
+    again: Both
+
+    def ratios(self) -> tuple[Interval, Interval]:
+        """The int8 file's speed-up in each."""
+        return _speed_up(self.first), _speed_up(self.again)
+
+    def change(self, level: float) -> Interval:
+        """The second speed-up over the first, as two independent estimates."""
+        once, twice = (
+            stats.launch_ratios(*(r.launches_ms for r in both)) for both in (self.first, self.again)
+        )
+        return stats.change(once, twice, level)
+
+    def row(self, level: float) -> tuple[str, ...]:
+        """Its cells in the table."""
+        fp32, int8 = self.first
+        medians = (stats.latency(record.launches_ms) for record in self.first)
+        times = (f"{own.value:.2f} ± {100 * own.half_width:.1f} %" for own in medians)
+        ratios = (_text(own, 2) for own in self.ratios())
+        shape = f"{fp32.batch} x {int8.sequence_length}"
+        return (fp32.name.split()[0], shape, *times, *ratios, _text(self.change(level), 3))
+
+
+def _speed_up(pair: tuple[Measurement, Measurement]) -> Interval:
+    slow, fast = pair
+    return stats.paired_ratio(slow.launches_ms, fast.launches_ms)
+
+
+def _text(own: Interval, digits: int) -> str:
+    return f"{own.value:.{digits}f} [{own.low:.{digits}f}, {own.high:.{digits}f}]"
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """All comparisons, taken twice one after another."""
+
+    pairs: Sequence[Pair]
+    """One a ratio."""
+    seconds: float
+    """The longest that a configuration of one comparison took, on average over its shapes."""
+
+    @property
+    def records(self) -> list[Measurement]:
+        """Of the first measurement, then of the second."""
+        return [*chain(*(pair.first for pair in self.pairs)), *chain(*(pair.again for pair in self.pairs))]
+
+    @property
+    def level(self) -> float:
+        """Of each change's interval, so that all of k hold 1 in 95 % of cases (Sidak 1967)."""
+        return float(stats.LEVEL ** (1 / len(self.pairs)))
+
+    @property
+    def table(self) -> str:
+        """Markdown."""
+        lines = [HEADINGS, ["---"] * len(HEADINGS), *(pair.row(self.level) for pair in self.pairs)]
+        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+    def goals(self) -> Iterator[Goal]:
+        """Whether both agree, how narrow the intervals are and what they cost, and how steady memory is.
+
+        Two speed-ups agree when the interval of their quotient holds 1 (`stats.change` at `level`): the
+        difference of their logarithms is no more than both standard errors explain. Of a method whose
+        intervals are honest this goal fails in one of twenty trials, however many ratios there are; one
+        whose intervals leave out the spread from launch to launch fails far more often.
+        """
+        changes = [pair.change(self.level) for pair in self.pairs]
+        apart = sum(not own.low <= 1 <= own.high for own in changes)
+        yield Goal(f"same comparison twice: of {len(changes)} ratios disagree", 0, apart, False, TYPED)
+        widest = max(stats.latency(r.launches_ms).half_width for r in self.records)
+        yield Goal("widest 95 % interval of a median, half [%]", 100 * TARGET, 100 * widest, False, TYPED)
+        yield Goal("longest time of a configuration [s]", SECONDS, self.seconds, False, TYPED)
+        yield from self._memory()
+
+    def _memory(self) -> Iterator[Goal]:
+        limit, every = 100 * MEMORY_NOISE, self.records
+        twice = zip(every[: len(every) // 2], every[len(every) // 2 :], strict=True)
+        apart = max(_spread([own.peak_memory_bytes for own in both]) for both in twice)
+        yield Goal("peak memory: largest difference of the two [%]", limit, apart, False, TYPED)
+        launches = max(_spread([one.peak_memory_bytes for one in own.launches]) for own in every)
+        yield Goal("peak memory: largest difference of launches [%]", limit, launches, False, TYPED)
+
+
+def _spread(values: Sequence[float]) -> float:
+    """From the least to the greatest [% of the median]."""
+    return float(100 * np.ptp(values) / np.median(values))
+
+
+def repeat(comparisons: Sequence[Comparison], budget_s: float) -> Repeated:
+    """Take all comparisons, then all of them once more."""
+    taken = []
+    for turn in ("first", "once more"):
+        step(f"the comparisons: {turn}")
+        taken.append([comparison.take(budget_s) for comparison in comparisons])
+    halves = ([both for found, _ in turn for both in found] for turn in taken)
+    pairs = [Pair(*both) for both in zip(*halves, strict=True)]
+    return Repeated(pairs, max(seconds for turn in taken for _, seconds in turn))

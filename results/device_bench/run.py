@@ -1,0 +1,159 @@
+"""Measure what the measuring has to reach and keep it here: goals.json, raw samples and the README's table.
+
+    python -m results.device_bench.run
+
+Needs no data: models have random weights, on which latency does not depend. Takes about ten minutes on two
+cores that have nothing else to do; on a busy machine launches go on until the budget is spent.
+"""
+
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import cycle, islice, product
+from pathlib import Path
+
+import tyro
+
+from device_bench import records, stats
+from device_bench.plan import Case, Plan, Subject
+from device_bench.process import Process
+from device_bench.run.config import numbers
+from edgepress.artifact import open_artifact
+from edgepress.console import step
+from results.device_bench.repeat import TYPED, Comparison, repeat
+from results.goals import Goal, conclude, help_goal, keep_table, run
+
+HERE = Path(__file__).parent
+TABLE_BEGINS = "<!-- table: results.device_bench.run -->"
+SMALL_MODEL_MS, OVERHEAD_ROUNDS = 2.0, 100
+SWEEP_LAUNCHES, SWEEP_RUNS, SWEEP_BUDGET_S = 3, 3, 2
+
+
+@dataclass(frozen=True)
+class Config:
+    """Measure what the measuring has to reach."""
+
+    models: tuple[str, ...] = ("minilm", "distilbert")
+    """Zoo models whose int8 file is compared with their fp32 file; the first is swept, too."""
+    lengths: tuple[int, ...] = (16, 128)
+    """Tokens at batch 1; at batch 8 there are 32."""
+    budget: float = 60.0
+    """Most time for a file at a shape of the comparison [s]."""
+    sweep_lengths: str = "8,16,32,64,128,256,512"
+    """Tokens of the sweep."""
+    sweep_batches: str = "1,2,4,8,16,32"
+    """Its batch sizes."""
+    records: int = 10_000
+    """Records to load and chart, 10,000 at most: 50 files at 4 numbers of threads and 50 shapes."""
+    work: Path = Path("outputs/goals")
+    """Where models are written."""
+
+
+def make(model: str, work: Path) -> tuple[Path, Path]:
+    """The fp32 and the int8 file of a zoo model."""
+    output = work / f"bench-{model}"
+    flags = ("--weights", "random", "--eval-samples", "16", "--sequence-lengths", "16", "--time-budget", "1")
+    run("compress.quantize", "--model", model, *flags, "--output", str(output), "--overwrite")
+    artifact = open_artifact(output)
+    return artifact.file("fp32"), artifact.file("int8")
+
+
+def repeat_goals(config: Config, files: dict[str, tuple[Path, Path]]) -> Iterator[Goal]:
+    """The same comparison twice; keeps its records and its table."""
+    shapes = ((1, config.lengths), (8, (32,)))
+    comparisons = [Comparison(name, own, *shape) for name, own in files.items() for shape in shapes]
+    found = repeat(comparisons, config.budget)
+    target = HERE / "repeat.jsonl"
+    target.unlink(missing_ok=True)
+    records.append(target, found.records)
+    keep_table(found.table, TABLE_BEGINS)
+    yield from found.goals()
+
+
+def overhead_goal(path: Path) -> Goal:
+    """The share of a round's time that is not the model's: asking, clocks, reading memory, answering."""
+    plan = Plan()
+    process = Process(Subject(path.name, path), plan)
+    try:
+        case = min((Case(1, length) for length in range(8, 129, 8)), key=lambda own: _off(process, own))
+        own_ms = stats.percentile(process.run(case, 50), 50)
+        runs, inside_ms, start = plan.runs_a_round(own_ms), 0.0, time.perf_counter()
+        for _ in range(OVERHEAD_ROUNDS):
+            inside_ms += sum(process.run(case, runs))
+        whole_ms = 1000 * (time.perf_counter() - start)
+    finally:
+        process.close()
+    name = f"overhead on a model of {own_ms:.1f} ms [%]"
+    return Goal(name, 1.0, 100 * (1 - inside_ms / whole_ms), False, TYPED)
+
+
+def _off(process: Process, case: Case) -> float:
+    return abs(stats.percentile(process.run(case, 20), 50) - SMALL_MODEL_MS)
+
+
+def sweep_goals(config: Config, artifact: Path) -> Iterator[Goal]:
+    """All lengths at all batch sizes of the int8 file, by the command that people type."""
+    target = HERE / "sweep.jsonl"
+    target.unlink(missing_ok=True)
+    shapes = ("--seq-lens", config.sweep_lengths, "--batch-sizes", config.sweep_batches)
+    limits = (
+        "--launches",
+        str(SWEEP_LAUNCHES),
+        "--min-runs",
+        str(SWEEP_RUNS),
+        "--budget",
+        str(SWEEP_BUDGET_S),
+    )
+    command = (
+        "device_bench",
+        "run",
+        *shapes,
+        *limits,
+        "--formats",
+        "onnx",
+        "--precisions",
+        "int8",
+        "--no-accuracy",
+    )
+    typed = f"python -m {' '.join(command)}"
+    seconds = run(*command, "--artifacts", str(artifact), "--output", str(target))
+    step(f"the sweep took {seconds:.0f} s")
+    found = {Case.of(record) for record in records.read(target) if not record.error}
+    lengths, batches = numbers(config.sweep_lengths, ""), numbers(config.sweep_batches, "")
+    yield Goal("shapes of the sweep that ran", len(lengths) * len(batches), len(found), True, typed)
+    yield Goal("its records [MB]", 1.0, target.stat().st_size / 1e6, False, typed)
+
+
+def charts_goal(config: Config) -> Goal:
+    """Many records, each of a series or shape of its own, from reading them to the last chart."""
+    source, target = records.read(HERE / "repeat.jsonl"), config.work / "many.jsonl"
+    target.unlink(missing_ok=True)
+    step(f"writing {config.records} records")
+    keys = ("name", "threads", "batch", "sequence_length")
+    places = product((f"file {n}" for n in range(50)), (1, 2, 3, 4), (1, 2, 4, 8, 16), range(8, 88, 8))
+    found = (
+        replace(own, **dict(zip(keys, place, strict=True)))
+        for own, place in zip(cycle(source), islice(places, config.records), strict=False)
+    )
+    records.append(target, found)
+    output = config.work / "many-charts"
+    shutil.rmtree(output, ignore_errors=True)
+    seconds = run("device_bench", "charts", "--records", str(target), "--output", str(output))
+    return Goal(f"{config.records} records, from file to charts [s]", 10.0, seconds, False, TYPED)
+
+
+def main(config: Config) -> int:
+    """Measure all goals, write goals.json, and say which hold."""
+    files = {model: make(model, config.work) for model in config.models}
+    goals = [help_goal("device_bench.run"), *repeat_goals(config, files)]
+    first = config.models[0]
+    goals.append(overhead_goal(files[first][1]))
+    goals += sweep_goals(config, config.work / f"bench-{first}")
+    goals.append(charts_goal(config))
+    return conclude(goals, HERE / "goals.json")
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Config)))
