@@ -175,6 +175,7 @@ def test_quick_run(cli, tmp_path, bare_encoder, data_root):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # 3 minutes on two cores of its own
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_quick_form_of_a_recipe(recipe, tmp_path):
     done = subprocess.run(

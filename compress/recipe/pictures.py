@@ -39,7 +39,9 @@ def _with_mean(result: Result, line: Line, record: Measurement) -> Measurement:
 
 
 def _epochs(result: Result) -> Iterator[Chart]:
-    lines = [line for line in result.lines if line.history]
+    # Two files of one step have been trained once.
+    trained = {(line.row.step, line.row.path, *line.each.values()): line for line in reversed(result.lines)}
+    lines = [line for line in result.lines if line.history and line in trained.values()]
     if lines:
         seeds = max(len(line.runs) for line in lines)
         note = f"seed {next(iter(lines[-1].runs))} of {seeds}" if seeds > 1 else ""
