@@ -1,17 +1,21 @@
 """`charts`, from records made by hand: which pictures there are, and what is in them."""
 
+import html
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
+import matplotlib as mpl
 import pytest
 from bench_records import OTHER_MACHINE, measured
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.text import Text
 
-from device_bench.chart.draw import charts
+from device_bench.chart.draw import Chart, charts
 from device_bench.chart.labels import place_labels
 from device_bench.chart.theme import THEMES
 from device_bench.chart.view import view
@@ -99,13 +103,67 @@ def test_no_records_is_one_line(cli: Callable, tmp_path: Path) -> None:
     assert not (tmp_path / "charts").exists()
 
 
-def test_labels_lie_on_no_other() -> None:
+def axes_with(spots: list[tuple[float, float, str]]) -> Axes:
     figure = Figure()
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    spots = [(x / 30, (x * 7 % 11) / 10, f"file-{x}") for x in range(90)]
     axes.scatter([x for x, _, _ in spots], [y for _, y, _ in spots])
-    place_labels(axes, spots)
-    boxes = [text.get_window_extent() for text in axes.texts]
-    assert len(boxes) > 10
+    return axes
+
+
+def test_labels_lie_on_no_other_and_on_no_point() -> None:
+    spots = [(x / 30, (x * 7 % 11) / 10, f"{x}") for x in range(40)]
+    axes = axes_with(spots)
+    assert place_labels(axes, spots, THEMES["light"])
+    axes.figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in axes.texts]
+    assert len(boxes) == 40
     assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+    points = axes.transData.transform([(x, y) for x, y, _ in spots])
+    assert not any(box.contains(x, y) for box in boxes for x, y in points)
+
+
+def test_labels_without_room_are_all_left_to_the_caller() -> None:
+    spots = [(x / 30, (x * 7 % 11) / 10, f"a file with a long name, {x}") for x in range(90)]
+    axes = axes_with(spots)
+    assert not place_labels(axes, spots, THEMES["light"])
+    assert len(axes.texts) == 0
+    assert place_labels(axes, spots, THEMES["light"], force=True)
+    assert len(axes.texts) == 90
+
+
+def many(count: int) -> list[Measurement]:
+    return [
+        replace(measured(f"file-{i:02}", 5.0 + i % 9, length), score=0.8 + i / 1000, metric="f1", task="t")
+        for i in range(count)
+        for length in (16, 128)
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 3, 7, 13, 40])
+def test_every_chart_names_every_file(count: int) -> None:
+    for chart in charts(machines(many(count))):
+        text = html.unescape(written(chart))
+        own = [f"file-{i:02}" for i in range(count)]
+        assert [name for name in own if name not in text] == [], chart.name
+
+
+def test_chart_says_what_it_has_to_do_without() -> None:
+    broken = replace(measured("broken", 1.0), samples_ms=(), error="killed")
+    found = charts(machines([*RECORDS, measured("short", 5.0, 64), broken]))
+    speed_up = next(chart for chart in found if chart.name == "speed-up")
+    assert "not measured so: short; failed: broken" in speed_up.conditions
+
+
+def test_what_all_files_share_is_written_once() -> None:
+    records = [replace(measured(f"small/{name}.onnx", 5.0), artifact="small") for name in ("a", "b")]
+    own = view(machines(records)[0])
+    assert own is not None
+    assert [point.label for point in own.points] == ["a.onnx", "b.onnx"]
+    assert all("small" in chart.conditions for chart in charts(machines(records)))
+
+
+def written(chart: Chart) -> str:
+    """The texts of the picture."""
+    with mpl.rc_context({"svg.fonttype": "none"}):
+        return chart.render(THEMES["light"], "svg").decode()

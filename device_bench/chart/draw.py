@@ -1,7 +1,8 @@
 """Which charts a set of machines has, and drawing one of them into a file or a buffer."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+import textwrap
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -11,13 +12,18 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from device_bench.chart import plots, scatter
+from device_bench.chart import bars, lines, scatter
 from device_bench.chart.theme import DPI, WIDTH_INCHES, Theme
-from device_bench.chart.view import View, view
+from device_bench.chart.view import Point, View, view
 from device_bench.series import Machine
 
-LINE_HEIGHT = 4.2
-BAR_INCHES, BAR_FRAME = 0.36, 1.5
+BAR_FRAME, LEGEND = 1.15, 0.25
+"""Inches."""
+CONDITIONS_WIDTH = 130
+"""Characters in a line below a chart."""
+CONDITIONS_LINE = 0.15
+Paint = Callable[[Figure, Theme], None]
+PaintView = Callable[[Figure, View, Theme], None]
 
 
 @dataclass(frozen=True)
@@ -30,13 +36,14 @@ class Chart:
     conditions: str
     height: float
     """Inches."""
-    paint: Callable[[Figure, Theme], None]
+    paint: Paint
 
     def render(self, theme: Theme, form: str) -> bytes:
         """The picture as `form`, png or svg."""
         target = BytesIO()
         with mpl.rc_context(cast("Any", theme.settings)):
-            figure = Figure(figsize=(WIDTH_INCHES, self.height), layout="constrained", dpi=DPI)
+            height = self.height + CONDITIONS_LINE * self.conditions.count("\n")
+            figure = Figure(figsize=(WIDTH_INCHES, height), layout="constrained", dpi=DPI)
             FigureCanvasAgg(figure)
             figure.suptitle(self.title, x=0.01, ha="left", fontsize=12, fontweight="bold")
             figure.supxlabel(self.conditions, x=0.01, ha="left", fontsize=8, color=theme.muted)
@@ -50,10 +57,9 @@ def charts(machines: Sequence[Machine]) -> list[Chart]:
     views = [own for machine in machines if (own := view(machine)) is not None]
     found = [chart for index, own in enumerate(views) for chart in _of_machine(own, _slug(own, index, views))]
     if len(views) > 1:
-        rows = sum(len(own.points) for own in views)
-        height = len(views) * BAR_FRAME + BAR_INCHES * rows
+        height = sum(BAR_FRAME + bars.height(bars.names(own.points)) for own in views)
         found.append(
-            Chart("devices", "Latency by device", "", height, lambda f, t: plots.devices(f, views, t))
+            Chart("devices", "Latency by device", "", height, lambda f, t: bars.devices(f, views, t))
         )
     return found
 
@@ -65,25 +71,43 @@ def _slug(own: View, index: int, views: Sequence[View]) -> str:
 
 
 def _of_machine(own: View, slug: str) -> Iterator[Chart]:
-    plural = "s" * (own.threads != 1)
-    threads = f"{own.threads} thread{plural}"
+    scored = [p for p in own.points if p.score is not None]
+    place = ", ".join(part for part in (own.machine.title, own.artifact) if part)
 
-    def chart(name: str, title: str, height: float, paint: Callable[[Figure, View, Theme], None]) -> Chart:
-        over_shapes = paint in (plots.latency_by_length, plots.latency_by_batch)
-        where = f"{own.machine.title}: {threads if over_shapes else own.conditions}"
-        return Chart(slug + name, title, where, height, lambda figure, theme: paint(figure, own, theme))
+    def chart(
+        name: str,
+        title: str,
+        height: float,
+        paint: Paint,
+        shown: Collection[str],
+        shape: str = own.conditions,
+    ) -> Chart:
+        return Chart(slug + name, title, _lines(f"{place}: {shape}", own.absent(shown)), height, paint)
 
-    bars = BAR_FRAME + BAR_INCHES * len(own.points)
-    yield chart("size-latency", "Size against latency", scatter.HEIGHT, scatter.size_latency)
-    if own.score_label and any(p.score is not None for p in own.points):
-        yield chart("accuracy-latency", "Accuracy against latency", scatter.HEIGHT, scatter.accuracy_latency)
-    if plots.has_lengths(own):
-        yield chart("latency-length", "Latency by sequence length", LINE_HEIGHT, plots.latency_by_length)
-    if plots.has_batches(own):
-        yield chart("latency-batch", "Latency by batch size", LINE_HEIGHT, plots.latency_by_batch)
+    def of_points(name: str, title: str, height: float, paint: PaintView, points: Sequence[Point]) -> Chart:
+        return chart(name, title, height, lambda f, t: paint(f, own, t), [p.label for p in points])
+
+    yield of_points("size-latency", "Size against latency", scatter.HEIGHT, scatter.size_latency, own.points)
+    if own.score_label and scored:
+        title = "Accuracy against latency"
+        yield of_points("accuracy-latency", title, scatter.HEIGHT, scatter.accuracy_latency, scored)
+    for name, title, found in (
+        ("latency-length", "Latency by sequence length", lines.by_length(own)),
+        ("latency-batch", "Latency by batch size", lines.by_batch(own)),
+    ):
+        if found is not None:
+            shown = [line.label for line in found.lines]
+            yield chart(name, title, found.height, found.paint, shown, own.thread_count)
     if own.speed_ups():
-        yield chart("speed-up", "Speed-up", bars, plots.speed_up)
-    yield chart("cold-start-memory", "Cold start and memory", bars + 0.3, plots.cold_start_memory)
+        height, compared = BAR_FRAME + bars.height(bars.speed_up_names(own)), own.compared()
+        yield of_points("speed-up", "Speed-up", height, bars.speed_up, compared)
+    height = BAR_FRAME + LEGEND + bars.height(bars.names(own.points, bars.NARROW))
+    yield of_points("cold-start-memory", "Cold start and memory", height, bars.cold_start_memory, own.points)
+
+
+def _lines(*parts: str) -> str:
+    """Each in as many lines as it takes."""
+    return "\n".join(textwrap.fill(part, CONDITIONS_WIDTH) for part in parts if part)
 
 
 def write(found: Sequence[Chart], themes: Sequence[Theme], forms: Sequence[str], folder: Path) -> None:

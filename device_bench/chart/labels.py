@@ -1,57 +1,142 @@
-"""Labels of points that lie on no other label, point or edge."""
+"""Labels: short ones, wrapped ones, and ones that lie on no other label, point or edge."""
 
+import textwrap
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.transforms import Bbox
+from matplotlib.figure import Figure
 
-Place = tuple[int, int, Literal["left", "center", "right"]]
-# Offsets from the point that are tried in turn [points], with the text's anchors.
-PLACES: list[Place] = [
-    (sign * dx, dy, "center" if dx == 0 else "left" if sign > 0 else "right")
-    for dx, dy in ((7, 0), (7, 9), (7, -9), (0, 13), (0, -13), (12, 20), (12, -20), (18, 32), (18, -32))
-    for sign in (1, -1)
-]
-POINT_RADIUS = 10  # pixels at theme.DPI
+from device_bench.chart.theme import Theme
+
+FONT_SIZE = 8.5
+RADII = (8, 14, 22, 32, 44, 58, 74, 92, 112)
+"""Distances from the point that are tried in turn [points]."""
+ANGLES = np.radians([0, 180, 90, 270, 45, 315, 135, 225, 67, 293, 113, 247, 22, 338, 158, 202])
+ADJACENT = 9
+"""Within this distance [points] a label needs no line to its point."""
+LABEL_CLEAR, LINE_CLEAR, GAP = 19, 8, 4
+"""What labels and lines keep away from points, and labels from each other [pixels at theme.DPI]."""
+STEPS_ON_LINE = np.linspace(0.15, 0.95, 12)
+NO_LINE = np.empty((0, 2))
 
 
-def place_labels(axes: Axes, spots: Sequence[tuple[float, float, str]], above: bool = False) -> None:
-    """Write each label beside its point; one that has no free place is left out: nobody could read it.
+def wrap(label: str, width: int) -> str:
+    """The label in lines of at most `width` characters, broken after a slash, a hyphen or a space."""
+    lines = textwrap.wrap(label.replace("/", "/ "), width)
+    return "\n".join(line.replace("/ ", "/") for line in lines)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a label may lie; offsets in points, the box (x0, y0, x1, y1) and the line in pixels."""
+
+    offset: tuple[float, float]
+    box: np.ndarray
+    line: np.ndarray
+
+
+def place_labels(
+    axes: Axes, spots: Sequence[tuple[float, float, str]], theme: Theme, force: bool = False
+) -> bool:
+    """Write each label near its point, with a line to it where it lies further off; all of them or none.
 
     Args:
         axes: with its final limits.
         spots: x, y in data units, label.
-        above: try above and below first, where bars of error lie beside the points.
+        theme: whose page is the ground of the letters.
+        force: write a label that finds no free place on its point.
+
+    Returns:
+        Whether every label found a place. If not, none is written.
     """
-    canvas = axes.figure.canvas
-    assert isinstance(canvas, FigureCanvasAgg)
-    canvas.draw()
-    dots = [_around(axes.transData.transform((x, y))) for x, y, _ in spots]
-    taken = list(dots)
-    places = sorted(PLACES, key=lambda place: abs(place[0])) if above else PLACES
-    for (x, y, label), own in zip(spots, dots, strict=True):
-        taken += _place(axes, x, y, label, [box for box in taken if box is not own], places)
+    figure = axes.figure
+    assert isinstance(figure, Figure)
+    figure.draw_without_rendering()
+    dots = axes.transData.transform([(x, y) for x, y, _ in spots])
+    near, at = _boxes(dots, LABEL_CLEAR), _boxes(dots, LINE_CLEAR)
+    written = np.empty((0, 4))
+    found = []
+    for index, (_, _, label) in enumerate(spots):
+        size = _size(axes, label)
+        around = np.vstack([np.delete(near, index, axis=0), written])
+        across = np.vstack([np.delete(at, index, axis=0), written])
+        place = _free(axes, dots[index], size, around, across)
+        if place is None and not force:
+            return False
+        place = place or _Place(
+            (0.0, 0.0), np.hstack([dots[index] - size / 2, dots[index] + size / 2]), NO_LINE
+        )
+        found.append(place)
+        written = np.vstack([written, place.box, _boxes(place.line, 1)])
+    for spot, place in zip(spots, found, strict=True):
+        _write(axes, spot, place, theme)
+    return True
 
 
-def _around(center: np.ndarray) -> Bbox:
-    x, y = map(float, center)
-    return Bbox.from_extents(x - POINT_RADIUS, y - POINT_RADIUS, x + POINT_RADIUS, y + POINT_RADIUS)
+def _boxes(centers: np.ndarray, radius: float | np.ndarray) -> np.ndarray:
+    """x0, y0, x1, y1 a row."""
+    return np.hstack([centers - radius, centers + radius])
 
 
-def _place(
-    axes: Axes, x: float, y: float, label: str, taken: Sequence[Bbox], places: Sequence[Place]
-) -> list[Bbox]:
-    text = axes.annotate(label, (x, y), (0, 0), fontsize=8.5, va="center", textcoords="offset points")
-    for dx, dy, side in places:
-        text.set_position((dx, dy))
-        text.set_horizontalalignment(side)
-        box = text.get_window_extent()
-        inside = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
-        upright = axes.bbox.y0 <= box.y0 and box.y1 <= axes.bbox.y1
-        if inside and upright and not any(box.overlaps(other) for other in taken):
-            return [box]
+def _size(axes: Axes, label: str) -> np.ndarray:
+    """Width and height in pixels."""
+    text = axes.text(0, 0, label, fontsize=FONT_SIZE)
+    box = text.get_window_extent()
     text.remove()
-    return []
+    return np.array([box.width, box.height])
+
+
+def _free(
+    axes: Axes, dot: np.ndarray, size: np.ndarray, around: np.ndarray, across: np.ndarray
+) -> _Place | None:
+    """The nearest place where the label meets no box of `around`, and its line none of `across`."""
+    for radius in RADII:
+        for angle in ANGLES:
+            place = _place(axes, dot, size, radius, float(angle))
+            inside = (place.box[:2] >= axes.bbox.min).all() and (place.box[2:] <= axes.bbox.max).all()
+            if inside and not _meets(place, around, across):
+                return place
+    return None
+
+
+def _place(axes: Axes, dot: np.ndarray, size: np.ndarray, radius: float, angle: float) -> _Place:
+    direction = np.array([np.cos(angle), np.sin(angle)])
+    offset = radius * direction + size * np.sign(direction.round(1)) / 2 * 72 / axes.figure.dpi
+    center = dot + offset * axes.figure.dpi / 72
+    box = np.hstack([center - size / 2 - GAP, center + size / 2 + GAP])
+    end = np.clip(dot, center - size / 2, center + size / 2)
+    line = dot + STEPS_ON_LINE[:, None] * (end - dot) if radius > ADJACENT else NO_LINE
+    line = line[np.hypot(*(line - dot).T) > LABEL_CLEAR]  # points that touch would block each other's lines
+    return _Place((float(offset[0]), float(offset[1])), box, line)
+
+
+def _meets(place: _Place, around: np.ndarray, across: np.ndarray) -> bool:
+    label = ((place.box[:2] < around[:, 2:]) & (place.box[2:] > around[:, :2])).all(axis=1).any()
+    line = ((place.line[:, None] < across[:, 2:]) & (place.line[:, None] > across[:, :2])).all(axis=2).any()
+    return bool(label or line)
+
+
+def _write(axes: Axes, spot: tuple[float, float, str], place: _Place, theme: Theme) -> None:
+    x, y, label = spot
+    line = {"arrowstyle": "-", "color": theme.muted, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 5}
+    axes.annotate(
+        label,
+        (x, y),
+        place.offset,
+        textcoords="offset points",
+        ha="center",
+        va="center",
+        fontsize=FONT_SIZE,
+        arrowprops={**line, "relpos": _toward_point(place)} if len(place.line) else None,
+        bbox={"facecolor": theme.back, "edgecolor": "none", "pad": 0.5, "alpha": 0.75},
+        zorder=5,
+    )
+
+
+def _toward_point(place: _Place) -> tuple[float, float]:
+    """The part of the label's box that is nearest to the point, 0..1."""
+    low, high = place.box[:2] + GAP, place.box[2:] - GAP
+    x, y = ((np.clip(place.line[0], low, high) - low) / (high - low)).tolist()
+    return x, y

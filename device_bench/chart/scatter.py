@@ -1,73 +1,112 @@
-"""Trade-offs: a point a file."""
+"""Trade-offs: a point a file, named beside it, or numbered where there is no room for names."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
 
-from device_bench.chart.labels import place_labels
-from device_bench.chart.theme import SEQUENTIAL, Theme
+from device_bench.chart.axis import from_zero_or_log
+from device_bench.chart.labels import FONT_SIZE, place_labels
+from device_bench.chart.theme import FRONT, PALETTE, SEQUENTIAL, Theme
 from device_bench.chart.view import Point, View
 
 HEIGHT = 4.4
-MARGIN = 0.12
+KEY_LINE = 0.17
+"""Inches."""
+FRAME = 0.9
+"""Title, conditions and the axis' own label, about [inches]."""
+DOT, RING = 64, 170
+KEY_COLUMN = 56
+"""Characters that half the width has room for."""
+MOST_NAMES = 10
+SMALLEST_SPAN = 0.5
+"""Of an axis or a scale of scores, percent."""
 
 
 def size_latency(figure: Figure, own: View, theme: Theme) -> None:
-    """Size against latency, accuracy as colour, the Pareto front as a line."""
+    """Size against latency, accuracy as colour, files on the Pareto front ringed."""
     axes = figure.subplots()
-    points = sorted(own.points, key=lambda p: p.megabytes)
-    _front(axes, own.front(), theme)
-    _errors(axes, points, [p.megabytes for p in points], theme)
+    x, y = [p.megabytes for p in own.points], [p.latency.value for p in own.points]
+    axes.errorbar(x, y, yerr=_reach(own.points), fmt="none", ecolor=theme.muted, zorder=2)
     _dots(figure, axes, own, theme)
-    axes.set(xlabel="size [MB]", ylabel="median latency [ms]")
-    _finish(axes, [(p.megabytes, p.latency.value, p.label) for p in points])
+    _front(axes, own.front())
+    axes.set(xlabel="size [MB]", ylabel="median latency [ms], 95 % interval")
+    from_zero_or_log(axes, "x", x)
+    from_zero_or_log(axes, "y", y)
+    _name_or_number(axes, own, list(zip(own.points, x, y, strict=True)), theme)
 
 
 def accuracy_latency(figure: Figure, own: View, theme: Theme) -> None:
     """Accuracy against latency."""
     axes = figure.subplots()
-    scored = [p for p in own.points if p.score is not None]
-    spots = [(p.latency.value, float(p.score or 0), p.label) for p in scored]
-    reach = np.array([(p.latency.value - p.latency.low, p.latency.high - p.latency.value) for p in scored]).T
-    x, y = [x for x, _, _ in spots], [y for _, y, _ in spots]
-    axes.errorbar(x, y, xerr=reach, fmt="o", color="#0072B2", ecolor=theme.muted, markersize=7)
-    axes.set(xlabel="median latency [ms]", ylabel=own.score_label)
-    _finish(axes, spots, above=True)
+    scored = [(p, p.latency.value, p.score) for p in own.points if p.score is not None]
+    x, y = [x for _, x, _ in scored], [y for _, _, y in scored]
+    reach = _reach([p for p, _, _ in scored])
+    axes.errorbar(x, y, xerr=reach, fmt="o", color=PALETTE[0], ecolor=theme.muted, markersize=7)
+    axes.set(xlabel="median latency [ms], 95 % interval", ylabel=own.score_label)
+    from_zero_or_log(axes, "x", x)
+    axes.set_ylim(*_span(y, 0.15))
+    _name_or_number(axes, own, scored, theme)
 
 
-def _front(axes: Axes, front: Sequence[Point], theme: Theme) -> None:
-    line = sorted(front, key=lambda p: (p.megabytes, p.latency.value))
-    x, y = [p.megabytes for p in line], [p.latency.value for p in line]
-    axes.plot(x, y, color=theme.muted, linestyle="--", linewidth=1.2, zorder=1, label="Pareto front")
-    axes.legend(loc="upper right")
+def _reach(points: Sequence[Point]) -> np.ndarray:
+    return np.array([(p.latency.value - p.latency.low, p.latency.high - p.latency.value) for p in points]).T
 
 
-def _errors(axes: Axes, points: Sequence[Point], x: Sequence[float], theme: Theme) -> None:
-    reach = np.array([(p.latency.value - p.latency.low, p.latency.high - p.latency.value) for p in points]).T
-    y = [p.latency.value for p in points]
-    axes.errorbar(x, y, yerr=reach, fmt="none", ecolor=theme.muted, zorder=2)
+def _span(scores: Sequence[float], margin: float) -> tuple[float, float]:
+    low, high = min(scores), max(scores)
+    more = max(margin * (high - low), SMALLEST_SPAN)
+    return low - more, high + more
 
 
 def _dots(figure: Figure, axes: Axes, own: View, theme: Theme) -> None:
-    scored = [p for p in own.points if p.score is not None and own.score_label]
-    rest = [p for p in own.points if p not in scored]
+    scored = [(p, p.score) for p in own.points if p.score is not None and own.score_label]
     if scored:
-        drawn = axes.scatter(
-            [p.megabytes for p in scored],
-            [p.latency.value for p in scored],
-            c=[float(p.score or 0) for p in scored],
-            cmap=SEQUENTIAL,
-            s=64,
-            edgecolors=theme.ink,
-            zorder=3,
-        )
-        figure.colorbar(drawn, label=own.score_label, pad=0.02)
+        x, y = [p.megabytes for p, _ in scored], [p.latency.value for p, _ in scored]
+        scores = [score for _, score in scored]
+        low, high = _span(scores, 0)
+        look: Any = {"cmap": SEQUENTIAL, "vmin": low, "vmax": high, "edgecolors": theme.ink}
+        drawn = axes.scatter(x, y, c=scores, s=DOT, zorder=3, **look)
+        figure.colorbar(drawn, label=own.score_label, pad=0.02, fraction=0.05, aspect=30)
+    rest = [p for p in own.points if p.score is None or not own.score_label]
     x, y = [p.megabytes for p in rest], [p.latency.value for p in rest]
-    axes.scatter(x, y, color=theme.back, edgecolors=theme.ink, s=64, zorder=3)
+    axes.scatter(x, y, color=theme.back, edgecolors=theme.ink, s=DOT, zorder=3)
 
 
-def _finish(axes: Axes, spots: Sequence[tuple[float, float, str]], above: bool = False) -> None:
-    axes.margins(MARGIN, 2 * MARGIN)
-    place_labels(axes, spots, above)
+def _front(axes: Axes, front: Sequence[Point]) -> None:
+    """A ring each: with accuracy as a third goal no line in this plane is the front."""
+    x, y = [p.megabytes for p in front], [p.latency.value for p in front]
+    goals = "small and as fast" if any(p.score is None for p in front) else "small, as fast and as accurate"
+    label = f"Pareto front: no other file is as {goals}"
+    axes.scatter(x, y, s=RING, facecolors="none", edgecolors=FRONT, linewidths=1.6, zorder=4, label=label)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderpad=0, borderaxespad=0.2, handletextpad=0.2)
+
+
+def _name_or_number(axes: Axes, own: View, shown: Sequence[tuple[Point, float, float]], theme: Theme) -> None:
+    """Names beside the points; where those have no room, numbers and their key below."""
+    if len(shown) <= MOST_NAMES and place_labels(axes, [(x, y, p.label) for p, x, y in shown], theme):
+        return
+    numbers = {id(p): number for number, p in enumerate(own.points, start=1)}
+    _key(axes, [(numbers[id(p)], p.label) for p, _, _ in shown], theme)
+    place_labels(axes, [(x, y, str(numbers[id(p)])) for p, x, y in shown], theme, force=True)
+
+
+def _key(axes: Axes, entries: Sequence[tuple[int, str]], theme: Theme) -> None:
+    """Number and name of each file, in columns below the plot, for which the figure grows."""
+    columns = 2 if max(len(label) for _, label in entries) <= KEY_COLUMN else 1
+    rows = -(-len(entries) // columns)
+    figure, height = axes.figure, rows * KEY_LINE
+    assert isinstance(figure, Figure)
+    figure.set_figheight(figure.get_figheight() + height)
+    grid = GridSpec(2, 1, figure=figure, height_ratios=[figure.get_figheight() - height - FRAME, height])
+    axes.set_subplotspec(grid[0])
+    key = figure.add_subplot(grid[1])
+    key.axis("off")
+    for index, (number, label) in enumerate(entries):
+        left, line = index // rows / columns, 1 - (index % rows + 0.5) / rows
+        look: Any = {"va": "center", "fontsize": FONT_SIZE, "in_layout": False}
+        key.text(left + 0.022, line, str(number), ha="right", fontweight="bold", **look)
+        key.text(left + 0.032, line, label, color=theme.ink, **look)

@@ -6,6 +6,7 @@ from typing import Any
 # Okabe and Ito 2008, "Color Universal Design"; their black is the theme's ink, yellow too pale on white.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#9a8a00")
 MARKERS = "osD^vPX"
+FRONT = "#D55E00"
 # Monotonous in lightness, so that it reads without hue.
 SEQUENTIAL = "cividis"
 WIDTH_INCHES = 8.3

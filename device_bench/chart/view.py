@@ -1,7 +1,7 @@
 """What a machine's charts show: its files at the shape at which most of them were measured."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from device_bench.records import Measurement
@@ -32,13 +32,28 @@ class View:
     threads: int
     batch: int
     sequence_length: int
+    artifact: str
+    """Of all files, left out of their labels; empty where they are of several."""
     points: tuple[Point, ...]
+    latencies: tuple[tuple[str, tuple[Measurement, ...]], ...]
+    """Label and latencies at every shape, of the files with this number of threads."""
+    failed: tuple[str, ...]
+    """Labels of the files that were not measured at all."""
 
     @property
     def conditions(self) -> str:
         """Under which the points were measured."""
-        plural = "s" * (self.threads != 1)
-        return f"batch {self.batch}, {self.sequence_length} tokens, {self.threads} thread{plural}"
+        return f"batch {self.batch}, {self.sequence_length} tokens, {self.thread_count}"
+
+    @property
+    def thread_count(self) -> str:
+        return f"{self.threads} thread{'s' * (self.threads != 1)}"
+
+    def absent(self, shown: Collection[str]) -> str:
+        """Which files a chart that shows these has to do without, in words; empty where none."""
+        others = [label for label, _ in self.latencies if label not in shown]
+        parts = {"not measured so": others, "failed": self.failed}
+        return "; ".join(f"{why}: {', '.join(labels)}" for why, labels in parts.items() if labels)
 
     @property
     def score_label(self) -> str:
@@ -49,11 +64,6 @@ class View:
             return ""
         metric, task = kinds.pop()
         return f"{metric} on {task} [%]" if task else f"{metric} [%]"
-
-    @property
-    def lines(self) -> list[Series]:
-        """The files at this number of threads."""
-        return [s for s in self.machine.series if s.measured and s.measured[0].threads == self.threads]
 
     def front(self) -> list[Point]:
         """Files that no other beats: none is as small and as fast, and as accurate where all are scored."""
@@ -68,6 +78,11 @@ class View:
             if ratio is not None:
                 found.append((own, base, ratio))
         return found
+
+    def compared(self) -> list[Point]:
+        """Those of the speed-ups, and those that they are over."""
+        pairs = [pair for own, base, _ in self.speed_ups() for pair in (own, base)]
+        return [own for own in self.points if own in pairs]
 
 
 def _beats(other: Point, own: Point) -> bool:
@@ -91,15 +106,35 @@ def view(machine: Machine) -> View | None:
     if not shapes:
         return None
     threads, batch, length = max(shapes, key=lambda s: (shapes[s], -s[0], -s[1], s[2]))
-    return View(machine, threads, batch, length, tuple(_points(machine.series, threads, batch, length)))
+    series = [own for own in machine.series if own.records[0].threads == threads]
+    names, artifact = _short([own.label for own in series], threads)
+    named = list(zip(names, series, strict=True))
+    latencies = [(name, tuple(r for r in own.measured if r.kind == "latency")) for name, own in named]
+    return View(
+        machine=machine,
+        threads=threads,
+        batch=batch,
+        sequence_length=length,
+        artifact=artifact,
+        points=tuple(_points(named, batch, length)),
+        latencies=tuple((name, found) for name, found in latencies if found),
+        failed=tuple(name for name, own in named if not own.measured),
+    )
 
 
-def _points(series: Sequence[Series], threads: int, batch: int, length: int) -> list[Point]:
-    found = []
-    for own in series:
+def _short(labels: Sequence[str], threads: int) -> tuple[list[str], str]:
+    """The labels without what they share (threads, the artifact's name), and that name."""
+    plain = [label.removesuffix(f", {threads} thr.") for label in labels]
+    folders = {label.rpartition("/")[0] for label in plain}
+    if len(plain) > 1 and len(folders) == 1:
+        return [label.rpartition("/")[2] for label in plain], folders.pop()
+    return plain, ""
+
+
+def _points(named: Sequence[tuple[str, Series]], batch: int, length: int) -> Iterator[Point]:
+    for name, own in named:
         record = own.at(batch, length)
-        if record is not None and record.threads == threads:
+        if record is not None:
             scored = own.scored
             score = None if scored is None or scored.score is None else 100 * scored.score
-            found.append(Point(own.label, record, latency(record), score))
-    return found
+            yield Point(name, record, latency(record), score)

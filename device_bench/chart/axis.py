@@ -1,0 +1,34 @@
+"""Axes that start at zero, or are logarithmic where values lie far apart."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+FAR_APART = 8
+"""Ratio of the largest to the smallest value above which small ones would lie on one another."""
+ROOM = 1.12
+
+
+def from_zero_or_log(axes: Axes, which: Literal["x", "y"], values: Sequence[float]) -> None:
+    """Set scale and limits by the values, which are positive."""
+    low, high = min(values), max(values)
+    if high < FAR_APART * low:
+        axes.set(**{f"{which}lim": (0, ROOM * high)})
+        return
+    axes.set(**{f"{which}scale": "log"})
+    more = (high / low) ** 0.08
+    axes.set(**{f"{which}lim": (low / more, high * more)})
+    log_ticks(axes.xaxis if which == "x" else axes.yaxis)
+
+
+def log_ticks(axis: Axis) -> None:
+    """Ticks at 1, 2 and 5 in plain numbers, more within one decade, fewer over many."""
+    low, high = axis.get_view_interval()
+    subs = (1, 2, 3, 5, 7) if high < 10 * low else (1, 2, 5) if high < 1000 * low else (1,)
+    axis.set_major_locator(LogLocator(subs=subs, numticks=20))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,100 @@
+"""A bar a file."""
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from device_bench.chart.labels import FONT_SIZE, wrap
+from device_bench.chart.theme import PALETTE, Theme
+from device_bench.chart.view import Point, View
+from device_bench.stats import Interval
+
+NAME_WIDTH, NARROW = 46, 30
+"""Characters in a line beside a bar, with one panel and with two."""
+TITLE_WIDTH = 90
+BAR_INCHES, TEXT_LINE, THICK = 0.32, 0.16, 0.6
+ROOM = 1.18
+"""For the figure behind the longest bar."""
+
+
+def height(names: Sequence[str]) -> float:
+    """What these names' bars take [inches]."""
+    return sum(BAR_INCHES + TEXT_LINE * name.count("\n") for name in names)
+
+
+def names(points: Sequence[Point], width: int = NAME_WIDTH) -> list[str]:
+    """As they stand beside bars."""
+    return [wrap(p.label, width) for p in points]
+
+
+def speed_up_names(own: View) -> list[str]:
+    """With the file that each is compared with, where that is not one for all."""
+    found = own.speed_ups()
+    one = len({id(base) for _, base, _ in found}) == 1
+    return [
+        wrap(p.label, NAME_WIDTH) + ("" if one else "\n" + wrap(f"over {base.label}", NAME_WIDTH))
+        for p, base, _ in found
+    ]
+
+
+def speed_up(figure: Figure, own: View, theme: Theme) -> None:
+    """Ratio to the first file of the same interleaved measurement."""
+    found = own.speed_ups()
+    bases = {base.label for _, base, _ in found}
+    over = f"times as fast as {bases.pop()}" if len(bases) == 1 else "times as fast in the same measurement"
+    axes = figure.subplots()
+    ratios = [ratio for _, _, ratio in found]
+    _bars(axes, speed_up_names(own), ratios, f"{over}, 95 % interval", "{:.2f}x", theme)
+    axes.axvline(1, color=theme.muted, linewidth=1, linestyle="--")
+
+
+def cold_start_memory(figure: Figure, own: View, theme: Theme) -> None:
+    """Load and first run, stacked, and beside them the process' peak memory."""
+    left, right = figure.subplots(1, 2, sharey=True)
+    cast("ConstrainedLayoutEngine", figure.get_layout_engine()).set(wspace=0.06)
+    memory = [p.record.peak_memory_bytes / 1e6 for p in own.points]
+    exact = [Interval(value, value, value) for value in memory]
+    _bars(right, names(own.points, NARROW), exact, "peak memory of the process [MB]", "{:.0f}", theme)
+    load = np.array([p.record.load_ms for p in own.points])
+    first = np.array([p.record.first_forward_ms for p in own.points])
+    rows = range(len(own.points))
+    left.barh(rows, load, height=THICK, color=PALETTE[0], label="load")
+    bars = left.barh(rows, first, left=load, height=THICK, color=PALETTE[1], label="first run")
+    left.bar_label(bars, [f"{total:.0f}" for total in load + first], padding=4, fontsize=FONT_SIZE)
+    _name_rows(left, names(own.points, NARROW), theme)
+    left.set(xlabel="cold start [ms]", xlim=(0, ROOM * max(load + first)))
+    left.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderpad=0, borderaxespad=0.2)
+
+
+def devices(figure: Figure, views: Sequence[View], theme: Theme) -> None:
+    """A panel a machine: latency of its files, each on its own scale."""
+    panels = figure.subplots(len(views), 1, squeeze=False)[:, 0]
+    for axes, own in zip(panels, views, strict=True):
+        values = [p.latency for p in own.points]
+        _bars(axes, names(own.points), values, "median latency [ms], 95 % interval", "{:.1f}", theme)
+        title = textwrap.fill(f"{own.machine.title}: {own.conditions}", TITLE_WIDTH)
+        axes.set_title(title, fontsize=FONT_SIZE, loc="left", color=theme.muted)
+
+
+def _bars(
+    axes: Axes, labels: Sequence[str], values: Sequence[Interval], title: str, form: str, theme: Theme
+) -> None:
+    reach = np.array([(v.value - v.low, v.high - v.value) for v in values]).T
+    middle = [v.value for v in values]
+    whiskers: Any = {"xerr": reach, "ecolor": theme.ink} if reach.any() else {}
+    bars = axes.barh(range(len(labels)), middle, height=THICK, color=PALETTE[0], **whiskers)
+    axes.bar_label(bars, [form.format(value) for value in middle], padding=5, fontsize=FONT_SIZE)
+    _name_rows(axes, labels, theme)
+    axes.set(xlabel=title, xlim=(0, max(ROOM * max(v.high for v in values), 1e-3)))
+
+
+def _name_rows(axes: Axes, labels: Sequence[str], theme: Theme) -> None:
+    axes.set_yticks(range(len(labels)), list(labels), fontsize=FONT_SIZE, color=theme.ink)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)

@@ -1,0 +1,160 @@
+"""Latency over a shape: a line a file, in as many panels as keep the lines apart."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, NullLocator
+
+from device_bench.chart.axis import log_ticks
+from device_bench.chart.labels import FONT_SIZE, wrap
+from device_bench.chart.theme import MARKERS, PALETTE, Theme
+from device_bench.chart.view import View
+from device_bench.records import Measurement
+from device_bench.series import latency
+from device_bench.stats import Interval
+
+PANEL_INCHES, LEGEND_LINE, FRAME = 2.5, 0.17, 0.75
+SINGLE_INCHES = 3.4
+LEGEND_WIDTH = 52
+"""Characters that half the chart's width has room for."""
+Read = Callable[[Measurement], int]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One file."""
+
+    label: str
+    x: tuple[int, ...]
+    y: tuple[Interval, ...]
+
+
+@dataclass(frozen=True)
+class Lines:
+    """All files of a machine over one shape."""
+
+    label: str
+    """Of the x axis."""
+    lines: tuple[Line, ...]
+
+    @property
+    def panels(self) -> list[list[Line]]:
+        """At most a palette's colours each, in the order of the files."""
+        count = -(-len(self.lines) // len(PALETTE))
+        return [[self.lines[i] for i in part] for part in np.array_split(range(len(self.lines)), count)]
+
+    @property
+    def columns(self) -> int:
+        """Of panels."""
+        return min(2, len(self.panels))
+
+    @property
+    def height(self) -> float:
+        """Of the chart [inches]."""
+        rows = -(-len(self.panels) // self.columns)
+        named = max(sum(_legend_label(line).count("\n") + 1 for line in panel) for panel in self.panels)
+        plot = PANEL_INCHES if self.columns > 1 else SINGLE_INCHES
+        return FRAME + rows * (plot + LEGEND_LINE * named)
+
+    def paint(self, figure: Figure, theme: Theme) -> None:
+        """A panel a group of files, the other files' lines in grey behind them."""
+        rows = -(-len(self.panels) // self.columns)
+        grid = figure.subplots(rows, self.columns, sharex=True, sharey=True, squeeze=False)
+        for axes in grid.flat[len(self.panels) :]:
+            axes.axis("off")
+        for axes, panel in zip(grid.flat, self.panels, strict=False):
+            others = [
+                [(x, y.value) for x, y in zip(line.x, line.y, strict=True)]
+                for line in self.lines
+                if not any(line is own for own in panel)
+            ]
+            axes.add_collection(LineCollection(others, colors=theme.grid, linewidths=1.2, zorder=1))
+            _panel(axes, panel)
+            axes.tick_params(labelleft=True, labelbottom=True)
+        self._finish(grid)
+        figure.supylabel("median latency [ms], 95 % interval", fontsize=9.5, color=theme.muted)
+
+    def _finish(self, grid: np.ndarray) -> None:
+        """Scales, which the panels share, and their ticks."""
+        ticks = sorted({x for line in self.lines for x in line.x})
+        grid[0, 0].set(xscale="log", yscale="log")
+        log_ticks(grid[0, 0].yaxis)
+        grid[0, 0].xaxis.set_minor_locator(NullLocator())
+        grid[0, 0].xaxis.set_minor_formatter(NullFormatter())
+        grid[0, 0].set_xticks(ticks, [str(tick) for tick in ticks])
+        for axes in grid[-1]:
+            axes.set_xlabel(self.label)
+
+
+def _legend_label(line: Line) -> str:
+    return wrap(line.label, LEGEND_WIDTH)
+
+
+def _panel(axes: Axes, panel: Sequence[Line]) -> None:
+    """Its lines, the slowest file's name on top, as its line is."""
+    for index, line in enumerate(panel):
+        look: Any = {"color": PALETTE[index], "zorder": 3}
+        middle = [y.value for y in line.y]
+        axes.plot(line.x, middle, MARKERS[index] + "-", markersize=5, label=_legend_label(line), **look)
+        axes.fill_between(line.x, [y.low for y in line.y], [y.high for y in line.y], alpha=0.25, **look)
+    slowest_first = np.argsort([-line.y[-1].value for line in panel], kind="stable")
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(
+        [handles[i] for i in slowest_first],
+        [labels[i] for i in slowest_first],
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        fontsize=FONT_SIZE,
+        labelspacing=0.25,
+        borderaxespad=0.2,
+        borderpad=0,
+    )
+
+
+def by_length(own: View) -> Lines | None:
+    """Latency against sequence length at the batch that has most lengths; None where none has two."""
+    batch = most_varied(own, _batch, _length)
+    if batch is None:
+        return None
+    return _lines(own, _batch, batch, _length, f"sequence length [tokens], batch {batch}")
+
+
+def by_batch(own: View) -> Lines | None:
+    """Latency of a whole batch against its size, at the length that has most sizes; None likewise."""
+    length = most_varied(own, _length, _batch)
+    if length is None:
+        return None
+    return _lines(own, _length, length, _batch, f"batch size [rows], {length} tokens")
+
+
+def most_varied(own: View, fixed: Read, what: Read) -> int | None:
+    """The value of `fixed` at which `what` has most values, the smallest of equals; None if one each."""
+    values: dict[int, set[int]] = {}
+    for _, records in own.latencies:
+        for record in records:
+            values.setdefault(fixed(record), set()).add(what(record))
+    best = min(values, key=lambda value: (-len(values[value]), value))
+    return best if len(values[best]) > 1 else None
+
+
+def _lines(own: View, fixed: Read, at: int, what: Read, label: str) -> Lines:
+    chosen = [(name, sorted((r for r in rs if fixed(r) == at), key=what)) for name, rs in own.latencies]
+    found = [
+        Line(name, tuple(what(r) for r in records), tuple(latency(r) for r in records))
+        for name, records in chosen
+        if records
+    ]
+    return Lines(label, tuple(found))
+
+
+def _batch(record: Measurement) -> int:
+    return record.batch
+
+
+def _length(record: Measurement) -> int:
+    return record.sequence_length
