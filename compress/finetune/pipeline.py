@@ -13,6 +13,7 @@ from compress.training.scoring import Judged, judge, threshold_table
 from compress.training.scratch import check_vocabulary, from_scratch, open_untrained
 from compress.training.trainer import classification_data, train
 from edgepress import console
+from edgepress.architectures.head import put_head
 from edgepress.artifact import Step
 from edgepress.files import refuse_existing
 from edgepress.loading import OpenedModel, open_model
@@ -34,6 +35,8 @@ def finetune(config: FinetuneConfig) -> Path:
     refuse_existing(output, config.overwrite)
     text = load_text(config, task)
     opened = _open(config, text)
+    if config.head == "mlp":
+        put_head(opened.model, config.seed)
     config = with_schedule(config, opened.schedule)
     console.step(f"training for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
     with checkpoint_folder(config, output, opened.parent or "") as checkpoints:
