@@ -1,17 +1,15 @@
 """What a training run leaves: an artifact with its step, and one line on the screen."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from transformers import Trainer
-
 from compress.training.config import TrainingFlags
-from compress.training.history import history
 from edgepress import console
 from edgepress.artifact import Step, create_artifact
 from edgepress.card import Card
-from edgepress.loading import OpenedModel, save_model
+from edgepress.loading import OpenedModel, save_model, set_thresholds
 from edgepress.tasks import Task
 
 
@@ -23,6 +21,7 @@ def write_trained(
     step: Step,
     relation: str,
     body: str,
+    thresholds: Sequence[float] | None = None,
 ) -> None:
     """Write the trained classifier as an artifact.
 
@@ -34,9 +33,11 @@ def write_trained(
         step: how, with the task's metric in its metrics.
         relation: what the model card says it is to the model that it was made of.
         body: what the model card says in words.
+        thresholds: from which probability on each label is given; None: one half.
     """
     score = step.metrics[task.metric]
     trained = replace(opened.record(), weights="trained", head_trained=True)
+    set_thresholds(opened.model, thresholds)
     manifest = replace(opened, task=task).manifest(output.name, config.seed, step)
     with create_artifact(output, config.overwrite) as draft:
         save_model(opened, draft.folder)
@@ -44,15 +45,6 @@ def write_trained(
         card = Card(output.name, trained, task, relation, opened.license, {"fp32": score}, body)
         (draft.folder / "README.md").write_text(card.text(), encoding="utf-8")
     console.step(f"written: {output}")
-
-
-def reached(trainer: Trainer, task: Task) -> dict[str, Any]:
-    """The task's metric after training, by its name, and the way there as `history`.
-
-    In a launch of several processes all of them have to ask: each scores its part of the texts.
-    """
-    value = float(trainer.evaluate()[f"eval_{task.metric}"])
-    return {task.metric: value, "history": history(trainer)}
 
 
 def percent(task: Task, metrics: dict[str, Any]) -> str:
