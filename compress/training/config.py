@@ -20,23 +20,23 @@ class TrainingFlags(Command):
     overwrite: bool = False
     """Replace an existing output."""
     epochs: float | None = None
-    """Passes over the train split; default: 3, and 5 from scratch."""
+    """Passes over the train split; default: 3, 5 from scratch, 1 over a corpus."""
     batch_size: int = 32
     """Texts a forward pass and process."""
     gradient_accumulation: int = 1
     """Forward passes a step of the optimizer."""
     learning_rate: float | None = None
-    """Peak of the linear schedule; default: 5e-5, and 1e-3 from scratch."""
+    """Peak of the linear schedule; default: 5e-5, 1e-3 from scratch, 5e-4 over a corpus."""
     warmup_ratio: float = 0.06
     """Share of the steps in which the learning rate rises."""
     weight_decay: float = 0.01
     """AdamW's decay."""
     max_length: int = 128
-    """Longer texts are cut [tokens]."""
+    """Longer texts are cut, a corpus is cut into blocks [tokens]."""
     train_samples: int | None = None
     """Use only this many texts of the train split, drawn at random."""
     eval_samples: int = 1000
-    """Texts of the evaluation split to score on, drawn at random."""
+    """Texts of the evaluation split, or held-out blocks of a corpus, to score on, drawn at random."""
     seed: int = 0
     """For the head's first weights, the order of texts, dropout."""
 
