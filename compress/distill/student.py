@@ -33,7 +33,7 @@ def open_student(config: DistillConfig, teacher: OpenedModel, task: Task, text: 
 
 def _named(config: DistillConfig, teacher: OpenedModel, task: Task, text: TrainingText) -> OpenedModel:
     if config.student == HALF:
-        return _part_of(teacher, config)
+        return part_of(teacher, config)
     if from_scratch(config.student):
         known = task.name if task.folder is None else str(task.folder)
         student = open_untrained(config.student, known, config.data, config.seed, config.vocabulary, text)
@@ -43,7 +43,12 @@ def _named(config: DistillConfig, teacher: OpenedModel, task: Task, text: Traini
     return student
 
 
-def _part_of(teacher: OpenedModel, config: DistillConfig) -> OpenedModel:
+def part_of(teacher: OpenedModel, config: DistillConfig) -> OpenedModel:
+    """A student with some of the teacher's layers, or as many random ones.
+
+    Raises:
+        EdgepressError: the teacher has no layers, or not these.
+    """
     count = getattr(teacher.model.config, "num_hidden_layers", None)
     if count is None:
         raise EdgepressError(

@@ -73,7 +73,21 @@ def train(model: nn.Module, data: TrainingData, config: TrainingFlags, checkpoin
     Returns:
         the trainer, which knows whether this process is the one that writes results.
     """
-    trainer = LengthTrainer(
+    trainer = _trainer(model, data, config, checkpoints)
+    newest = get_last_checkpoint(str(checkpoints)) if checkpoints.exists() else None
+    if newest is not None:
+        step(f"resuming from step {newest.rpartition('-')[2]}")
+    trainer.train(resume_from_checkpoint=newest)
+    return trainer
+
+
+def loss_before(model: nn.Module, data: TrainingData, config: TrainingFlags, checkpoints: Path) -> float:
+    """The evaluation loss of a model as it is; in a launch of several processes all of them have to ask."""
+    return float(_trainer(model, data, config, checkpoints).evaluate()["eval_loss"])
+
+
+def _trainer(model: nn.Module, data: TrainingData, config: TrainingFlags, checkpoints: Path) -> Trainer:
+    return LengthTrainer(
         model=model,
         args=_arguments(config, checkpoints),
         train_dataset=data.train,
@@ -81,11 +95,6 @@ def train(model: nn.Module, data: TrainingData, config: TrainingFlags, checkpoin
         data_collator=data.collator,
         compute_metrics=data.metrics,
     )
-    newest = get_last_checkpoint(str(checkpoints)) if checkpoints.exists() else None
-    if newest is not None:
-        step(f"resuming from step {newest.rpartition('-')[2]}")
-    trainer.train(resume_from_checkpoint=newest)
-    return trainer
 
 
 class LengthTrainer(Trainer):
@@ -152,6 +161,8 @@ def _arguments(config: TrainingFlags, checkpoints: Path) -> TrainingArguments:
         eval_steps=CHECKPOINT_EVERY,
         save_steps=CHECKPOINT_EVERY,
         save_total_limit=1,
+        # safetensors refuses the weights that a head shares with the embeddings; torch keeps them shared.
+        save_safetensors=False,
         logging_steps=CHECKPOINT_EVERY,
         remove_unused_columns=False,  # the data holds what the model takes, and nothing else
         label_names=["labels"],

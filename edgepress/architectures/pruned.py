@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers import MODEL_FOR_MASKED_LM_MAPPING as MASKED_LMS
 from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING as CLASSIFIERS
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 from transformers.models.mpnet.modeling_mpnet import MPNetSelfAttention
@@ -33,6 +34,9 @@ def record_shapes(model: PreTrainedModel) -> None:
     Raises:
         EdgepressError: the config describes other layers than the model has (`num_hidden_layers`).
     """
+    own: Any = type(model)
+    if type(model.config) in MASKED_LMS and own is MASKED_LMS[type(model.config)]:
+        return  # no classifier, and never pruned: those are not opened as one
     with torch.device("meta"):
         stock = AutoModelForSequenceClassification.from_config(model.config)
         _with_head(stock)
