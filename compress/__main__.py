@@ -6,6 +6,7 @@ from edgepress.verbs import run_verb
 
 VERBS = {
     "finetune": ("compress.finetune", "train a classifier on a task, from a pretrained encoder"),
+    "pretrain": ("compress.pretrain", "train an encoder as a masked language model, on any text"),
     "distill": ("compress.distill", "teach a small student what a fine-tuned model knows"),
     "export": ("export", "write a model as ONNX, TorchScript, Core ML and more, and check each file"),
     "quantize": ("compress.quantize", "make a model smaller and faster with 8, 4 or 16 bits, and measure it"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from huggingface_hub import EvalResult, ModelCardData
 
@@ -26,6 +27,8 @@ class Card:
     """File -> the task's metric, 0..1; empty where nothing was scored."""
     body: str
     """Markdown below the heading."""
+    pipeline: Literal["text-classification", "fill-mask"] = "text-classification"
+    """What transformers' pipeline of it is: it is a classifier, or a masked language model."""
 
     def text(self) -> str:
         """The card, YAML metadata first."""
@@ -34,7 +37,7 @@ class Card:
     def _notice(self) -> str:
         if self.record.weights == "random":
             return UNTRAINED.format(what="This model has random weights.")
-        if not self.record.head_trained:
+        if not self.record.head_trained and self.pipeline == "text-classification":
             return UNTRAINED.format(what="This model's classifier has random weights.")
         return ""
 
@@ -43,7 +46,7 @@ class Card:
             language="en",
             license=self.license,
             library_name="transformers",
-            pipeline_tag="text-classification",
+            pipeline_tag=self.pipeline,
             tags=["edgepress", self.record.architecture],
             datasets=[self.task.hub_id] if self.task and self.task.hub_id else None,
             metrics=[self.task.metric] if self.task and self.scores else None,

@@ -48,14 +48,19 @@ def _task_from_folder(folder: Path) -> Task:
     evaluation = next((split for split in SPLITS[1:] if split in present), SPLITS[0])
     return Task(
         folder.resolve().name,
-        _text_columns(dataset, path),
+        text_columns(dataset, path),
         evaluation_split=evaluation,
         folder=folder,
         **kind,
     )
 
 
-def _text_columns(dataset: Dataset, path: Path) -> tuple[str, ...]:
+def text_columns(dataset: Dataset, path: Path | str) -> tuple[str, ...]:
+    """Which columns hold the text.
+
+    Raises:
+        EdgepressError: none has a known name.
+    """
     for columns in TEXT_COLUMNS:
         if set(columns) <= set(dataset.column_names):
             return columns

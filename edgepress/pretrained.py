@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,7 +58,8 @@ def load_model(
     torch.manual_seed(seed)
     if source.folder is None:
         return AutoModelForSequenceClassification.from_config(config).eval(), False
-    model, missing = _from_folder(source.folder, config)
+    model, missing, mismatched = read_weights(classifier_type(config), source.folder, config)
+    _refuse_foreign_shapes(source.folder, config, mismatched)
     if labels is not None and not missing:
         check_labels(own_labels, labels, source.name)
     return model.eval(), not missing
@@ -69,21 +71,27 @@ def _set_labels(config: PretrainedConfig, labels: tuple[str, ...], problem_type:
     config.problem_type = problem_type
 
 
-def _from_folder(folder: Path, config: PretrainedConfig) -> tuple[PreTrainedModel, list[str]]:
+def read_weights(
+    kind: Any, folder: Path, config: PretrainedConfig
+) -> tuple[PreTrainedModel, list[str], list[str]]:
+    """A model of this class, the names of weights that the folder lacks, and of those in other shapes.
+
+    Raises:
+        EdgepressError: the weights are truncated or altered, or another architecture's.
+    """
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # our own warning about an untrained head is clearer than its list
     try:
-        model, info = classifier_type(config).from_pretrained(
+        model, info = kind.from_pretrained(
             folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True
         )
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         raise EdgepressError(f"{folder}: unreadable weights: {first_line(error)}") from error
     finally:
         logging.set_verbosity(verbosity)
-    _refuse_foreign_shapes(folder, config, info["mismatched_keys"])
     if len(info["missing_keys"]) > len(model.state_dict()) / 2:
         raise EdgepressError(f"{folder}: its weights are not those of a {config.model_type} model")
-    return model, info["missing_keys"]
+    return model, info["missing_keys"], info["mismatched_keys"]
 
 
 def _refuse_foreign_shapes(folder: Path, config: PretrainedConfig, mismatched: Iterable[str]) -> None:

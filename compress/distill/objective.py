@@ -72,7 +72,7 @@ class Distillation(nn.Module):
         """
         text = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
         ours = self.student(**_taken(self.student, text), labels=labels, **self._wanted)
-        loss = self.config.label_weight * ours.loss
+        loss = (self.config.label_weight or 0.0) * ours.loss
         for teacher in self._teachers:
             teacher.to(input_ids.device)  # no submodule: nobody else moves it
             with torch.no_grad():

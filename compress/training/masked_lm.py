@@ -1,0 +1,143 @@
+"""Masked-language modelling: blocks of a corpus, their masks, and the loss at the masked positions."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers import DataCollatorForLanguageModeling, PreTrainedModel, PreTrainedTokenizerBase, Trainer
+
+from compress.training.config import TrainingFlags
+from compress.training.history import history
+from compress.training.trainer import TrainingData
+from edgepress.corpus import Corpus, blocks
+from edgepress.errors import EdgepressError
+from edgepress.models import Schedule
+
+MASKED_SHARE = 0.15
+# Of Sanh et al.'s own training script; a corpus is long, and one pass is a whole training.
+PRETRAINING = Schedule(epochs=1, learning_rate=5e-4)
+IGNORED = -100
+SHORTEST_BLOCK = 8
+
+
+class Masking:
+    """Hides 15 % of the tokens of a batch: 80 % of them become [MASK], 10 % another token, 10 % stay
+    (Devlin et al. 2019, section 3.1).
+
+    Masks are drawn by the content of the batch. Batches are composed anew each epoch, so that a text has
+    another mask each time it comes (dynamic masking, Liu et al. 2019, section 4.1); those of the held-out
+    part are always the same, and a resumed run draws those that the whole run would have drawn.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, seed: int) -> None:
+        self._collate = DataCollatorForLanguageModeling(tokenizer, mlm_probability=MASKED_SHARE)
+        self._seed = seed
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Inputs of shape (rows, tokens), and `labels`: the hidden tokens, -100 where nothing is hidden."""
+        self._collate.generator = torch.Generator().manual_seed(self._drawn_by(rows))
+        return dict(self._collate(rows))
+
+    def _drawn_by(self, rows: list[dict[str, Any]]) -> int:
+        digest = hashlib.sha256(str(self._seed).encode())
+        for row in rows:
+            digest.update(np.asarray(row["input_ids"], dtype=np.int32).tobytes())
+        return int.from_bytes(digest.digest()[:7], "big")
+
+
+def corpus_data(
+    tokenizer: PreTrainedTokenizerBase, corpus: Corpus, config: TrainingFlags, longest: int
+) -> TrainingData:
+    """Blocks of the corpus to train on, and those of its held-out texts.
+
+    Args:
+        tokenizer: of the model, and of its teacher.
+        corpus: its texts.
+        config: says how long blocks are, and how many texts and held-out blocks are used.
+        longest: the longest input that the models take [tokens].
+
+    Raises:
+        EdgepressError: there is less than one batch of blocks, or nothing is held out.
+    """
+    length = min(config.max_length, longest)
+    if length < SHORTEST_BLOCK:
+        raise EdgepressError("--max-length is out of range", f"a block has at least {SHORTEST_BLOCK} tokens")
+    training, held_out = corpus.parts()
+    if config.train_samples is not None:
+        training = training.sample(config.train_samples, config.seed)
+    rows, evaluation = (blocks(tokenizer, part, length) for part in (training, held_out))
+    if len(rows) < config.batch_size or not len(evaluation):
+        raise EdgepressError(
+            f"{corpus.name} is too short: {len(rows)} blocks of {length} tokens to train on (a batch takes "
+            f"{config.batch_size}) and {len(evaluation)} held out",
+            "name a larger corpus, or lower --batch-size or --max-length",
+        )
+    drawn = np.random.default_rng(0).permutation(len(evaluation))[: config.eval_samples]
+    return TrainingData(rows, evaluation.select(np.sort(drawn)), Masking(tokenizer, config.seed))
+
+
+def vocabulary_head(model: Any) -> nn.Module:
+    """What gives a masked language model's logits, from hidden states of shape (..., width)."""
+    if model.config.model_type == "distilbert":
+        parts = (model.vocab_transform, model.activation, model.vocab_layer_norm, model.vocab_projector)
+        return nn.Sequential(*parts)
+    found = (getattr(model, name, None) for name in ("cls", "lm_head", "predictions"))
+    return next(head for head in found if head is not None)
+
+
+def masked_lm_loss(logits: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of the hidden tokens, their mean; 0 where a batch hides none.
+
+    Args:
+        logits: (hidden tokens, vocabulary).
+        hidden: (hidden tokens,), the ids.
+    """
+    return functional.cross_entropy(logits.float(), hidden, reduction="sum") / max(1, len(hidden))
+
+
+class MaskedLanguageModel(nn.Module):
+    """A masked language model that gives its loss, from logits at the masked positions only."""
+
+    def __init__(self, model: PreTrainedModel, only_head: bool = False) -> None:
+        super().__init__()
+        self.model = model
+        if only_head:  # the embeddings, which the head is tied to, are the encoder's and stay
+            model.base_model.requires_grad_(False)
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """The loss of a batch.
+
+        Args:
+            input_ids: (rows, tokens).
+            attention_mask: (rows, tokens), 1 for a token and 0 for padding.
+            labels: (rows, tokens), the hidden tokens, and -100 elsewhere.
+        """
+        masked = labels != IGNORED
+        states = self.model.base_model(input_ids, attention_mask=attention_mask).last_hidden_state
+        logits = vocabulary_head(self.model)(states[masked])
+        return {"loss": masked_lm_loss(logits, labels[masked])}
+
+
+def figures(trainer: Trainer, data: TrainingData, before: float) -> dict[str, Any]:
+    """What a manifest keeps of a training: the held-out loss before and after, and the way there.
+
+    In a launch of several processes all of them have to ask: each scores its part of the blocks.
+    """
+    return {
+        "masked_lm_loss": float(trainer.evaluate()["eval_loss"]),
+        "masked_lm_loss_before": before,
+        "blocks": len(data.train),
+        "held_out_blocks": len(data.evaluation),
+        "history": history(trainer),
+    }
+
+
+def loss_words(metrics: dict[str, Any]) -> str:
+    """The held-out loss in words."""
+    before, after = metrics["masked_lm_loss_before"], metrics["masked_lm_loss"]
+    return f"masked-LM loss {before:.3f} -> {after:.3f} on {metrics['held_out_blocks']} held-out blocks"
