@@ -3,13 +3,14 @@
 import inspect
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
-    AutoModelForSequenceClassification,
+    AutoModelForQuestionAnswering,
     AutoTokenizer,
     PretrainedConfig,
     PreTrainedModel,
@@ -23,6 +24,7 @@ from edgepress.errors import EdgepressError, first_line
 from edgepress.models import MINILM_MIRROR, ModelSource
 
 LONGEST_INPUT = 512
+ANSWERS = "question_answering"
 
 
 def load_config(source: ModelSource) -> PretrainedConfig:
@@ -56,24 +58,34 @@ def load_model(
         _set_labels(config, labels, problem_type)
     torch.manual_seed(seed)
     if source.folder is None:
-        return AutoModelForSequenceClassification.from_config(config).eval(), False
-    model, missing = _from_folder(source.folder, config)
+        return _kind(config, problem_type).from_config(config).eval(), False
+    model, missing = _from_folder(source.folder, config, problem_type)
     if labels is not None and not missing:
         check_labels(own_labels, labels, source.name)
     return model.eval(), not missing
 
 
+def _kind(config: PretrainedConfig, problem_type: str | None) -> Any:
+    """What loads a model: for the task, or where there is none for what it was saved as."""
+    saved = (config.architectures or [""])[0].endswith("ForQuestionAnswering")
+    if problem_type == ANSWERS or (problem_type is None and saved):
+        return AutoModelForQuestionAnswering
+    return classifier_type(config)
+
+
 def _set_labels(config: PretrainedConfig, labels: tuple[str, ...], problem_type: str | None) -> None:
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
-    config.problem_type = problem_type
+    config.problem_type = None if problem_type == ANSWERS else problem_type  # transformers knows three
 
 
-def _from_folder(folder: Path, config: PretrainedConfig) -> tuple[PreTrainedModel, list[str]]:
+def _from_folder(
+    folder: Path, config: PretrainedConfig, problem_type: str | None
+) -> tuple[PreTrainedModel, list[str]]:
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # our own warning about an untrained head is clearer than its list
     try:
-        model, info = classifier_type(config).from_pretrained(
+        model, info = _kind(config, problem_type).from_pretrained(
             folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True
         )
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
