@@ -167,8 +167,19 @@ def open_model(
     return OpenedModel(source, model, tokenizer, head_trained, found, artifact)
 
 
-def warn_untrained(opened: OpenedModel) -> None:
-    """Say that a classifier on a pretrained encoder is random; of random weights `open_model` has said it."""
+def check_classifier(opened: OpenedModel) -> None:
+    """Refuse a model that labels no texts, and say where a classifier on a pretrained encoder is random.
+
+    Of random weights `open_model` has said it.
+
+    Raises:
+        EdgepressError: it answers questions.
+    """
+    if type(opened.model).__name__.endswith("ForQuestionAnswering"):
+        raise EdgepressError(
+            f"{opened.source.name} is asked questions and contexts: it labels no texts",
+            "only compress.finetune and compress.distill take such models so far",
+        )
     if not opened.head_trained and opened.source.origin != "random":
         warn(f"{opened.source.name} has no trained classifier: its accuracy is shown as '-'")
 

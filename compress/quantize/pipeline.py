@@ -15,7 +15,7 @@ from device_bench.records import Measurement
 from edgepress import console
 from edgepress.artifact import Draft, create_artifact
 from edgepress.environment import environment
-from edgepress.loading import OpenedModel, open_model, save_model, warn_untrained
+from edgepress.loading import OpenedModel, check_classifier, open_model, save_model
 from export.base.config import derive
 from export.base.eager import EagerRunner
 from export.base.runner import Batch, Runner
@@ -37,7 +37,7 @@ def quantize(config: QuantizeConfig) -> Path:
     """
     order = check(config)
     opened = open_model(config.model, config.weights, config.task, config.data, config.seed)
-    warn_untrained(opened)
+    check_classifier(opened)
     with create_artifact(order.output, config.overwrite) as draft:
         builder = _open_builder(config, order, opened, draft)
         found = _build(config, order, builder)

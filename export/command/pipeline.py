@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edgepress import console
 from edgepress.artifact import create_artifact
-from edgepress.loading import open_model, save_model, warn_untrained
+from edgepress.loading import check_classifier, open_model, save_model
 from export.base.config import ExportConfig
 from export.base.format import Format
 from export.check.tokenizer import require_tokenizer_parity
@@ -28,7 +28,7 @@ def export(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) 
     order = check(config, wanted)
     opened = open_model(config.model, config.weights, config.task, config.data, config.seed)
     order.check_lengths(opened.longest)
-    warn_untrained(opened)
+    check_classifier(opened)
     with create_artifact(order.output, config.overwrite) as draft:
         save_model(opened, draft.folder)
         require_tokenizer_parity(draft.folder, opened.tokenizer, opened.longest)
