@@ -125,9 +125,9 @@ def test_records_of_another_machine_are_not_missed(compare: Callable) -> None:
 
 
 def test_memory_noise_is_what_it_is_said_to_be(compare: Callable) -> None:
-    after = replace(BEFORE, peak_memory_bytes=int(1.05 * BEFORE.peak_memory_bytes))
+    after = replace(BEFORE, peak_memory_bytes=int(1.2 * BEFORE.peak_memory_bytes))
     assert compare([BEFORE], [after]).code == 1
-    assert compare([BEFORE], [after], "--memory-noise", 0.06).code == 0
+    assert compare([BEFORE], [after], "--memory-noise", 0.25).code == 0
     assert compare([BEFORE], [after], "--memory-noise", 1).code == 2
 
 
