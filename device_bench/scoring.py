@@ -49,7 +49,8 @@ class Texts:
         split = load_split(task, task.evaluation_split, order.data)
         self.known: dict[str, Any] = {"task": task.name, "metric": task.metric}
         self.known["tokenize_ms"] = tokenize_ms(opened, split.sample(TOKENIZED))
-        self._problem_type, self._metric = opened.problem_type, task.metric
+        self._decisions = opened.problem_type, opened.thresholds
+        self._metric = task.metric
         sample = split.sample(order.scored) if order.scored and opened.scored else None
         self._labels = sample.labels if sample else None
         self._scored = _save(opened, sample, order.folder / f"{folder.name}-scored.npz")
@@ -72,7 +73,7 @@ class Texts:
         finally:
             if process is not None:
                 process.close()
-        found = score(self._metric, np.load(target), self._labels, self._problem_type)
+        found = score(self._metric, np.load(target), self._labels, *self._decisions)
         return {"score": found, "scored_rows": len(self._labels)}
 
 

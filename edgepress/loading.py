@@ -1,6 +1,7 @@
 """Opening what the user named: a model with its tokenizer and its task, ready for a technique."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +19,7 @@ from edgepress.local_tasks import find_task
 from edgepress.models import FINE_TUNING, MODELS, ModelSource, ModelSpec, Schedule, Weights, find_model
 from edgepress.pretrained import keep_whole, load_model, load_tokenizer, max_length
 from edgepress.tasks import DEFAULT_TASK, TASKS, ProblemType, Task
+from edgepress.thresholds import THRESHOLDS
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class OpenedModel:
         if own in get_args(ProblemType):
             return cast("ProblemType", own)
         return "regression" if self.model.config.num_labels == 1 else "single_label_classification"
+
+    @property
+    def thresholds(self) -> list[float] | None:
+        """From which probability on each label is given; None: one half."""
+        return getattr(self.model.config, THRESHOLDS, None)
 
     @property
     def license(self) -> str | None:
@@ -189,6 +196,14 @@ def _task(task: str | None, artifact: Artifact | None, data: Path | None) -> Tas
             f"{artifact.folder} was trained on '{artifact.manifest.task}', which is not here",
             "name its folder with --task, or the data root with --data",
         ) from error
+
+
+def set_thresholds(model: PreTrainedModel, thresholds: Sequence[float] | None) -> None:
+    """Write into the model's config from which probability on each label is given; None: one half."""
+    if thresholds is not None:
+        setattr(model.config, THRESHOLDS, list(thresholds))
+    elif hasattr(model.config, THRESHOLDS):
+        delattr(model.config, THRESHOLDS)  # those of the model that it was made of
 
 
 def save_model(opened: OpenedModel, folder: Path) -> None:

@@ -1,22 +1,28 @@
 """Metrics on plain arrays: logits of shape (rows, labels), labels as `tasks.Examples` has them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from edgepress.tasks import ProblemType
+from edgepress.thresholds import decide
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
 
 
-def predict(logits: np.ndarray, problem_type: ProblemType) -> np.ndarray:
-    """Class ids (rows,), 0/1 flags (rows, labels; logit above 0), or values (rows,)."""
+def predict(
+    logits: np.ndarray, problem_type: ProblemType, thresholds: Sequence[float] | None = None
+) -> np.ndarray:
+    """Class ids (rows,), 0/1 flags (rows, labels), or values (rows,).
+
+    Flags are set where the logit is above 0 or, with thresholds, where the probability reaches its own.
+    """
     if problem_type == "single_label_classification":
         return logits.argmax(axis=-1)
     if problem_type == "multi_label_classification":
-        return (logits > 0).astype(np.int64)
+        return (logits > 0).astype(np.int64) if thresholds is None else decide(logits, thresholds)
     return logits[:, 0]
 
 
@@ -35,6 +41,8 @@ METRICS: dict[str, Metric] = {
     "spearman": lambda predicted, labels: float(spearmanr(labels, predicted).statistic),
     # Godbole and Sarawagi 2004: overlap over union of the label sets, 1 where both are empty.
     "hamming_score": lambda predicted, labels: _overlap(predicted, labels.astype(np.int64)),
+    # One minus the Hamming loss: the share of flags that are right.
+    "hamming_labelwise": lambda predicted, labels: float((predicted == labels).mean()),
 }
 
 
@@ -44,14 +52,25 @@ def _overlap(predicted: np.ndarray, labels: np.ndarray) -> float:
     return float(np.where(union == 0, 1.0, both / np.maximum(union, 1)).mean())
 
 
-def score(metric: str, logits: np.ndarray, labels: np.ndarray, problem_type: ProblemType) -> float:
+def score(
+    metric: str,
+    logits: np.ndarray,
+    labels: np.ndarray,
+    problem_type: ProblemType,
+    thresholds: Sequence[float] | None = None,
+) -> float:
     """The metric's value, 0..1 (correlations and Matthews -1..1)."""
-    return METRICS[metric](predict(logits, problem_type), labels)
+    return METRICS[metric](predict(logits, problem_type, thresholds), labels)
 
 
-def agreement(parent: np.ndarray, child: np.ndarray, problem_type: ProblemType) -> float:
+def agreement(
+    parent: np.ndarray,
+    child: np.ndarray,
+    problem_type: ProblemType,
+    thresholds: Sequence[float] | None = None,
+) -> float:
     """How often two models decide alike, 0..1; for regression the rank correlation of their values."""
-    ours, theirs = predict(child, problem_type), predict(parent, problem_type)
+    ours, theirs = (predict(logits, problem_type, thresholds) for logits in (child, parent))
     if problem_type == "regression":
         return METRICS["spearman"](ours, theirs)
     return float((ours == theirs).mean())

@@ -26,6 +26,10 @@ class Task:
     problem_type: ProblemType = "single_label_classification"
     metric: str = "accuracy"
     evaluation_split: str = "validation"
+    """Where a model is judged; every figure that is reported is of it."""
+    selection_split: str | None = None
+    """Where choices are made meanwhile (learning curves, thresholds); None: there is no split for that, and
+    they are made where the model is judged."""
     hub_id: str | None = None
     hub_files: str = ""
     """Pattern of a split's Parquet files inside the Hub repository."""
@@ -79,6 +83,8 @@ TASKS: dict[str, Task] = {
             ("text",),
             ("business", "science", "entertainment", "health"),
             metric="f1_macro",
+            evaluation_split="test",
+            selection_split="validation",
         ),
         Task(
             "toxic_comments",
@@ -87,6 +93,8 @@ TASKS: dict[str, Task] = {
             label_columns=TOXICITY,
             problem_type="multi_label_classification",
             metric="f1_micro",
+            evaluation_split="test",
+            selection_split="validation",
         ),
     )
 }

@@ -1,17 +1,23 @@
 """`compress.finetune` as a user types it."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
-from conftest import interruptible
+from conftest import SENTENCES, interruptible
 from transformers import AutoModelForSequenceClassification
 
 from edgepress.artifact import open_artifact
-from edgepress.loading import open_model
+from edgepress.loading import OpenedModel, open_model, set_thresholds
+from edgepress.tasks import TASKS, Task
+from export.base.eager import EagerRunner
+from export.check.judge import Judge
+from export.check.sentences import evaluation_sentences
 
 
 @pytest.fixture
@@ -84,7 +90,9 @@ def test_an_interrupted_run_resumes(model_folder, flags, tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_under_accelerate(model_folder, flags, tmp_path):
-    launch = ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--module", "compress.finetune"]
+    # With --cpu accelerate starts one process only; without a GPU, --multi_gpu starts them on the CPU.
+    launch = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    launch += ["--module", "compress.finetune"]
     typed = [sys.executable, "-m", *launch, "--model", model_folder, *flags, "--epochs", "2"]
     done = subprocess.run(
         [str(part) for part in typed],
@@ -94,7 +102,9 @@ def test_two_processes_under_accelerate(model_folder, flags, tmp_path):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert open_artifact(tmp_path / "out").manifest.steps[-1].technique == "finetune"
+    step = open_artifact(tmp_path / "out").manifest.steps[-1]
+    assert step.technique == "finetune"
+    assert step.metrics["history"][-1]["step"] == 4  # 115 texts, 64 a step, 2 epochs
 
 
 def test_training_again_keeps_the_lineage(cli, model_folder, flags, data_root, tmp_path):
@@ -133,3 +143,48 @@ def test_pretrained_weights_of_a_model_that_has_none(cli, flags):
     result = cli("compress.finetune", "--model", "cnn", *flags, "--weights", "pretrained")
     assert result.code == 2
     assert "trained from scratch" in result.error
+
+
+def shades(root: Path) -> Task:
+    """A task of several labels with three splits; in validation the second label is turned."""
+    for split, turned in (("train", False), ("validation", True), ("test", False)):
+        rows = [
+            {"text": text, "film": "film" in text, "good": (label == "positive") != turned}
+            for text, label in (SENTENCES if split == "train" else SENTENCES[::4])
+        ]
+        path = root / "shades" / f"{split}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(json.dumps({**row, "film": int(row["film"])}) for row in rows) + "\n")
+    columns = ("film", "good")
+    kind = {"problem_type": "multi_label_classification", "metric": "f1_micro"}
+    splits = {"evaluation_split": "test", "selection_split": "validation"}
+    return Task("shades", ("text",), columns, columns, **kind, **splits)
+
+
+def judged(opened: OpenedModel, data: Path) -> float | None:
+    """What whoever measures an exported file says of the model."""
+    with EagerRunner(opened.model) as runner:
+        return Judge(runner, evaluation_sentences(opened, 1000, 0, data)).parent_score
+
+
+def test_thresholds_are_chosen_on_one_split_and_judged_on_another(cli, bare_encoder, tmp_path, monkeypatch):
+    monkeypatch.setitem(TASKS, "shades", shades(tmp_path / "data"))
+    common = ("--task", "shades", "--data", tmp_path / "data", "--epochs", 15, "--learning-rate", 1e-3)
+    flags = ("--model", bare_encoder, *common, "--output", tmp_path / "out")
+    result = cli("compress.finetune", *flags, "--thresholds", "gmean")
+    assert "| thresholds from | f1_micro |" in result.out, result.err
+    metrics = open_artifact(tmp_path / "out").manifest.steps[-1].metrics
+    table = metrics["thresholds"]
+    assert set(table) == {"0.5", "test", "validation"}
+    assert table["0.5"]["values"] == {"film": 0.5, "good": 0.5}
+    assert table["test"]["values"]["good"] != table["validation"]["values"]["good"]
+    assert table["test"]["hamming_labelwise"] > table["validation"]["hamming_labelwise"]  # it was misled
+    assert metrics["f1_micro"] == table["validation"]["f1_micro"]
+    opened = open_model(str(tmp_path / "out"), data=tmp_path / "data")
+    assert opened.thresholds == list(table["validation"]["values"].values())
+    assert judged(opened, tmp_path / "data") == pytest.approx(metrics["f1_micro"], abs=0.05)  # not in bf16
+    set_thresholds(opened.model, [1.1, 1.1])
+    assert judged(opened, tmp_path / "data") == 0
+    again = ("--model", tmp_path / "out", *common, "--output", tmp_path / "half")
+    assert cli("compress.finetune", *again).code == 0
+    assert open_model(str(tmp_path / "half"), data=tmp_path / "data").thresholds is None

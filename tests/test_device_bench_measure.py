@@ -265,7 +265,7 @@ def kill_one(before: set[psutil.Process]) -> Callable[[float], None]:
 def test_killed_process_is_one_clear_line(onnx_file: Path) -> None:
     subjects = [Subject("fp32", onnx_file), Subject("again", onnx_file)]
     with pytest.raises(EdgepressError, match=r"measuring model\.onnx failed"):
-        measure(subjects, ENDLESS, kill_one(set(own_processes())))
+        measure(subjects, EASY, kill_one(set(own_processes())))
 
 
 def test_process_killed_while_it_runs(onnx_file: Path) -> None:
@@ -321,7 +321,7 @@ def test_a_process_that_died_is_started_again_at_the_next_shape(onnx_file: Path)
 
 def test_the_others_keep_their_rounds_when_one_is_killed(onnx_file: Path) -> None:
     subjects = [Subject("fp32", onnx_file), Subject("again", onnx_file)]
-    first, second = measure_each(subjects, ENDLESS, kill_one(set(own_processes())))
+    first, second = measure_each(subjects, EASY, kill_one(set(own_processes())))
     assert "was killed" in first.error
     assert not second.error
     assert len(second.samples_ms) > 1

@@ -20,7 +20,7 @@ from edgepress.errors import EdgepressError
 from export.base.registry import find_format, open_runner
 from export.onnx import OnnxConfig
 
-QUICK = ("--seq-lens", "4,8", "--budget", "0.3", "--min-runs", "1", "--eval-samples", "12")
+QUICK = ("--seq-lens", "4,8", "--budget", "0.3", "--launches", "2", "--min-runs", "1", "--eval-samples", "12")
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +171,7 @@ def test_an_altered_artifact_is_refused(cli: Callable[..., Result], artifact: Pa
         (("--artifacts", "."), "no files to measure"),
         (("--artifacts", ".", "--seq-lens", "8,x"), "--seq-lens 8,x: no list of whole numbers"),
         (("--artifacts", ".", "--budget", "0"), "--budget is out of range"),
+        (("--artifacts", ".", "--launches", "0"), "--launches is out of range"),
     ],
 )
 def test_bad_input_is_one_line(

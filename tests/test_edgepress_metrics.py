@@ -22,6 +22,7 @@ KNOWN = [
     ("pearson", np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 3.0]), 3 / (2 * 42 / 9) ** 0.5),
     ("spearman", np.array([10.0, 30.0, 20.0, 99.0]), np.array([1.0, 2.0, 3.0, 4.0]), 1 - 6 * 2 / 60),
     ("hamming_score", FLAGS, TRUE_FLAGS, (1 / 2 + 1 + 0) / 3),
+    ("hamming_labelwise", FLAGS, TRUE_FLAGS, 3 / 6),
 ]
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from compress.training.config import TrainingFlags
+from compress.training.config import ClassifierFlags
 from edgepress.errors import EdgepressError, require_flags
 
 Stage = Literal["task", "pretrain"]
@@ -18,7 +18,7 @@ WEIGHTS: dict[Stage, dict[str, float]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class DistillConfig(TrainingFlags):
+class DistillConfig(ClassifierFlags):
     """Train a small student to answer as a fine-tuned teacher does, and the same student without the
     teacher to compare; or, in the pretrain stage, to fill masks as a masked language model does. Run again to
     resume an interrupted run.
@@ -117,6 +117,8 @@ class DistillConfig(TrainingFlags):
         foreign = {
             "--task": self.task is not None,
             "--vocabulary": bool(self.vocabulary),
+            "--head": self.head != "own",
+            "--thresholds": self.thresholds != "half",
             "--hidden-weight": bool(self.hidden_weight),
             "--attention-weight": bool(self.attention_weight),
         }

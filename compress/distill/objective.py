@@ -41,7 +41,7 @@ class Distillation(nn.Module):
         super().__init__()
         self.student = student
         # Not as a submodule: its weights are neither trained nor kept in checkpoints.
-        self._teachers = [] if teacher is None else [teacher]
+        self._teachers: list[Any] = [] if teacher is None else [teacher]
         self.config = config
         self.problem_type = problem_type
         self.projections = nn.ModuleList()
@@ -50,6 +50,7 @@ class Distillation(nn.Module):
             self.map = layer_map(student.config.num_hidden_layers, teacher.config.num_hidden_layers)
             if config.hidden_weight:
                 widths = student.config.hidden_size, teacher.config.hidden_size
+                torch.manual_seed(config.seed)  # whatever was trained before in this process
                 self.projections.extend(_projection(*widths) for _ in self.map)
 
     def forward(
@@ -73,6 +74,7 @@ class Distillation(nn.Module):
         ours = self.student(**_taken(self.student, text), labels=labels, **self._wanted)
         loss = (self.config.label_weight or 0.0) * ours.loss
         for teacher in self._teachers:
+            teacher.to(input_ids.device)  # no submodule: nobody else moves it
             with torch.no_grad():
                 theirs = teacher(**_taken(teacher, text), **self._wanted)
             teacher_logits = theirs.logits

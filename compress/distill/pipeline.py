@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
-from transformers import Trainer
 
 from compress.distill import report
 from compress.distill.config import DistillConfig
@@ -18,8 +17,8 @@ from compress.distill.teacher import model_digest, teacher_logits
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
 from compress.training.data import TrainingText, load_text
-from compress.training.history import history
 from compress.training.result import percent, write_trained
+from compress.training.scoring import Judged, judge, threshold_table
 from compress.training.trainer import TrainingData, classification_data, train
 from edgepress import console
 from edgepress.artifact import Step
@@ -40,13 +39,27 @@ class Lesson:
     task: Task
     text: TrainingText
     logits: dict[str, np.ndarray]
-    """The teacher's, of the rows of `train` and `evaluation`."""
+    """The teacher's, of the rows of each split that it read."""
 
     @property
     def teacher_score(self) -> float:
         """On the evaluation rows."""
         labels, kind = self.text.evaluation.labels, self.task.problem_type
-        return score(self.task.metric, self.logits["evaluation"], labels, kind)
+        return score(self.task.metric, self.logits["evaluation"], labels, kind, self.teacher.thresholds)
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What one student reached."""
+
+    judged: Judged
+    seconds: float
+    writes: bool
+    """Whether this process is the one that writes results."""
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        return {**self.judged.metrics, "seconds": self.seconds}
 
 
 def distill(config: DistillConfig) -> Path:
@@ -67,11 +80,10 @@ def distill(config: DistillConfig) -> Path:
     ) as folder:
         lesson = Lesson(config, teacher, task, text, _read_by_teacher(config, teacher, text))
         plain = _plain(lesson, folder) if config.baseline else None
-        start = time.monotonic()
         console.step(f"distilling for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
-        trainer = _train(lesson, student, folder / "distilled")
-        if trainer.is_world_process_zero():
-            _write(lesson, output, student, _figures(trainer, task, start), plain)
+        taught = _train(lesson, student, folder / "distilled")
+        if taught.writes:
+            _write(lesson, output, student, taught, plain)
             shutil.rmtree(folder)
     return output
 
@@ -93,13 +105,15 @@ def _read_by_teacher(
 ) -> dict[str, np.ndarray]:
     """Logits of the rows; of the train split only where the student learns from them."""
     length = min(config.max_length, teacher.longest)
-    kept = {"evaluation": teacher_logits(teacher, text.evaluation, length)}
+    wanted = {"evaluation": text.evaluation}
     if config.response_weight and not config.compares_states:
-        kept["train"] = teacher_logits(teacher, text.train, length)
-    return kept
+        wanted["train"] = text.train
+        if text.selection is not None:
+            wanted["selection"] = text.selection
+    return {name: teacher_logits(teacher, examples, length) for name, examples in wanted.items()}
 
 
-def _plain(lesson: Lesson, folder: Path) -> dict[str, Any]:
+def _plain(lesson: Lesson, folder: Path) -> Taught:
     """The same student without the teacher: what it reaches, not its weights."""
     config = replace(
         lesson.config,
@@ -111,16 +125,18 @@ def _plain(lesson: Lesson, folder: Path) -> dict[str, Any]:
     )
     console.step("first the same student without the teacher")
     student = open_student(config, lesson.teacher, lesson.task, lesson.text)
-    start = time.monotonic()
-    trainer = _train(replace(lesson, config=config), student, folder / "plain")
-    return _figures(trainer, lesson.task, start)
+    return _train(replace(lesson, config=config), student, folder / "plain")
 
 
-def _train(lesson: Lesson, student: OpenedModel, checkpoints: Path) -> Trainer:
-    config = lesson.config
+def _train(lesson: Lesson, student: OpenedModel, checkpoints: Path) -> Taught:
+    config, task, start = lesson.config, lesson.task, time.monotonic()
     teacher = lesson.teacher.model if config.compares_states else None
-    module = Distillation(student.model, config, lesson.task.problem_type, teacher)
-    return train(module, _data(lesson, student), config, checkpoints)
+    module = Distillation(student.model, config, task.problem_type, teacher)
+    data = _data(lesson, student)
+    trainer = train(module, data, config, checkpoints)
+    seconds = time.monotonic() - start
+    judged = judge(trainer, data, task, lesson.text, config.thresholds == "gmean")
+    return Taught(judged, seconds, trainer.is_world_process_zero())
 
 
 def _data(lesson: Lesson, student: OpenedModel) -> TrainingData:
@@ -137,6 +153,7 @@ def _data(lesson: Lesson, student: OpenedModel) -> TrainingData:
         data,
         train=_with(data.train, lesson.logits["train"]),
         evaluation=_with(data.evaluation, lesson.logits["evaluation"]),
+        selection=data.selection and _with(data.selection, lesson.logits["selection"]),
     )
 
 
@@ -144,27 +161,22 @@ def _with(rows: Dataset, logits: np.ndarray) -> Dataset:
     return rows.add_column("teacher_logits", list(logits))
 
 
-def _figures(trainer: Trainer, task: Task, start: float) -> dict[str, Any]:
-    seconds = time.monotonic() - start
-    reached = float(trainer.evaluate()[f"eval_{task.metric}"])
-    return {task.metric: reached, "seconds": seconds, "history": history(trainer)}
-
-
 def _write(
     lesson: Lesson,
     output: Path,
     student: OpenedModel,
-    figures: dict[str, Any],
-    plain: dict[str, Any] | None,
+    taught: Taught,
+    plain: Taught | None,
 ) -> None:
     config, task = lesson.config, lesson.task
-    metrics = {**figures, "teacher": {task.metric: lesson.teacher_score}}
+    metrics = {**taught.figures, "teacher": {task.metric: lesson.teacher_score}}
     if plain is not None:
-        metrics["plain"] = plain
-    step = Step("distill", config.identity(), figures["seconds"], metrics)
+        metrics["plain"] = plain.figures
+    step = Step("distill", config.identity(), taught.seconds, metrics)
     body = (
         f"Distilled from {lesson.teacher.record().name} on {task.name}: {percent(task, metrics)} on the "
         f"{task.evaluation_split} split; its teacher {percent(task, metrics['teacher'])}.\n"
+        f"{threshold_table(metrics)}"
     )
-    write_trained(config, output, student, task, step, "finetune", body)
+    write_trained(config, output, student, task, step, "finetune", body, taught.judged.thresholds)
     report.show(lesson.teacher, student, task, metrics)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING as CLASSIFIERS
 from transformers import (
     BertForMaskedLM,
     BertForSequenceClassification,
@@ -19,6 +20,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from edgepress.architectures.head import HEAD
 from edgepress.architectures.pruned import SHAPES
 from edgepress.errors import EdgepressError
 
@@ -90,9 +92,11 @@ def slice_layers(teacher: PreTrainedModel, layers: list[int], seed: int) -> PreT
     """
     student = random_student(teacher, len(layers), seed)
     weights = _kept(teacher.state_dict(), layers)
-    if type(teacher) in DISTILBERT:
+    if _stock(teacher) in DISTILBERT:
         weights = _as_distilbert(weights)
-    student.load_state_dict(weights, strict=False)
+    shapes = {name: value.shape for name, value in student.state_dict().items()}
+    fitting = {name: value for name, value in weights.items() if shapes.get(name) == value.shape}
+    student.load_state_dict(fitting, strict=False)
     return student
 
 
@@ -107,15 +111,24 @@ def random_student(teacher: PreTrainedModel, depth: int, seed: int) -> PreTraine
             "the teacher's layers differ in shape: a part of them is no model that a config describes",
             "distil first, prune then",
         )
-    kind = DISTILBERT.get(type(teacher), type(teacher))
+    own = _stock(teacher)
+    kind = DISTILBERT.get(own, own)
     torch.manual_seed(seed)
     return kind(_config(teacher, depth)).eval()
+
+
+def _stock(teacher: PreTrainedModel) -> type[PreTrainedModel]:
+    """Its class, also where another head was put on it."""
+    known: Any = CLASSIFIERS
+    return known[type(teacher.config)] if hasattr(teacher.config, HEAD) else type(teacher)
 
 
 def _config(teacher: PreTrainedModel, depth: int) -> PretrainedConfig:
     own = copy.deepcopy(teacher.config)
     own.num_hidden_layers = depth
-    return _distilbert_config(own) if type(teacher) in DISTILBERT else own
+    if hasattr(own, HEAD):
+        delattr(own, HEAD)
+    return _distilbert_config(own) if _stock(teacher) in DISTILBERT else own
 
 
 def _distilbert_config(bert: PretrainedConfig) -> DistilBertConfig:

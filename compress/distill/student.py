@@ -8,6 +8,7 @@ from compress.distill.slicing import chosen_layers, random_student, slice_layers
 from compress.training.data import TrainingText
 from compress.training.scratch import check_vocabulary, from_scratch, open_untrained
 from edgepress import console
+from edgepress.architectures.head import put_head
 from edgepress.errors import EdgepressError
 from edgepress.loading import OpenedModel, open_model
 from edgepress.pretrained import narrow
@@ -24,6 +25,13 @@ def open_student(config: DistillConfig, teacher: OpenedModel, task: Task, text: 
             to read the same tokens.
     """
     check_vocabulary(config.student, config.vocabulary)
+    student = _named(config, teacher, task, text)
+    if config.head == "mlp":
+        put_head(student.model, config.seed)
+    return student
+
+
+def _named(config: DistillConfig, teacher: OpenedModel, task: Task, text: TrainingText) -> OpenedModel:
     if config.student == HALF:
         return part_of(teacher, config)
     if from_scratch(config.student):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,10 @@ def _key(teacher: OpenedModel, examples: Examples, max_length: int) -> str:
 
 
 def _tokenizer_digest(tokenizer: PreTrainedTokenizerBase) -> str:
-    return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+    content = json.loads(tokenizer.backend_tokenizer.to_str())
+    for left_by_the_last_call in ("truncation", "padding"):
+        del content[left_by_the_last_call]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _read(path: Path, rows: int) -> np.ndarray | None:
@@ -80,7 +84,7 @@ def _read(path: Path, rows: int) -> np.ndarray | None:
 
 def _write(path: Path, logits: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
+    partial = path.with_suffix(f".{os.getpid()}.partial")  # processes of one launch write the same
     save_file({LOGITS: logits}, partial, {"sha256": hashlib.sha256(logits.tobytes()).hexdigest()})
     partial.replace(path)
 

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from compress.training.config import TrainingFlags
+from compress.training.config import ClassifierFlags
 from edgepress.models import Weights
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneConfig(TrainingFlags):
+class FinetuneConfig(ClassifierFlags):
     """Train a classifier on a task, from a pretrained encoder or from scratch. Run again to resume an
     interrupted run.
 

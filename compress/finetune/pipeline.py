@@ -4,17 +4,16 @@ import shutil
 import time
 from pathlib import Path
 
-from transformers import Trainer
-
 from compress.finetune.config import FinetuneConfig
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
 from compress.training.data import TrainingText, load_text
-from compress.training.history import history
 from compress.training.result import percent, write_trained
+from compress.training.scoring import Judged, judge, threshold_table
 from compress.training.scratch import check_vocabulary, from_scratch, open_untrained
 from compress.training.trainer import classification_data, train
 from edgepress import console
+from edgepress.architectures.head import put_head
 from edgepress.artifact import Step
 from edgepress.files import refuse_existing
 from edgepress.loading import OpenedModel, open_model
@@ -36,16 +35,19 @@ def finetune(config: FinetuneConfig) -> Path:
     refuse_existing(output, config.overwrite)
     text = load_text(config, task)
     opened = _open(config, text)
+    if config.head == "mlp":
+        put_head(opened.model, config.seed)
     config = with_schedule(config, opened.schedule)
     console.step(f"training for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
     with checkpoint_folder(config, output, opened.parent or "") as checkpoints:
         start = time.monotonic()
         length = min(config.max_length, opened.longest)
-        trainer = train(
-            opened.model, classification_data(opened.tokenizer, task, text, length), config, checkpoints
-        )
+        data = classification_data(opened.tokenizer, task, text, length)
+        trainer = train(opened.model, data, config, checkpoints)
+        seconds = time.monotonic() - start
+        judged = judge(trainer, data, task, text, config.thresholds == "gmean")
         if trainer.is_world_process_zero():
-            _write(config, output, opened, task, trainer, time.monotonic() - start)
+            _write(config, output, opened, task, judged, seconds)
             shutil.rmtree(checkpoints)
     return output
 
@@ -57,12 +59,16 @@ def _open(config: FinetuneConfig, text: TrainingText) -> OpenedModel:
 
 
 def _write(
-    config: FinetuneConfig, output: Path, opened: OpenedModel, task: Task, trainer: Trainer, seconds: float
+    config: FinetuneConfig,
+    output: Path,
+    opened: OpenedModel,
+    task: Task,
+    judged: Judged,
+    seconds: float,
 ) -> None:
-    score = float(trainer.evaluate()[f"eval_{task.metric}"])
-    metrics = {task.metric: score, "history": history(trainer)}
-    reached = f"{percent(task, metrics)} on {task.name}/{task.evaluation_split}"
-    body = f"{opened.record().name} fine-tuned on {task.name}: {reached}.\n"
-    step = Step("finetune", config.identity(), seconds, metrics)
-    write_trained(config, output, opened, task, step, "finetune", body)
-    console.out.print(f"{output.name}: {reached}, {seconds:.0f} s", highlight=False)
+    score = f"{percent(task, judged.metrics)} on {task.name}/{task.evaluation_split}"
+    table = threshold_table(judged.metrics)
+    body = f"{opened.record().name} fine-tuned on {task.name}: {score}.\n{table}"
+    step = Step("finetune", config.identity(), seconds, judged.metrics)
+    write_trained(config, output, opened, task, step, "finetune", body, judged.thresholds)
+    console.out.print(f"{output.name}: {score}, {seconds:.0f} s{table}", highlight=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +21,9 @@ from device_bench.subjects import Selection, find_subjects, smallest_vocabulary
 from edgepress import console
 from edgepress.errors import EdgepressError
 from edgepress.files import sha256
+from export.base.registry import find_format
+from export.command.pipeline import export
+from export.onnx import OnnxConfig
 
 EXPORTED = ("fp32", "onnx")
 ALL = 10**9
@@ -49,7 +54,7 @@ class Deployment:
         flags: dict[str, Any] = {"model": str(run.output)}
         task = self._task(run)
         name = f"{run.name}-onnx"
-        export = Run(
+        own = Run(
             name,
             f"{run.step}, as a file",
             verbs()[EXPORT_VERB],
@@ -58,8 +63,15 @@ class Deployment:
             run.output.with_name(name),
             (run.name,),
         )
-        self.bench.do(export, "   ")
-        return export.output
+        self.bench.do(own, "   ", self._write)
+        return own.output
+
+    def _write(self, run: Run) -> None:
+        """The export's command, in this process, which has its libraries loaded, and without its table."""
+        format_ = find_format(EXPORT_VERB.rpartition(".")[2])
+        config = OnnxConfig(**run.flags, output=run.output, data=self.bench.data, overwrite=True)
+        with redirect_stdout(io.StringIO()):
+            export(config, [(format_, config)])
 
     def _task(self, run: Run) -> str | None:
         """What the flags of the run, or of those that it builds on, call the task."""

@@ -217,7 +217,7 @@ def _gain(line: Line, other: Line) -> Estimate | None:
 def _speed_up(line: Line, other: Line) -> Estimate | None:
     if line.measurement is None or other.measurement is None:
         return None
-    return _from(paired_ratio(other.measurement.samples_ms, line.measurement.samples_ms))
+    return _from(paired_ratio(other.measurement.launches_ms, line.measurement.launches_ms))
 
 
 def _size_ratio(line: Line, other: Line) -> Estimate | None:

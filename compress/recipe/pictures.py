@@ -39,7 +39,9 @@ def _with_mean(result: Result, line: Line, record: Measurement) -> Measurement:
 
 
 def _epochs(result: Result) -> Iterator[Chart]:
-    lines = [line for line in result.lines if line.history]
+    # Two files of one step have been trained once.
+    trained = {(line.row.step, line.row.path, *line.each.values()): line for line in reversed(result.lines)}
+    lines = [line for line in result.lines if line.history and line in trained.values()]
     if lines:
         seeds = max(len(line.runs) for line in lines)
         note = f"seed {next(iter(lines[-1].runs))} of {seeds}" if seeds > 1 else ""
@@ -63,7 +65,13 @@ def _paint(figure: Figure, lines: Sequence[Line], theme: Theme) -> None:
     right.set(xlabel="epoch", ylabel=f"{metrics.pop() if len(metrics) == 1 else 'score'} [%]")
     for axes in (left, right):
         axes.xaxis.set_major_locator(MaxNLocator(6, min_n_ticks=2))
-    figure.legend(loc="outside upper left", labelcolor=theme.ink, ncols=1)
+    left.legend(
+        *right.get_legend_handles_labels(),
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        labelcolor=theme.ink,
+        borderaxespad=0.8,
+    )
 
 
 def _score_of(line: Line) -> Callable[[dict[str, Any]], float | None]:

@@ -35,10 +35,11 @@ def resolve(root: Node, quick: bool, said: Sequence[str]) -> tuple[Node, dict[st
         name, value = _said(word, defaults)
         values[name] = value
     body = {key: node.value for key, node in entries.items() if key not in (SPACE, "quick")}
+    filled = {key: _fill(root.at(key, value), values) for key, value in body.items()}
     for name, node in defaults.items():
         if name not in references(body, SPACE):
             raise node.error("no step refers to this setting", f"write ${{settings.{name}}}, or drop it")
-    return Node({key: _fill(root.at(key, value), values) for key, value in body.items()}, root.file), values
+    return Node(filled, root.file), values
 
 
 def _said(word: str, defaults: dict[str, Node]) -> tuple[str, Any]:
@@ -69,7 +70,9 @@ def _alike(value: Any, default: Any, node: Node) -> Any:
     if default is None or default == []:
         return value
     if isinstance(default, list):
-        return [_alike(item, default[0], node) for item in value] if value else _wrong(node, list)
+        if not isinstance(value, list) or not value:
+            return _wrong(node, list)
+        return [_alike(item, default[0], Node(item, node.file, node.path)) for item in value]
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return value if type(value) is type(default) else _wrong(node, type(default))

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -47,8 +47,14 @@ class Bench:
     runs: dict[str, Run]
     """By name, as far as they are planned."""
 
-    def do(self, run: Run, progress: str) -> None:
+    def do(self, run: Run, progress: str, work: Callable[[Run], None] | None = None) -> None:
         """Run a step, or say that it is done.
+
+        Args:
+            run: what to do.
+            progress: which step of how many.
+            work: does it in this process; default: the verb's command, in one of its own, which gives its
+                memory back and leaves nothing of its state to the next.
 
         Raises:
             StepError: it failed.
@@ -64,11 +70,7 @@ class Bench:
             return
         console.step(f"{progress} {run.title}{f' (again: {why})' if why else ''}")
         start = time.monotonic()
-        code = self._process(run)
-        if code == console.INTERRUPTED:
-            raise KeyboardInterrupt
-        if code:
-            raise StepError(run, code)
+        (work or self._process)(run)
         seconds = time.monotonic() - start
         manifest = sha256(run.output / MANIFEST)
         self.ledger.note(run.name, {"inputs": inputs, "manifest": manifest, "seconds": seconds})
@@ -139,8 +141,8 @@ class Bench:
                 found[name] = _digest(place.resolve())
         return found
 
-    def _process(self, run: Run) -> int:
-        """The exit code of the step's process; Ctrl-C goes on to it, and it is waited for."""
+    def _process(self, run: Run) -> None:
+        """The verb's command; Ctrl-C goes on to it, and it is waited for."""
         typed = [*command_line(run.verb, run.flags), "--output", str(run.output), "--overwrite"]
         if run.verb.has("data") and self.data is not None:
             typed += ["--data", str(self.data)]
@@ -148,12 +150,16 @@ class Bench:
         process = subprocess.Popen([sys.executable, "-m", run.verb.module, *typed], start_new_session=True)
         note_process(self.mark, process.pid)
         try:
-            return process.wait()
+            code = process.wait()
         except BaseException:
             if not WINDOWS:
                 process.send_signal(signal.SIGINT)
             process.wait()
             raise
+        if code == console.INTERRUPTED:
+            raise KeyboardInterrupt
+        if code:
+            raise StepError(run, code)
 
 
 def _portable(value: Any, outputs: Mapping[str, str]) -> Any:

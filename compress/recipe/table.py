@@ -113,13 +113,19 @@ def caption(result: Result) -> str:
     seeds = max((len(line.runs) for line in lines), default=1)
     over = f"; score, gain: mean over {seeds} seeds [95 % interval, Student's t]" if seeds > 1 else ""
     gains = {line.row.over for line in lines if line.row.over}
-    gained = f"; gain over {', '.join(recipe.rows[row].title for row in gains if row)}" if gains else ""
+    gained = f"; gain over {', '.join(_row_title(result, row) for row in gains if row)}" if gains else ""
     timed = next((line.measurement for line in lines if line.measurement), None)
     how = f"batch 1, {timed.threads} thread{'s' * (timed.threads > 1)}, interleaved" if timed else "not timed"
     return (
         f"faster [95 % interval] and kept: against {first}; ms: median, {how}{over}{gained}\n"
         f"{environment().cpu}"
     )
+
+
+def _row_title(result: Result, name: str) -> str:
+    """The title of a row that has one line, the name of one that has several."""
+    found = result.of_row(name)
+    return found[0].title if len(found) == 1 else name
 
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> list[list[str]]:

@@ -2,11 +2,14 @@
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from edgepress.console import Command
 from edgepress.errors import require_flags
 from edgepress.models import Schedule
+
+Head = Literal["own", "mlp"]
+Thresholds = Literal["half", "gmean"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +65,17 @@ class TrainingFlags(Command):
                 "--train-samples": self.train_samples is None or self.train_samples > 0,
             }
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierFlags(TrainingFlags):
+    """Of a model that classifies, besides."""
+
+    head: Head = "own"
+    """own: the architecture's classifier; mlp: one hidden layer of 50 units, dropout 0.2."""
+    thresholds: Thresholds = "half"
+    """From which probability on a task of several labels at once gives one. half: 0.5; gmean: for each label
+    where the geometric mean of sensitivity and specificity is largest, on the validation split."""
 
 
 FlagsT = TypeVar("FlagsT", bound=TrainingFlags)

@@ -16,10 +16,17 @@ class TrainingText:
 
     train: Examples
     evaluation: Examples
+    selection: Examples | None = None
+    """Where choices are made; None: where the model is judged."""
+
+    @property
+    def watched(self) -> Examples:
+        """What learning curves and thresholds are of."""
+        return self.evaluation if self.selection is None else self.selection
 
 
 def load_text(config: TrainingFlags, task: Task) -> TrainingText:
-    """The task's train and evaluation splits, as far as the flags ask for them.
+    """The task's train, evaluation and selection splits, as far as the flags ask for them.
 
     Raises:
         EdgepressError: no source has a split, or its rows are not what the task needs.
@@ -27,8 +34,13 @@ def load_text(config: TrainingFlags, task: Task) -> TrainingText:
     training = load_split(task, "train", config.data)
     if config.train_samples is not None:
         training = training.sample(config.train_samples, config.seed)
-    evaluation = load_split(task, task.evaluation_split, config.data)
-    return TrainingText(training, evaluation.sample(config.eval_samples, config.seed))
+    splits = task.evaluation_split, task.selection_split
+    evaluation, selection = (
+        load_split(task, split, config.data).sample(config.eval_samples, config.seed) if split else None
+        for split in splits
+    )
+    assert evaluation is not None
+    return TrainingText(training, evaluation, selection)
 
 
 def encode_examples(tokenizer: PreTrainedTokenizerBase, examples: Examples, max_length: int) -> Dataset:

@@ -1,5 +1,6 @@
 """What a training run leaves: an artifact with its step, and one line on the screen."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from compress.training.config import TrainingFlags
 from edgepress import console
 from edgepress.artifact import Step, create_artifact
 from edgepress.card import Card
-from edgepress.loading import OpenedModel, save_model
+from edgepress.loading import OpenedModel, save_model, set_thresholds
 from edgepress.tasks import Task
 
 
@@ -20,6 +21,7 @@ def write_trained(
     step: Step,
     relation: str,
     body: str,
+    thresholds: Sequence[float] | None = None,
 ) -> None:
     """Write the trained model as an artifact.
 
@@ -31,6 +33,7 @@ def write_trained(
         step: how, with the task's metric in its metrics.
         relation: what the model card says it is to the model that it was made of.
         body: what the model card says in words.
+        thresholds: from which probability on each label is given; None: one half.
     """
     trained = replace(
         opened.record(),
@@ -39,6 +42,7 @@ def write_trained(
         architecture=opened.model.config.model_type,
         parameters=opened.model.num_parameters(),
     )
+    set_thresholds(opened.model, thresholds)
     manifest = replace(opened, task=task).manifest(output.name, config.seed, step)
     with create_artifact(output, config.overwrite) as draft:
         save_model(opened, draft.folder)

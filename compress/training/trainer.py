@@ -40,6 +40,8 @@ class TrainingData:
     evaluation: Dataset
     collator: Callable[[list[dict[str, Any]]], dict[str, Any]]
     metrics: Metrics | None = None
+    selection: Dataset | None = None
+    """Rows that learning curves are of; None: those of `evaluation`."""
 
 
 def classification_data(
@@ -51,6 +53,7 @@ def classification_data(
         evaluation=encode_examples(tokenizer, text.evaluation, max_length),
         collator=DataCollatorWithPadding(tokenizer),
         metrics=_metrics(task),
+        selection=text.selection and encode_examples(tokenizer, text.selection, max_length),
     )
 
 
@@ -88,7 +91,7 @@ def _trainer(model: nn.Module, data: TrainingData, config: TrainingFlags, checkp
         model=model,
         args=_arguments(config, checkpoints),
         train_dataset=data.train,
-        eval_dataset=data.evaluation,
+        eval_dataset=data.selection or data.evaluation,
         data_collator=data.collator,
         compute_metrics=data.metrics,
     )
@@ -111,9 +114,29 @@ class LengthTrainer(Trainer):
         return LengthSampler(lengths, self.args.train_batch_size, self.args.seed)
 
     def _get_eval_sampler(self, eval_dataset: Dataset) -> Any:
-        return np.argsort(
-            _lengths(eval_dataset), kind="stable"
-        ).tolist()  # least padding; a mean has no order
+        return _by_length(eval_dataset).tolist()
+
+
+def logits_of(trainer: Trainer, rows: Dataset, logged: bool = False) -> np.ndarray:
+    """What the trained model says to each row: (rows, labels), in their order.
+
+    Args:
+        trainer: holds the model.
+        rows: with labels.
+        logged: whether their loss and metric end the learning curve.
+    """
+    answer = trainer.predict(rows, metric_key_prefix="eval")
+    if logged:
+        trainer.log(answer.metrics or {})
+    found = np.asarray(answer.predictions)
+    logits = np.empty_like(found)
+    logits[_by_length(rows)] = found
+    return logits
+
+
+def _by_length(rows: Any) -> np.ndarray:
+    """Row numbers from the shortest text to the longest: least padding."""
+    return np.argsort(_lengths(rows), kind="stable")
 
 
 def _lengths(rows: Any) -> list[int]:

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from device_bench.chart import bars, lines, scatter
@@ -44,11 +45,15 @@ class Chart:
         with mpl.rc_context(cast("Any", theme.settings)):
             height = self.height + CONDITIONS_LINE * self.conditions.count("\n")
             figure = Figure(figsize=(WIDTH_INCHES, height), layout="constrained", dpi=DPI)
-            FigureCanvasAgg(figure)
+            canvas = FigureCanvasAgg(figure) if form == "png" else FigureCanvasSVG(figure)
             figure.suptitle(self.title, x=0.01, ha="left", fontsize=12, fontweight="bold")
             figure.supxlabel(self.conditions, x=0.01, ha="left", fontsize=8, color=theme.muted)
             self.paint(figure, theme)
-            figure.savefig(target, format=form, metadata={"Date": None} if form == "svg" else None)
+            # What savefig adds is a first draw for the layout, which drawing does by itself.
+            if isinstance(canvas, FigureCanvasAgg):
+                canvas.print_png(target)
+            else:
+                canvas.print_svg(target, metadata={"Date": None})
         return target.getvalue()
 
 

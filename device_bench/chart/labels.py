@@ -45,7 +45,7 @@ def place_labels(
     Args:
         axes: with its final limits.
         spots: x, y in data units, label.
-        theme: whose page lies behind the letters.
+        theme: whose page is the ground of the letters.
         force: write a label that finds no free place on its point.
 
     Returns:
@@ -130,7 +130,7 @@ def _write(axes: Axes, spot: tuple[float, float, str], place: _Place, theme: The
         va="center",
         fontsize=FONT_SIZE,
         arrowprops={**line, "relpos": _toward_point(place)} if len(place.line) else None,
-        bbox={"facecolor": theme.back, "edgecolor": "none", "alpha": 0.6, "pad": 0.5},
+        bbox={"facecolor": theme.back, "edgecolor": "none", "pad": 0.5, "alpha": 0.75},
         zorder=5,
     )
 

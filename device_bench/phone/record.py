@@ -84,7 +84,7 @@ def _scored(series: Series) -> dict[str, Any]:
     if _untrained(series.file):
         return known
     logits = np.asarray(own.text_logits)
-    value = score(task.metric, logits, texts.examples.labels, task.problem_type)
+    value = score(task.metric, logits, texts.examples.labels, task.problem_type, texts.thresholds)
     return {**known, "score": value, "scored_rows": len(logits)}
 
 

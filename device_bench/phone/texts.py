@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from edgepress.errors import EdgepressError
 from edgepress.local_tasks import find_task
 from edgepress.splits import Examples, load_split
 from edgepress.tasks import Task
+from edgepress.thresholds import THRESHOLDS
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class Texts:
 
     task: Task
     examples: Examples
+    thresholds: list[float] | None = None
+    """From which probability on the file's artifact gives each label; None: one half."""
 
 
 def texts_of(subject: Subject, data: Path | None, count: int) -> Texts | None:
@@ -38,7 +42,8 @@ def texts_of(subject: Subject, data: Path | None, count: int) -> Texts | None:
         return None
     try:
         task = find_task(name, data)
-        return Texts(task, load_split(task, task.evaluation_split, data).sample(count))
+        examples = load_split(task, task.evaluation_split, data).sample(count)
+        return Texts(task, examples, json.loads((folder / "config.json").read_text()).get(THRESHOLDS))
     except EdgepressError as error:
         warn(f"{subject.name}: no texts, so it is not scored: {error}")
         return None

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from device_bench import stats
+import numpy as np
+
 from device_bench.chart.draw import Chart
 from device_bench.chart.theme import THEMES
 from device_bench.records import Measurement
 from device_bench.report.lineage import Lineage, changed
 from device_bench.series import Machine, latency
+from edgepress.artifact import Step
 from edgepress.errors import EdgepressError, first_line
 
 MISSING = "–"  # noqa: RUF001
-CLAIM_KEYS = ("claim", "source", "published", "measured_text", "ours", "interval", "verdict", "command")
+CLAIM_KEYS = ("claim", "verdict", "published", "ours", "interval", "measured_text", "source", "command")
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def _cells(label: str, record: Measurement) -> Iterator[Cell]:
     yield _number(record.first_forward_ms, "{:.1f}")
     yield _number(record.peak_memory_bytes / 1e6, "{:.0f}")
     yield _number(record.size_bytes / 1e6, "{:.1f}")
-    yield _number(None if record.score is None else 100 * record.score, "{:.2f}")
+    yield Cell(MISSING) if record.score is None else Cell(f"{100 * record.score:.2f}", record.score)
 
 
 def _times(record: Measurement) -> Iterator[Cell]:
@@ -88,13 +90,14 @@ def _times(record: Measurement) -> Iterator[Cell]:
     middle = latency(record)
     yield _number(middle.value, "{:.2f}")
     yield Cell(f"{middle.low:.2f} to {middle.high:.2f}", middle.half_width)
-    yield _number(stats.percentile(samples, 95), "{:.2f}")
-    yield _number(stats.percentile(samples, 99), "{:.2f}")
+    for tail in np.percentile(samples, [95, 99]).tolist():
+        yield _number(tail, "{:.2f}")
     rows = record.rows if record.kind == "pass" else record.batch
     yield _number(1000 * rows / middle.value, "{:.1f}")
 
 
-def _number(value: float | None, form: str) -> Cell:
+def _number(value: float, form: str) -> Cell:
+    """0 where it was not measured."""
     return Cell(form.format(value), value) if value else Cell(MISSING)
 
 
@@ -104,11 +107,20 @@ def environments(machine: Machine) -> list[dict[str, str]]:
     return [{key: _plain(value) for key, value in own.items()} for own in found.values()]
 
 
+def settings_and_metrics(step: Step) -> dict[str, str]:
+    """What a step was told and what it reached, in words."""
+    return {name: _plain(value) for name, value in (*step.config.items(), *step.metrics.items())}
+
+
 def _plain(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {own}" for key, own in value.items())
+        return ", ".join(f"{key} {_plain(own)}" for key, own in value.items())
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value))
+        if any(isinstance(own, dict) for own in value):
+            return f"{len(value)} entries, see manifest.json"
+        return ", ".join(map(_plain, value))
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return MISSING if value is None else str(value)
 
 

@@ -1,7 +1,6 @@
 """The command as a pipeline: read, sort by machine, draw, fill the page, write."""
 
 import os
-from dataclasses import asdict
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -15,6 +14,7 @@ from device_bench.report.content import (
     lines,
     picture,
     read_claims,
+    settings_and_metrics,
 )
 from device_bench.report.lineage import find_artifacts
 from device_bench.series import load, machines
@@ -40,7 +40,8 @@ def report(config: ReportConfig) -> Path:
         ],
         headings=HEADINGS,
         charts=[picture(chart) for chart in charts(found)],
-        artifacts=[{**asdict(own), "folder": own.folder.name} for own in artifacts],
+        artifacts=artifacts,
+        settings_and_metrics=settings_and_metrics,
         claims=read_claims(config.claims) if config.claims else [],
         claim_keys=CLAIM_KEYS,
     )

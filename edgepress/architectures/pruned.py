@@ -18,6 +18,7 @@ from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING as CLASSIFIER
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 from transformers.models.mpnet.modeling_mpnet import MPNetSelfAttention
 
+from edgepress.architectures.head import HEAD, rebuild_head
 from edgepress.errors import EdgepressError, first_line
 
 SHAPES = "edgepress_shapes"
@@ -38,6 +39,7 @@ def record_shapes(model: PreTrainedModel) -> None:
         return  # no classifier, and never pruned: those are not opened as one
     with torch.device("meta"):
         stock = AutoModelForSequenceClassification.from_config(model.config)
+        _with_head(stock)
     weights = _difference(_weights(model), _weights(stock))
     heads = {name: kept for name, (kept, _) in _difference(_heads(model), _heads(stock)).items()}
     if weights or heads:
@@ -47,18 +49,25 @@ def record_shapes(model: PreTrainedModel) -> None:
 
 
 def classifier_type(config: PretrainedConfig) -> Any:
-    """What loads a classifier of this config with `from_pretrained`: stock, or with the recorded shapes."""
+    """What loads a classifier of this config with `from_pretrained`: stock, or with recorded head, shapes."""
     record = getattr(config, SHAPES, None)
-    if record is None:
+    if record is None and not hasattr(config, HEAD):
         return AutoModelForSequenceClassification
     stock: Any = CLASSIFIERS[type(config)]
 
     def build(self: PreTrainedModel, config: PretrainedConfig) -> None:
         stock.__init__(self, config)
-        _rebuild(self, record)
+        _with_head(self)
+        if record is not None:
+            _rebuild(self, record)
 
     # transformers goes by the name of a class (its loss) and by its module (its attention kernels).
     return type(stock.__name__, (stock,), {"__init__": build, "__module__": stock.__module__})
+
+
+def _with_head(stock: PreTrainedModel) -> None:
+    if hasattr(stock.config, HEAD):
+        rebuild_head(stock, getattr(stock.config, HEAD))
 
 
 def set_heads(attention: nn.Module, kept: Sequence[int]) -> None:

@@ -24,6 +24,8 @@ class Sentences:
     head_trained: bool
     problem_type: ProblemType
     metric: str
+    thresholds: Sequence[float] | None = None
+    """From which probability on each label is given; None: one half."""
     sweep: Sequence[Batch] = ()
     """Further batches that only parity is judged on: other sizes, lengths, padding."""
 
@@ -65,7 +67,7 @@ class Judge:
         """
         logits, own = self.logits(path), self.sentences
         parent, child = ([one - self._origin for one in each] for each in (self._parent_logits, logits))
-        found = parity.compare_logits(parent, child, self._batches, own.problem_type)
+        found = parity.compare_logits(parent, child, self._batches, own.problem_type, own.thresholds)
         return Verdict(self._score(logits), found)
 
     def logits(self, path: Path, limit: int | None = None) -> list[np.ndarray]:
@@ -79,4 +81,4 @@ class Judge:
             return None
         # A fixed batch size has a sentence's row repeated: the first is the sentence.
         scored = np.stack([rows[0] for rows in logits[: len(own.batches)]])
-        return score(own.metric, scored, own.labels, own.problem_type)
+        return score(own.metric, scored, own.labels, own.problem_type, own.thresholds)

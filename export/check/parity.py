@@ -47,6 +47,7 @@ def compare_logits(
     child: Sequence[np.ndarray],
     batches: Sequence[Batch],
     problem_type: ProblemType,
+    thresholds: Sequence[float] | None = None,
 ) -> Parity:
     """Compare logits, one array (rows, labels) a batch, that are already there.
 
@@ -63,7 +64,7 @@ def compare_logits(
     return Parity(
         max_abs=worst,
         mean_abs=float(np.abs(all_child - all_parent).mean()),
-        agreement=agreement(all_parent, all_child, problem_type),
+        agreement=agreement(all_parent, all_child, problem_type, thresholds),
         worst_batch=where[0],
         worst_length=where[1],
         rows=len(all_parent),

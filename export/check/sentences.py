@@ -35,6 +35,7 @@ def evaluation_sentences(
         head_trained=opened.head_trained,
         problem_type=opened.problem_type,
         metric=task.metric,
+        thresholds=opened.thresholds,
     )
 
 

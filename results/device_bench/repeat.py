@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from device_bench import stats
-from device_bench.compare.figures import MEMORY_NOISE
+from device_bench.compare.config import MEMORY_NOISE
 from device_bench.measure import measure
 from device_bench.plan import Plan, Subject
 from device_bench.records import Measurement

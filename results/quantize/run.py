@@ -93,7 +93,7 @@ def sst2_goals(config: Config, classifier: Path) -> Iterator[Goal]:
     """Accuracy before and after, on the exported files at batch 1."""
     output = config.work / "minilm-sst2-quantized"
     flags = ("--scheme", SCHEMES, "--data", str(config.data), "--output", str(output), "--overwrite")
-    run("compress.quantize", "--model", str(classifier), *flags)
+    run("compress.quantize", "--model", str(classifier), "--time-budget", "240", *flags)
     typed = "python -m compress.quantize --model outputs/minilm-sst2 --data ROOT"
     metrics = open_artifact(output).manifest.steps[-1].metrics
     parent = 100 * metrics["parent_score"]
