@@ -7,6 +7,7 @@ from datasets import Dataset
 
 from edgepress.errors import EdgepressError, unknown_name
 from edgepress.splits import data_root, local_split, read_table
+from edgepress.squad import squad_file
 from edgepress.tasks import PAIR, TASKS, Task
 
 SPLITS = ("train", "validation", "test")
@@ -37,6 +38,8 @@ TEXT_COLUMNS: tuple[tuple[str, ...], ...] = (
 
 def _task_from_folder(folder: Path) -> Task:
     """The task that a folder's first split shows: text columns by name, label kind by its values."""
+    if squad_file(folder, "train") or squad_file(folder, "validation"):
+        return _answering(folder)
     present = {split: path for split in SPLITS if (path := local_split(folder, split))}
     if not present:
         raise EdgepressError(
@@ -52,6 +55,17 @@ def _task_from_folder(folder: Path) -> Task:
         evaluation_split=evaluation,
         folder=folder,
         **kind,
+    )
+
+
+def _answering(folder: Path) -> Task:
+    return Task(
+        folder.resolve().name,
+        ("question", "context"),
+        labels=("start", "end"),
+        problem_type="question_answering",
+        metric="answer_f1",
+        folder=folder,
     )
 
 

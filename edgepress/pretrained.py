@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
-    AutoModelForSequenceClassification,
+    AutoModelForQuestionAnswering,
     AutoTokenizer,
     PretrainedConfig,
     PreTrainedModel,
@@ -24,6 +24,7 @@ from edgepress.errors import EdgepressError, first_line
 from edgepress.models import MINILM_MIRROR, ModelSource
 
 LONGEST_INPUT = 512
+ANSWERS = "question_answering"
 
 
 def load_config(source: ModelSource) -> PretrainedConfig:
@@ -57,18 +58,26 @@ def load_model(
         _set_labels(config, labels, problem_type)
     torch.manual_seed(seed)
     if source.folder is None:
-        return AutoModelForSequenceClassification.from_config(config).eval(), False
-    model, missing, mismatched = read_weights(classifier_type(config), source.folder, config)
+        return _kind(config, problem_type).from_config(config).eval(), False
+    model, missing, mismatched = read_weights(_kind(config, problem_type), source.folder, config)
     _refuse_foreign_shapes(source.folder, config, mismatched)
     if labels is not None and not missing:
         check_labels(own_labels, labels, source.name)
     return model.eval(), not missing
 
 
+def _kind(config: PretrainedConfig, problem_type: str | None) -> Any:
+    """What loads a model: for the task, or where there is none for what it was saved as."""
+    saved = (config.architectures or [""])[0].endswith("ForQuestionAnswering")
+    if problem_type == ANSWERS or (problem_type is None and saved):
+        return AutoModelForQuestionAnswering
+    return classifier_type(config)
+
+
 def _set_labels(config: PretrainedConfig, labels: tuple[str, ...], problem_type: str | None) -> None:
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
-    config.problem_type = problem_type
+    config.problem_type = None if problem_type == ANSWERS else problem_type  # transformers knows three
 
 
 def read_weights(

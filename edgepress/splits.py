@@ -55,6 +55,11 @@ def load_split(task: Task, split: str, data: Path | None = None) -> Examples:
     Raises:
         EdgepressError: no source has the split, or its rows are not what the task needs.
     """
+    if task.problem_type == "question_answering":
+        raise EdgepressError(
+            f"{task.name} holds questions and contexts, not labelled texts",
+            "only compress.finetune and compress.distill take it so far",
+        )
     return _examples(read_split(task, split, data), task, split)
 
 

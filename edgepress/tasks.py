@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from edgepress.sources import Mirror, Wheel
 
-ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
+ProblemType = Literal[
+    "single_label_classification", "multi_label_classification", "regression", "question_answering"
+]
 
 DEFAULT_TASK = "movie_reviews"
 

@@ -25,6 +25,9 @@ from device_bench import records
 from edgepress.artifact import read_manifest
 from edgepress.errors import EdgepressError
 
+# A step is a process of its own, which imports torch: a busy machine takes its time.
+pytestmark = pytest.mark.timeout(900)
+
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
 TINY = """
 title: A tiny experiment
@@ -175,7 +178,6 @@ def test_quick_run(cli, tmp_path, bare_encoder, data_root):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # 3 minutes on two cores of its own
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_quick_form_of_a_recipe(recipe, tmp_path):
     done = subprocess.run(

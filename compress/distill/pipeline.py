@@ -10,6 +10,7 @@ import numpy as np
 from datasets import Dataset
 
 from compress.distill import report
+from compress.distill.answering import distill_answering
 from compress.distill.config import DistillConfig
 from compress.distill.objective import Distillation
 from compress.distill.student import open_student
@@ -72,6 +73,8 @@ def distill(config: DistillConfig) -> Path:
     output = config.output or Path("outputs") / f"{short_name(config.teacher)}-{short_name(config.student)}"
     refuse_existing(output, config.overwrite)
     teacher, task = _open_teacher(config)
+    if task.problem_type == "question_answering":
+        return distill_answering(config, output, teacher, task)
     text = load_text(config, task)
     student = open_student(config, teacher, task, text)
     config = with_schedule(config, student.schedule)

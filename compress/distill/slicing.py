@@ -12,9 +12,11 @@ import torch
 from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING as CLASSIFIERS
 from transformers import (
     BertForMaskedLM,
+    BertForQuestionAnswering,
     BertForSequenceClassification,
     DistilBertConfig,
     DistilBertForMaskedLM,
+    DistilBertForQuestionAnswering,
     DistilBertForSequenceClassification,
     PretrainedConfig,
     PreTrainedModel,
@@ -27,6 +29,7 @@ from edgepress.errors import EdgepressError
 DISTILBERT: dict[type[PreTrainedModel], type[PreTrainedModel]] = {
     BertForSequenceClassification: DistilBertForSequenceClassification,
     BertForMaskedLM: DistilBertForMaskedLM,
+    BertForQuestionAnswering: DistilBertForQuestionAnswering,
 }
 # BERT's names of modules -> DistilBERT's, in this order.
 RENAMED = {

@@ -17,8 +17,10 @@ from edgepress.tasks import Task
 HALF = "half"
 
 
-def open_student(config: DistillConfig, teacher: OpenedModel, task: Task, text: TrainingText) -> OpenedModel:
-    """The student as it is before it learns.
+def open_student(
+    config: DistillConfig, teacher: OpenedModel, task: Task, text: TrainingText | None
+) -> OpenedModel:
+    """The student as it is before it learns; `text` is what a vocabulary of its own is built from.
 
     Raises:
         EdgepressError: there is no such model, or its vocabulary is not the teacher's where the two have
@@ -31,10 +33,11 @@ def open_student(config: DistillConfig, teacher: OpenedModel, task: Task, text: 
     return student
 
 
-def _named(config: DistillConfig, teacher: OpenedModel, task: Task, text: TrainingText) -> OpenedModel:
+def _named(config: DistillConfig, teacher: OpenedModel, task: Task, text: TrainingText | None) -> OpenedModel:
     if config.student == HALF:
         return part_of(teacher, config)
     if from_scratch(config.student):
+        assert text is not None
         known = task.name if task.folder is None else str(task.folder)
         student = open_untrained(config.student, known, config.data, config.seed, config.vocabulary, text)
     else:

@@ -3,12 +3,13 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from datasets import Dataset
 from rich.progress import track
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
@@ -19,6 +20,7 @@ from compress.training.data import encode_examples
 from edgepress import console
 from edgepress.loading import OpenedModel
 from edgepress.sources import cache_root
+from edgepress.spans import Windows
 from edgepress.splits import Examples
 
 BATCH_SIZE = 64
@@ -31,12 +33,25 @@ def teacher_logits(teacher: OpenedModel, examples: Examples, max_length: int) ->
     They are kept under the hash of the teacher's weights, its tokenizer, the texts and their longest
     length, so that whatever changes is computed anew. A damaged file is too, with a warning.
     """
-    path = cache_root() / "logits" / f"{_key(teacher, examples, max_length)}.safetensors"
-    kept = _read(path, len(examples))
+    key = _key(teacher, [hashlib.sha256(json.dumps(examples.texts).encode()).hexdigest(), max_length])
+    return _kept(key, len(examples), lambda: _compute(teacher, examples, max_length))
+
+
+def span_logits(teacher: OpenedModel, windows: Windows) -> list[np.ndarray]:
+    """What the teacher says of start and end at each token: (tokens, 2) a window, float32; kept as above."""
+    lengths = [len(ids) for ids in windows.inputs["input_ids"]]
+    key = _key(teacher, [hashlib.sha256(json.dumps(windows.inputs).encode()).hexdigest(), "spans"])
+    tokens = _kept(key, sum(lengths), lambda: _compute_spans(teacher, windows, lengths))
+    return np.split(tokens, np.cumsum(lengths)[:-1])
+
+
+def _kept(key: str, rows: int, compute: Callable[[], np.ndarray]) -> np.ndarray:
+    path = cache_root() / "logits" / f"{key}.safetensors"
+    kept = _read(path, rows)
     if kept is not None:
-        console.step(f"the teacher's logits of {len(examples)} texts: as computed before")
+        console.step(f"the teacher's logits of {rows} rows: as computed before")
         return kept
-    logits = _compute(teacher, examples, max_length)
+    logits = compute()
     _write(path, logits)
     return logits
 
@@ -50,14 +65,8 @@ def model_digest(model: PreTrainedModel) -> str:
     return digest.hexdigest()
 
 
-def _key(teacher: OpenedModel, examples: Examples, max_length: int) -> str:
-    content = [
-        model_digest(teacher.model),
-        _tokenizer_digest(teacher.tokenizer),
-        hashlib.sha256(json.dumps(examples.texts).encode()).hexdigest(),
-        max_length,
-        has_bf16(),
-    ]
+def _key(teacher: OpenedModel, read: list[str | int]) -> str:
+    content = [model_digest(teacher.model), _tokenizer_digest(teacher.tokenizer), *read, has_bf16()]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -95,9 +104,22 @@ def _compute(teacher: OpenedModel, examples: Examples, max_length: int) -> np.nd
     model = _moved(teacher.model, device())
     logits = np.empty((len(examples), model.config.num_labels), dtype=np.float32)
     for part, batch in _batches(teacher.tokenizer, rows, order):
-        logits[part] = _forward(model, batch)
+        logits[part] = _forward(model, batch).logits.float().cpu().numpy()
     _moved(model, torch.device("cpu"))
     return logits
+
+
+def _compute_spans(teacher: OpenedModel, windows: Windows, lengths: list[int]) -> np.ndarray:
+    """One window behind the other: (tokens, 2)."""
+    found: list[np.ndarray] = [np.empty(0)] * len(lengths)
+    model, rows = _moved(teacher.model, device()), Dataset.from_dict(windows.inputs)
+    for part, batch in _batches(teacher.tokenizer, rows, np.argsort(lengths, kind="stable")):
+        answer = _forward(model, batch)
+        both = torch.stack([answer.start_logits, answer.end_logits], -1).float().cpu().numpy()
+        for row, logits in zip(part, both, strict=True):
+            found[row] = logits[: lengths[row]]
+    _moved(model, torch.device("cpu"))
+    return np.concatenate(found)
 
 
 def _batches(
@@ -116,7 +138,7 @@ def _moved(model: Any, where: torch.device) -> PreTrainedModel:
 
 
 @torch.inference_mode()
-def _forward(model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> np.ndarray:
+def _forward(model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> Any:
     inputs = {name: ids.to(device()) for name, ids in batch.items()}
     with torch.autocast(device().type, torch.bfloat16, enabled=has_bf16()):
-        return model(**inputs).logits.float().cpu().numpy()
+        return model(**inputs)

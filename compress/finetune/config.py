@@ -23,7 +23,7 @@ class FinetuneConfig(ClassifierFlags):
     bilstm_attention, cnn), Hub id, or local folder."""
     task: str
     """Zoo task (movie_reviews, sst2, cola, mrpc, rte, wnli, stsb, imdb, news_aggregator,
-    toxic_comments) or data folder."""
+    toxic_comments), data folder, or folder of a SQuAD."""
     weights: Weights | None = None
     """auto: local, Hub, package index, else random; pretrained: fail instead; random: from scratch;
     default: pretrained, and random for bilstm, bilstm_attention and cnn, which have no others."""

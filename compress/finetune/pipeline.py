@@ -4,6 +4,7 @@ import shutil
 import time
 from pathlib import Path
 
+from compress.finetune.answering import finetune_answering
 from compress.finetune.config import FinetuneConfig
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
@@ -33,6 +34,8 @@ def finetune(config: FinetuneConfig) -> Path:
     task = find_task(config.task, config.data)
     output = config.output or Path("outputs") / f"{short_name(config.model)}-{task.name}"
     refuse_existing(output, config.overwrite)
+    if task.problem_type == "question_answering":
+        return finetune_answering(config, output, task)
     text = load_text(config, task)
     opened = _open(config, text)
     if config.head == "mlp":

@@ -5,7 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from transformers import Trainer
+
 from compress.training.config import TrainingFlags
+from compress.training.history import history
 from edgepress import console
 from edgepress.artifact import Step, create_artifact
 from edgepress.card import Card
@@ -54,6 +57,20 @@ def write_trained(
         )
         (draft.folder / "README.md").write_text(card.text(), encoding="utf-8")
     console.step(f"written: {output}")
+
+
+def reached(trainer: Trainer, *names: str) -> dict[str, Any]:
+    """Metrics after training, by their names, and the way there as `history`.
+
+    In a launch of several processes all of them have to ask: each reads its part of the rows.
+    """
+    found = trainer.evaluate()
+    return {**{name: float(found[f"eval_{name}"]) for name in names}, "history": history(trainer)}
+
+
+def answer_scores(metrics: dict[str, Any]) -> str:
+    """Scores of answers in words."""
+    return f"F1 {100 * metrics['answer_f1']:.2f} %, exact match {100 * metrics['exact_match']:.2f} %"
 
 
 def percent(task: Task, metrics: dict[str, Any]) -> str:

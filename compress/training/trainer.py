@@ -114,7 +114,7 @@ class LengthTrainer(Trainer):
         return LengthSampler(lengths, self.args.train_batch_size, self.args.seed)
 
     def _get_eval_sampler(self, eval_dataset: Dataset) -> Any:
-        return _by_length(eval_dataset).tolist()
+        return by_length(eval_dataset).tolist()
 
 
 def logits_of(trainer: Trainer, rows: Dataset, logged: bool = False) -> np.ndarray:
@@ -130,11 +130,11 @@ def logits_of(trainer: Trainer, rows: Dataset, logged: bool = False) -> np.ndarr
         trainer.log(answer.metrics or {})
     found = np.asarray(answer.predictions)
     logits = np.empty_like(found)
-    logits[_by_length(rows)] = found
+    logits[by_length(rows)] = found
     return logits
 
 
-def _by_length(rows: Any) -> np.ndarray:
+def by_length(rows: Any) -> np.ndarray:
     """Row numbers from the shortest text to the longest: least padding."""
     return np.argsort(_lengths(rows), kind="stable")
 

@@ -15,7 +15,12 @@ import torch
 from torch import nn
 from transformers import MODEL_FOR_MASKED_LM_MAPPING as MASKED_LMS
 from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING as CLASSIFIERS
-from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
+from transformers import (
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    PretrainedConfig,
+    PreTrainedModel,
+)
 from transformers.models.mpnet.modeling_mpnet import MPNetSelfAttention
 
 from edgepress.architectures.head import HEAD, rebuild_head
@@ -38,7 +43,7 @@ def record_shapes(model: PreTrainedModel) -> None:
     if type(model.config) in MASKED_LMS and own is MASKED_LMS[type(model.config)]:
         return  # no classifier, and never pruned: those are not opened as one
     with torch.device("meta"):
-        stock = AutoModelForSequenceClassification.from_config(model.config)
+        stock = _kind(model).from_config(model.config)
         _with_head(stock)
     weights = _difference(_weights(model), _weights(stock))
     heads = {name: kept for name, (kept, _) in _difference(_heads(model), _heads(stock)).items()}
@@ -63,6 +68,12 @@ def classifier_type(config: PretrainedConfig) -> Any:
 
     # transformers goes by the name of a class (its loss) and by its module (its attention kernels).
     return type(stock.__name__, (stock,), {"__init__": build, "__module__": stock.__module__})
+
+
+def _kind(model: PreTrainedModel) -> Any:
+    return (
+        AutoModelForQuestionAnswering if hasattr(model, "qa_outputs") else AutoModelForSequenceClassification
+    )
 
 
 def _with_head(stock: PreTrainedModel) -> None:

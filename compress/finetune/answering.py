@@ -1,0 +1,42 @@
+"""Fine-tuning on a SQuAD: as the pipeline, of windows and spans."""
+
+import shutil
+import time
+from pathlib import Path
+
+from compress.finetune.config import FinetuneConfig
+from compress.training.answering import Answering, answering_data, load_reading, require_answering
+from compress.training.checkpoints import checkpoint_folder
+from compress.training.config import with_schedule
+from compress.training.result import answer_scores, reached, write_trained
+from compress.training.trainer import train
+from edgepress import console
+from edgepress.artifact import Step
+from edgepress.loading import open_model
+from edgepress.tasks import Task
+
+
+def finetune_answering(config: FinetuneConfig, output: Path, task: Task) -> Path:
+    """Train, score and write.
+
+    Raises:
+        EdgepressError: bad input (exit code 2); the output is as it was.
+    """
+    require_answering(config, config.model)
+    opened = open_model(config.model, config.weights or "pretrained", config.task, config.data, config.seed)
+    reading = load_reading(config, task, opened.tokenizer, min(config.max_length, opened.longest))
+    config = with_schedule(config, opened.schedule)
+    console.step(f"{len(reading.train.questions)} windows, {config.epochs:g} epochs")
+    with checkpoint_folder(config, output, opened.parent or "") as checkpoints:
+        start = time.monotonic()
+        data = answering_data(opened.tokenizer, reading)
+        trainer = train(Answering(opened.model), data, config, checkpoints)
+        seconds, metrics = time.monotonic() - start, reached(trainer, task.metric, "exact_match")
+        if trainer.is_world_process_zero():
+            said = f"{answer_scores(metrics)} on {task.name}"
+            step = Step("finetune", config.identity(), seconds, metrics)
+            body = f"{opened.record().name} fine-tuned on {task.name}: {said}.\n"
+            write_trained(config, output, opened, task, step, "finetune", body)
+            console.out.print(f"{output.name}: {said}, {seconds:.0f} s", highlight=False)
+            shutil.rmtree(checkpoints)
+    return output
