@@ -196,7 +196,14 @@ def test_corpus_of_the_task_stage(cli, model_folder):
 
 @pytest.mark.parametrize(
     ("flag", "value"),
-    [("--task", "sst2"), ("--vocabulary", 100), ("--hidden-weight", 1), ("--attention-weight", 1)],
+    [
+        ("--task", "sst2"),
+        ("--vocabulary", 100),
+        ("--head", "mlp"),
+        ("--thresholds", "gmean"),
+        ("--hidden-weight", 1),
+        ("--attention-weight", 1),
+    ],
 )
 def test_flags_of_the_task_stage(cli, flags, flag, value):
     refused(cli("compress.distill", *flags, flag, value), flag, "--stage task")

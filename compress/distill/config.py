@@ -117,6 +117,8 @@ class DistillConfig(ClassifierFlags):
         foreign = {
             "--task": self.task is not None,
             "--vocabulary": bool(self.vocabulary),
+            "--head": self.head != "own",
+            "--thresholds": self.thresholds != "half",
             "--hidden-weight": bool(self.hidden_weight),
             "--attention-weight": bool(self.attention_weight),
         }
