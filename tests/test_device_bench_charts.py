@@ -123,6 +123,16 @@ def test_labels_lie_on_no_other_and_on_no_point() -> None:
     assert not any(box.contains(x, y) for box in boxes for x, y in points)
 
 
+def test_labels_lie_beside_bars_of_error() -> None:
+    spots = [(1.0, 1.0, "one"), (2.0, 1.0, "two"), (3.0, 2.0, "three")]
+    axes = axes_with(spots)
+    assert place_labels(axes, spots, THEMES["light"], [(0.5, y, 3.5, y) for _, y, _ in spots])
+    axes.figure.draw_without_rendering()
+    for text in axes.texts:
+        box = Text.get_window_extent(text)
+        assert not any(box.y0 <= axes.transData.transform((1, y))[1] <= box.y1 for y in (1, 2))
+
+
 def test_labels_without_room_are_all_left_to_the_caller() -> None:
     spots = [(x / 30, (x * 7 % 11) / 10, f"a file with a long name, {x}") for x in range(90)]
     axes = axes_with(spots)
