@@ -1,6 +1,7 @@
 """`charts`, from records made by hand: which pictures there are, and what is in them."""
 
 import html
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
@@ -17,7 +18,7 @@ from matplotlib.text import Text
 
 from device_bench.chart.draw import Chart, charts
 from device_bench.chart.labels import place_labels
-from device_bench.chart.theme import THEMES
+from device_bench.chart.theme import THEMES, repaint
 from device_bench.chart.view import view
 from device_bench.records import Measurement, append
 from device_bench.series import machines
@@ -171,6 +172,16 @@ def test_what_all_files_share_is_written_once() -> None:
     assert own is not None
     assert [point.label for point in own.points] == ["a.onnx", "b.onnx"]
     assert all("small" in chart.conditions for chart in charts(machines(records)))
+
+
+def test_repainted_picture_is_the_one_that_the_theme_draws() -> None:
+    def without_ids(picture: str) -> str:  # hashes of what is drawn
+        return re.sub(r"\b[a-z][0-9a-f]{10}\b", "", picture)
+
+    for chart in charts(machines(RECORDS)):
+        light, dark = (chart.render(THEMES[name], "svg").decode() for name in ("light", "dark"))
+        assert without_ids(light) != without_ids(dark)
+        assert without_ids(repaint(light, THEMES["light"], THEMES["dark"])) == without_ids(dark)
 
 
 def written(chart: Chart) -> str:

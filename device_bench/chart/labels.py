@@ -74,6 +74,7 @@ def place_labels(
         place = place or _Place((0.0, 0.0), _boxes(dots[index], size / 2), NO_LINE)
         found.append(place)
         written = np.vstack([written, place.box, _boxes(place.line, 1)])
+    figure.set_layout_engine("none")  # another layout would move the points away from what was found here
     for spot, place in zip(spots, found, strict=True):
         _write(axes, spot, place, theme)
     return True
