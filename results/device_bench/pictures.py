@@ -58,6 +58,7 @@ def draw(records: tuple[Path, ...], folder: Path) -> list[Chart]:
         titles = "; ".join(own.title for own in found)
         raise EdgepressError(f"records of several machines: {titles}", "name those of one")
     shown = [chart for chart in charts(found) if chart.name in SHOWN]
+    folder.mkdir(exist_ok=True)
     write(shown, list(THEMES.values()), ("png",), folder)
     return shown
 
@@ -91,7 +92,6 @@ def markdown(shown: list[Chart], folder: Path) -> Iterator[str]:
 
 def main(config: Config) -> int:
     """Write the pictures, and put them into the README."""
-    FOLDER.mkdir(exist_ok=True)
     try:
         shown = draw(config.records, FOLDER)
         photograph(config, FOLDER / REPORT)
