@@ -1,6 +1,7 @@
 """`charts`, from records made by hand: which pictures there are, and what is in them."""
 
 import html
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
@@ -17,7 +18,7 @@ from matplotlib.text import Text
 
 from device_bench.chart.draw import Chart, charts
 from device_bench.chart.labels import place_labels
-from device_bench.chart.theme import THEMES
+from device_bench.chart.theme import THEMES, repaint
 from device_bench.chart.view import view
 from device_bench.records import Measurement, append
 from device_bench.series import machines
@@ -123,6 +124,16 @@ def test_labels_lie_on_no_other_and_on_no_point() -> None:
     assert not any(box.contains(x, y) for box in boxes for x, y in points)
 
 
+def test_labels_lie_beside_bars_of_error() -> None:
+    spots = [(1.0, 1.0, "one"), (2.0, 1.0, "two"), (3.0, 2.0, "three")]
+    axes = axes_with(spots)
+    assert place_labels(axes, spots, THEMES["light"], [(0.5, y, 3.5, y) for _, y, _ in spots])
+    axes.figure.draw_without_rendering()
+    for text in axes.texts:
+        box = Text.get_window_extent(text)
+        assert not any(box.y0 <= axes.transData.transform((1, y))[1] <= box.y1 for y in (1, 2))
+
+
 def test_labels_without_room_are_all_left_to_the_caller() -> None:
     spots = [(x / 30, (x * 7 % 11) / 10, f"a file with a long name, {x}") for x in range(90)]
     axes = axes_with(spots)
@@ -161,6 +172,16 @@ def test_what_all_files_share_is_written_once() -> None:
     assert own is not None
     assert [point.label for point in own.points] == ["a.onnx", "b.onnx"]
     assert all("small" in chart.conditions for chart in charts(machines(records)))
+
+
+def test_repainted_picture_is_the_one_that_the_theme_draws() -> None:
+    def without_ids(picture: str) -> str:  # hashes of what is drawn
+        return re.sub(r"\b[a-z][0-9a-f]{10}\b", "", picture)
+
+    for chart in charts(machines(RECORDS)):
+        light, dark = (chart.render(THEMES[name], "svg").decode() for name in ("light", "dark"))
+        assert without_ids(light) != without_ids(dark)
+        assert without_ids(repaint(light, THEMES["light"], THEMES["dark"])) == without_ids(dark)
 
 
 def written(chart: Chart) -> str:

@@ -7,21 +7,29 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+from device_bench.stats import Interval
+
 FAR_APART = 8
 """Ratio of the largest to the smallest value above which small ones would lie on one another."""
 ROOM = 1.12
 
 
-def from_zero_or_log(axes: Axes, which: Literal["x", "y"], values: Sequence[float]) -> None:
+def from_zero_or_log(axes: Axes, which: Literal["x", "y"], values: Sequence[Interval]) -> None:
     """Set scale and limits by the values, which are positive."""
-    low, high = min(values), max(values)
+    low, high = min(v.value for v in values), max(v.high for v in values)
     if high < FAR_APART * low:
         axes.set(**{f"{which}lim": (0, ROOM * high)})
         return
-    axes.set(**{f"{which}scale": "log"})
-    more = (high / low) ** 0.08
-    axes.set(**{f"{which}lim": (low / more, high * more)})
+    axes.set(**{f"{which}scale": "log", f"{which}lim": log_limits(values)})
     log_ticks(axes.xaxis if which == "x" else axes.yaxis)
+
+
+def log_limits(values: Sequence[Interval]) -> tuple[float, float]:
+    """Round the values; an interval that reaches far down, or below zero, is cut off."""
+    low = min(max(v.low, v.value / 2) for v in values)
+    high = max(v.high for v in values)
+    more = (high / low) ** 0.08
+    return low / more, high * more
 
 
 def log_ticks(axis: Axis) -> None:

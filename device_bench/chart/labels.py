@@ -38,7 +38,11 @@ class _Place:
 
 
 def place_labels(
-    axes: Axes, spots: Sequence[tuple[float, float, str]], theme: Theme, force: bool = False
+    axes: Axes,
+    spots: Sequence[tuple[float, float, str]],
+    theme: Theme,
+    avoid: Sequence[tuple[float, float, float, float]] = (),
+    force: bool = False,
 ) -> bool:
     """Write each label near its point, with a line to it where it lies further off; all of them or none.
 
@@ -46,6 +50,7 @@ def place_labels(
         axes: with its final limits.
         spots: x, y in data units, label.
         theme: whose page is the ground of the letters.
+        avoid: x0, y0, x1, y1 in data units of what no label may cover, such as bars of error.
         force: write a label that finds no free place on its point.
 
     Returns:
@@ -56,20 +61,20 @@ def place_labels(
     figure.draw_without_rendering()
     dots = axes.transData.transform([(x, y) for x, y, _ in spots])
     near, at = _boxes(dots, LABEL_CLEAR), _boxes(dots, LINE_CLEAR)
+    barred = _in_pixels(axes, avoid)
     written = np.empty((0, 4))
     found = []
     for index, (_, _, label) in enumerate(spots):
         size = _size(axes, label)
-        around = np.vstack([np.delete(near, index, axis=0), written])
+        around = np.vstack([np.delete(near, index, axis=0), barred, written])
         across = np.vstack([np.delete(at, index, axis=0), written])
         place = _free(axes, dots[index], size, around, across)
         if place is None and not force:
             return False
-        place = place or _Place(
-            (0.0, 0.0), np.hstack([dots[index] - size / 2, dots[index] + size / 2]), NO_LINE
-        )
+        place = place or _Place((0.0, 0.0), _boxes(dots[index], size / 2), NO_LINE)
         found.append(place)
         written = np.vstack([written, place.box, _boxes(place.line, 1)])
+    figure.set_layout_engine("none")  # another layout would move the points away from what was found here
     for spot, place in zip(spots, found, strict=True):
         _write(axes, spot, place, theme)
     return True
@@ -78,6 +83,14 @@ def place_labels(
 def _boxes(centers: np.ndarray, radius: float | np.ndarray) -> np.ndarray:
     """x0, y0, x1, y1 a row."""
     return np.hstack([centers - radius, centers + radius])
+
+
+def _in_pixels(axes: Axes, boxes: Sequence[tuple[float, float, float, float]]) -> np.ndarray:
+    """As far as they lie within the limits: a logarithmic axis has no place for zero."""
+    x, y = axes.get_xlim(), axes.get_ylim()
+    within = np.clip(np.reshape(boxes, (-1, 4)), (x[0], y[0]) * 2, (x[1], y[1]) * 2)
+    low, high = axes.transData.transform(within[:, :2]), axes.transData.transform(within[:, 2:])
+    return np.hstack([low - GAP, high + GAP])
 
 
 def _size(axes: Axes, label: str) -> np.ndarray:

@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from device_bench.chart.axis import log_ticks
+from device_bench.chart.axis import log_limits, log_ticks
 from device_bench.chart.labels import FONT_SIZE, wrap
 from device_bench.chart.theme import MARKERS, PALETTE, Theme
 from device_bench.chart.view import View
@@ -82,7 +82,8 @@ class Lines:
     def _finish(self, grid: np.ndarray) -> None:
         """Scales, which the panels share, and their ticks."""
         ticks = sorted({x for line in self.lines for x in line.x})
-        grid[0, 0].set(xscale="log", yscale="log")
+        limits = log_limits([y for line in self.lines for y in line.y])
+        grid[0, 0].set(xscale="log", yscale="log", ylim=limits)
         log_ticks(grid[0, 0].yaxis)
         grid[0, 0].xaxis.set_minor_locator(NullLocator())
         grid[0, 0].xaxis.set_minor_formatter(NullFormatter())

@@ -7,11 +7,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
+from matplotlib.ticker import FuncFormatter
 
 from device_bench.chart.axis import from_zero_or_log
 from device_bench.chart.labels import FONT_SIZE, place_labels
 from device_bench.chart.theme import FRONT, PALETTE, SEQUENTIAL, Theme
 from device_bench.chart.view import Point, View
+from device_bench.stats import Interval
 
 HEIGHT = 4.4
 KEY_LINE = 0.17
@@ -22,6 +24,9 @@ DOT, RING = 64, 170
 KEY_COLUMN = 56
 """Characters that half the width has room for."""
 MOST_NAMES = 10
+Bar = tuple[float, float, float, float]
+"""Of an interval: x0, y0, x1, y1."""
+PERFECT = 100
 SMALLEST_SPAN = 0.5
 """Of an axis or a scale of scores, percent."""
 
@@ -34,9 +39,10 @@ def size_latency(figure: Figure, own: View, theme: Theme) -> None:
     _dots(figure, axes, own, theme)
     _front(axes, own.front())
     axes.set(xlabel="size [MB]", ylabel="median latency [ms], 95 % interval")
-    from_zero_or_log(axes, "x", x)
-    from_zero_or_log(axes, "y", y)
-    _name_or_number(axes, own, list(zip(own.points, x, y, strict=True)), theme)
+    from_zero_or_log(axes, "x", [Interval(size, size, size) for size in x])
+    from_zero_or_log(axes, "y", [p.latency for p in own.points])
+    bars = [(size, p.latency.low, size, p.latency.high) for p, size in zip(own.points, x, strict=True)]
+    _name_or_number(axes, own, list(zip(own.points, x, y, strict=True)), bars, theme)
 
 
 def accuracy_latency(figure: Figure, own: View, theme: Theme) -> None:
@@ -47,9 +53,10 @@ def accuracy_latency(figure: Figure, own: View, theme: Theme) -> None:
     reach = _reach([p for p, _, _ in scored])
     axes.errorbar(x, y, xerr=reach, fmt="o", color=PALETTE[0], ecolor=theme.muted, markersize=7)
     axes.set(xlabel="median latency [ms], 95 % interval", ylabel=own.score_label)
-    from_zero_or_log(axes, "x", x)
+    from_zero_or_log(axes, "x", [p.latency for p, _, _ in scored])
     axes.set_ylim(*_span(y, 0.15))
-    _name_or_number(axes, own, scored, theme)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}" if value <= PERFECT else ""))
+    _name_or_number(axes, own, scored, [(p.latency.low, y, p.latency.high, y) for p, _, y in scored], theme)
 
 
 def _reach(points: Sequence[Point]) -> np.ndarray:
@@ -68,7 +75,7 @@ def _dots(figure: Figure, axes: Axes, own: View, theme: Theme) -> None:
         x, y = [p.megabytes for p, _ in scored], [p.latency.value for p, _ in scored]
         scores = [score for _, score in scored]
         low, high = _span(scores, 0)
-        look: Any = {"cmap": SEQUENTIAL, "vmin": low, "vmax": high, "edgecolors": theme.ink}
+        look: Any = {"cmap": SEQUENTIAL, "vmin": low, "vmax": min(high, PERFECT), "edgecolors": theme.ink}
         drawn = axes.scatter(x, y, c=scores, s=DOT, zorder=3, **look)
         figure.colorbar(drawn, label=own.score_label, pad=0.02, fraction=0.05, aspect=30)
     rest = [p for p in own.points if p.score is None or not own.score_label]
@@ -85,13 +92,15 @@ def _front(axes: Axes, front: Sequence[Point]) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderpad=0, borderaxespad=0.2, handletextpad=0.2)
 
 
-def _name_or_number(axes: Axes, own: View, shown: Sequence[tuple[Point, float, float]], theme: Theme) -> None:
+def _name_or_number(
+    axes: Axes, own: View, shown: Sequence[tuple[Point, float, float]], bars: Sequence[Bar], theme: Theme
+) -> None:
     """Names beside the points; where those have no room, numbers and their key below."""
-    if len(shown) <= MOST_NAMES and place_labels(axes, [(x, y, p.label) for p, x, y in shown], theme):
+    if len(shown) <= MOST_NAMES and place_labels(axes, [(x, y, p.label) for p, x, y in shown], theme, bars):
         return
     numbers = {id(p): number for number, p in enumerate(own.points, start=1)}
     _key(axes, [(numbers[id(p)], p.label) for p, _, _ in shown], theme)
-    place_labels(axes, [(x, y, str(numbers[id(p)])) for p, x, y in shown], theme, force=True)
+    place_labels(axes, [(x, y, str(numbers[id(p)])) for p, x, y in shown], theme, bars, force=True)
 
 
 def _key(axes: Axes, entries: Sequence[tuple[int, str]], theme: Theme) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from device_bench.chart.draw import Chart
-from device_bench.chart.theme import THEMES
+from device_bench.chart.theme import THEMES, repaint
 from device_bench.records import Measurement
 from device_bench.report.lineage import Lineage, changed
 from device_bench.series import Machine, latency
@@ -126,8 +126,12 @@ def _plain(value: Any) -> str:
 
 def picture(chart: Chart) -> dict[str, str]:
     """A chart as data URIs, one a theme; as images, so that ids within two of them cannot meet."""
-    drawn = {name: base64.b64encode(chart.render(theme, "svg")).decode() for name, theme in THEMES.items()}
-    sources = {name: f"data:image/svg+xml;base64,{own}" for name, own in drawn.items()}
+    drawn = chart.render(THEMES["light"], "svg").decode()
+    painted = {name: repaint(drawn, THEMES["light"], theme) for name, theme in THEMES.items()}
+    sources = {
+        name: f"data:image/svg+xml;base64,{base64.b64encode(own.encode()).decode()}"
+        for name, own in painted.items()
+    }
     return {"title": chart.title, "conditions": chart.conditions, **sources}
 
 

@@ -1,0 +1,107 @@
+"""Draw the README's example charts, and take a picture of the report, from kept records.
+
+    python -m device_bench run --artifacts outputs/* --output results/device_bench/examples.jsonl
+    python -m device_bench claims --data ROOT --output results/device_bench/claims.json
+    python -m results.device_bench.pictures --artifacts outputs/*
+
+The report's picture needs Chromium; where there is none, the one that is kept stays.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from device_bench.chart.draw import Chart, charts, write
+from device_bench.chart.theme import THEMES
+from device_bench.report.config import ReportConfig
+from device_bench.report.pipeline import report
+from device_bench.series import load, machines
+from edgepress.console import step, warn
+from edgepress.errors import EdgepressError
+from results.goals import ROOT, keep_table
+
+HERE = Path(__file__).parent
+FOLDER = HERE / "pictures"
+BEGINS = "<!-- pictures: results.device_bench.pictures -->"
+SHOWN = ("size-latency", "accuracy-latency", "latency-length", "speed-up")
+REPORT = "report.png"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+WINDOW = (1280, 1600)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Draw the README's example charts from kept records."""
+
+    records: tuple[Path, ...] = (HERE / "examples.jsonl",)
+    """Records of one machine."""
+    claims: Path = HERE / "claims.json"
+    """What `device_bench claims --output` wrote, for the report; left out where it is missing."""
+    artifacts: tuple[Path, ...] = ()
+    """The artifacts that were measured, for the report's lineage."""
+
+
+def draw(records: tuple[Path, ...], folder: Path) -> list[Chart]:
+    """Write the charts that the README shows, light and dark, and name them.
+
+    Raises:
+        EdgepressError: the records cannot be read, or are of several machines.
+    """
+    found = machines(load(records))
+    if len(found) > 1:
+        titles = "; ".join(own.title for own in found)
+        raise EdgepressError(f"records of several machines: {titles}", "name those of one")
+    shown = [chart for chart in charts(found) if chart.name in SHOWN]
+    folder.mkdir(exist_ok=True)
+    write(shown, list(THEMES.values()), ("png",), folder)
+    return shown
+
+
+def photograph(config: Config, target: Path) -> None:
+    """The report as Chromium shows it."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        warn("no Chromium: the report's picture is not taken again")
+        return
+    claims = config.claims if config.claims.exists() else None
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "report.html"
+        report(ReportConfig(records=config.records, artifacts=config.artifacts, claims=claims, output=page))
+        flags = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
+        size, profile = f"--window-size={WINDOW[0]},{WINDOW[1]}", f"--user-data-dir={folder}/profile"
+        command = [browser, *flags, size, profile, f"--screenshot={target.absolute()}", page.as_uri()]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+
+
+def markdown(shown: list[Chart], folder: Path) -> Iterator[str]:
+    """The README's lines: each chart in the reader's theme, then the report."""
+    place = folder.relative_to(ROOT).as_posix() if folder.is_relative_to(ROOT) else folder.as_posix()
+    for chart in shown:
+        dark = f'<source media="(prefers-color-scheme: dark)" srcset="{place}/{chart.name}-dark.png">'
+        light = f'<img src="{place}/{chart.name}-light.png" alt="{chart.title}. {chart.conditions}">'
+        yield f"<picture>{dark}{light}</picture>".replace("\n", " ") + "\n"
+    if (folder / REPORT).exists():
+        yield f"![the report's page]({place}/{REPORT})\n"
+
+
+def main(config: Config) -> int:
+    """Write the pictures, and put them into the README."""
+    try:
+        shown = draw(config.records, FOLDER)
+        photograph(config, FOLDER / REPORT)
+    except EdgepressError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    keep_table("\n".join(markdown(shown, FOLDER)), BEGINS)
+    step(f"written: {len(shown)} charts in {FOLDER}, and the README's block")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Config)))

@@ -1,0 +1,48 @@
+"""The README's example pictures, from the records that the repository keeps."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from bench_records import OTHER_MACHINE, measured
+from matplotlib.image import imread
+
+from device_bench.records import append
+from edgepress.errors import EdgepressError
+from results.device_bench.pictures import BEGINS, BROWSERS, REPORT, Config, draw, markdown, photograph
+from results.goals import README, ROOT, TABLE_ENDS
+
+KEPT = (ROOT / "results" / "device_bench" / "repeat.jsonl",)
+
+
+def test_every_picture_of_the_block_is_written(tmp_path: Path) -> None:
+    shown = draw(KEPT, tmp_path)
+    assert [chart.name for chart in shown] == ["size-latency", "latency-length", "speed-up"]
+    block = "\n".join(markdown(shown, tmp_path))
+    for path in tmp_path.iterdir():
+        assert imread(path).shape[1] == 1660
+        assert f"{tmp_path.as_posix()}/{path.name}" in block
+
+
+def test_records_of_several_machines_are_refused(tmp_path: Path) -> None:
+    own = measured("int8", 5.0)
+    append(tmp_path / "a.jsonl", [own, replace(own, environment=OTHER_MACHINE)])
+    with pytest.raises(EdgepressError, match=r"several machines: cpu, Test CPU.*cpu, Other CPU"):
+        draw((tmp_path / "a.jsonl",), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+@pytest.mark.skipif(not any(map(shutil.which, BROWSERS)), reason="needs Chromium")
+def test_report_is_photographed(tmp_path: Path) -> None:
+    photograph(Config(records=KEPT, claims=tmp_path / "none"), tmp_path / REPORT)
+    picture = imread(tmp_path / REPORT)
+    assert picture.shape[1] == 1280
+    assert picture[..., :3].std() > 0.02
+
+
+def test_readme_shows_no_other_picture_of_the_measuring() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert text.count(BEGINS) == 1
+    before, _, rest = text.partition(BEGINS)
+    assert "results/device_bench/pictures" not in before + rest.partition(TABLE_ENDS)[2]
