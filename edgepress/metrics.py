@@ -63,6 +63,26 @@ def score(
     return METRICS[metric](predict(logits, problem_type, thresholds), labels)
 
 
+# What people expect to see beside a task's own metric.
+USUAL: dict[ProblemType, tuple[str, ...]] = {
+    "single_label_classification": ("accuracy", "f1_macro"),
+    "multi_label_classification": ("f1_micro", "f1_macro", "hamming_score", "hamming_labelwise"),
+    "regression": ("pearson", "spearman"),
+}
+
+
+def scores(
+    metric: str,
+    logits: np.ndarray,
+    labels: np.ndarray,
+    problem_type: ProblemType,
+    thresholds: Sequence[float] | None = None,
+) -> dict[str, float]:
+    """The metric's value, then those of the usual ones."""
+    names = dict.fromkeys((metric, *USUAL[problem_type]))
+    return {name: score(name, logits, labels, problem_type, thresholds) for name in names}
+
+
 def agreement(
     parent: np.ndarray,
     child: np.ndarray,

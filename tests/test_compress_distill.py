@@ -47,6 +47,14 @@ def test_a_student_learns(cli, flags, tmp_path):
     assert step.metrics["teacher"]["accuracy"] == 1
     assert step.metrics["plain"]["accuracy"] > 0.8
     assert step.metrics["history"][-1]["epoch"] == 15
+    assert step.seconds == max(entry.get("seconds", 0) for entry in step.metrics["history"]) > 0
+    card = (tmp_path / "work" / "out" / "README.md").read_text()
+    assert "| text | label | teacher | student |" in card
+    assert {path.name for path in (tmp_path / "work" / "out" / "pictures").iterdir()} == {
+        "epochs.png",
+        "confusion.png",
+    }
+    assert "![confusion](pictures/confusion.png)" in card
     assert (manifest.model.weights, manifest.model.head_trained) == ("trained", True)
     assert manifest.model.architecture == "distilbert"
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["out"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.special import logit
+from scipy.special import expit, logit
 
 from edgepress.metrics import agreement, predict, score
 from edgepress.thresholds import decide, gmean_thresholds
@@ -16,8 +16,26 @@ FLAGS = np.array([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0], [0.0, 0.0]])
 LOGITS = logit(PROBABILITIES)
 
 
+def between(low: float, high: float) -> float:
+    return float(expit((logit(low) + logit(high)) / 2))
+
+
+CHOSEN = [between(0.1, 0.2), between(0.1, 0.4)]
+
+
 def test_the_largest_geometric_mean():
-    assert gmean_thresholds(LOGITS, FLAGS) == pytest.approx([0.2, 0.4])
+    assert gmean_thresholds(LOGITS, FLAGS) == pytest.approx(CHOSEN)
+
+
+def test_rounding_turns_no_text_over():
+    chosen = gmean_thresholds(LOGITS, FLAGS)
+    for shift in (-0.1, 0.1):
+        assert np.array_equal(decide(LOGITS + shift, chosen), decide(LOGITS, chosen))
+
+
+def test_labels_that_stand_the_wrong_way_round_give_a_probability():
+    chosen = gmean_thresholds(LOGITS[:, :1], 1 - FLAGS[:, :1])
+    assert 0 <= chosen[0] <= 1
 
 
 def test_a_label_is_given_from_its_threshold_on():
@@ -35,7 +53,7 @@ def test_thresholds_of_float32_logits_hold_for_them():
 @pytest.mark.parametrize("flag", [0.0, 1.0])
 def test_a_label_that_is_never_or_always_there_keeps_one_half(flag):
     flags = np.column_stack([FLAGS[:, 0], np.full(5, flag)])
-    assert gmean_thresholds(LOGITS, flags) == pytest.approx([0.2, 0.5])
+    assert gmean_thresholds(LOGITS, flags) == pytest.approx([CHOSEN[0], 0.5])
 
 
 def test_scores_are_of_the_decisions():

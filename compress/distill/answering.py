@@ -1,7 +1,6 @@
 """Distilling on a SQuAD: the teacher's logits of start and end, kept on disk, against the student's."""
 
 import shutil
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from compress.distill.teacher import model_digest, span_logits
 from compress.training.answering import Answering, Reading, answering_data, load_reading, require_answering
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
+from compress.training.history import seconds
 from compress.training.result import answer_scores, reached, write_trained
 from compress.training.trainer import train
 from edgepress import console
@@ -85,15 +85,13 @@ def _train(
     checkpoints: Path,
 ) -> tuple[dict[str, Any], bool]:
     """What the student reached, and whether this process is the one that writes it."""
-    start = time.monotonic()
     weights = config.weights
     module = Answering(
         student.model, weights["--label-weight"], weights["--response-weight"], config.temperature
     )
     data = answering_data(student.tokenizer, reading, logits if config.response_weight else None)
     trainer = train(module, data, config, checkpoints)
-    seconds = time.monotonic() - start
-    figures = {**reached(trainer, task.metric, "exact_match"), "seconds": seconds}
+    figures = {**reached(trainer, task.metric, "exact_match"), "seconds": seconds(trainer)}
     return figures, trainer.is_world_process_zero()
 
 

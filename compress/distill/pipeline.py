@@ -1,7 +1,6 @@
 """The command as a pipeline: check, open, let the teacher read, train with and without it, write, show."""
 
 import shutil
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,14 @@ from compress.distill.config import DistillConfig
 from compress.distill.objective import Distillation
 from compress.distill.student import open_student
 from compress.distill.teacher import model_digest, teacher_logits
+from compress.training.arithmetic import has_bf16
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
 from compress.training.data import TrainingText, load_text
+from compress.training.history import seconds
+from compress.training.mistakes import confusion
 from compress.training.result import percent, write_trained
+from compress.training.samples import markdown, samples
 from compress.training.scoring import Judged, judge, threshold_table
 from compress.training.trainer import TrainingData, classification_data, train
 from edgepress import console
@@ -26,7 +29,7 @@ from edgepress.artifact import Step
 from edgepress.errors import EdgepressError
 from edgepress.files import refuse_existing
 from edgepress.loading import OpenedModel, open_model
-from edgepress.metrics import score
+from edgepress.metrics import scores
 from edgepress.models import short_name
 from edgepress.tasks import Task
 
@@ -43,10 +46,14 @@ class Lesson:
     """The teacher's, of the rows of each split that it read."""
 
     @property
-    def teacher_score(self) -> float:
-        """On the evaluation rows."""
-        labels, kind = self.text.evaluation.labels, self.task.problem_type
-        return score(self.task.metric, self.logits["evaluation"], labels, kind, self.teacher.thresholds)
+    def teacher_figures(self) -> dict[str, Any]:
+        """Its scores and mistakes on the evaluation rows."""
+        logits, labels = self.logits["evaluation"], self.text.evaluation.labels
+        thresholds = self.teacher.thresholds
+        return {
+            **scores(self.task.metric, logits, labels, self.task.problem_type, thresholds),
+            "confusion": confusion(self.task, logits, labels, thresholds),
+        }
 
 
 @dataclass(frozen=True)
@@ -106,14 +113,20 @@ def _open_teacher(config: DistillConfig) -> tuple[OpenedModel, Task]:
 def _read_by_teacher(
     config: DistillConfig, teacher: OpenedModel, text: TrainingText
 ) -> dict[str, np.ndarray]:
-    """Logits of the rows; of the train split only where the student learns from them."""
+    """Logits of the rows; of the train split only where the student learns from them.
+
+    Those of the evaluation split are what the teacher is judged by, and computed as its file computes.
+    """
     length = min(config.max_length, teacher.longest)
     wanted = {"evaluation": text.evaluation}
     if config.response_weight and not config.compares_states:
         wanted["train"] = text.train
         if text.selection is not None:
             wanted["selection"] = text.selection
-    return {name: teacher_logits(teacher, examples, length) for name, examples in wanted.items()}
+    return {
+        name: teacher_logits(teacher, examples, length, has_bf16() and name != "evaluation")
+        for name, examples in wanted.items()
+    }
 
 
 def _plain(lesson: Lesson, folder: Path) -> Taught:
@@ -132,14 +145,13 @@ def _plain(lesson: Lesson, folder: Path) -> Taught:
 
 
 def _train(lesson: Lesson, student: OpenedModel, checkpoints: Path) -> Taught:
-    config, task, start = lesson.config, lesson.task, time.monotonic()
+    config, task = lesson.config, lesson.task
     teacher = lesson.teacher.model if config.compares_states else None
     module = Distillation(student.model, config, task.problem_type, teacher)
     data = _data(lesson, student)
     trainer = train(module, data, config, checkpoints)
-    seconds = time.monotonic() - start
     judged = judge(trainer, data, task, lesson.text, config.thresholds == "gmean")
-    return Taught(judged, seconds, trainer.is_world_process_zero())
+    return Taught(judged, seconds(trainer), trainer.is_world_process_zero())
 
 
 def _data(lesson: Lesson, student: OpenedModel) -> TrainingData:
@@ -172,14 +184,16 @@ def _write(
     plain: Taught | None,
 ) -> None:
     config, task = lesson.config, lesson.task
-    metrics = {**taught.figures, "teacher": {task.metric: lesson.teacher_score}}
+    metrics = {**taught.figures, "teacher": lesson.teacher_figures}
     if plain is not None:
         metrics["plain"] = plain.figures
+    logits = lesson.logits["evaluation"], taught.judged.logits
+    metrics["samples"] = samples(task, lesson.text.evaluation, logits, config.seed)
     step = Step("distill", config.identity(), taught.seconds, metrics)
     body = (
         f"Distilled from {lesson.teacher.record().name} on {task.name}: {percent(task, metrics)} on the "
         f"{task.evaluation_split} split; its teacher {percent(task, metrics['teacher'])}.\n"
-        f"{threshold_table(metrics)}"
+        f"{threshold_table(metrics)}\n{markdown(task, metrics['samples'])}"
     )
     write_trained(config, output, student, task, step, "finetune", body, taught.judged.thresholds)
     report.show(lesson.teacher, student, task, metrics)

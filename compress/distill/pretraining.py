@@ -1,7 +1,6 @@
 """The pretrain stage as a pipeline: check, open, cut the corpus, train beside the teacher, write."""
 
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from compress.distill.student import HALF, part_of
 from compress.distill.teacher import model_digest
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
+from compress.training.history import seconds
 from compress.training.masked_lm import PRETRAINING, MaskedLanguageModel, corpus_data, figures, loss_words
 from compress.training.result import write_trained
 from compress.training.trainer import loss_before, train
@@ -43,15 +43,14 @@ def distill(config: DistillConfig) -> Path:
     console.step(f"{config.corpus}: {len(data.train)} blocks, {len(data.evaluation)} held out")
     digests = (model_digest(teacher.model), model_digest(student.model), corpus.digest)
     with checkpoint_folder(config, output, *digests) as checkpoints:
-        start = time.monotonic()
         taught_by = loss_before(MaskedLanguageModel(teacher.model), data, config, checkpoints)
         before = loss_before(module, data, config, checkpoints)
         console.step(f"distilling for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
         trainer = train(module, data, config, checkpoints)
-        seconds, metrics = time.monotonic() - start, figures(trainer, data, before)
+        metrics = figures(trainer, data, before)
         metrics["teacher"] = {"masked_lm_loss": taught_by}
         if trainer.is_world_process_zero():
-            _write(config, output, teacher, student, metrics, seconds)
+            _write(config, output, teacher, student, metrics, seconds(trainer))
             shutil.rmtree(checkpoints)
     return output
 
@@ -84,12 +83,12 @@ def _write(
     teacher: OpenedModel,
     student: OpenedModel,
     metrics: dict[str, Any],
-    seconds: float,
+    taken: float,
 ) -> None:
     losses = (
         f"{loss_words(metrics)} of {config.corpus}; its teacher {metrics['teacher']['masked_lm_loss']:.3f}"
     )
     body = f"Distilled from {teacher.record().name} as a masked language model: {losses}.\n"
-    step = Step("distill", config.identity(), seconds, metrics)
+    step = Step("distill", config.identity(), taken, metrics)
     write_trained(config, output, student, None, step, "finetune", body)
-    console.out.print(f"{output.name}: {losses}, {seconds:.0f} s", highlight=False)
+    console.out.print(f"{output.name}: {losses}, {taken:.0f} s", highlight=False)

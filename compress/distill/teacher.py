@@ -27,20 +27,24 @@ BATCH_SIZE = 64
 LOGITS = "logits"
 
 
-def teacher_logits(teacher: OpenedModel, examples: Examples, max_length: int) -> np.ndarray:
+def teacher_logits(
+    teacher: OpenedModel, examples: Examples, max_length: int, bf16: bool = False
+) -> np.ndarray:
     """What the teacher says to each text: (rows, labels), float32.
 
-    They are kept under the hash of the teacher's weights, its tokenizer, the texts and their longest
-    length, so that whatever changes is computed anew. A damaged file is too, with a warning.
+    They are kept under the hash of the teacher's weights, its tokenizer, the texts, their longest length and
+    the arithmetic, so that whatever changes is computed anew. A damaged file is too, with a warning.
     """
-    key = _key(teacher, [hashlib.sha256(json.dumps(examples.texts).encode()).hexdigest(), max_length])
-    return _kept(key, len(examples), lambda: _compute(teacher, examples, max_length))
+    text = hashlib.sha256(json.dumps(examples.texts).encode()).hexdigest()
+    key = _key(teacher, [text, max_length, bf16])
+    return _kept(key, len(examples), lambda: _compute(teacher, examples, max_length, bf16))
 
 
 def span_logits(teacher: OpenedModel, windows: Windows) -> list[np.ndarray]:
     """What the teacher says of start and end at each token: (tokens, 2) a window, float32; kept as above."""
     lengths = [len(ids) for ids in windows.inputs["input_ids"]]
-    key = _key(teacher, [hashlib.sha256(json.dumps(windows.inputs).encode()).hexdigest(), "spans"])
+    text = hashlib.sha256(json.dumps(windows.inputs).encode()).hexdigest()
+    key = _key(teacher, [text, "spans", has_bf16()])
     tokens = _kept(key, sum(lengths), lambda: _compute_spans(teacher, windows, lengths))
     return np.split(tokens, np.cumsum(lengths)[:-1])
 
@@ -66,7 +70,7 @@ def model_digest(model: PreTrainedModel) -> str:
 
 
 def _key(teacher: OpenedModel, read: list[str | int]) -> str:
-    content = [model_digest(teacher.model), _tokenizer_digest(teacher.tokenizer), *read, has_bf16()]
+    content = [model_digest(teacher.model), _tokenizer_digest(teacher.tokenizer), *read]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -98,13 +102,13 @@ def _write(path: Path, logits: np.ndarray) -> None:
     partial.replace(path)
 
 
-def _compute(teacher: OpenedModel, examples: Examples, max_length: int) -> np.ndarray:
+def _compute(teacher: OpenedModel, examples: Examples, max_length: int, bf16: bool) -> np.ndarray:
     rows = encode_examples(teacher.tokenizer, examples, max_length).remove_columns("labels")
     order = np.argsort([len(ids) for ids in rows["input_ids"]], kind="stable")
     model = _moved(teacher.model, device())
     logits = np.empty((len(examples), model.config.num_labels), dtype=np.float32)
     for part, batch in _batches(teacher.tokenizer, rows, order):
-        logits[part] = _forward(model, batch).logits.float().cpu().numpy()
+        logits[part] = _forward(model, batch, bf16).logits.float().cpu().numpy()
     _moved(model, torch.device("cpu"))
     return logits
 
@@ -114,7 +118,7 @@ def _compute_spans(teacher: OpenedModel, windows: Windows, lengths: list[int]) -
     found: list[np.ndarray] = [np.empty(0)] * len(lengths)
     model, rows = _moved(teacher.model, device()), Dataset.from_dict(windows.inputs)
     for part, batch in _batches(teacher.tokenizer, rows, np.argsort(lengths, kind="stable")):
-        answer = _forward(model, batch)
+        answer = _forward(model, batch, has_bf16())
         both = torch.stack([answer.start_logits, answer.end_logits], -1).float().cpu().numpy()
         for row, logits in zip(part, both, strict=True):
             found[row] = logits[: lengths[row]]
@@ -138,7 +142,7 @@ def _moved(model: Any, where: torch.device) -> PreTrainedModel:
 
 
 @torch.inference_mode()
-def _forward(model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> Any:
+def _forward(model: PreTrainedModel, batch: dict[str, torch.Tensor], bf16: bool) -> Any:
     inputs = {name: ids.to(device()) for name, ids in batch.items()}
-    with torch.autocast(device().type, torch.bfloat16, enabled=has_bf16()):
+    with torch.autocast(device().type, torch.bfloat16, enabled=bf16):
         return model(**inputs)

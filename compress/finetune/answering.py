@@ -1,13 +1,13 @@
 """Fine-tuning on a SQuAD: as the pipeline, of windows and spans."""
 
 import shutil
-import time
 from pathlib import Path
 
 from compress.finetune.config import FinetuneConfig
 from compress.training.answering import Answering, answering_data, load_reading, require_answering
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
+from compress.training.history import seconds
 from compress.training.result import answer_scores, reached, write_trained
 from compress.training.trainer import train
 from edgepress import console
@@ -28,15 +28,14 @@ def finetune_answering(config: FinetuneConfig, output: Path, task: Task) -> Path
     config = with_schedule(config, opened.schedule)
     console.step(f"{len(reading.train.questions)} windows, {config.epochs:g} epochs")
     with checkpoint_folder(config, output, opened.parent or "") as checkpoints:
-        start = time.monotonic()
         data = answering_data(opened.tokenizer, reading)
         trainer = train(Answering(opened.model), data, config, checkpoints)
-        seconds, metrics = time.monotonic() - start, reached(trainer, task.metric, "exact_match")
+        taken, metrics = seconds(trainer), reached(trainer, task.metric, "exact_match")
         if trainer.is_world_process_zero():
             said = f"{answer_scores(metrics)} on {task.name}"
-            step = Step("finetune", config.identity(), seconds, metrics)
+            step = Step("finetune", config.identity(), taken, metrics)
             body = f"{opened.record().name} fine-tuned on {task.name}: {said}.\n"
             write_trained(config, output, opened, task, step, "finetune", body)
-            console.out.print(f"{output.name}: {said}, {seconds:.0f} s", highlight=False)
+            console.out.print(f"{output.name}: {said}, {taken:.0f} s", highlight=False)
             shutil.rmtree(checkpoints)
     return output

@@ -1,7 +1,6 @@
 """The command as a pipeline: check, open, train, score, write."""
 
 import shutil
-import time
 from pathlib import Path
 
 from compress.finetune.answering import finetune_answering
@@ -9,6 +8,7 @@ from compress.finetune.config import FinetuneConfig
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
 from compress.training.data import TrainingText, load_text
+from compress.training.history import seconds
 from compress.training.result import percent, write_trained
 from compress.training.scoring import Judged, judge, threshold_table
 from compress.training.scratch import check_vocabulary, from_scratch, open_untrained
@@ -43,14 +43,12 @@ def finetune(config: FinetuneConfig) -> Path:
     config = with_schedule(config, opened.schedule)
     console.step(f"training for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
     with checkpoint_folder(config, output, opened.parent or "") as checkpoints:
-        start = time.monotonic()
         length = min(config.max_length, opened.longest)
         data = classification_data(opened.tokenizer, task, text, length)
         trainer = train(opened.model, data, config, checkpoints)
-        seconds = time.monotonic() - start
         judged = judge(trainer, data, task, text, config.thresholds == "gmean")
         if trainer.is_world_process_zero():
-            _write(config, output, opened, task, judged, seconds)
+            _write(config, output, opened, task, judged, seconds(trainer))
             shutil.rmtree(checkpoints)
     return output
 
@@ -67,11 +65,11 @@ def _write(
     opened: OpenedModel,
     task: Task,
     judged: Judged,
-    seconds: float,
+    taken: float,
 ) -> None:
     score = f"{percent(task, judged.metrics)} on {task.name}/{task.evaluation_split}"
     table = threshold_table(judged.metrics)
     body = f"{opened.record().name} fine-tuned on {task.name}: {score}.\n{table}"
-    step = Step("finetune", config.identity(), seconds, judged.metrics)
+    step = Step("finetune", config.identity(), taken, judged.metrics)
     write_trained(config, output, opened, task, step, "finetune", body, judged.thresholds)
-    console.out.print(f"{output.name}: {score}, {seconds:.0f} s{table}", highlight=False)
+    console.out.print(f"{output.name}: {score}, {taken:.0f} s{table}", highlight=False)

@@ -1,13 +1,13 @@
 """The command as a pipeline: check, open, cut the corpus, train, write."""
 
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
 from compress.pretrain.config import PretrainConfig
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
+from compress.training.history import seconds
 from compress.training.masked_lm import PRETRAINING, MaskedLanguageModel, corpus_data, figures, loss_words
 from compress.training.result import write_trained
 from compress.training.trainer import loss_before, train
@@ -36,22 +36,21 @@ def pretrain(config: PretrainConfig) -> Path:
     console.step(f"{config.corpus}: {len(data.train)} blocks, {len(data.evaluation)} held out")
     module = MaskedLanguageModel(opened.model, config.only_head)
     with checkpoint_folder(config, output, opened.parent or "", corpus.digest) as checkpoints:
-        start = time.monotonic()
         before = loss_before(module, data, config, checkpoints)
         console.step(f"training for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
         trainer = train(module, data, config, checkpoints)
-        seconds, metrics = time.monotonic() - start, figures(trainer, data, before)
+        metrics = figures(trainer, data, before)
         if trainer.is_world_process_zero():
-            _write(config, output, opened, metrics, seconds)
+            _write(config, output, opened, metrics, seconds(trainer))
             shutil.rmtree(checkpoints)
     return output
 
 
 def _write(
-    config: PretrainConfig, output: Path, opened: OpenedModel, metrics: dict[str, Any], seconds: float
+    config: PretrainConfig, output: Path, opened: OpenedModel, metrics: dict[str, Any], taken: float
 ) -> None:
     losses = f"{loss_words(metrics)} of {config.corpus}"
     body = f"{opened.record().name} trained as a masked language model: {losses}.\n"
-    step = Step("pretrain", config.identity(), seconds, metrics)
+    step = Step("pretrain", config.identity(), taken, metrics)
     write_trained(config, output, opened, None, step, "finetune", body)
-    console.out.print(f"{output.name}: {losses}, {seconds:.0f} s", highlight=False)
+    console.out.print(f"{output.name}: {losses}, {taken:.0f} s", highlight=False)

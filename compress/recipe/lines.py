@@ -41,8 +41,8 @@ class Line:
     """Of the last step, one a seed."""
     seconds: tuple[float, ...]
     """What the last step took, one a seed."""
-    history: tuple[dict[str, Any], ...]
-    """Loss and metric over the epochs, of the first seed."""
+    metrics: dict[str, Any]
+    """What the last step says of itself, of the first seed."""
     subject: Subject | None = None
     """The first seed's file; None for a figure of a step."""
     measurement: Measurement | None = None
@@ -114,7 +114,7 @@ def _line(row: RowSpec, group: Sequence[Run], deployment: Deployment) -> Line:
     """One line of runs that differ in their seed only."""
     by_seed = {run.each.get(SEED): run for run in group}
     configs = tuple(read_manifest(run.output).steps[-1].config for run in group)
-    line = Line(row, dict(_without_seed(group[0])), by_seed, {}, "", "", {}, configs, (), ())
+    line = Line(row, dict(_without_seed(group[0])), by_seed, {}, "", "", {}, configs, (), {})
     return _of_figures(line) if row.path else _of_files(line, deployment)
 
 
@@ -132,7 +132,7 @@ def _of_files(line: Line, deployment: Deployment) -> Line:
         trained_scores={seed: score for seed, score in trained.items() if score is not None},
         task=str(first.known.get("task", "")),
         seconds=tuple(step.seconds for step in steps.values()),
-        history=tuple(next(iter(steps.values())).metrics.get("history", ())),
+        metrics=next(iter(steps.values())).metrics,
         subject=replace(first, name=line.title),
     )
 
@@ -161,7 +161,7 @@ def _of_figures(line: Line) -> Line:
         metric=metric,
         task=task,
         seconds=tuple(own["seconds"] for own in found.values() if own.get("seconds") is not None),
-        history=tuple(first.get("history", ())),
+        metrics=first,
     )
 
 

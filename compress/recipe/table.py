@@ -176,7 +176,7 @@ def records(result: Result) -> Iterator[dict[str, Any]]:
             "size_bytes": known.get("size_bytes"),
             "scored_rows": known.get("scored_rows"),
             "seconds_by_seed": list(line.seconds),
-            "history": list(line.history),
+            "history": list(line.metrics.get("history", ())),
             "published": {name: line.published(name) for name in line.row.published},
             "runs": [run.name for run in line.runs.values()],
             "verb": next(iter(line.runs.values())).verb.name,

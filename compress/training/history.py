@@ -4,6 +4,8 @@ from typing import Any
 
 from transformers import Trainer
 
+from compress.training.progress import trained_seconds
+
 # The Trainer's words -> ours.
 WORDS = {"eval_runtime": "eval_seconds"}
 DROPPED = ("eval_samples_per_second", "eval_steps_per_second", "grad_norm")
@@ -14,14 +16,20 @@ def history(trainer: Trainer) -> list[dict[str, float]]:
     """Loss, evaluation loss and metric at each checkpoint, by epoch.
 
     Returns:
-        one entry a checkpoint: `epoch`, `step`, `loss` (the mean since the last one), `learning_rate`,
-        `eval_loss`, `eval_seconds` and the metric by its name.
+        one entry a checkpoint, one of them at the end of every epoch: `epoch`, `step`, `loss` (the mean since
+        the last one), `seconds` (of training, since the run began), `learning_rate`, `eval_loss`,
+        `eval_seconds` and the metric by its name.
     """
     entries: dict[int, dict[str, float]] = {}
     for logged in trainer.state.log_history:
         if not any(name in logged for name in TOTALS):
             entries.setdefault(int(logged["step"]), {}).update(_renamed(logged))
     return [entries[step] for step in sorted(entries)]
+
+
+def seconds(trainer: Trainer) -> float:
+    """What the training took, evaluations not counted; with what was done before it was interrupted."""
+    return trained_seconds(trainer.state.log_history)
 
 
 def _renamed(logged: dict[str, Any]) -> dict[str, float]:

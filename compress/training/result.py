@@ -1,6 +1,6 @@
 """What a training run leaves: an artifact with its step, and one line on the screen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,19 @@ from transformers import Trainer
 
 from compress.training.config import TrainingFlags
 from compress.training.history import history
+from compress.training.pictures.draw import pictures
+from compress.training.pictures.trained import Trained
+from compress.training.trainer import compute_as_written
+from device_bench.chart.theme import THEMES
 from edgepress import console
 from edgepress.artifact import Step, create_artifact
 from edgepress.card import Card
 from edgepress.loading import OpenedModel, save_model, set_thresholds
 from edgepress.tasks import Task
+
+PICTURES = "pictures"
+# What stands beside the model itself in the metrics of its step.
+BESIDE = {"plain": "without the teacher", "teacher": "teacher"}
 
 
 def write_trained(
@@ -55,8 +63,25 @@ def write_trained(
             *(output.name, trained, task, relation, opened.license, scores, body),
             pipeline="text-classification" if task else "fill-mask",
         )
-        (draft.folder / "README.md").write_text(card.text(), encoding="utf-8")
+        names = _draw(output.name, task, step.metrics, draft.folder)
+        (draft.folder / "README.md").write_text(card.text() + _shown(names), encoding="utf-8")
     console.step(f"written: {output}")
+
+
+def _draw(name: str, task: Task | None, metrics: Mapping[str, Any], folder: Path) -> list[str]:
+    """The pictures of a training, of all models that its metrics are of, and their names in `folder`."""
+    metric, labels = (task.metric, task.labels) if task else ("", ())
+    named = {name: metrics, **{title: metrics[key] for key, title in BESIDE.items() if key in metrics}}
+    found = pictures([Trained(title, metric, own, labels) for title, own in named.items()])
+    (folder / PICTURES).mkdir()
+    for chart in found:
+        (folder / PICTURES / f"{chart.name}.png").write_bytes(chart.render(THEMES["light"], "png"))
+    return [f"{PICTURES}/{chart.name}.png" for chart in found]
+
+
+def _shown(names: Sequence[str]) -> str:
+    """Markdown."""
+    return "".join(f"\n![{Path(name).stem}]({name})\n" for name in names)
 
 
 def reached(trainer: Trainer, *names: str) -> dict[str, Any]:
@@ -64,6 +89,7 @@ def reached(trainer: Trainer, *names: str) -> dict[str, Any]:
 
     In a launch of several processes all of them have to ask: each reads its part of the rows.
     """
+    compute_as_written(trainer)
     found = trainer.evaluate()
     return {**{name: float(found[f"eval_{name}"]) for name in names}, "history": history(trainer)}
 

@@ -9,15 +9,15 @@ from transformers import Trainer
 
 from compress.training.data import TrainingText
 from compress.training.history import history
-from compress.training.trainer import TrainingData, logits_of
+from compress.training.mistakes import confusion, roc
+from compress.training.trainer import TrainingData, compute_as_written, logits_of
 from edgepress.console import warn
-from edgepress.metrics import score
+from edgepress.metrics import USUAL, scores
 from edgepress.splits import Examples
-from edgepress.tasks import Task
+from edgepress.tasks import ProblemType, Task
 from edgepress.thresholds import gmean_thresholds
 
-# Beside a multi-label task's own metric, in its table of thresholds.
-MULTI_LABEL_METRICS = ("f1_micro", "f1_macro", "hamming_score", "hamming_labelwise")
+MULTI_LABEL: ProblemType = "multi_label_classification"
 HALF = "0.5"
 
 
@@ -30,11 +30,12 @@ class Judged:
     thresholds: list[float] | None
     """Those that the model is to decide with; None: one half."""
     metrics: dict[str, Any]
-    """The task's metric by its name; `history`; `thresholds` where labels come several at once."""
+    """The task's metric and the usual ones beside it, by name; `confusion`; `history`; `thresholds` and `roc`
+    where labels come several at once."""
 
 
 def judge(trainer: Trainer, data: TrainingData, task: Task, text: TrainingText, chosen: bool) -> Judged:
-    """Score a trained model on the evaluation split.
+    """Score a trained model on the evaluation split, computing as its file will.
 
     In a launch of several processes all of them have to ask: each reads its part of the texts.
 
@@ -45,37 +46,45 @@ def judge(trainer: Trainer, data: TrainingData, task: Task, text: TrainingText, 
         text: where the rows are from.
         chosen: whether it is to decide with thresholds chosen on the selection split.
     """
+    compute_as_written(trainer)
     watched = logits_of(trainer, data.selection or data.evaluation, logged=True)
     found = watched if data.selection is None else logits_of(trainer, data.evaluation)
-    metrics: dict[str, Any] = {"history": history(trainer)}
-    thresholds = None
-    if task.problem_type == "multi_label_classification":
+    thresholds, labels = None, text.evaluation.labels
+    several: dict[str, Any] = {}
+    if task.problem_type == MULTI_LABEL:
         selected = gmean_thresholds(watched, text.watched.labels)
         thresholds = selected if chosen else None
-        metrics["thresholds"] = _compared(task, text, found, selected)
-    metrics[task.metric] = _score(task.metric, task, found, text.evaluation, thresholds)
+        several = _several(task, text, found, selected)
+    metrics = {
+        **scores(task.metric, found, labels, task.problem_type, thresholds),
+        "confusion": confusion(task, found, labels, thresholds),
+        "history": history(trainer),
+        **several,
+    }
     return Judged(found, thresholds, metrics)
 
 
-def _compared(
+def _several(
     task: Task, text: TrainingText, logits: np.ndarray, selected: Sequence[float]
 ) -> dict[str, dict[str, Any]]:
-    """Where thresholds were chosen -> what they are, and the scores on the evaluation split with them.
+    """`thresholds`: where they were chosen -> what they are, and the scores on the evaluation split with
+    them; `roc`: the curves that they lie on.
 
     Chosen on the evaluation split itself they say how much choosing there flatters.
     """
     _warn_of_single_sided(task, text.watched)
-    judged_on = gmean_thresholds(logits, text.evaluation.labels)
-    known = {HALF: [0.5] * len(task.labels), task.evaluation_split: judged_on}
+    labels = text.evaluation.labels
+    known = {HALF: [0.5] * len(task.labels), task.evaluation_split: gmean_thresholds(logits, labels)}
     if text.selection is not None:
         known[str(task.selection_split)] = list(selected)
-    return {
+    compared = {
         where: {
             "values": dict(zip(task.labels, values, strict=True)),
-            **{name: _score(name, task, logits, text.evaluation, values) for name in MULTI_LABEL_METRICS},
+            **scores(task.metric, logits, labels, MULTI_LABEL, values),
         }
         for where, values in known.items()
     }
+    return {"thresholds": compared, "roc": roc(task, logits, labels, known)}
 
 
 def threshold_table(metrics: dict[str, Any]) -> str:
@@ -83,10 +92,10 @@ def threshold_table(metrics: dict[str, Any]) -> str:
     if "thresholds" not in metrics:
         return ""
     rows = [
-        (where, *(f"{100 * figures[name]:.2f} %" for name in MULTI_LABEL_METRICS))
+        (where, *(f"{100 * figures[name]:.2f} %" for name in USUAL[MULTI_LABEL]))
         for where, figures in metrics["thresholds"].items()
     ]
-    head = ("thresholds from", *MULTI_LABEL_METRICS)
+    head = ("thresholds from", *USUAL[MULTI_LABEL])
     lines = [head, ("---",) * len(head), *rows]
     return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
@@ -96,9 +105,3 @@ def _warn_of_single_sided(task: Task, examples: Examples) -> None:
     if same.any():
         names = ", ".join(label for label, one in zip(task.labels, same, strict=True) if one)
         warn(f"{names}: never or always there in the rows that thresholds are chosen on, so it is 0.5")
-
-
-def _score(
-    metric: str, task: Task, logits: np.ndarray, examples: Examples, thresholds: Sequence[float] | None
-) -> float:
-    return score(metric, logits, examples.labels, task.problem_type, thresholds)

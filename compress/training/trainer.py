@@ -21,13 +21,11 @@ from transformers.trainer_utils import get_last_checkpoint
 from compress.training.arithmetic import has_accelerator, has_bf16
 from compress.training.config import TrainingFlags
 from compress.training.data import TrainingText, encode_examples
+from compress.training.progress import Progress
 from compress.training.sampler import LengthSampler
 from edgepress.console import step
 from edgepress.metrics import score
 from edgepress.tasks import Task
-
-# Share of all steps between two checkpoints, each followed by an evaluation.
-CHECKPOINT_EVERY = 0.1
 
 Metrics = Callable[[EvalPrediction], dict[str, Any]]
 
@@ -94,6 +92,7 @@ def _trainer(model: nn.Module, data: TrainingData, config: TrainingFlags, checkp
         eval_dataset=data.selection or data.evaluation,
         data_collator=data.collator,
         compute_metrics=data.metrics,
+        callbacks=[Progress()],
     )
 
 
@@ -115,6 +114,12 @@ class LengthTrainer(Trainer):
 
     def _get_eval_sampler(self, eval_dataset: Dataset) -> Any:
         return by_length(eval_dataset).tolist()
+
+
+def compute_as_written(trainer: Trainer) -> None:
+    """From here on the trained model computes in fp32, as whoever opens its file does, and not in bf16."""
+    trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
+    trainer.use_cpu_amp = False
 
 
 def logits_of(trainer: Trainer, rows: Dataset, logged: bool = False) -> np.ndarray:
@@ -157,13 +162,13 @@ def _arguments(config: TrainingFlags, checkpoints: Path) -> TrainingArguments:
         weight_decay=config.weight_decay,
         use_cpu=not has_accelerator(),
         bf16=has_bf16(),
-        eval_strategy="steps",
-        eval_steps=CHECKPOINT_EVERY,
-        save_steps=CHECKPOINT_EVERY,
+        # `Progress` says when.
+        eval_strategy="no",
+        save_strategy="no",
+        logging_strategy="no",
         save_total_limit=1,
         # safetensors refuses the weights that a head shares with the embeddings; torch keeps them shared.
         save_safetensors=False,
-        logging_steps=CHECKPOINT_EVERY,
         remove_unused_columns=False,  # the data holds what the model takes, and nothing else
         label_names=["labels"],
         report_to=[],

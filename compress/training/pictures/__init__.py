@@ -1,0 +1,1 @@
+"""Pictures of training: loss and metric by epoch, mistakes, thresholds."""

@@ -1,0 +1,68 @@
+"""When a training run is looked at, at the end of each epoch and between, and how long it has worked."""
+
+import math
+import time
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+# About so many checkpoints a run, each with an evaluation.
+CHECKPOINTS = 10
+SECONDS = "seconds"
+
+
+def marks(steps: int, epochs: float) -> set[int]:
+    """The steps after which a run is logged, evaluated and kept.
+
+    Args:
+        steps: of the optimizer, in the whole run.
+        epochs: in the whole run; a part of one may be the last.
+
+    Returns:
+        the last step of every epoch, even parts of it where epochs are few, and the last step of all.
+    """
+    an_epoch = steps / epochs if epochs < 1 else int(steps / epochs)
+    parts = max(1, round(CHECKPOINTS / epochs))
+    ends = (round(an_epoch * part / parts) for part in range(1, math.ceil(epochs * parts) + 1))
+    return {min(max(1, end), steps) for end in ends} | {steps}
+
+
+class Progress(TrainerCallback):
+    """Asks for checkpoints at the marks, and writes into each log entry the seconds of training until then.
+
+    Evaluations and checkpoints are not counted; what was trained before an interruption is.
+    """
+
+    def __init__(self) -> None:
+        self._marks: set[int] = set()
+        self._seconds = self._since = 0.0
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._marks = marks(state.max_steps, args.num_train_epochs)
+        self._seconds = trained_seconds(state.log_history)
+        self._since = time.monotonic()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if state.global_step in self._marks:
+            control.should_log = control.should_evaluate = control.should_save = True
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if "loss" in state.log_history[-1]:
+            self._seconds += time.monotonic() - self._since
+            state.log_history[-1][SECONDS] = self._seconds
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._since = time.monotonic()
+
+
+def trained_seconds(history: list[dict[str, float]]) -> float:
+    """What a run has worked, by its own log; 0 where it has not begun."""
+    return max((entry.get(SECONDS, 0.0) for entry in history), default=0.0)

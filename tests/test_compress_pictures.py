@@ -1,0 +1,65 @@
+"""Pictures of training show what the metrics hold, and are left away where there is nothing."""
+
+import numpy as np
+import pytest
+
+from compress.training.pictures.draw import pictures
+from compress.training.pictures.trained import Trained
+from device_bench.chart.theme import THEMES
+
+HISTORY = [
+    {"epoch": 0.5, "step": 5, "loss": 0.9, "eval_loss": 0.8, "accuracy": 0.6},
+    {"epoch": 1.0, "step": 10, "loss": 0.7, "eval_loss": 0.75, "accuracy": 0.7},
+]
+CURVE = {"auc": 0.9, "curve": [[0, 0], [0.1, 0.8], [1, 1]], "chosen": {"0.5": [0.1, 0.6], "test": [0.2, 0.9]}}
+TEACHER = Trained(
+    "teacher", "accuracy", {"history": HISTORY, "confusion": {"x": [[5, 1], [2, 8]]}}, ("no", "ok")
+)
+SEVERAL = Trained(
+    "student",
+    "f1_micro",
+    {"confusion": {"toxic": [[5, 1], [2, 8]], "threat": [[9, 1], [1, 5]]}, "roc": {"toxic": CURVE}},
+    ("toxic", "threat"),
+)
+
+
+def drawn_texts(models: list[Trained], name: str) -> str:
+    """What an SVG says; matplotlib writes texts as paths, and their words as comments."""
+    chart = next(chart for chart in pictures(models) if chart.name == name)
+    return chart.render(THEMES["light"], "svg").decode()
+
+
+def test_only_what_there_is_something_for():
+    assert [chart.name for chart in pictures([TEACHER])] == ["epochs", "confusion"]
+    assert [chart.name for chart in pictures([SEVERAL])] == ["confusion", "roc"]
+    assert pictures([Trained("values", "spearman", {"confusion": {}})]) == []
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+def test_every_picture_can_be_drawn(theme):
+    for chart in pictures([TEACHER, SEVERAL], "seed 0 of 3"):
+        assert chart.render(theme, "png").startswith(b"\x89PNG")
+
+
+def test_matrices_say_counts_shares_and_classes():
+    text = drawn_texts([TEACHER], "confusion")
+    for part in ("83.3 %", "20.0 %", "ok", "teacher"):
+        assert f"<!-- {part} -->" in text
+
+
+def test_each_label_of_several_has_a_panel():
+    text = drawn_texts([SEVERAL], "confusion")
+    assert "<!-- student: toxic -->" in text
+    assert "<!-- student: threat -->" in text
+
+
+def test_curves_have_their_area_and_a_key_of_thresholds():
+    text = drawn_texts([SEVERAL], "roc")
+    for part in ("toxic, area 0.900", "threshold 0.5", "chosen on test"):
+        assert f"<!-- {part} -->" in text
+
+
+def test_masked_language_models_have_a_loss_alone():
+    (chart,) = pictures([Trained("student", "", {"history": [{**point} for point in HISTORY]})])
+    assert chart.title == "Loss by epoch"
+    assert np.frombuffer(chart.render(THEMES["light"], "png"), dtype=np.uint8).size > 1000
