@@ -22,7 +22,7 @@ FORMS: dict[str, Form] = {
     "latency_ms": lambda value: f"{value:.2f}",
     "speed_up": lambda value: f"{value:.2f}x",
     "size_ratio": lambda value: f"{value:.2f}x",
-    "time_ratio": lambda value: f"{value:.2f}x",
+    "time_ratio": lambda value: f"{value:.2f} of the time",
     "score": lambda value: f"{PERCENT * value:.2f} %",
     "retention": lambda value: f"{PERCENT * value:.1f} %",
     "gain": lambda value: f"{value:+.2f}",
@@ -56,9 +56,15 @@ def cells(result: Result, line: Line) -> list[str]:
         cell("score"),
         _bare(cell("retention")),
         cell("gain", line.row.over is not None),
-        _bare(cell("seconds")),
+        _seconds(cell, line),
         published(line),
     ]
+
+
+def _seconds(cell: Callable[[str], str], line: Line) -> str:
+    """Beside a published share of the time stands ours."""
+    shares = [cell("time_ratio")] if "time_ratio" in line.row.published else []
+    return "\n".join([_bare(cell("seconds")), *shares])
 
 
 def _estimate(found: Estimate, form: Form) -> str:
@@ -108,8 +114,9 @@ def markdown(result: Result) -> str:
 
 def caption(result: Result) -> str:
     """What the figures are, and what they were measured with."""
-    recipe, lines = result.recipe, result.lines
-    first = recipe.rows[recipe.reference].title
+    lines = result.lines
+    firsts = dict.fromkeys(result.reference(line) for line in lines)
+    first = ", ".join(_row_title(result, row) for row in firsts)
     seeds = max((len(line.runs) for line in lines), default=1)
     over = f"; score, gain: mean over {seeds} seeds [95 % interval, Student's t]" if seeds > 1 else ""
     gains = {line.row.over for line in lines if line.row.over}
@@ -172,6 +179,7 @@ def records(result: Result) -> Iterator[dict[str, Any]]:
             "trained_scores": list(line.trained_scores.values()),
             **{name: _dict(result.figure(name, line)) for name in FORMS},
             "gain_over": line.row.over,
+            "average": line.row.average,
             "file": line.subject.path.name if line.subject else None,
             "size_bytes": known.get("size_bytes"),
             "scored_rows": known.get("scored_rows"),
