@@ -72,6 +72,20 @@ class Result:
     note: str = ""
     """Why there are fewer than the recipe has."""
 
+    @property
+    def distinct(self) -> list[Line]:
+        """Those that say something of their own of what a step noted: two files of one step do not."""
+        first: dict[tuple[Any, ...], Line] = {}
+        for line in self.lines:
+            runs = tuple(run.name for run in line.runs.values())
+            first.setdefault((line.row.path, line.row.average, *runs), line)
+        return [line for line in first.values() if line.facts]
+
+    @property
+    def trained(self) -> list[Line]:
+        """Those of them whose step was a training."""
+        return [line for line in self.distinct if line.history]
+
     def of_row(self, name: str) -> list[Line]:
         """The lines of one row."""
         return [line for line in self.lines if line.row.name == name]
