@@ -116,11 +116,11 @@ def caption(result: Result) -> str:
     """What the figures are, and what they were measured with."""
     lines = result.lines
     firsts = dict.fromkeys(result.reference(line) for line in lines)
-    first = ", ".join(_row_title(result, row) for row in firsts)
+    first = " and ".join(_row_title(result, row) for row in firsts)
     seeds = max((len(line.runs) for line in lines), default=1)
     over = f"; score, gain: mean over {seeds} seeds [95 % interval, Student's t]" if seeds > 1 else ""
-    gains = {line.row.over for line in lines if line.row.over}
-    gained = f"; gain over {', '.join(_row_title(result, row) for row in gains if row)}" if gains else ""
+    gains = dict.fromkeys(line.row.over for line in lines if line.row.over)
+    gained = f"; gain over {' and '.join(_row_title(result, row) for row in gains)}" if gains else ""
     timed = next((line.measurement for line in lines if line.measurement), None)
     how = f"batch 1, {timed.threads} thread{'s' * (timed.threads > 1)}, interleaved" if timed else "not timed"
     return (
