@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from compress.recipe.node import parse
 from compress.recipe.plan import plan
 from compress.recipe.spec import load
 from compress.recipe.statistics import gain, mean, retention
-from compress.recipe.steps import LEDGER, Bench, _digest
+from compress.recipe.steps import LEDGER, Bench
 from compress.recipe.verbs import command_line, verbs
 from device_bench import records
 from edgepress.artifact import read_manifest
@@ -255,17 +254,6 @@ def test_changed_data_is_named(bench, copied):
     with (copied / "data" / "verdicts" / "train.jsonl").open("a") as stream:
         stream.write('{"text": "one more", "label": "negative"}\n')
     assert why(bench, teacher_of(bench, copied)) == "data.verdicts changed"
-
-
-def test_a_changed_split_of_a_corpus_is_named(bench, copied):
-    flags = {**teacher_of(bench, copied).flags, "model": "verdicts/train"}
-    run = replace(teacher_of(bench, copied), flags=flags)
-    before = bench._inputs(run)
-    with (copied / "data" / "verdicts" / "train.jsonl").open("a") as stream:
-        stream.write('{"text": "one more", "label": "negative"}\n')
-    assert set(before["data"]) == {"verdicts", "verdicts/train"}
-    _digest.cache_clear()
-    assert "data.verdicts/train" in changed(before, bench._inputs(run))
 
 
 def test_changed_code_may_be_ignored(bench, copied, monkeypatch):
