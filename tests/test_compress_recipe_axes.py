@@ -113,6 +113,7 @@ def test_a_mean_is_that_of_its_lines_seed_by_seed(experiment):
     assert long["gain"]["value"] == pytest.approx(100 * (fmean(long["scores"]) - fmean(fixed["scores"])))
     # Nothing else is a mean over the same axis.
     assert mean["retention"] is mean["gain"] is None
+    assert long["step_scores"][""]["accuracy"] == pytest.approx(fmean(long["trained_scores"]))
 
 
 def test_the_page_leaves_out_what_has_no_setting_and_tells_each_epoch(experiment):

@@ -56,24 +56,37 @@ def _loss(group: Sequence[Entry]) -> float | None:
 
 def all_scores(result: Result) -> str:
     """Markdown: every score that the last steps gave, means over the seeds; nothing of a single metric."""
-    rows = [(title, scores) for line in result.distinct for title, scores in _scored(line) if scores]
+    rows = [(_title(line, place), scores) for line, place, scores in _scored(result)]
     names = [name for name in METRICS if any(name in scores for _, scores in rows)]
     cells = [(title, *(_percent(scores.get(name)) for name in names)) for title, scores in rows]
     return _section("All scores", ("", *names), cells) if len(names) > 1 else ""
 
 
-def _scored(line: Line) -> Iterator[tuple[str, dict[str, float]]]:
-    """The line, then one for each place where thresholds were chosen."""
-    yield line.title, _means(line.facts)
-    places = [facts.get("thresholds", {}) for facts in line.facts]
-    for place in places[0] if places else ():
-        yield f"{line.title}, thresholds: {place}", _means(found[place] for found in places)
+def _scored(result: Result) -> Iterator[tuple[Line, str, dict[str, float]]]:
+    for line in result.distinct:
+        yield from ((line, place, scores) for place, scores in step_scores(line).items() if scores)
+
+
+def _title(line: Line, place: str) -> str:
+    return f"{line.title}, thresholds: {place}" if place else line.title
+
+
+def step_scores(line: Line) -> dict[str, dict[str, float]]:
+    """Every score that the last step gave, its mean over the seeds.
+
+    Returns:
+        where thresholds were chosen -> metric -> 0..1; under no name those that the model decides with.
+    """
+    chosen = [facts.get("thresholds", {}) for facts in line.facts]
+    places = chosen[0] if chosen else ()
+    return {"": _means(line.facts), **{place: _means(own[place] for own in chosen) for place in places}}
 
 
 def _means(facts: Iterable[Entry]) -> dict[str, float]:
     """Metric -> mean over the seeds."""
     known = list(facts)
-    return {name: fmean(own[name] for own in known) for name in METRICS if all(name in own for own in known)}
+    shared = [name for name in METRICS if known and all(name in own for own in known)]
+    return {name: fmean(own[name] for own in known) for name in shared}
 
 
 def _section(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from compress.recipe.details import step_scores
 from compress.recipe.lines import PERCENT, Line, Result
 from compress.recipe.reach import Verdict
 from compress.recipe.statistics import Estimate
@@ -177,6 +178,7 @@ def records(result: Result) -> Iterator[dict[str, Any]]:
             "seeds": list(line.runs),
             "scores": list(line.scores.values()),
             "trained_scores": list(line.trained_scores.values()),
+            "step_scores": step_scores(line),
             **{name: _dict(result.figure(name, line)) for name in FORMS},
             "gain_over": line.row.over,
             "average": line.row.average,
