@@ -84,7 +84,6 @@ TASKS: dict[str, Task] = {
             "news_aggregator",
             ("text",),
             ("business", "science", "entertainment", "health"),
-            metric="f1_macro",
             evaluation_split="test",
             selection_split="validation",
         ),

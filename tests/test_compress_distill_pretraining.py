@@ -153,6 +153,24 @@ def test_random_student_of_some_layers(cli, flags, tmp_path):
     assert open_masked_lm(str(tmp_path / "work" / "out")).model.config.n_layers == 2
 
 
+def test_no_epoch_leaves_the_student_as_it_begins(cli, flags, tmp_path, teacher):
+    result = cli("compress.distill", *flags, "--epochs", 0)
+    assert result.code == 0, result.err
+    metrics = open_artifact(tmp_path / "work" / "out").manifest.steps[-1].metrics
+    assert metrics["masked_lm_loss"] == metrics["masked_lm_loss_before"]
+    assert metrics["history"] == []
+    ours, theirs = open_masked_lm(str(tmp_path / "work" / "out")), open_masked_lm(str(teacher))
+    torch.testing.assert_close(
+        ours.model.get_input_embeddings().weight, theirs.model.get_input_embeddings().weight
+    )
+
+
+def test_no_epoch_is_refused_elsewhere(cli):
+    result = cli("compress.distill", "--teacher", "t", "--epochs", 0)
+    assert result.code == 2
+    assert "--epochs is out of range" in result.error
+
+
 def test_a_resumed_run_gives_the_same_weights(cli, flags, tmp_path, monkeypatch):
     out = tmp_path / "work" / "out"
     assert cli("compress.distill", *flags, "--epochs", 3).code == 0

@@ -107,6 +107,9 @@ class DistillConfig(ClassifierFlags):
             )
         self._check_stage()
 
+    def _may_stay_untrained(self) -> bool:
+        return self.stage == "pretrain" and self.epochs == 0
+
     def _check_stage(self) -> None:
         if self.stage == "task":
             if self.corpus is not None:

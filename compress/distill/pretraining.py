@@ -4,6 +4,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
+from transformers import Trainer
+
 from compress.distill.config import DistillConfig
 from compress.distill.pretraining_objective import PretrainingDistillation
 from compress.distill.student import HALF, part_of
@@ -13,7 +16,7 @@ from compress.training.config import with_schedule
 from compress.training.history import seconds
 from compress.training.masked_lm import PRETRAINING, MaskedLanguageModel, corpus_data, figures, loss_words
 from compress.training.result import write_trained
-from compress.training.trainer import loss_before, train
+from compress.training.trainer import TrainingData, loss_before, train
 from edgepress import console
 from edgepress.artifact import Step
 from edgepress.corpus import load_corpus
@@ -45,14 +48,23 @@ def distill(config: DistillConfig) -> Path:
     with checkpoint_folder(config, output, *digests) as checkpoints:
         taught_by = loss_before(MaskedLanguageModel(teacher.model), data, config, checkpoints)
         before = loss_before(module, data, config, checkpoints)
-        console.step(f"distilling for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
-        trainer = train(module, data, config, checkpoints)
+        trainer = _train(module, data, config, checkpoints)
         metrics = figures(trainer, data, before)
         metrics["teacher"] = {"masked_lm_loss": taught_by}
-        if trainer.is_world_process_zero():
-            _write(config, output, teacher, student, metrics, seconds(trainer))
+        if PartialState().is_main_process:
+            _write(config, output, teacher, student, metrics, seconds(trainer) if trainer else 0.0)
             shutil.rmtree(checkpoints)
     return output
+
+
+def _train(
+    module: PretrainingDistillation, data: TrainingData, config: DistillConfig, checkpoints: Path
+) -> Trainer | None:
+    """None where no epoch is asked for: the student stays as it begins."""
+    if not config.epochs:
+        return None
+    console.step(f"distilling for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
+    return train(module, data, config, checkpoints)
 
 
 def _open_teacher(config: DistillConfig) -> OpenedModel:

@@ -12,7 +12,8 @@ from typing import Any
 
 from compress.recipe.code import code_digest
 from compress.recipe.plan import Run
-from compress.recipe.spec import Measure, RowSpec
+from compress.recipe.spec import Measure
+from compress.recipe.spec_rows import RowSpec
 from compress.recipe.steps import Bench
 from compress.recipe.verbs import EXPORT_VERB, verbs
 from device_bench.plan import EAGER, EAGER_MODES, Plan, Subject

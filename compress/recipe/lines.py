@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from compress.recipe.deploy import Deployment
 from compress.recipe.node import references, substitute
 from compress.recipe.plan import EACH, Run
-from compress.recipe.spec import SEED, Recipe, RowSpec
+from compress.recipe.spec import Recipe
+from compress.recipe.spec_rows import RowSpec
 from compress.recipe.statistics import Estimate, gain, mean, retention
 from device_bench.plan import Subject
 from device_bench.records import Measurement
 from device_bench.series import latency
 from device_bench.stats import Interval, paired_ratio
-from edgepress.artifact import read_manifest
-from edgepress.tasks import TASKS
 
 PERCENT = 100
 
@@ -27,7 +25,7 @@ class Line:
 
     row: RowSpec
     each: dict[str, Any]
-    """Axis -> value, without the seed."""
+    """Axis -> value, of those axes that tell the row's lines apart."""
     runs: dict[Any, Run]
     """Seed -> run; None where there are no seeds."""
     scores: dict[Any, float]
@@ -41,11 +39,21 @@ class Line:
     """Of the last step, one a seed."""
     seconds: tuple[float, ...]
     """What the last step took, one a seed."""
-    metrics: dict[str, Any]
-    """What the last step says of itself, of the first seed."""
+    facts: tuple[dict[str, Any], ...] = ()
+    """What the last step noted, one a seed; empty for a mean over an axis."""
     subject: Subject | None = None
     """The first seed's file; None for a figure of a step."""
     measurement: Measurement | None = None
+
+    @property
+    def noted(self) -> dict[str, Any]:
+        """What the last step noted, of the first seed."""
+        return next(iter(self.facts), {})
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """Loss and metric over the epochs, of the first seed."""
+        return list(self.noted.get("history", ()))
 
     @property
     def title(self) -> str:
@@ -72,110 +80,52 @@ class Result:
     note: str = ""
     """Why there are fewer than the recipe has."""
 
+    @property
+    def distinct(self) -> list[Line]:
+        """Those that say something of their own of what a step noted: two files of one step do not."""
+        first: dict[tuple[Any, ...], Line] = {}
+        for line in self.lines:
+            runs = tuple(run.name for run in line.runs.values())
+            first.setdefault((line.row.path, line.row.average, *runs), line)
+        return [line for line in first.values() if line.facts]
+
+    @property
+    def trained(self) -> list[Line]:
+        """Those of them whose step was a training."""
+        return [line for line in self.distinct if line.history]
+
     def of_row(self, name: str) -> list[Line]:
         """The lines of one row."""
         return [line for line in self.lines if line.row.name == name]
 
     def beside(self, line: Line, row: str) -> Line | None:
-        """The line of another row with the same values on the axes that both have."""
+        """The line of another row, averaged alike, with the same values on the axes that both have."""
         shared = (
             other
             for other in self.of_row(row)
-            if all(line.each[axis] == value for axis, value in other.each.items() if axis in line.each)
+            if other.row.average == line.row.average
+            and all(line.each[axis] == value for axis, value in other.each.items() if axis in line.each)
         )
         return next(shared, None)
+
+    def reference(self, line: Line) -> str:
+        """The row that retention, size and speed are relative to: the first of the same metric, averaged
+        alike.
+        """
+        alike = (
+            other.row.name
+            for other in self.lines
+            if other.row.average == line.row.average and line.metric in ("", other.metric)
+        )
+        return next(alike)
 
     def figure(self, name: str, line: Line, over: str | None = None) -> Estimate | None:
         """One figure of a line, beside the row `over` where it compares; None where it was not measured."""
         if name in OWN:
             return OWN[name](line)
         default = line.row.over if name == "gain" else None
-        other = self.beside(line, over or default or self.recipe.reference)
+        other = self.beside(line, over or default or self.reference(line))
         return None if other is None or other is line else COMPARED[name](line, other)
-
-
-def collect(recipe: Recipe, runs: Sequence[Run], deployment: Deployment) -> Iterator[Line]:
-    """The lines of all rows whose runs are done, in the order of the rows."""
-    for row in recipe.rows.values():
-        own = [run for run in runs if run.step == row.step]
-        done = {run.name for run in own if run.name in deployment.bench.runs}
-        axes = list(dict.fromkeys(_without_seed(run) for run in own))
-        for values in axes:
-            group = [run for run in own if _without_seed(run) == values]
-            if all(run.name in done for run in group):
-                yield _line(row, group, deployment)
-
-
-def _without_seed(run: Run) -> tuple[tuple[str, Any], ...]:
-    return tuple((axis, value) for axis, value in run.each.items() if axis != SEED)
-
-
-def _line(row: RowSpec, group: Sequence[Run], deployment: Deployment) -> Line:
-    """One line of runs that differ in their seed only."""
-    by_seed = {run.each.get(SEED): run for run in group}
-    configs = tuple(read_manifest(run.output).steps[-1].config for run in group)
-    line = Line(row, dict(_without_seed(group[0])), by_seed, {}, "", "", {}, configs, (), {})
-    return _of_figures(line) if row.path else _of_files(line, deployment)
-
-
-def _of_files(line: Line, deployment: Deployment) -> Line:
-    subjects = {seed: deployment.subject(line.row, run) for seed, run in line.runs.items()}
-    scores = {seed: subject.known.get("score") for seed, subject in subjects.items()}
-    first = next(iter(subjects.values()))
-    steps = {seed: read_manifest(run.output).steps[-1] for seed, run in line.runs.items()}
-    metric = str(first.known.get("metric", ""))
-    trained = {seed: step.metrics.get(metric) for seed, step in steps.items()}
-    return replace(
-        line,
-        scores={seed: score for seed, score in scores.items() if score is not None},
-        metric=metric,
-        trained_scores={seed: score for seed, score in trained.items() if score is not None},
-        task=str(first.known.get("task", "")),
-        seconds=tuple(step.seconds for step in steps.values()),
-        metrics=next(iter(steps.values())).metrics,
-        subject=replace(first, name=line.title),
-    )
-
-
-def _of_figures(line: Line) -> Line:
-    """The figures that stand in the manifests, at the row's path."""
-    found = {}
-    for seed, run in line.runs.items():
-        manifest = read_manifest(run.output)
-        value: Any = manifest.steps[-1].metrics
-        for depth, key in enumerate(line.row.path):
-            if not isinstance(value, dict) or key not in value:
-                place = line.row.node.at("of", key)
-                known = value if isinstance(value, dict) else ()
-                raise place.unknown(f"figure of {'.'.join((run.name, *line.row.path[:depth]))}", key, known)
-            value = value[key]
-        found[seed] = value if isinstance(value, dict) else {"": value}
-    task = manifest.task or ""
-    metric = TASKS[task].metric if task in TASKS else _metric(found.values())
-    first = next(iter(found.values()))
-    scores = {seed: float(_score(line, own, metric)) for seed, own in found.items()}
-    return replace(
-        line,
-        scores=scores,
-        trained_scores=scores,
-        metric=metric,
-        task=task,
-        seconds=tuple(own["seconds"] for own in found.values() if own.get("seconds") is not None),
-        metrics=first,
-    )
-
-
-def _metric(found: Iterable[dict[str, Any]]) -> str:
-    """The first number that is no time: a task that is a folder says its metric nowhere else."""
-    numbers = (k for own in found for k, v in own.items() if isinstance(v, int | float) and k != "seconds")
-    return next(numbers, "")
-
-
-def _score(line: Line, own: dict[str, Any], metric: str) -> Any:
-    for key in (metric, ""):
-        if isinstance(own.get(key), int | float):
-            return own[key]
-    raise line.row.node.at("of", "").error(f"{line.row.step}.{'.'.join(line.row.path)} has no {metric}")
 
 
 def _exact(value: float | None) -> Estimate | None:

@@ -29,9 +29,7 @@ def _with_mean(result: Result, line: Line, record: Measurement) -> Measurement:
 
 
 def _training(result: Result) -> list[Chart]:
-    # Two files of one step have been trained once.
-    lines = {(line.row.step, line.row.path, *line.each.values()): line for line in reversed(result.lines)}
-    trained = [line for line in result.lines if line in lines.values()]
+    trained = result.distinct
     seeds = max((len(line.runs) for line in trained), default=1)
     note = f"seed {next(iter(trained[-1].runs))} of {seeds}" if seeds > 1 else ""
     return pictures_of_training([_trained(line) for line in trained], note)
@@ -39,4 +37,4 @@ def _training(result: Result) -> list[Chart]:
 
 def _trained(line: Line) -> Trained:
     labels = TASKS[line.task].labels if line.task in TASKS else ()
-    return Trained(line.title, line.metric, line.metrics, labels)
+    return Trained(line.title, line.metric, line.noted, labels)

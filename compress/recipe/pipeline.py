@@ -2,24 +2,27 @@
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rich.progress import Progress
 
 from compress.recipe import results, table
+from compress.recipe.collect import collect
 from compress.recipe.config import RecipeConfig
 from compress.recipe.deploy import Deployment
 from compress.recipe.ledger import Ledger, at_work
-from compress.recipe.lines import Line, Result, collect
+from compress.recipe.lines import Line, Result
 from compress.recipe.plan import Run, plan
-from compress.recipe.reach import Expectation, Verdict, expectation, judge
-from compress.recipe.spec import RESULTS, Measure, Recipe, load
+from compress.recipe.reach import Expectation, Verdict, expectations, judge
+from compress.recipe.spec import Measure, Recipe, load
+from compress.recipe.spec_steps import RESULTS
 from compress.recipe.steps import LEDGER, Bench
 from compress.recipe.watch import Stopped, Watch
 from device_bench.measure import measure
-from device_bench.plan import Plan
+from device_bench.plan import Plan, Subject
+from device_bench.records import Measurement
 from device_bench.subjects import smallest_vocabulary
 from edgepress import console
 from edgepress.errors import EdgepressError, ExpectationError, require_flags
@@ -40,7 +43,7 @@ def recipe(config: RecipeConfig) -> Path:
     own = load(config.recipe, config.quick, config.settings)
     output, target = _folders(config, own)
     runs = plan(own, output)
-    expectations = [expectation(node, own.rows) for node in own.reach]
+    expected = expectations(own)
     watch = Watch(own, config.max_drop)
     data_root(config.data)
     results.check_folder(target)
@@ -50,7 +53,7 @@ def recipe(config: RecipeConfig) -> Path:
     with at_work(output) as mark:
         bench = Bench(Ledger(output / LEDGER), mark, config.data, config.ignore_code, {})
         result = _run(own, runs, Deployment(bench, own.measure), watch)
-        verdicts = _judged(config, expectations, result)
+        verdicts = _judged(config, expected, result)
         story = _story(config, bench, time.monotonic() - start)
         results.write(result, verdicts, story, target)
     _show(result, verdicts, target)
@@ -93,8 +96,8 @@ def _run(own: Recipe, runs: Sequence[Run], deployment: Deployment, watch: Watch)
 
 
 def _timed(lines: Sequence[Line], how: Measure) -> tuple[Line, ...]:
-    """The lines with their files timed, all in one interleaved measurement."""
-    subjects = [line.subject for line in lines if line.subject is not None]
+    """The lines with their files timed, each file once, all in one interleaved measurement."""
+    subjects = list(_distinct(line.subject for line in lines if line.subject is not None).values())
     if not subjects:
         return tuple(lines)
     plan_ = Plan(
@@ -106,15 +109,30 @@ def _timed(lines: Sequence[Line], how: Measure) -> tuple[Line, ...]:
     with Progress(console=console.log, transient=True) as progress:
         task = progress.add_task("timing, interleaved", total=1.0)
         found = measure(subjects, plan_, lambda share: progress.update(task, completed=share))
-    records = iter(found)
-    return tuple(replace(line, measurement=next(records)) if line.subject else line for line in lines)
+    records = dict(zip(_distinct(subjects), found, strict=True))
+    return tuple(_with_record(line, records) for line in lines)
 
 
-def _judged(config: RecipeConfig, expectations: Sequence[Expectation], result: Result) -> list[Verdict]:
-    if config.quick and expectations:
+def _distinct(subjects: Iterable[Subject]) -> dict[tuple[Path, str], Subject]:
+    """The subjects by what is timed; a mean has the file of one of its lines."""
+    found: dict[tuple[Path, str], Subject] = {}
+    for subject in subjects:
+        found.setdefault((subject.path, subject.mode), subject)
+    return found
+
+
+def _with_record(line: Line, records: Mapping[tuple[Path, str], Measurement]) -> Line:
+    if line.subject is None:
+        return line
+    record = records[line.subject.path, line.subject.mode]
+    return replace(line, measurement=replace(record, name=line.title))
+
+
+def _judged(config: RecipeConfig, expected: Sequence[Expectation], result: Result) -> list[Verdict]:
+    if config.quick and expected:
         console.step("a quick run: what the recipe has to reach is not judged")
         return []
-    return judge(expectations, result)
+    return judge(expected, result)
 
 
 def _story(config: RecipeConfig, bench: Bench, seconds: float) -> results.Story:

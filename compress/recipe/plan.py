@@ -1,14 +1,15 @@
 """From steps to runs: each step once for every combination of its axes, its references resolved."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from compress.recipe.node import REFERENCE, Node, references, substitute
-from compress.recipe.spec import SEED, Recipe, StepSpec
+from compress.recipe.spec import Recipe
+from compress.recipe.spec_steps import SEED, StepSpec
 from compress.recipe.verbs import Verb, checked_flags
 
 STEPS, EACH = "steps", "each"
@@ -48,7 +49,7 @@ def plan(recipe: Recipe, folder: Path) -> list[Run]:
         EdgepressError: a reference to what does not come before, an axis without use, or a wrong flag.
     """
     runs: list[Run] = []
-    for step in recipe.steps.values():
+    for step in (step for step in recipe.steps.values() if step.wanted):
         _check_references(step, recipe)
         runs += list(_runs(step, runs, folder))
     names = [run.name for run in runs]
@@ -68,11 +69,16 @@ def _runs(step: StepSpec, before: list[Run], folder: Path) -> Iterator[Run]:
             used.append(run.name)
             return str(run.output)
 
-        flags = substitute(step.flags.value or {}, EACH, each.__getitem__)
-        flags = substitute(flags, STEPS, output)
+        flags = {name: _resolved(flag, each, output) for name, flag in step.flags_at(each).items()}
         name = "-".join([step.name, *(_slug(axis, value) for axis, value in each.items())])
         checked = checked_flags(step.verb, step.flags, flags)
         yield Run(name, step.name, step.verb, each, checked, folder / name, tuple(dict.fromkeys(used)))
+
+
+def _resolved(flag: Node, each: Mapping[str, Any], output: Callable[[str], str]) -> Node:
+    """A flag with axis values and outputs of other runs put in."""
+    value = substitute(flag.value, EACH, each.__getitem__)
+    return replace(flag, value=substitute(value, STEPS, output))
 
 
 def matching(runs: list[Run], each: dict[str, Any]) -> Run:
@@ -89,7 +95,7 @@ def _slug(axis: str, value: Any) -> str:
 
 def _check_references(step: StepSpec, recipe: Recipe) -> None:
     before = list(recipe.steps)[: list(recipe.steps).index(step.name)]
-    for node in step.flags.entries().values():
+    for node in step.every_flag:
         for match in _texts(node):
             found = REFERENCE.fullmatch(match.value)
             if found is None or found[1] not in (STEPS, EACH):
@@ -100,10 +106,8 @@ def _check_references(step: StepSpec, recipe: Recipe) -> None:
                 kind = "earlier step" if found[1] == STEPS else "axis"
                 raise node.unknown(kind, found[2], known_names)
             if found[1] == STEPS:
-                _check_axes(node, step, recipe.steps[found[2]])
-    for axis in step.axes:
-        if axis not in references(step.flags.value, EACH):
-            raise step.node.at("over", step.axes).error(f"no flag refers to ${{each.{axis}}}")
+                _check_used(node, step, recipe.steps[found[2]])
+    _check_axes(step, recipe)
 
 
 def _texts(node: Node) -> Iterator[Node]:
@@ -112,9 +116,20 @@ def _texts(node: Node) -> Iterator[Node]:
         yield Node(text, node.file, node.path)
 
 
-def _check_axes(node: Node, step: StepSpec, used: StepSpec) -> None:
-    """What is used must have been made with the same values."""
+def _check_used(node: Node, step: StepSpec, used: StepSpec) -> None:
+    """What is used must be made, and with the same values."""
+    if not used.wanted:
+        raise node.error(f"{used.name} is left out", f"give {step.name} the same 'when'")
     for axis, values in step.axes.items():
         missing = [value for value in values if axis in used.axes and value not in used.axes[axis]]
         if missing:
             raise node.error(f"{used.name} is not made for {axis} {missing[0]}")
+
+
+def _check_axes(step: StepSpec, recipe: Recipe) -> None:
+    """Each axis must change something: a flag, or which output of an earlier step is taken."""
+    flags = [flag.value for flag in step.every_flag]
+    chosen = {axis for name in references(flags, STEPS) for axis in recipe.steps[name].axes}
+    for axis in step.axes:
+        if axis not in {*references(flags, EACH), *step.choices, *chosen}:
+            raise step.node.at("over", step.axes).error(f"no flag refers to ${{each.{axis}}}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from compress.recipe.lines import COMPARED, FIGURES, Result
 from compress.recipe.node import Node
-from compress.recipe.spec import RowSpec
+from compress.recipe.spec import Recipe
 
 OPERATORS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 FORM = re.compile(
@@ -49,12 +49,17 @@ class Verdict:
         return {"expected": self.expectation.text, "measured": list(self.measured), "holds": self.holds}
 
 
-def expectation(node: Node, rows: Mapping[str, RowSpec]) -> Expectation:
-    """One expectation, read.
+def expectations(recipe: Recipe) -> list[Expectation]:
+    """Those of a recipe, but for those of rows that are left out.
 
     Raises:
-        EdgepressError: it is none, or names an unknown row or figure.
+        EdgepressError: one is none, or names an unknown row or figure.
     """
+    every = [_expectation(node, (*recipe.rows, *recipe.left_out)) for node in recipe.reach]
+    return [own for own in every if not {own.row, own.over} & set(recipe.left_out)]
+
+
+def _expectation(node: Node, rows: Collection[str]) -> Expectation:
     found = FORM.fullmatch(node.text())
     if found is None:
         raise node.error(f"'{node.text()}' is no expectation", f"write {SHAPE}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compress.recipe import table
+from compress.recipe import details, table
 from compress.recipe.lines import Result
 from compress.recipe.pictures import pictures
 from compress.recipe.reach import Verdict
@@ -86,5 +86,6 @@ def _page(result: Result, verdicts: Sequence[Verdict], story: Story, images: Seq
         parts.append("> A quick run: it shows that the recipe runs. Its figures mean nothing.")
     parts += [f"> {result.note}" if result.note else "", table.markdown(result), table.caption(result)]
     parts += [table.verdict_markdown(verdicts) if verdicts else ""]
+    parts += [details.all_scores(result), details.by_epoch(result)]
     parts += [f"![{image.rpartition('-')[0]}]({image})" for image in images]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"

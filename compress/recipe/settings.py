@@ -62,7 +62,14 @@ def _said(word: str, defaults: dict[str, Node]) -> tuple[str, Any]:
     return name, _alike(value, default, Node(value, f"--set {word}"))
 
 
-KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list"}
+KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    list: "a list",
+    dict: "a mapping",
+}
 
 
 def _alike(value: Any, default: Any, node: Node) -> Any:

@@ -19,7 +19,7 @@ from edgepress import console
 from edgepress.artifact import MANIFEST, open_artifact, read_manifest, versions
 from edgepress.errors import EdgepressError
 from edgepress.files import sha256, staged_folder
-from edgepress.splits import data_root
+from edgepress.splits import data_root, local_split
 
 # Libraries that decide what a step makes.
 LIBRARIES = ("torch", "transformers", "onnxruntime")
@@ -131,12 +131,12 @@ class Bench:
         return self.digests([*names, *(read_manifest(Path(folder)).task or "" for folder in outputs)])
 
     def digests(self, names: Iterable[str]) -> dict[str, str]:
-        """Name -> digest, of those names that are a file or folder here or below the data root."""
+        """Name -> digest, of those names that are a file, folder or split here or below the data root."""
         root = data_root(self.data)
         found = {}
         for name in filter(None, names):
             places = [Path(name), *([root / name] if root else [])]
-            place = next((place for place in places if place.exists()), None)
+            place = next(filter(None, map(_present, places)), None)
             if place is not None:
                 found[name] = _digest(place.resolve())
         return found
@@ -166,6 +166,11 @@ def _portable(value: Any, outputs: Mapping[str, str]) -> Any:
     if isinstance(value, tuple):
         return [_portable(item, outputs) for item in value]
     return f"output of {outputs[value]}" if value in outputs else value
+
+
+def _present(place: Path) -> Path | None:
+    """What lies there; for SET/SPLIT that is the split's file."""
+    return place if place.exists() else local_split(place.parent, place.name)
 
 
 @cache

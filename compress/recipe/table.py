@@ -9,6 +9,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from compress.recipe.details import step_scores
 from compress.recipe.lines import PERCENT, Line, Result
 from compress.recipe.reach import Verdict
 from compress.recipe.statistics import Estimate
@@ -22,7 +23,7 @@ FORMS: dict[str, Form] = {
     "latency_ms": lambda value: f"{value:.2f}",
     "speed_up": lambda value: f"{value:.2f}x",
     "size_ratio": lambda value: f"{value:.2f}x",
-    "time_ratio": lambda value: f"{value:.2f}x",
+    "time_ratio": lambda value: f"{value:.2f} of the time",
     "score": lambda value: f"{PERCENT * value:.2f} %",
     "retention": lambda value: f"{PERCENT * value:.1f} %",
     "gain": lambda value: f"{value:+.2f}",
@@ -56,9 +57,15 @@ def cells(result: Result, line: Line) -> list[str]:
         cell("score"),
         _bare(cell("retention")),
         cell("gain", line.row.over is not None),
-        _bare(cell("seconds")),
+        _seconds(cell, line),
         published(line),
     ]
+
+
+def _seconds(cell: Callable[[str], str], line: Line) -> str:
+    """Beside a published share of the time stands ours."""
+    shares = [cell("time_ratio")] if "time_ratio" in line.row.published else []
+    return "\n".join([_bare(cell("seconds")), *shares])
 
 
 def _estimate(found: Estimate, form: Form) -> str:
@@ -108,12 +115,13 @@ def markdown(result: Result) -> str:
 
 def caption(result: Result) -> str:
     """What the figures are, and what they were measured with."""
-    recipe, lines = result.recipe, result.lines
-    first = recipe.rows[recipe.reference].title
+    lines = result.lines
+    firsts = dict.fromkeys(result.reference(line) for line in lines)
+    first = " and ".join(_row_title(result, row) for row in firsts)
     seeds = max((len(line.runs) for line in lines), default=1)
     over = f"; score, gain: mean over {seeds} seeds [95 % interval, Student's t]" if seeds > 1 else ""
-    gains = {line.row.over for line in lines if line.row.over}
-    gained = f"; gain over {', '.join(_row_title(result, row) for row in gains if row)}" if gains else ""
+    gains = dict.fromkeys(line.row.over for line in lines if line.row.over)
+    gained = f"; gain over {' and '.join(_row_title(result, row) for row in gains)}" if gains else ""
     timed = next((line.measurement for line in lines if line.measurement), None)
     how = f"batch 1, {timed.threads} thread{'s' * (timed.threads > 1)}, interleaved" if timed else "not timed"
     return (
@@ -170,13 +178,15 @@ def records(result: Result) -> Iterator[dict[str, Any]]:
             "seeds": list(line.runs),
             "scores": list(line.scores.values()),
             "trained_scores": list(line.trained_scores.values()),
+            "step_scores": step_scores(line),
             **{name: _dict(result.figure(name, line)) for name in FORMS},
             "gain_over": line.row.over,
+            "average": line.row.average,
             "file": line.subject.path.name if line.subject else None,
             "size_bytes": known.get("size_bytes"),
             "scored_rows": known.get("scored_rows"),
             "seconds_by_seed": list(line.seconds),
-            "history": list(line.metrics.get("history", ())),
+            "history": line.history,
             "published": {name: line.published(name) for name in line.row.published},
             "runs": [run.name for run in line.runs.values()],
             "verb": next(iter(line.runs.values())).verb.name,

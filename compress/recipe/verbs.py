@@ -64,13 +64,13 @@ def _config(name: str) -> type[Command]:
     return next(entry for entry in own if entry.__module__ == name)
 
 
-def checked_flags(verb: Verb, node: Node, values: Mapping[str, Any]) -> dict[str, Any]:
+def checked_flags(verb: Verb, node: Node, values: Mapping[str, Node]) -> dict[str, Any]:
     """A step's flags in the config's types.
 
     Args:
         verb: whose flags.
-        node: where they stand, for errors.
-        values: flag -> value, all references resolved; names with - or with _.
+        node: where they stand together, for errors.
+        values: flag -> value and place, all references resolved; names with - or with _.
 
     Raises:
         EdgepressError: an unknown flag, a value of another type, or a flag without default that is not there.
@@ -80,10 +80,10 @@ def checked_flags(verb: Verb, node: Node, values: Mapping[str, Any]) -> dict[str
     for name, value in values.items():
         flag = name.replace("-", "_")
         if flag in OWN_FLAGS:
-            raise node.at(name, value).error(f"'{name}' is the recipe's own", "leave it away")
+            raise value.error(f"'{name}' is the recipe's own", "leave it away")
         if flag not in known:
-            raise node.unknown(f"flag of {verb.name}", name, known)
-        found[flag] = _typed(node.at(name, value), hints[flag])
+            raise value.unknown(f"flag of {verb.name}", name, known)
+        found[flag] = _typed(value, hints[flag])
     for flag, entry in known.items():
         if flag not in found and entry.default is MISSING and entry.default_factory is MISSING:
             raise node.error(f"{verb.name} needs '{flag}'")

@@ -5,7 +5,8 @@ from typing import Any
 
 from compress.recipe.deploy import Deployment
 from compress.recipe.plan import Run, matching
-from compress.recipe.spec import Recipe, RowSpec
+from compress.recipe.spec import Recipe
+from compress.recipe.spec_rows import RowSpec
 from edgepress.errors import EdgepressError
 
 PERCENT = 100
@@ -46,7 +47,7 @@ class Watch:
         Raises:
             Stopped: a file of it loses more than allowed.
         """
-        rows = [row for row in self.recipe.rows.values() if row.step == run.step and not row.path]
+        rows = [row for row in self.recipe.rows.values() if _watched(row, run)]
         for row in rows if self.max_drop is not None else []:
             self._judge(row, run, deployment.subject(row, run).known.get("score"))
 
@@ -63,3 +64,8 @@ class Watch:
                     f"stopped before {run.title}: it loses {drop:.2f} points against {self._reference.title} "
                     f"(--max-drop {self.max_drop:g})"
                 )
+
+
+def _watched(row: RowSpec, run: Run) -> bool:
+    """Whether a run leaves a file of the row."""
+    return row.step == run.step and not row.path and row.takes(run.each)

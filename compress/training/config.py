@@ -23,7 +23,7 @@ class TrainingFlags(Command):
     overwrite: bool = False
     """Replace an existing output."""
     epochs: float | None = None
-    """Passes over the train split; default: 3, 5 from scratch, 1 over a corpus."""
+    """Passes over the train split; default: 3, 5 from scratch, 1 over a corpus, where distill takes 0 too."""
     batch_size: int = 32
     """Texts a forward pass and process."""
     gradient_accumulation: int = 1
@@ -54,7 +54,7 @@ class TrainingFlags(Command):
         """Raise for a flag that is out of range."""
         require_flags(
             {
-                "--epochs": self.epochs is None or self.epochs > 0,
+                "--epochs": self.epochs is None or self.epochs > 0 or self._may_stay_untrained(),
                 "--batch-size": self.batch_size > 0,
                 "--gradient-accumulation": self.gradient_accumulation > 0,
                 "--learning-rate": self.learning_rate is None or self.learning_rate > 0,
@@ -65,6 +65,10 @@ class TrainingFlags(Command):
                 "--train-samples": self.train_samples is None or self.train_samples > 0,
             }
         )
+
+    def _may_stay_untrained(self) -> bool:
+        """Whether the model may be written as it begins."""
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +89,6 @@ def with_schedule(config: FlagsT, schedule: Schedule) -> FlagsT:
     """The flags with what nobody gave filled in."""
     return replace(
         config,
-        epochs=config.epochs or schedule.epochs,
+        epochs=schedule.epochs if config.epochs is None else config.epochs,
         learning_rate=config.learning_rate or schedule.learning_rate,
     )

@@ -123,17 +123,22 @@ class MaskedLanguageModel(nn.Module):
         return {"loss": masked_lm_loss(logits, labels[masked])}
 
 
-def figures(trainer: Trainer, data: TrainingData, before: float) -> dict[str, Any]:
+def figures(trainer: Trainer | None, data: TrainingData, before: float) -> dict[str, Any]:
     """What a manifest keeps of a training: the held-out loss before and after, and the way there.
 
     In a launch of several processes all of them have to ask: each scores its part of the blocks.
+
+    Args:
+        trainer: holds the model; None where it was not trained.
+        data: its blocks.
+        before: the held-out loss as it began.
     """
     return {
-        "masked_lm_loss": float(trainer.evaluate()["eval_loss"]),
+        "masked_lm_loss": float(trainer.evaluate()["eval_loss"]) if trainer else before,
         "masked_lm_loss_before": before,
         "blocks": len(data.train),
         "held_out_blocks": len(data.evaluation),
-        "history": history(trainer),
+        "history": history(trainer) if trainer else [],
     }
 
 
