@@ -6,10 +6,13 @@ from statistics import fmean
 from typing import Any
 
 from compress.recipe.lines import PERCENT, Line, Result
+from compress.training.samples import markdown
 from device_bench.summary import MISSING
 from edgepress.metrics import METRICS
+from edgepress.tasks import TASKS
 
 Entry = Mapping[str, Any]
+SAMPLES = "samples"
 EPOCH_HEADINGS = ("", "epoch", "training loss", "evaluation loss", "score", "training [s]", "evaluation [s]")
 # An epoch's end in floating point.
 TOLERANCE = 1e-6
@@ -87,6 +90,15 @@ def _means(facts: Iterable[Entry]) -> dict[str, float]:
     known = list(facts)
     shared = [name for name in METRICS if known and all(name in own for own in known)]
     return {name: fmean(own[name] for own in known) for name in shared}
+
+
+def texts(result: Result) -> str:
+    """Markdown: some texts with what the last student that was distilled says, and its teacher."""
+    told = [line for line in result.lines if line.noted.get(SAMPLES) and line.task in TASKS]
+    if not told or SAMPLES not in result.recipe.pictures:
+        return ""
+    line = told[-1]
+    return f"## Some texts: {line.title}\n\n{markdown(TASKS[line.task], line.noted[SAMPLES])}"
 
 
 def _section(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -86,6 +86,6 @@ def _page(result: Result, verdicts: Sequence[Verdict], story: Story, images: Seq
         parts.append("> A quick run: it shows that the recipe runs. Its figures mean nothing.")
     parts += [f"> {result.note}" if result.note else "", table.markdown(result), table.caption(result)]
     parts += [table.verdict_markdown(verdicts) if verdicts else ""]
-    parts += [details.all_scores(result), details.by_epoch(result)]
+    parts += [details.all_scores(result), details.by_epoch(result), details.texts(result)]
     parts += [f"![{image.rpartition('-')[0]}]({image})" for image in images]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"

@@ -6,8 +6,8 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-# About so many checkpoints a run, each with an evaluation.
-CHECKPOINTS = 10
+# About so many checkpoints a run, each with an evaluation; never more than MOST.
+CHECKPOINTS, MOST = 10, 20
 SECONDS = "seconds"
 
 
@@ -19,10 +19,11 @@ def marks(steps: int, epochs: float) -> set[int]:
         epochs: in the whole run; a part of one may be the last.
 
     Returns:
-        the last step of every epoch, even parts of it where epochs are few, and the last step of all.
+        the last step of every epoch, even parts of it where epochs are few, every n-th epoch where they are
+        many; and the last step of all.
     """
     an_epoch = steps / epochs if epochs < 1 else int(steps / epochs)
-    parts = max(1, round(CHECKPOINTS / epochs))
+    parts = max(1, round(CHECKPOINTS / epochs)) / max(1, math.ceil(epochs / MOST))
     ends = (round(an_epoch * part / parts) for part in range(1, math.ceil(epochs * parts) + 1))
     return {min(max(1, end), steps) for end in ends} | {steps}
 

@@ -27,6 +27,9 @@ from edgepress.console import step
 from edgepress.metrics import score
 from edgepress.tasks import Task
 
+# Rows that a learning curve is of, at most: of all of IMDb's it would take as long as the training.
+CURVE_ROWS = 4000
+
 Metrics = Callable[[EvalPrediction], dict[str, Any]]
 
 
@@ -39,7 +42,18 @@ class TrainingData:
     collator: Callable[[list[dict[str, Any]]], dict[str, Any]]
     metrics: Metrics | None = None
     selection: Dataset | None = None
-    """Rows that learning curves are of; None: those of `evaluation`."""
+    """Where choices are made; None: where the model is judged."""
+    curve_rows: int | None = None
+    """So many of them learning curves are of, at most; None: all."""
+
+    @property
+    def watched(self) -> Dataset:
+        """Rows that learning curves are of."""
+        rows = self.selection or self.evaluation
+        if self.curve_rows is None or len(rows) <= self.curve_rows:
+            return rows
+        drawn = np.random.default_rng(0).choice(len(rows), self.curve_rows, replace=False)
+        return rows.select(np.sort(drawn))
 
 
 def classification_data(
@@ -52,6 +66,7 @@ def classification_data(
         collator=DataCollatorWithPadding(tokenizer),
         metrics=_metrics(task),
         selection=text.selection and encode_examples(tokenizer, text.selection, max_length),
+        curve_rows=CURVE_ROWS,
     )
 
 
@@ -89,7 +104,7 @@ def _trainer(model: nn.Module, data: TrainingData, config: TrainingFlags, checkp
         model=model,
         args=_arguments(config, checkpoints),
         train_dataset=data.train,
-        eval_dataset=data.selection or data.evaluation,
+        eval_dataset=data.watched,
         data_collator=data.collator,
         compute_metrics=data.metrics,
         callbacks=[Progress()],
