@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from device_bench.facts import with_facts
 from device_bench.phone import app
 from device_bench.phone.adb import Adb, open_phone
 from device_bench.phone.contract import AppFailedError
@@ -75,7 +76,7 @@ def measure_on_phone(
     if is_emulated(known):
         warn(EMULATED_WARNING)
     own = environment(phone, known), is_emulated(known)
-    files = [File(one, str(place), texts_of(one)) for place, one in enumerate(subjects)]
+    files = [File(with_facts(one), str(place), texts_of(one)) for place, one in enumerate(subjects)]
     launches = _Launches(phone, protocol or Protocol(), uuid.uuid4().hex[:12])
     errors = set()
     with prepared(phone, warn) as undo:
