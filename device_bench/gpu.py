@@ -1,7 +1,7 @@
 """The process that runs one model on an NVIDIA GPU; `device_bench.cpu`'s protocol, timed by device events.
 
-`python -m device_bench.gpu FILE THREADS VOCABULARY MODE`. It imports torch and transformers' stock classes
-and nothing of what makes models, so that an environment with other versions of them will do.
+`python -m device_bench.gpu FILE THREADS VOCABULARY MODE`. It imports torch, transformers and the suite's own
+architectures, and nothing of what makes models, so that an environment with other versions of them will do.
 """
 
 from __future__ import annotations
@@ -64,12 +64,14 @@ class TorchGpuRunner(Runner):
 
     def __init__(self, folder: Path, mode: str, device: str = "cuda") -> None:
         import torch
-        from transformers import AutoModelForSequenceClassification
+        from transformers import AutoConfig
+
+        from edgepress.architectures.pruned import classifier_type
 
         torch.backends.cuda.matmul.allow_tf32 = mode == "tf32"
-        model = AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=getattr(torch, DTYPES.get(mode, "float32"))
-        )
+        config = AutoConfig.from_pretrained(folder)
+        dtype = getattr(torch, DTYPES.get(mode, "float32"))
+        model = classifier_type(config).from_pretrained(folder, config=config, dtype=dtype)
         self._torch, self._device, self._model = torch, device, model.eval().to(device)
         self._forward: Callable[..., Any] = torch.compile(self._model) if mode == "compile" else self._model
         # Not of its code object: transformers 5 wraps forward in (self, *args, **kwargs).

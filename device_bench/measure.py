@@ -7,17 +7,15 @@ import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime, timezone
-from typing import Any
 
 from device_bench import stats
 from device_bench.energy import counter
+from device_bench.facts import with_facts
 from device_bench.lane import Lane
 from device_bench.plan import Case, Plan, Subject
 from device_bench.records import Measurement
 from edgepress.environment import environment
 from edgepress.errors import EdgepressError
-from edgepress.files import sha256
-from export.base.registry import size_bytes
 
 __all__ = ["Plan", "Subject", "measure", "measure_each"]
 
@@ -59,7 +57,7 @@ def measure_each(
         run: what the records say they were measured in; a new name where it is empty.
     """
     energy = counter(plan.device) if plan.energy else None
-    lanes = [Lane(subject, plan, energy) for subject in subjects]
+    lanes = [Lane(with_facts(subject), plan, energy) for subject in subjects]
     measurement = _Measurement(lanes, plan, progress, run or uuid.uuid4().hex[:12])
     for group in plan.groups:
         yield from measurement.records(group)
@@ -141,7 +139,7 @@ def _record(lane: Lane, case: Case, run: str) -> Measurement:
     launches = () if taken.error else tuple(taken.launches)
     loaded = {} if taken.error else lane.loaded
     settled = bool(launches) and taken.settled(plan.target_half_width)
-    known = {**facts(subject), "rows": subject.known.get("rows", 0) if case.kind == "pass" else 0}
+    known = {**subject.known, "rows": subject.known.get("rows", 0) if case.kind == "pass" else 0}
     return Measurement(
         name=subject.name,
         file=subject.path.name,
@@ -173,14 +171,3 @@ def _record(lane: Lane, case: Case, run: str) -> Measurement:
 
 def _middle(values: Sequence[float]) -> float:
     return stats.percentile(values, 50) if values else 0.0
-
-
-def facts(subject: Subject) -> dict[str, Any]:
-    """What its records say of the file; one that is no file, or of no known format, has no size."""
-    if "file_sha256" in subject.known:
-        return dict(subject.known)
-    try:
-        own = {"file_sha256": sha256(subject.path), "size_bytes": size_bytes(subject.path)}
-    except (EdgepressError, OSError):
-        own = {"file_sha256": "", "size_bytes": 0}
-    return {**own, **subject.known}

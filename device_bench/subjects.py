@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +14,8 @@ from edgepress import console
 from edgepress.artifact import Artifact, FileRecord, is_artifact, open_artifact
 from edgepress.errors import EdgepressError
 from edgepress.files import sha256
-from export.base.registry import format_of, formats, size_bytes
+from export.base.registry import format_of, formats
 
-# What DEFLATE in app packages does by default.
-ZLIB_LEVEL = 6
-BLOCK_BYTES = 1 << 20
 WEIGHTS = "safetensors"
 
 
@@ -66,7 +61,7 @@ def _subjects_of(path: Path, selection: Selection) -> Iterator[Subject]:
         console.warn(f"{path} is no artifact (it has no manifest.json): passed over")
     elif _fair(format_of(path).name):
         own = format_of(path)
-        yield Subject(path.name, path, known={**_facts_of_file(path), "format": own.name})
+        yield Subject(path.name, path, known={"file_sha256": sha256(path), "format": own.name})
 
 
 def _fair(format_name: str) -> bool:
@@ -81,23 +76,27 @@ def _of_artifact(artifact: Artifact, selection: Selection) -> Iterator[Subject]:
     facts = _facts_of_artifact(artifact)
     for record in artifact.manifest.files:
         path = artifact.folder / record.path
-        shared = {**facts, "format": record.format, "precision": record.precision}
+        known = {
+            **facts,
+            "file_sha256": record.sha256,  # as opening the artifact has made sure
+            "format": record.format,
+            "precision": record.precision,
+        }
         # What was never compared with the model (a second file that takes strings) is nothing to compare.
         timed = record.format in formats() and record.parity is not None
         if timed and selection.takes(record.format, record.precision) and _fair(record.format):
-            known = {**_facts_of_file(path), **shared}
             yield Subject(f"{artifact.manifest.name}/{path.name}", path, known=known)
         if record.format == WEIGHTS:
-            yield from _of_weights(artifact, record, shared, selection)
+            yield from _of_weights(artifact, record, known, selection)
 
 
 def _of_weights(
-    artifact: Artifact, record: FileRecord, shared: dict[str, Any], selection: Selection
+    artifact: Artifact, record: FileRecord, known: dict[str, Any], selection: Selection
 ) -> Iterator[Subject]:
     path = artifact.folder / record.path
     for mode, title in selection.modes.items():
-        known = {"file_sha256": record.sha256, "size_bytes": record.size_bytes, **shared}
-        yield Subject(f"{artifact.manifest.name}/{title}", path, mode, known=known)
+        sized = {**known, "size_bytes": record.size_bytes}
+        yield Subject(f"{artifact.manifest.name}/{title}", path, mode, known=sized)
 
 
 def _facts_of_artifact(artifact: Artifact) -> dict[str, Any]:
@@ -109,24 +108,6 @@ def _facts_of_artifact(artifact: Artifact) -> dict[str, Any]:
         "weights": model.weights,
         "task": artifact.manifest.task or "",
     }
-
-
-def _facts_of_file(path: Path) -> dict[str, Any]:
-    return {
-        "file_sha256": sha256(path),
-        "size_bytes": size_bytes(path),
-        "compressed_bytes": sum(deflated_bytes(part) for part in format_of(path).parts(path)),
-    }
-
-
-def deflated_bytes(path: Path) -> int:
-    """What a file, or all files of a folder, take deflated."""
-    if path.is_dir():
-        return sum(deflated_bytes(file) for file in path.rglob("*") if file.is_file())
-    packer = zlib.compressobj(ZLIB_LEVEL)
-    with path.open("rb") as stream:
-        blocks = iter(partial(stream.read, BLOCK_BYTES), b"")
-        return sum(len(packer.compress(block)) for block in blocks) + len(packer.flush())
 
 
 def smallest_vocabulary(subjects: Sequence[Subject]) -> int:

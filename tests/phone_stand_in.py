@@ -120,7 +120,8 @@ class Phone:
         self._root = folder / "root"
         self._root.mkdir()
         socket = folder / "adb.socket"
-        self.environment = {**os.environ, "ADB_SERVER_SOCKET": f"localfilesystem:{socket}"}
+        own = {"ADB_SERVER_SOCKET": f"localfilesystem:{socket}", "EDGEPRESS_CACHE": str(folder / "cache")}
+        self.environment = {**os.environ, **own}
         isolated = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"]
         boot = [str(FOLDER / "boot.sh"), *map(str, (self._root, self.state, libraries, socket, *ports))]
         # Nothing may outlive the tests, not even where they are killed.
@@ -231,7 +232,8 @@ def boot(libraries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def use(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> Phone:
     for name in SERVER_VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("ADB_SERVER_SOCKET", phone.environment["ADB_SERVER_SOCKET"])
+    for name in ("ADB_SERVER_SOCKET", "EDGEPRESS_CACHE"):  # others have a phone of this serial, too
+        monkeypatch.setenv(name, phone.environment[name])
     return phone
 
 

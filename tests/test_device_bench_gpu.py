@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Result
+from conftest import Result, small_bert
+from transformers import PreTrainedModel
 
 from device_bench.cpu import make_batch, serve
 from device_bench.gpu import (
@@ -24,6 +25,9 @@ from device_bench.gpu import (
 )
 from device_bench.records import read
 from device_bench.scoring import Order, Texts
+from edgepress.architectures import CnnConfig, CnnForSequenceClassification
+from edgepress.architectures.head import put_head
+from edgepress.architectures.pruned import record_shapes
 from edgepress.errors import EdgepressError
 from edgepress.local_tasks import find_task
 from edgepress.splits import load_split
@@ -97,6 +101,36 @@ def test_the_gpus_runner_gives_the_models_logits_on_any_device(
         found = runner(batch)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=tolerance)
+
+
+def with_own_shapes() -> PreTrainedModel:
+    model = small_bert(100)
+    layer = model.bert.encoder.layer[0]
+    layer.intermediate.dense, layer.output.dense = torch.nn.Linear(64, 24), torch.nn.Linear(24, 64)
+    record_shapes(model)
+    return model
+
+
+def with_own_head() -> PreTrainedModel:
+    model = small_bert(100)
+    put_head(model, seed=0)
+    return model
+
+
+OWN = {
+    "shapes": with_own_shapes,
+    "head": with_own_head,
+    "architecture": lambda: CnnForSequenceClassification(CnnConfig(vocab_size=100)).eval(),
+}
+
+
+@pytest.mark.parametrize("what", OWN)
+def test_what_stock_classes_cannot_load(tmp_path: Path, what: str) -> None:
+    model, batch = OWN[what](), make_batch(2, 6, 100)
+    model.save_pretrained(tmp_path)
+    with TorchGpuRunner(tmp_path, "fp32", device="cpu") as runner, torch.inference_mode():
+        found, own = runner(batch), runner.to_device(batch)
+        np.testing.assert_allclose(found, model(**own).logits, atol=1e-5)
 
 
 def test_inputs_that_the_model_does_not_take_are_left_out(model_folder: Path) -> None:

@@ -39,8 +39,9 @@ from export.base.registry import open_runner
 pytestmark = pytest.mark.android
 
 
-def measure_on_phone(*arguments: object, **options: object) -> list[Measurement]:
-    return list(phone_run.measure_on_phone(*arguments, **options))
+def measure_on_phone(subjects: list[Subject], plan: Plan, **options: object) -> list[Measurement]:
+    with phone_run.phone_alone() as own:
+        return list(phone_run.measure_on_phone(subjects, plan, own, **options))
 
 
 PLAN = Plan(sequence_lengths=(4, 16), vocabulary=100)
@@ -365,8 +366,9 @@ def test_cable_pulled_in_the_middle(
     kept: list[Measurement] = []
     # Six launches make a case; the second of the next is under way.
     when(lambda: sum("am instrument" in line for line in phone.calls) == 8, daemon.kill)
-    with pytest.raises(PhoneGoneError, match=r"phone 127\.0\.0\.1:15555 is gone") as gone:
-        kept.extend(phone_run.measure_on_phone(subjects, PLAN, protocol=PROTOCOL))
+    gone_now = pytest.raises(PhoneGoneError, match=r"phone 127\.0\.0\.1:15555 is gone")
+    with gone_now as gone, phone_run.phone_alone() as own:
+        kept.extend(phone_run.measure_on_phone(subjects, PLAN, own, protocol=PROTOCOL))
     assert "\n" not in str(gone.value)
     assert [(one.name, one.sequence_length, len(one.samples_ms)) for one in kept] == [
         ("fp32", 4, 3), ("int8", 4, 3)
@@ -398,16 +400,22 @@ def test_app_that_does_not_end(
     assert "am force-stop org.edgepress.demo" in phone.calls
 
 
+MEASURE = """
+import sys
+from pathlib import Path
+from device_bench.phone import measure_on_phone, phone_alone
+from device_bench.plan import Plan, Subject
+file, *apk = map(Path, sys.argv[1:])
+with phone_alone() as phone:
+    list(measure_on_phone([Subject("fp32", file)], Plan(vocabulary=100), phone, *apk))
+"""
+
+
 def test_interrupted_measurement_puts_everything_back(phone: Phone, subjects: list[Subject]) -> None:
     before = phone.changes
     phone.write("fault", "hang")
-    program = (
-        "import sys; from pathlib import Path; from device_bench.plan import Plan, Subject;"
-        "from device_bench.phone import measure_on_phone;"
-        "list(measure_on_phone([Subject('fp32', Path(sys.argv[1]))], Plan(vocabulary=100)))"
-    )
     child = subprocess.Popen(
-        [sys.executable, "-c", program, str(subjects[0].path)],
+        [sys.executable, "-c", MEASURE, str(subjects[0].path)],
         env=phone.environment,
         stderr=subprocess.PIPE,
         text=True,
@@ -420,23 +428,13 @@ def test_interrupted_measurement_puts_everything_back(phone: Phone, subjects: li
     assert "am force-stop org.edgepress.demo" in phone.calls
 
 
-KILLED = """
-import sys
-from pathlib import Path
-from device_bench.phone import measure_on_phone
-from device_bench.plan import Plan, Subject
-apk = Path(sys.argv[2])
-list(measure_on_phone([Subject("fp32", Path(sys.argv[1]))], Plan(vocabulary=100), apk=apk))
-"""
-
-
 @pytest.fixture
 def killed(bare: Phone, subjects: list[Subject], apk: Path) -> tuple[Phone, dict[str, str]]:
     """A phone on which a measurement was killed as it ran, and how it was before."""
     before = bare.changes
     bare.write("fault", "hang")
     child = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(subjects[0].path), str(apk)],
+        [sys.executable, "-c", MEASURE, str(subjects[0].path), str(apk)],
         env=bare.environment,
         stderr=subprocess.DEVNULL,  # its adb outlives it
     )
@@ -465,6 +463,25 @@ def test_killed_measurement_can_be_put_back_by_hand(killed: tuple[Phone, dict[st
     phone, before = killed
     phone.adb("-s", phone.serials[0], "shell", "sh", JOURNAL)
     assert phone.changes == before
+
+
+def test_phone_that_is_measured_is_left_alone(phone: Phone, subjects: list[Subject]) -> None:
+    with phone_run.phone_alone() as own:
+        measurement = phone_run.measure_on_phone(subjects[:1], PLAN, own, protocol=QUICK)
+        next(measurement)
+        changed, calls = phone.changes, phone.calls
+        with pytest.raises(EdgepressError, match=rf"already \(process {os.getpid()}\)"):
+            measure_on_phone(subjects[:1], ONE, protocol=QUICK)
+        assert (phone.changes, phone.calls) == (changed, calls)
+        assert len(list(measurement)) == 1
+
+
+def test_another_phone_is_measured_meanwhile(
+    boot: Callable[..., Phone], subjects: list[Subject], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = use(boot(15555, 15556), monkeypatch)
+    with phone_run.phone_alone(both.serials[0]), phone_run.phone_alone(both.serials[1]) as second:
+        assert second.serial == both.serials[1]
 
 
 @pytest.mark.parametrize(("batch", "paddings"), [(1, ["none"]), (3, ["longest", "sorted"])])

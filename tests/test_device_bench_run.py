@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from conftest import SENTENCES, Result
 
+from device_bench import facts
 from device_bench.eager import open_eager
+from device_bench.facts import deflated_bytes
 from device_bench.plan import EAGER, EAGER_MODES, PACKED, Plan
 from device_bench.records import Measurement, read
 from device_bench.run.config import numbers
 from device_bench.run.resume import done_cases
-from device_bench.subjects import Selection, deflated_bytes, find_subjects, smallest_vocabulary
+from device_bench.subjects import Selection, find_subjects, smallest_vocabulary
 from edgepress.errors import EdgepressError
 from export.base.registry import find_format, open_runner
 from export.onnx import OnnxConfig
@@ -228,6 +230,20 @@ def test_deflated_size_is_that_of_the_bytes(tmp_path: Path) -> None:
     assert deflated_bytes(tmp_path / "zeros") < 2000
     assert deflated_bytes(tmp_path / "noise") > 10**5
     assert deflated_bytes(tmp_path) == sum(deflated_bytes(tmp_path / name) for name in ("zeros", "noise"))
+
+
+def test_a_file_is_deflated_once_and_only_where_it_is_measured(
+    measured: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deflated: list[Path] = []
+    monkeypatch.setattr(facts, "deflated_bytes", lambda path: deflated.append(path) or 1)
+    facts._packed.cache_clear()
+    for _ in range(2):  # the second time nothing is left to be measured
+        result, found = measured("--formats", "onnx", "--batch-sizes", "1,2", "--no-accuracy")
+        assert result.code == 0, result.err
+        assert {one.compressed_bytes for one in found} == {1}
+        assert [path.name for path in deflated] == ["model.onnx", "model_quantized.onnx"]
+    facts._packed.cache_clear()
 
 
 def test_ids_fit_the_smallest_vocabulary(artifact: Path, onnx_file: Path) -> None:

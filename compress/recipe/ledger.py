@@ -1,19 +1,16 @@
 """What is done already: the inputs of every finished run, beside the artifacts, and who is at work here."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from edgepress.errors import EdgepressError
 from edgepress.files import writable_folder
+from edgepress.running import alone
 
-LOCK = "running.json"
+LOCK = ".running"
 
 
 @dataclass(frozen=True)
@@ -57,45 +54,12 @@ def changed(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "")
 def at_work(folder: Path) -> Iterator[Path]:
     """Keep a second run of the same recipe, or a step that outlived a killed one, from writing here too.
 
-    Gives the file to note a step's process in, with `note_process`.
+    Gives the folder in which a step's process is `noted`.
 
     Raises:
         EdgepressError: somebody is at work.
     """
-    mark = writable_folder(folder) / LOCK
-    for pid in _alive(mark):
-        raise EdgepressError(
-            f"{folder}: a run of this recipe is still going on (process {pid})",
-            "wait for it or end it, or name another --output",
-        )
-    mark.write_text("{}", encoding="utf-8")
-    note_process(mark, os.getpid())
-    try:
+    mark = folder / LOCK
+    busy = f"{folder}: a run of this recipe is still going on"
+    with alone(mark, busy, "wait for it or end it, or name another --output"):
         yield mark
-    finally:
-        mark.unlink(missing_ok=True)
-
-
-def note_process(mark: Path, pid: int) -> None:
-    """Add a process to those at work."""
-    content = json.loads(mark.read_text(encoding="utf-8"))
-    try:
-        content[str(pid)] = psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
-        return  # it has ended already
-    mark.write_text(json.dumps(content), encoding="utf-8")
-
-
-def _alive(mark: Path) -> Iterator[int]:
-    try:
-        content = json.loads(mark.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return
-    for pid, created in content.items():
-        try:
-            process = psutil.Process(int(pid))
-            # A number is given again to another process, whose time differs.
-            if process.create_time() == created and process.status() != psutil.STATUS_ZOMBIE:
-                yield int(pid)
-        except psutil.NoSuchProcess:
-            continue

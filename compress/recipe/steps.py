@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from compress.recipe.code import code_digest
-from compress.recipe.ledger import Ledger, changed, note_process
+from compress.recipe.ledger import Ledger, changed
 from compress.recipe.plan import Run
 from compress.recipe.verbs import command_line
 from edgepress import console
 from edgepress.artifact import MANIFEST, open_artifact, read_manifest, versions
 from edgepress.errors import EdgepressError
 from edgepress.files import sha256, staged_folder
+from edgepress.running import noted
 from edgepress.splits import data_root, local_split
 
 # Libraries that decide what a step makes.
@@ -142,24 +143,29 @@ class Bench:
         return found
 
     def _process(self, run: Run) -> None:
-        """The verb's command; Ctrl-C goes on to it, and it is waited for."""
+        """The verb's command, counted among those at work as long as it runs."""
         typed = [*command_line(run.verb, run.flags), "--output", str(run.output), "--overwrite"]
         if run.verb.has("data") and self.data is not None:
             typed += ["--data", str(self.data)]
         # A session of its own: it gets one Ctrl-C, from here, and ends as it does when it is run alone.
         process = subprocess.Popen([sys.executable, "-m", run.verb.module, *typed], start_new_session=True)
-        note_process(self.mark, process.pid)
-        try:
-            code = process.wait()
-        except BaseException:
-            if not WINDOWS:
-                process.send_signal(signal.SIGINT)
-            process.wait()
-            raise
+        with noted(self.mark, process.pid):
+            code = _end_of(process)
         if code == console.INTERRUPTED:
             raise KeyboardInterrupt
         if code:
             raise StepError(run, code)
+
+
+def _end_of(process: subprocess.Popen[bytes]) -> int:
+    """Its exit code; Ctrl-C goes on to it, and it is waited for."""
+    try:
+        return process.wait()
+    except BaseException:
+        if not WINDOWS:
+            process.send_signal(signal.SIGINT)
+        process.wait()
+        raise
 
 
 def _portable(value: Any, outputs: Mapping[str, str]) -> Any:

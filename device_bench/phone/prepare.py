@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from device_bench.phone.adb import Adb, PhoneGoneError
 from edgepress.errors import EdgepressError
+from edgepress.running import alone
+from edgepress.sources import cache_root
 
 STAY_ON = "stay_on_while_plugged_in"
 UNSET = "null"
@@ -21,6 +23,17 @@ JOURNAL = "/data/local/tmp/edgepress-undo.sh"
 
 Undo = Callable[..., None]
 Command = tuple[str, ...]
+
+
+def reserved(phone: Adb) -> AbstractContextManager[None]:
+    """Keep other processes of this user from measuring on the phone in the block, or from putting it back.
+
+    Raises:
+        EdgepressError: one does already; nothing was asked of the phone then.
+    """
+    name = re.sub(r"[^\w.-]", "_", phone.serial)
+    busy = f"another measurement runs on phone {phone.serial} already"
+    return alone(cache_root() / "phones" / name, busy, "wait for it or end it, or name another --serial")
 
 
 @contextmanager
@@ -46,7 +59,10 @@ def prepared(phone: Adb, warn: Callable[[str], None]) -> Iterator[Undo]:
 
 
 def restore(phone: Adb, warn: Callable[[str], None]) -> None:
-    """Put back what a measurement changed that was killed, or whose phone went away."""
+    """Put back what a measurement changed that was killed, or whose phone went away.
+
+    Only where the phone is `reserved`: else that measurement may be running still.
+    """
     if left := phone.reads("cat", JOURNAL):
         warn(f"an earlier measurement ended before phone {phone.serial} was put back: doing so now")
         _put_back(phone, [tuple(shlex.split(line)) for line in left.splitlines()], warn)

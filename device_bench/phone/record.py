@@ -10,7 +10,6 @@ import numpy as np
 
 from device_bench import stats
 from device_bench.lane import Taken
-from device_bench.measure import facts
 from device_bench.phone.app import artifact_folder
 from device_bench.phone.contract import Result
 from device_bench.phone.device import EMULATED_WARNING
@@ -44,7 +43,7 @@ def record(series: Series, run: str) -> Measurement:
         taken_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         error=series.error,
         **_samples(series),
-        **{**facts(subject), "rows": rows, **_scored(series)},
+        **{**subject.known, "rows": rows, **_scored(series)},
     )
 
 

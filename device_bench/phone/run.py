@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from device_bench.facts import with_facts
 from device_bench.phone import app
 from device_bench.phone.adb import Adb, open_phone
 from device_bench.phone.contract import AppFailedError
@@ -20,7 +22,7 @@ from device_bench.phone.device import (
     require_abi,
     snapshot,
 )
-from device_bench.phone.prepare import prepared, restore
+from device_bench.phone.prepare import prepared, reserved, restore
 from device_bench.phone.record import record
 from device_bench.phone.series import File, Protocol, Series
 from device_bench.phone.texts import Texts
@@ -32,20 +34,31 @@ from edgepress.errors import EdgepressError
 TextsOf = Callable[[Subject], Texts | None]
 
 
-def phone_environment(serial: str | None = None) -> dict[str, Any]:
-    """What records of this phone say of it.
+@contextmanager
+def phone_alone(serial: str | None = None) -> Iterator[Adb]:
+    """The phone to measure on in the block: nobody else's meanwhile, and as it was before any measurement.
+
+    Args:
+        serial: which phone, where several are attached.
 
     Raises:
-        EdgepressError: no phone can be used.
+        EdgepressError: no phone can be used, or a measurement is running on it.
     """
-    phone = _opened(serial)
+    phone = open_phone(serial)
+    with reserved(phone):
+        restore(phone, warn)
+        yield phone
+
+
+def phone_environment(phone: Adb) -> dict[str, Any]:
+    """What records of this phone say of it."""
     return environment(phone, properties(phone))
 
 
 def measure_on_phone(
     subjects: Sequence[Subject],
     plan: Plan,
-    serial: str | None = None,
+    phone: Adb,
     apk: Path | None = None,
     texts_of: TextsOf = lambda _: None,
     protocol: Protocol | None = None,
@@ -53,29 +66,28 @@ def measure_on_phone(
     """Measure ONNX files in the demo app on an attached phone; the records of a case come when it is done.
 
     The launches of a case go over all files in turn (A B, B A, ...). Whatever was changed on the phone is
-    put back in any case; what a killed measurement left changed, before anything else.
+    put back in any case.
 
     Args:
         subjects: the files; a model's tokenizer is looked for in its artifact's folder.
         plan: cases that are still to be measured, threads, vocabulary, and when a median is settled.
-        serial: which phone, where several are attached.
+        phone: from `phone_alone`.
         apk: the app, where it is not on the phone; taken away again if it was not there before.
         texts_of: real texts that a file is to classify on the phone and be scored on.
         protocol: launches, runs and cool-down.
 
     Raises:
-        EdgepressError: no phone can be used, it went away, or no file could be measured.
+        EdgepressError: the phone cannot be used or went away, or no file could be measured.
     """
     if not plan.cases:
         return
     _require_texts(subjects, plan)
-    phone = _opened(serial)
     known = properties(phone)
     require_abi(phone, known, app.abis_of(apk))
     if is_emulated(known):
         warn(EMULATED_WARNING)
     own = environment(phone, known), is_emulated(known)
-    files = [File(one, str(place), texts_of(one)) for place, one in enumerate(subjects)]
+    files = [File(with_facts(one), str(place), texts_of(one)) for place, one in enumerate(subjects)]
     launches = _Launches(phone, protocol or Protocol(), uuid.uuid4().hex[:12])
     errors = set()
     with prepared(phone, warn) as undo:
@@ -88,12 +100,6 @@ def measure_on_phone(
             yield from [record(one, launches.run) for one in series]
     if "" not in errors:
         raise EdgepressError(f"no file could be measured: {series[0].error}")
-
-
-def _opened(serial: str | None) -> Adb:
-    phone = open_phone(serial)
-    restore(phone, warn)
-    return phone
 
 
 def _require_texts(subjects: Sequence[Subject], plan: Plan) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from edgepress.errors import require_flags
 from edgepress.files import writable_folder
 
 if TYPE_CHECKING:
+    from device_bench.phone.adb import Adb
     from device_bench.phone.texts import Texts
 
 
@@ -39,9 +40,10 @@ def run(config: RunConfig) -> None:
     subjects = find_subjects(config.artifacts, _selection(config))
     vocabulary = smallest_vocabulary(subjects)
     plans = [replace(plan, vocabulary=vocabulary) for plan in plans]
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, _phone(config) as phone:
         subjects = _with_texts(config, subjects, plans[0], Path(folder))
-        found = [record for plan in plans for record in _keep(config, _measured(config, subjects, plan))]
+        measured = (_measured(config, subjects, plan, phone) for plan in plans)
+        found = [record for measurements in measured for record in _keep(config, measurements)]
     report.show([*found, *_known(config, subjects, found)])
     if config.profile:
         report.show_profiles(subjects, plans[0])
@@ -88,6 +90,15 @@ def _checked(config: RunConfig) -> list[Plan]:
     ]
 
 
+def _phone(config: RunConfig) -> AbstractContextManager[Adb | None]:
+    """The phone, this command's until it ends; None where it measures on this machine."""
+    if config.device != "phone":
+        return nullcontext()
+    from device_bench.phone import phone_alone
+
+    return phone_alone(config.serial)
+
+
 def _selection(config: RunConfig) -> Selection:
     precisions = names(config.precisions)
     if config.device == "phone":
@@ -112,28 +123,30 @@ def _with_texts(config: RunConfig, subjects: list[Subject], plan: Plan, folder: 
     return list(with_texts(subjects, plan, order))
 
 
-def _measured(config: RunConfig, subjects: list[Subject], plan: Plan) -> Generator[Measurement, None, None]:
+def _measured(
+    config: RunConfig, subjects: list[Subject], plan: Plan, phone: Adb | None
+) -> Generator[Measurement, None, None]:
     known = [] if config.again or not config.output.exists() else records.read(config.output)
-    plan = replace(plan, done=done_cases(known, subjects, plan, _machine_facts(config)))
+    plan = replace(plan, done=done_cases(known, subjects, plan, _machine_facts(phone)))
     if not plan.cases:
         console.step(f"{config.output} has all of batch {plan.batch}, {plan.threads} thread(s): not repeated")
         return
     plan = replace(plan, budget_s=config.budget * len(subjects) * len(plan.cases))
-    if config.device == "phone":
+    if phone is not None:
         from device_bench.phone import measure_on_phone
 
         scored = (lambda _: None) if config.no_accuracy else partial(_phone_texts, config)
-        yield from measure_on_phone(subjects, plan, config.serial, config.apk, scored)
+        yield from measure_on_phone(subjects, plan, phone, config.apk, scored)
     else:
         yield from _with_progress(subjects, plan)
 
 
-def _machine_facts(config: RunConfig) -> dict[str, Any] | None:
-    if config.device != "phone":
+def _machine_facts(phone: Adb | None) -> dict[str, Any] | None:
+    if phone is None:
         return None
     from device_bench.phone import phone_environment
 
-    return phone_environment(config.serial)
+    return phone_environment(phone)
 
 
 def _phone_texts(config: RunConfig, subject: Subject) -> Texts | None:

@@ -1,0 +1,51 @@
+"""What records say of a file besides what running it gave: its hash, and its size, also packed in an app."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from device_bench.plan import Subject
+from edgepress.errors import EdgepressError
+from edgepress.files import sha256
+from export.base.registry import format_of, size_bytes
+
+# What DEFLATE in app packages does by default.
+ZLIB_LEVEL = 6
+BLOCK_BYTES = 1 << 20
+
+
+def with_facts(subject: Subject) -> Subject:
+    """The subject with what is said of its file; one that is no file, or of no known format, has no size.
+
+    For the moment before it is measured: deflating a large file takes seconds.
+    """
+    return replace(subject, known={**_facts(subject), **subject.known})
+
+
+def _facts(subject: Subject) -> dict[str, Any]:
+    try:
+        digest = subject.known.get("file_sha256") or sha256(subject.path)
+        sizes = {"size_bytes": size_bytes(subject.path), "compressed_bytes": _packed(subject.path, digest)}
+        return {"file_sha256": digest, **sizes}
+    except (EdgepressError, OSError):
+        return {"file_sha256": "", "size_bytes": 0}
+
+
+@cache
+def _packed(path: Path, _sha256: str) -> int:
+    """A file deflated, with all its parts; once for all shapes that it is measured at."""
+    return sum(deflated_bytes(part) for part in format_of(path).parts(path))
+
+
+def deflated_bytes(path: Path) -> int:
+    """What a file, or all files of a folder, take deflated."""
+    if path.is_dir():
+        return sum(deflated_bytes(file) for file in path.rglob("*") if file.is_file())
+    packer = zlib.compressobj(ZLIB_LEVEL)
+    with path.open("rb") as stream:
+        blocks = iter(partial(stream.read, BLOCK_BYTES), b"")
+        return sum(len(packer.compress(block)) for block in blocks) + len(packer.flush())
