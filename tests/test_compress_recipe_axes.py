@@ -158,6 +158,8 @@ def test_an_axis_that_names_flags_may_be_listed_by_another_step(tmp_path):
 def test_a_row_of_some_values_takes_what_is_run(tmp_path):
     few = loaded(tmp_path, "lengths={short: {epochs: 1}}", table__each__only={"length": ["short", "long"]})
     assert few.rows["each"].only == {"length": ["short"]}
+    assert few.rows["each"].shown({"length": "short", "seed": 0}) == {"length": "short"}
+    assert few.rows["short"].shown({"length": "short", "seed": 0}) == {}
 
 
 USES_OTHER = {"verb": "quantize", "flags": {"model": "${steps.other}"}}

@@ -26,7 +26,9 @@ class RowSpec:
     over: str | None
     """The row that its gain is over."""
     only: dict[str, list[Any]]
-    """Axis -> the values that it is of, where it is not of all; of a single one it says nothing more."""
+    """Axis -> the values that it is of, where it is not of all."""
+    fixed: tuple[str, ...]
+    """The axes that it is of one value of, written as no list: they do not tell its lines apart."""
     average: str | None
     """The axis that its scores are averaged over."""
     published: dict[str, Any]
@@ -39,8 +41,7 @@ class RowSpec:
 
     def shown(self, each: Mapping[str, Any]) -> dict[str, Any]:
         """The axis values that tell its lines apart."""
-        fixed = [axis for axis, values in self.only.items() if len(values) == 1]
-        return {axis: value for axis, value in each.items() if axis not in (SEED, *fixed)}
+        return {axis: value for axis, value in each.items() if axis not in (SEED, *self.fixed)}
 
 
 def read_rows(node: Node, steps: Mapping[str, StepSpec]) -> tuple[dict[str, RowSpec], tuple[str, ...]]:
@@ -82,6 +83,7 @@ def _row(name: str, node: Node, steps: Mapping[str, StepSpec]) -> RowSpec:
     if step not in steps:
         raise of.unknown("step", step, steps)
     file = entries["file"].text() if "file" in entries else None
+    only = entries["only"].entries() if "only" in entries else {}
     if path and file:
         raise entries["file"].error(f"{of.text()} is a figure of a step, which has no file")
     return RowSpec(
@@ -91,24 +93,23 @@ def _row(name: str, node: Node, steps: Mapping[str, StepSpec]) -> RowSpec:
         path=tuple(path),
         file=file,
         over=entries["over"].text() if "over" in entries else None,
-        only=_only(entries["only"], steps[step]) if "only" in entries else {},
+        only={axis: _values(axis, entry, steps[step]) for axis, entry in only.items()},
+        fixed=tuple(axis for axis, entry in only.items() if not isinstance(entry.value, list)),
         average=_average(entries["average"], steps[step]) if "average" in entries else None,
         published=_published(entries["published"], steps[step]) if "published" in entries else {},
         node=node,
     )
 
 
-def _only(node: Node, step: StepSpec) -> dict[str, list[Any]]:
-    """Axis -> values; those that a quick run or a --set leaves away are left away here, too."""
-    found = {}
-    for axis, entry in node.entries().items():
-        if axis not in step.axes:
-            raise entry.unknown(f"axis of {step.name}", axis, step.axes)
-        said = entry.value if isinstance(entry.value, list) else [entry.value]
-        found[axis] = [value for value in said if value in step.axes[axis]]
-        if not found[axis]:
-            raise entry.error(f"none of these is a value of {axis}", ", ".join(map(str, step.axes[axis])))
-    return found
+def _values(axis: str, node: Node, step: StepSpec) -> list[Any]:
+    """Of one axis; those that a quick run or a --set leaves away are left away here, too."""
+    if axis not in step.axes:
+        raise node.unknown(f"axis of {step.name}", axis, step.axes)
+    said = node.value if isinstance(node.value, list) else [node.value]
+    known = [value for value in said if value in step.axes[axis]]
+    if not known:
+        raise node.error(f"none of these is a value of {axis}", ", ".join(map(str, step.axes[axis])))
+    return known
 
 
 def _average(node: Node, step: StepSpec) -> str:
