@@ -171,9 +171,9 @@ def _speed_up(line: Line, other: Line) -> Estimate | None:
 
 
 def _size_ratio(line: Line, other: Line) -> Estimate | None:
-    if line.subject is None or other.subject is None:
+    if line.measurement is None or other.measurement is None:
         return None
-    return Estimate(other.subject.known["size_bytes"] / line.subject.known["size_bytes"])
+    return Estimate(other.measurement.size_bytes / line.measurement.size_bytes)
 
 
 def _time_ratio(line: Line, other: Line) -> Estimate | None:
@@ -186,7 +186,7 @@ def _time_ratio(line: Line, other: Line) -> Estimate | None:
 OWN: dict[str, Callable[[Line], Estimate | None]] = {
     "score": lambda line: mean(list(line.scores.values())) if line.scores else None,
     "parameters": lambda line: _exact(line.subject.known.get("parameters") if line.subject else None),
-    "size_mb": lambda line: _exact(line.subject.known["size_bytes"] / 1e6 if line.subject else None),
+    "size_mb": lambda line: _exact(line.measurement.size_bytes / 1e6 if line.measurement else None),
     "latency_ms": _latency,
     "seconds": lambda line: mean(line.seconds) if line.seconds else None,
     "above_published": _above_published,

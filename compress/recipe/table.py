@@ -183,7 +183,7 @@ def records(result: Result) -> Iterator[dict[str, Any]]:
             "gain_over": line.row.over,
             "average": line.row.average,
             "file": line.subject.path.name if line.subject else None,
-            "size_bytes": known.get("size_bytes"),
+            "size_bytes": line.measurement.size_bytes if line.measurement else None,
             "scored_rows": known.get("scored_rows"),
             "seconds_by_seed": list(line.seconds),
             "history": line.history,
