@@ -49,8 +49,8 @@ def test_matrices_say_counts_shares_and_classes():
 
 def test_each_label_of_several_has_a_panel():
     text = drawn_texts([SEVERAL], "confusion")
-    assert "<!-- student: toxic -->" in text
-    assert "<!-- student: threat -->" in text
+    assert "<!-- toxic: student -->" in text
+    assert "<!-- threat: student -->" in text
 
 
 def test_curves_have_their_area_and_a_key_of_thresholds():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,12 +17,17 @@ from device_bench.chart.theme import SEQUENTIAL, Theme
 
 NAME = "confusion"
 PERCENT = 100
-A_ROW = 3
-PANEL_HEIGHT = 2.9
+A_ROW, SMALL_A_ROW = 3, 6
+"""Panels beside each other; of two classes they are small where they are many."""
+HEIGHT, SMALL_HEIGHT = 2.9, 1.75
 """Inches."""
+TITLE_WIDTH, SMALL_TITLE_WIDTH = 30, 18
+"""Characters in a line."""
 FEW_CLASSES = 10
 """More have no room for numbers in their cells."""
 DARK_CELL = 0.5
+YES_NO = ("no", "yes")
+TITLE = "Confusion matrices: texts, and their share of the true class"
 
 
 @dataclass(frozen=True)
@@ -33,43 +39,74 @@ class Panel:
     classes: Sequence[str]
 
 
+@dataclass(frozen=True)
+class Grid:
+    """How panels stand."""
+
+    panels: Sequence[Panel]
+
+    @property
+    def small(self) -> bool:
+        """Whether they have to be."""
+        return len(self.panels) > A_ROW and all(len(panel.classes) == len(YES_NO) for panel in self.panels)
+
+    @property
+    def columns(self) -> int:
+        return SMALL_A_ROW if self.small else A_ROW
+
+    @property
+    def rows(self) -> int:
+        return math.ceil(len(self.panels) / self.columns)
+
+    @property
+    def height(self) -> float:
+        """Inches."""
+        return self.rows * (SMALL_HEIGHT if self.small else HEIGHT)
+
+
 def chart(models: Sequence[Trained], note: str) -> Chart | None:
     """The matrices of all models; None where there are no classes."""
-    panels = [panel for model in models for panel in _panels(model)]
-    if not panels:
+    grid = Grid([panel for model in models for panel in _panels(model)])
+    if not grid.panels:
         return None
-    height = PANEL_HEIGHT * math.ceil(len(panels) / A_ROW)
-    title = "Which class was taken for which"
-    return Chart(NAME, title, note, height, lambda figure, theme: _paint(figure, panels, theme))
+    return Chart(NAME, TITLE, note, grid.height, lambda figure, theme: _paint(figure, grid, theme))
 
 
 def _panels(model: Trained) -> Iterator[Panel]:
     matrices = model.metrics.get("confusion", {})
     for name, matrix in matrices.items():
-        title = f"{model.title}: {name}" if len(matrices) > 1 else model.title
-        classes = model.labels if len(model.labels) == len(matrix) else ("no", "yes")
+        title = f"{name}: {model.title}" if len(matrices) > 1 else model.title
+        classes = model.labels if len(model.labels) == len(matrix) else YES_NO
         yield Panel(title, np.array(matrix), classes)
 
 
-def _paint(figure: Figure, panels: Sequence[Panel], theme: Theme) -> None:
-    grid = figure.subplots(math.ceil(len(panels) / A_ROW), A_ROW, squeeze=False)
-    for axes in grid.flat[len(panels) :]:
+def _paint(figure: Figure, grid: Grid, theme: Theme) -> None:
+    every = figure.subplots(grid.rows, grid.columns, squeeze=False)
+    for axes in every.flat[len(grid.panels) :]:
         axes.set_visible(False)
-    for axes, panel in zip(grid.flat, panels, strict=False):
+    for axes, panel in zip(every.flat, grid.panels, strict=False):
         _paint_matrix(axes, panel.matrix, panel.classes)
-        axes.set_title(panel.title, fontsize=9, color=theme.ink)
+        width = SMALL_TITLE_WIDTH if grid.small else TITLE_WIDTH
+        title = textwrap.wrap(panel.title, width, max_lines=3, placeholder=" …")
+        axes.set_title("\n".join(title), fontsize=7.5 if grid.small else 9, color=theme.ink)
+    for axes in every[:, 0]:
+        axes.set_ylabel("true", fontsize=8)
+    for axes in every[-1, :]:
+        axes.set_xlabel("predicted", fontsize=8)
 
 
 def _paint_matrix(axes: Axes, matrix: np.ndarray, classes: Sequence[str]) -> None:
-    """Rows are the classes that are, columns those that were given; colour is the share of a row."""
+    """Rows are true classes, columns predicted ones; colour is the share of a row."""
     shares = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
     axes.imshow(shares, cmap=SEQUENTIAL, vmin=0, vmax=1, aspect="auto")
     axes.grid(False)
     places = range(len(classes))
-    axes.set_xticks(places, classes, fontsize=7.5, rotation=20 if len(classes) > 2 else 0)  # noqa: PLR2004
+    axes.set_xticks(places, classes, fontsize=7.5)
     axes.set_yticks(places, classes, fontsize=7.5)
-    axes.set_xlabel("given", fontsize=8)
-    axes.set_ylabel("is", fontsize=8)
+    if len(classes) > len(YES_NO):
+        axes.tick_params("x", rotation=30)
+        for label in axes.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
     if len(classes) > FEW_CLASSES:
         return
     for (row, column), share in np.ndenumerate(shares):
