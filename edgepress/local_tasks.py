@@ -48,14 +48,19 @@ def _task_from_folder(folder: Path) -> Task:
     path = next(iter(present.values()))
     dataset = read_table([path])
     kind = _label_kind(dataset, str(path))
-    evaluation = next((split for split in SPLITS[1:] if split in present), SPLITS[0])
-    return Task(
-        folder.resolve().name,
-        text_columns(dataset, path),
-        evaluation_split=evaluation,
-        folder=folder,
-        **kind,
-    )
+    columns = text_columns(dataset, path)
+    return Task(folder.resolve().name, columns, folder=folder, **kind, **_judged_on(set(present), kind))
+
+
+def _judged_on(present: set[str], kind: dict[str, Any]) -> dict[str, Any]:
+    """Where models are judged: validation, or test where there is none.
+
+    Thresholds are chosen: a task that has some is judged on test where both are there, and they are chosen on
+    validation.
+    """
+    if kind.get("problem_type") == "multi_label_classification" and present == set(SPLITS):
+        return {"evaluation_split": "test", "selection_split": "validation"}
+    return {"evaluation_split": next((split for split in SPLITS[1:] if split in present), SPLITS[0])}
 
 
 def _answering(folder: Path) -> Task:

@@ -140,6 +140,13 @@ def test_evaluation_split(folder: Path, splits: tuple[str, ...], expected: str) 
     assert find_task(str(folder)).evaluation_split == expected
 
 
+def test_several_labels_are_judged_where_no_threshold_was_chosen(folder: Path) -> None:
+    for split in ("train", "validation", "test"):
+        write_jsonl(folder / f"{split}.jsonl", [{"text": "x", "toxic": 0}, {"text": "y", "toxic": 1}])
+    task = find_task(str(folder))
+    assert (task.evaluation_split, task.selection_split) == ("test", "validation")
+
+
 def texts_of(path: Path) -> list[tuple[str, ...]]:
     return [(json.loads(line)["text"],) for line in path.read_text().splitlines()]
 
