@@ -4,7 +4,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -62,8 +63,9 @@ def test_measured_scored_and_kept(
     assert "emulated device: its times are not a phone's" in done.err.replace("\n", " ")
 
 
-def hanging(phone: Phone, flags: list[object]) -> subprocess.Popen[bytes]:
-    """The command in a process of its own, in its second case."""
+@contextmanager
+def hanging(phone: Phone, flags: list[object]) -> Iterator[subprocess.Popen[bytes]]:
+    """The command in a process of its own, in its second case; killed at the end of the block."""
     phone.write("fault", "hang 1-0-1")
     program = f"import runpy, {__name__} as own; own.phone_run.Protocol = lambda: own.SHORT; "
     program += f"runpy.run_module('{MODULE}', run_name='__main__')"
@@ -76,13 +78,12 @@ def hanging(phone: Phone, flags: list[object]) -> subprocess.Popen[bytes]:
     until = time.monotonic() + 60
     while not (phone.state / "hanging").exists() and time.monotonic() < until:
         time.sleep(0.02)
-    return child
-
-
-def kill(phone: Phone, child: subprocess.Popen[bytes]) -> None:
-    child.kill()
-    assert child.wait(timeout=60) == -signal.SIGKILL
-    phone.write("fault", "")
+    try:
+        yield child
+    finally:
+        child.kill()
+        assert child.wait(timeout=60) == -signal.SIGKILL
+        phone.write("fault", "")
 
 
 @pytest.mark.usefixtures("quick")
@@ -91,8 +92,8 @@ def test_a_killed_run_continues(
 ) -> None:
     before, output = phone.changes, tmp_path / "records.jsonl"
     flags = ["--artifacts", artifact, *FLAGS, "--passes", 2, "--data", data_root, "--output", output]
-    kill(phone, hanging(phone, flags))
-    first = read(output)
+    with hanging(phone, flags):
+        first = read(output)
     assert [(one.kind, one.sequence_length) for one in first] == [("latency", 4)]
     assert phone.changes != before
 
@@ -115,15 +116,15 @@ def test_a_second_command_leaves_the_phone_alone_while_the_first_lives(
     phone: Phone, cli: Callable[..., Result], artifact: Path, tmp_path: Path
 ) -> None:
     flags = ["--artifacts", artifact, *FLAGS, "--no-accuracy", "--output", tmp_path / "records.jsonl"]
-    before, first = phone.changes, hanging(phone, flags)
-    changed, calls = phone.changes, phone.calls
-    refused = cli(MODULE, *flags)
-    where = f"phone {phone.serials[0]} already (process {first.pid})"
-    assert (refused.code, refused.error) == (2, f"error: another measurement runs on {where}")
-    assert "wait for it or end it" in refused.err
-    assert (phone.changes, phone.calls) == (changed, calls)
+    before = phone.changes
+    with hanging(phone, flags) as first:
+        changed, calls = phone.changes, phone.calls
+        refused = cli(MODULE, *flags)
+        where = f"phone {phone.serials[0]} already (process {first.pid})"
+        assert (refused.code, refused.error) == (2, f"error: another measurement runs on {where}")
+        assert "wait for it or end it" in refused.err
+        assert (phone.changes, phone.calls) == (changed, calls)
 
-    kill(phone, first)
     assert cli(MODULE, *flags).code == 0
     assert phone.changes == before
 
