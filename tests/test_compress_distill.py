@@ -270,7 +270,7 @@ def interrupt(command: list[str], checkpoints: Path, signal_number: int) -> tupl
 
 
 def same_numbers(first: Step, second: Step) -> None:
-    timed = ("eval_seconds",)
+    timed = ("eval_seconds", "seconds")
 
     def curve(step: Step) -> list[dict[str, float]]:
         return [
