@@ -56,6 +56,12 @@ def keep_table(table: str, begins: str) -> None:
     README.write_text(f"{before}{begins}\n{table}\n{TABLE_ENDS}{after}", encoding="utf-8")
 
 
+def kept_goals(target: Path) -> list[Goal]:
+    """What `conclude` wrote."""
+    entries = json.loads(target.read_text(encoding="utf-8"))
+    return [Goal(**{name: value for name, value in entry.items() if name != "holds"}) for entry in entries]
+
+
 def conclude(goals: Sequence[Goal], target: Path) -> int:
     """Write the goals, say which hold, and give the exit code: 1 where one does not."""
     content = [{**asdict(goal), "holds": goal.holds} for goal in goals]

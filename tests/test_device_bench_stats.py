@@ -129,6 +129,16 @@ def test_the_interval_over_launches_covers_what_one_over_rounds_misses(count: in
     assert over_rounds < 150
 
 
+def test_launches_of_one_minute_are_not_taken_for_independent() -> None:
+    """72 launches in minutes of six, each minute 5 % better or worse than the others."""
+    rng, covered = np.random.default_rng(9), 0
+    for _ in range(200):
+        minutes = np.repeat(rng.normal(0, 0.05, 12), 6)
+        own = trimmed_mean((10 * np.exp(minutes + rng.normal(0, 0.03, 72))).tolist())
+        covered += own.low <= 10.0 <= own.high
+    assert 182 <= covered <= 198
+
+
 def test_a_ratio_over_launches_sees_what_a_launch_does_to_one_file() -> None:
     fast = [[[1.0]] * 3 for _ in range(3)]
     slow = [[[2.0]] * 3, [[2.2]] * 3, [[2.1]] * 3]

@@ -20,6 +20,7 @@ from edgepress.console import step
 from results.goals import Goal
 
 TARGET, SECONDS = 0.03, 60.0
+SECONDS_GOAL = "longest time of a configuration [s]"
 TYPED = "python -m results.device_bench.run"
 HEADINGS = ("model", "batch x tokens", "fp32 [ms]", "int8 [ms]", "speed-up", "once more", "once more / first")
 
@@ -101,6 +102,13 @@ class Repeated:
     seconds: float
     """The longest that a configuration of one comparison took, on average over its shapes."""
 
+    @classmethod
+    def of(cls, found: Sequence[Measurement], seconds: float) -> Repeated:
+        """From `records`, as they were kept."""
+        pairs = list(zip(found[::2], found[1::2], strict=True))
+        half = len(pairs) // 2
+        return cls([Pair(*both) for both in zip(pairs[:half], pairs[half:], strict=True)], seconds)
+
     @property
     def records(self) -> list[Measurement]:
         """Of the first measurement, then of the second."""
@@ -130,7 +138,7 @@ class Repeated:
         yield Goal(f"same comparison twice: of {len(changes)} ratios disagree", 0, apart, False, TYPED)
         widest = max(stats.latency(r.launches_ms).half_width for r in self.records)
         yield Goal("widest 95 % interval of a median, half [%]", 100 * TARGET, 100 * widest, False, TYPED)
-        yield Goal("longest time of a configuration [s]", SECONDS, self.seconds, False, TYPED)
+        yield Goal(SECONDS_GOAL, SECONDS, self.seconds, False, TYPED)
         yield from self._memory()
 
     def _memory(self) -> Iterator[Goal]:
