@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -64,7 +65,7 @@ measure: {sequence_length: 8, budget: 0.3}
 reach:
   - teacher.score >= 0.6
   - student.size_ratio > 1
-pictures: [size-latency, accuracy-latency, epochs]
+pictures: [size-latency, accuracy-latency, epochs, confusion, samples]
 """
 
 
@@ -137,7 +138,7 @@ def test_rows_hold_every_figure(experiment, data_root):
 def test_records_page_and_pictures(experiment):
     folder, _ = experiment
     results = folder / "results"
-    pictures = {f"{name}-light.png" for name in ("size-latency", "accuracy-latency", "epochs")}
+    pictures = {f"{name}-light.png" for name in ("size-latency", "accuracy-latency", "epochs", "confusion")}
     texts = {"README.md", "rows.jsonl", "measurements.jsonl", "recipe.json"}
     assert {path.name for path in results.iterdir()} == pictures | texts
     assert all((results / name).read_bytes().startswith(b"\x89PNG") for name in pictures)
@@ -148,6 +149,11 @@ def test_records_page_and_pictures(experiment):
     page = (results / "README.md").read_text()
     for part in ("| cnn alone |", "teacher.score >= 0.6", "holds", "93.00 %", "![epochs](epochs-light.png)"):
         assert part in page
+    texts = page.partition("## Some texts: cnn distilled")[2]
+    assert "| text | label | teacher | student |" in texts
+    assert re.search(
+        r"\| (positive|negative) \| (positive|negative) \d+ % \| (positive|negative) \d+ % \|", texts
+    )
     summary = json.loads((results / "recipe.json").read_text())
     assert summary["settings"]["seeds"] == [0, 1]
     assert set(summary["step_seconds"]) >= {"teacher", "student-seed0", "student-seed1", "teacher-onnx"}

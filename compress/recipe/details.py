@@ -6,10 +6,10 @@ from statistics import fmean
 from typing import Any
 
 from compress.recipe.lines import PERCENT, Line, Result
+from compress.recipe.told import task_of
 from compress.training.samples import markdown
 from device_bench.summary import MISSING
 from edgepress.metrics import METRICS
-from edgepress.tasks import TASKS
 
 Entry = Mapping[str, Any]
 SAMPLES = "samples"
@@ -94,11 +94,13 @@ def _means(facts: Iterable[Entry]) -> dict[str, float]:
 
 def texts(result: Result) -> str:
     """Markdown: some texts with what the last student that was distilled says, and its teacher."""
-    told = [line for line in result.lines if line.noted.get(SAMPLES) and line.task in TASKS]
+    told = [line for line in result.lines if line.noted.get(SAMPLES)]
     if not told or SAMPLES not in result.recipe.pictures:
         return ""
     line = told[-1]
-    return f"## Some texts: {line.title}\n\n{markdown(TASKS[line.task], line.noted[SAMPLES])}"
+    task = task_of(line)
+    assert task is not None, "a student that was distilled has one"
+    return f"## Some texts: {line.title}\n\n{markdown(task, line.noted[SAMPLES])}"
 
 
 def _section(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

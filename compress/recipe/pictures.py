@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from compress.recipe.lines import Line, Result
+from compress.recipe.told import task_of
 from compress.training.pictures.draw import pictures as pictures_of_training
 from compress.training.pictures.trained import Trained
 from device_bench.chart.draw import Chart, charts
 from device_bench.records import Measurement
 from device_bench.series import machines
-from edgepress.tasks import TASKS
 
 
 def pictures(result: Result) -> list[Chart]:
@@ -36,5 +36,5 @@ def _training(result: Result) -> list[Chart]:
 
 
 def _trained(line: Line) -> Trained:
-    labels = TASKS[line.task].labels if line.task in TASKS else ()
-    return Trained(line.title, line.metric, line.noted, labels)
+    task = task_of(line)
+    return Trained(line.title, line.metric, line.noted, task.labels if task else ())

@@ -76,7 +76,7 @@ def _panels(model: Trained) -> Iterator[Panel]:
     matrices = model.metrics.get("confusion", {})
     for name, matrix in matrices.items():
         title = f"{name}: {model.title}" if len(matrices) > 1 else model.title
-        classes = model.labels if len(model.labels) == len(matrix) else YES_NO
+        classes = model.labels if len(matrices) == 1 and len(model.labels) == len(matrix) else YES_NO
         yield Panel(title, np.array(matrix), classes)
 
 
