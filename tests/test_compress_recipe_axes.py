@@ -207,10 +207,7 @@ def line(tmp_path, *facts, name="each"):
         seed: Run(f"{name}{seed}", "cnn", verbs()["finetune"], {}, {}, tmp_path, ())
         for seed in range(len(facts))
     }
-    history = tuple(facts[0].get("history", ()))
-    own = Line(
-        recipe.rows[name], {"length": "long"}, runs, {}, "accuracy", "verdicts", {}, (), (), history, facts
-    )
+    own = Line(recipe.rows[name], {"length": "long"}, runs, {}, "accuracy", "verdicts", {}, (), (), facts)
     return own, lambda *lines: Result(recipe, (own, *lines))
 
 
