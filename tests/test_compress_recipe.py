@@ -303,7 +303,7 @@ def wait_until(holds, process):
 def start(copied, data_root, log):
     """A run whose student takes long; it speaks into a file, since an orphan would keep a pipe open."""
     where = ("--output", copied / "new" / "out", "--results", copied / "results")
-    typed = command(copied / "tiny.yaml", "--data", data_root, "--set", "student_epochs=4000", *where)
+    typed = command(copied / "tiny.yaml", "--data", data_root, "--set", "student_epochs=1000", *where)
     return subprocess.Popen(typed, stderr=log.open("w"), stdout=subprocess.DEVNULL, preexec_fn=interruptible)
 
 

@@ -1,7 +1,10 @@
 """When a training run is looked at, at the end of each epoch and between, and how long it has worked."""
 
 import math
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -37,6 +40,31 @@ class Progress(TrainerCallback):
     def __init__(self) -> None:
         self._marks: set[int] = set()
         self._seconds = self._since = 0.0
+        self._interrupted = False
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Heed Ctrl-C at the end of a step in the block; a second one at once.
+
+        Raised wherever it falls, Python loses it now and then: what a weak reference's callback raises is
+        printed and forgotten, and torch has many of those.
+        """
+        before = signal.getsignal(signal.SIGINT)
+        if before is not signal.default_int_handler:  # deaf, as a background job is, or somebody else's
+            yield
+            return
+        signal.signal(signal.SIGINT, self._heed)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+        if self._interrupted:  # behind the last step
+            raise KeyboardInterrupt
+
+    def _heed(self, *_: Any) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
+        self._interrupted = True
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -48,6 +76,8 @@ class Progress(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
         if state.global_step in self._marks:
             control.should_log = control.should_evaluate = control.should_save = True
 

@@ -86,11 +86,13 @@ def train(model: nn.Module, data: TrainingData, config: TrainingFlags, checkpoin
     Returns:
         the trainer, which knows whether this process is the one that writes results.
     """
-    trainer = _trainer(model, data, config, checkpoints)
+    progress = Progress()
+    trainer = _trainer(model, data, config, checkpoints, progress)
     newest = get_last_checkpoint(str(checkpoints)) if checkpoints.exists() else None
     if newest is not None:
         step(f"resuming from step {newest.rpartition('-')[2]}")
-    trainer.train(resume_from_checkpoint=newest)
+    with progress.interruptible():
+        trainer.train(resume_from_checkpoint=newest)
     return trainer
 
 
@@ -99,7 +101,13 @@ def loss_before(model: nn.Module, data: TrainingData, config: TrainingFlags, che
     return float(_trainer(model, data, config, checkpoints).evaluate()["eval_loss"])
 
 
-def _trainer(model: nn.Module, data: TrainingData, config: TrainingFlags, checkpoints: Path) -> Trainer:
+def _trainer(
+    model: nn.Module,
+    data: TrainingData,
+    config: TrainingFlags,
+    checkpoints: Path,
+    progress: Progress | None = None,
+) -> Trainer:
     return LengthTrainer(
         model=model,
         args=_arguments(config, checkpoints),
@@ -107,7 +115,7 @@ def _trainer(model: nn.Module, data: TrainingData, config: TrainingFlags, checkp
         eval_dataset=data.watched,
         data_collator=data.collator,
         compute_metrics=data.metrics,
-        callbacks=[Progress()],
+        callbacks=[progress] if progress else None,
     )
 
 
