@@ -51,6 +51,8 @@ class Lane:
     broken: str = ""
     """Why the file cannot be opened at all."""
     process: Process | None = None
+    cores: tuple[int, ...] = ()
+    """What the present launch is bound to."""
     runs: int = 1
     """Of a round, at the present case in the present launch."""
     rounds: list[list[float]] = field(default_factory=list)
@@ -72,9 +74,9 @@ class Lane:
         taken, process = self.taken[case], self.process
         if taken.error or process is None:
             return
-        times = {name: process.loaded[name] for name in ("load_ms", "first_forward_ms")}
-        peak = process.peak_memory_bytes
-        taken.launches.append(Launch(rounds=len(self.rounds), peak_memory_bytes=peak, **times))
+        known = {name: process.loaded[name] for name in ("load_ms", "first_forward_ms")}
+        known |= {"peak_memory_bytes": process.peak_memory_bytes, "cores": self.cores}
+        taken.launches.append(Launch(rounds=len(self.rounds), **known))
         taken.launches_ms.append(self.rounds)
         taken.energy_j += self.energy_j
 
@@ -111,7 +113,7 @@ class Lane:
     def _open(self) -> Process:
         if self.process is None:
             try:
-                self.process = Process(self.subject, self.plan)
+                self.process = Process(self.subject, self.plan, self.cores)
             except EdgepressError as error:
                 self.broken = str(error)
                 raise

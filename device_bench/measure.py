@@ -9,6 +9,7 @@ from contextlib import closing
 from datetime import datetime, timezone
 
 from device_bench import stats
+from device_bench.cores import idlest
 from device_bench.energy import counter
 from device_bench.facts import with_facts
 from device_bench.lane import Lane
@@ -73,14 +74,15 @@ class _Measurement:
 
     def records(self, cases: Sequence[Case]) -> Iterator[Measurement]:
         """Launch until no case is open; what has its least launches is also kept when the user interrupts."""
-        open_, launches = list(cases), 0
+        open_, launches, longest_s = list(cases), 0, 0.0
         try:
             while open_:
                 begun = time.monotonic()
                 self._launch(open_)
                 launches += 1
                 # A launch that would not end within the budget is not begun.
-                last = self._spent_s + time.monotonic() - begun > self._plan.budget_s
+                longest_s = max(longest_s, time.monotonic() - begun)
+                last = self._spent_s + longest_s > self._plan.budget_s
                 for case in [case for case in open_ if self._done(case, launches, last)]:
                     open_.remove(case)
                     yield from self._records_of(case)
@@ -94,7 +96,10 @@ class _Measurement:
         return time.monotonic() - self._start
 
     def _launch(self, cases: Sequence[Case]) -> None:
-        """A process of each file through all cases."""
+        """A process of each file through all cases, all of them on the same cores."""
+        cores = idlest(self._plan.threads) if self._plan.device == "cpu" else ()
+        for lane in self._lanes:
+            lane.cores = cores
         share_s = self._plan.budget_s / self._plan.launches / len(cases)
         try:
             for case in cases:

@@ -6,11 +6,12 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+from device_bench.cores import bind
 from device_bench.plan import Case, Plan, Subject
 from edgepress.errors import EdgepressError
 
@@ -18,11 +19,16 @@ from edgepress.errors import EdgepressError
 class Process:
     """`device_bench.cpu` (or `.gpu`) with one file in it.
 
+    Args:
+        subject: the file.
+        plan: the device, and how it is opened there.
+        cores: what to bind it to; none: it is free.
+
     Raises:
         EdgepressError: the file cannot be opened, or the process died.
     """
 
-    def __init__(self, subject: Subject, plan: Plan) -> None:
+    def __init__(self, subject: Subject, plan: Plan, cores: Sequence[int] = ()) -> None:
         self.subject = subject
         command = [sys.executable, "-m", f"device_bench.{plan.device}", str(subject.path)]
         command += [str(plan.threads), str(plan.vocabulary), subject.mode]
@@ -36,6 +42,7 @@ class Process:
             text=True,
             start_new_session=True,
         )
+        bind(self._child.pid, cores)  # long before its runtime starts threads, which inherit it
         self.peak_memory_bytes = 0
         try:
             self.loaded = self._read()

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from edgepress.errors import EdgepressError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 Device = Literal["cpu", "gpu", "phone"]
 Kind = Literal["latency", "pass"]
@@ -26,6 +26,8 @@ class Launch:
     first_forward_ms: float
     peak_memory_bytes: int
     """Its largest resident set by the end of these rounds."""
+    cores: tuple[int, ...] = ()
+    """What it was bound to; empty where it was free to move, and before schema 4."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +162,11 @@ def _parse(content: dict[str, Any]) -> Measurement:
         )
     known = {entry.name for entry in fields(Measurement)}
     content["samples_ms"] = tuple(tuple(round_) for round_ in content["samples_ms"])
-    content["launches"] = tuple(Launch(**launch) for launch in content.get("launches", ()))
+    content["launches"] = tuple(_parse_launch(launch) for launch in content.get("launches", ()))
     for name in ("warnings", "tokenize_ms"):
         content[name] = tuple(content.get(name, ()))
     return Measurement(**{name: value for name, value in content.items() if name in known})
+
+
+def _parse_launch(content: dict[str, Any]) -> Launch:
+    return Launch(**{**content, "cores": tuple(content.get("cores", ()))})

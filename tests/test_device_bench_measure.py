@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
+from device_bench.cores import idlest
 from device_bench.cpu import make_batch
 from device_bench.energy import counter
 from device_bench.lane import FEWEST_LAUNCHES
@@ -50,6 +51,13 @@ def progress() -> list[float]:
 def records(onnx_file: Path, smaller_file: Path, progress: list[float]) -> list[Measurement]:
     subjects = [Subject("fp32", onnx_file), Subject("int8", smaller_file)]
     return measure(subjects, PLAN, progress.append)
+
+
+def test_files_of_a_launch_are_bound_to_the_same_cores(records: list[Measurement]) -> None:
+    fp32, int8 = ([one.cores for one in record.launches] for record in (records[0], records[2]))
+    assert fp32 == int8
+    free = len(idlest(PLAN.threads)) == 0
+    assert {len(cores) for cores in fp32} == {0 if free else PLAN.threads}
 
 
 def own_processes() -> list[psutil.Process]:

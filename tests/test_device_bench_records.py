@@ -118,12 +118,20 @@ def test_records_of_the_second_schema_are_of_one_launch(path: Path) -> None:
 def test_launches_come_back_with_their_rounds(path: Path) -> None:
     rounds = ((1.0,), (1.1, 1.2), (1.3,))
     launches = tuple(
-        Launch(rounds=count, load_ms=3.0, first_forward_ms=1.0, peak_memory_bytes=10) for count in (2, 1)
+        Launch(rounds=count, load_ms=3.0, first_forward_ms=1.0, peak_memory_bytes=10, cores=cores)
+        for count, cores in ((2, (1,)), (1, ()))
     )
     append(path, [replace(FIRST, samples_ms=rounds, launches=launches)])
     (found,) = read(path)
     assert found.launches == launches
     assert found.launches_ms == [rounds[:2], rounds[2:]]
+
+
+def test_launches_of_the_third_schema_name_no_cores(path: Path) -> None:
+    launch = Launch(rounds=1, load_ms=3.0, first_forward_ms=1.0, peak_memory_bytes=10)
+    append(path, [replace(FIRST, launches=(launch,), schema_version=3)])
+    path.write_text(path.read_text().replace(', "cores": []', ""))
+    assert read(path)[0].launches == (launch,)
 
 
 def test_records_of_two_machines_are_of_two_machines() -> None:
