@@ -1,0 +1,1 @@
+"""Drop the tokens that a corpus never needs."""

@@ -1,0 +1,90 @@
+"""What the command says at the end, on the screen and in the card."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from compress.cut.result import State, headings
+from compress.trim_vocab.pieces import Change
+from edgepress import console
+from edgepress.loading import OpenedModel
+
+BAR = r"\|"
+SHOWN, SHOWN_IN_CARD = 5, 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything that a run found out."""
+
+    opened: OpenedModel
+    """The trimmed model."""
+    corpus: str
+    tokens: tuple[int, int]
+    """In the vocabulary, before and after."""
+    states: tuple[State, State]
+    texts: int
+    """Of the evaluation split that both tokenizers read."""
+    changed: Sequence[Change]
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Of the manifest's step."""
+        before, after = (
+            {"tokens": tokens, **state.figures}
+            for tokens, state in zip(self.tokens, self.states, strict=True)
+        )
+        changed = [asdict(change) for change in self.changed]
+        return {"before": before, "after": after, "texts": self.texts, "changed": changed}
+
+    @property
+    def _rows(self) -> list[tuple[str, ...]]:
+        names = ("before", "trimmed")
+        rows = zip(names, self.tokens, self.states, strict=True)
+        return [(name, f"{tokens:,}", *state.cells) for name, tokens, state in rows]
+
+    @property
+    def _headings(self) -> tuple[str, ...]:
+        return ("vocabulary", "tokens", *headings(self.opened))
+
+    @property
+    def sentence(self) -> str:
+        """How many texts are split otherwise."""
+        task = self.opened.text_task
+        where = f"{self.texts:,} texts of {task.name}/{task.evaluation_split}"
+        if not self.changed:
+            return f"All {where} are split as before."
+        return f"{len(self.changed):,} of {where} are split otherwise than before."
+
+    def markdown(self) -> str:
+        """The card's body: the table, and texts that are split otherwise."""
+        lines = [self._headings, ("---",) * len(self._headings), *self._rows]
+        table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        words = f"Vocabulary trimmed to what {self.corpus} needs. {self.sentence}\n"
+        return "\n".join([words, table, *self._listed()])
+
+    def _listed(self) -> Iterator[str]:
+        if self.changed:
+            yield "| text | pieces before | now |\n| --- | --- | --- |"
+        for change in self.changed[:SHOWN_IN_CARD]:
+            cells = (change.text, " ".join(change.before), " ".join(change.after))
+            yield f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |"
+        if len(self.changed) > SHOWN_IN_CARD:
+            yield "\nThe rest stands in manifest.json."
+
+    def show(self) -> None:
+        """Print the table, and the first texts that are split otherwise."""
+        table = Table(title=f"{self.opened.source.short_name}: {self.corpus}", title_justify="left")
+        table.box = box.SIMPLE_HEAD
+        for number, heading in enumerate(self._headings):
+            table.add_column(heading, justify="right" if number else "left")
+        for row in self._rows:
+            table.add_row(*row)
+        console.out.print(table)
+        console.out.print(self.sentence, highlight=False)
+        for change in self.changed[:SHOWN]:
+            pieces = f"{' '.join(change.before)} -> {' '.join(change.after)}"
+            console.out.print(f"  {pieces}", highlight=False, markup=False)

@@ -1,0 +1,225 @@
+"""`compress.trim_vocab` as a user types it, and the vocabulary that it leaves."""
+
+from collections import Counter
+
+import pytest
+import torch
+from conftest import SENTENCES, write_split
+from small_models import ARCHITECTURES
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
+
+from compress.trim_vocab.pieces import Change, changes
+from compress.trim_vocab.tokens import choose, count_tokens, trim_embeddings, trimmed_tokenizer
+from edgepress.artifact import open_artifact
+from edgepress.errors import EdgepressError
+
+TEXTS = [text for text, _ in SENTENCES]
+CORPUS = TEXTS[::3]
+
+
+@pytest.fixture
+def flags(data_root, tmp_path):
+    return ("--data", data_root, "--task", "verdicts", "--output", tmp_path / "out")
+
+
+@pytest.fixture
+def half_of_it(tmp_path):
+    """A corpus that does not need every token of the vocabulary."""
+    path = tmp_path / "corpus.txt"
+    path.write_text("\n".join(text for text, label in SENTENCES if label == "positive"))
+    return path
+
+
+def unigram() -> PreTrainedTokenizerFast:
+    pieces = Tokenizer(models.Unigram())
+    pieces.pre_tokenizer = pre_tokenizers.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=120, special_tokens=["<pad>", "<unk>"], unk_token="<unk>", show_progress=False
+    )
+    pieces.train_from_iterator(TEXTS, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=pieces, pad_token="<pad>", unk_token="<unk>")
+
+
+def trim(tokenizer, config, texts, min_count=1, size=None):
+    kept = choose(tokenizer, config, count_tokens(tokenizer, texts), min_count, size)
+    return kept, trimmed_tokenizer(tokenizer, kept)
+
+
+@pytest.fixture
+def config():
+    return ARCHITECTURES["bert"]().config
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "unigram"])
+def test_the_corpus_is_split_as_before(kind, tokenizer, config):
+    own = unigram() if kind == "unigram" else tokenizer
+    kept, trimmed = trim(own, config, CORPUS)
+    assert len(trimmed) == len(kept.ids) < len(own)
+    assert [trimmed.tokenize(text) for text in CORPUS] == [own.tokenize(text) for text in CORPUS]
+    assert changes(own, trimmed, [(text,) for text in CORPUS]) == []
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "unigram"])
+def test_tokens_keep_their_meaning_under_new_ids(kind, tokenizer, config):
+    own = unigram() if kind == "unigram" else tokenizer
+    kept, trimmed = trim(own, config, CORPUS)
+    assert [own.convert_ids_to_tokens(old) for old in kept.ids] == trimmed.convert_ids_to_tokens(
+        [*range(len(kept.ids))]
+    )
+    assert trimmed.pad_token_id == kept.new[own.pad_token_id]
+    assert trimmed.unk_token_id == kept.new[own.unk_token_id]
+
+
+def test_special_tokens_still_surround_a_text(tokenizer, config):
+    kept, trimmed = trim(tokenizer, config, CORPUS)
+    ids = trimmed(CORPUS[0], CORPUS[1])["input_ids"]
+    assert [kept.ids[new] for new in ids] == tokenizer(CORPUS[0], CORPUS[1])["input_ids"]
+
+
+def test_a_text_that_needs_a_dropped_token_is_split_into_smaller_ones(tokenizer, config):
+    _, trimmed = trim(tokenizer, config, [text for text in TEXTS if "tedious" not in text])
+    assert tokenizer.tokenize("tedious") != trimmed.tokenize("tedious")
+    assert "[UNK]" not in trimmed.tokenize("tedious")
+    assert "".join(piece.removeprefix("##") for piece in trimmed.tokenize("tedious")) == "tedious"
+    assert trimmed.tokenize("漢") == ["[UNK]"]
+
+
+def test_what_differs_is_named(tokenizer, config):
+    _, trimmed = trim(tokenizer, config, ["never"])
+    (change,) = changes(tokenizer, trimmed, [("never", "the film"), ("never", "never")])
+    assert change == Change("never | the film", ("the", "film"), change.after)
+    assert "".join(change.after).replace("##", "") == "thefilm"
+
+
+def test_rare_tokens_go(tokenizer, config):
+    counts = Counter({tokenizer.vocab["film"]: 1, tokenizer.vocab["story"]: 2})
+    kept = choose(tokenizer, config, counts, 2, None)
+    assert tokenizer.vocab["story"] in kept.ids
+    assert tokenizer.vocab["film"] not in kept.ids
+
+
+def test_a_size_keeps_the_most_frequent(tokenizer, config):
+    counts = Counter({tokenizer.vocab["film"]: 3, tokenizer.vocab["story"]: 2, tokenizer.vocab["the"]: 1})
+    every = choose(tokenizer, config, counts, 1, None)
+    kept = choose(tokenizer, config, counts, 1, len(every.ids) - 1)
+    assert set(every.ids) - set(kept.ids) == {tokenizer.vocab["the"]}
+
+
+def test_below_what_has_to_stay(tokenizer, config):
+    with pytest.raises(EdgepressError, match=r"--size 3: \d+ special tokens and single characters"):
+        choose(tokenizer, config, Counter(), 1, 3)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_answers_as_before(name, tokenizer, tmp_path):
+    model = ARCHITECTURES[name]().eval()
+    kept, trimmed = trim(tokenizer, model.config, CORPUS)
+    with torch.inference_mode():
+        ids = tokenizer(CORPUS[0], return_tensors="pt")["input_ids"]
+        before = model(input_ids=ids).logits
+        trim_embeddings(model, kept)
+        after = model(input_ids=trimmed(CORPUS[0], return_tensors="pt")["input_ids"]).logits
+    torch.testing.assert_close(before, after)
+    model.save_pretrained(tmp_path)
+    again = type(model).from_pretrained(tmp_path)
+    assert again.config.vocab_size == len(kept.ids)
+    assert again.config.pad_token_id == model.config.pad_token_id < len(kept.ids)
+
+
+def test_command(cli, model_folder, half_of_it, flags, tmp_path):
+    done = cli("compress.trim_vocab", "--model", model_folder, *flags, "--corpus", half_of_it)
+    assert done.code == 0, done.err
+    artifact = open_artifact(tmp_path / "out")
+    step = artifact.manifest.steps[-1]
+    before, after = step.metrics["before"], step.metrics["after"]
+    model = AutoModelForSequenceClassification.from_pretrained(artifact.folder)
+    assert after["tokens"] == model.config.vocab_size < before["tokens"]
+    assert after["parameters"] == model.num_parameters() == artifact.manifest.model.parameters
+    assert before["parameters"] - after["parameters"] == 64 * (before["tokens"] - after["tokens"])
+    assert before["score"] == 1.0
+    assert 0 <= after["score"] <= 1
+    changed = {change["text"] for change in step.metrics["changed"]}
+    old, new = (AutoTokenizer.from_pretrained(folder) for folder in (model_folder, artifact.folder))
+    assert changed == {text for text in TEXTS[::5] if old.tokenize(text) != new.tokenize(text)} != set()
+    assert f"{len(changed)} of {len(TEXTS[::5])} texts of verdicts/validation are split otherwise" in done.out
+
+
+def test_the_task_itself_is_the_corpus(cli, model_folder, flags, tmp_path):
+    assert cli("compress.trim_vocab", "--model", model_folder, *flags).code == 0
+    step = open_artifact(tmp_path / "out").manifest.steps[-1]
+    assert step.metrics["changed"] == []
+    assert step.metrics["after"]["score"] == step.metrics["before"]["score"]
+    card = (tmp_path / "out/README.md").read_text()
+    assert f"All {len(TEXTS[::5])} texts of verdicts/validation are split as before." in card
+
+
+def test_it_is_exported_like_any_other(cli, model_folder, half_of_it, flags, tmp_path):
+    assert cli("compress.trim_vocab", "--model", model_folder, *flags, "--corpus", half_of_it).code == 0
+    data = flags[:2]
+    done = cli("export.onnx", "--model", tmp_path / "out", *data, "--output", tmp_path / "onnx")
+    assert done.code == 0, done.err
+
+
+def test_a_quantized_artifact_is_refused(cli, model_folder, flags, data_root, tmp_path):
+    small = tmp_path / "small"
+    command = ("--model", model_folder, "--data", data_root, "--task", "verdicts", "--output", small)
+    assert cli("compress.quantize", *command, "--time-budget", 1, "--sequence-lengths", 8).code == 0
+    done = cli("compress.trim_vocab", "--model", small, *flags)
+    assert done.code == 2
+    assert "is quantized already" in done.error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_byte_pair_vocabulary_is_refused(cli, model_folder, flags, tmp_path):
+    folder = tmp_path / "pairs"
+    AutoModelForSequenceClassification.from_pretrained(model_folder).save_pretrained(folder)
+    pieces = Tokenizer(models.BPE(unk_token="[UNK]"))
+    pieces.train_from_iterator(TEXTS, trainers.BpeTrainer(vocab_size=60, special_tokens=["[UNK]"]))
+    PreTrainedTokenizerFast(tokenizer_object=pieces, unk_token="[UNK]").save_pretrained(folder)
+    done = cli("compress.trim_vocab", "--model", folder, *flags)
+    assert done.code == 2
+    assert "(BPE) cannot be trimmed" in done.error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("text", ["", "   \n\n"])
+def test_an_empty_corpus(cli, model_folder, flags, tmp_path, text):
+    (tmp_path / "empty.txt").write_text(text)
+    done = cli("compress.trim_vocab", "--model", model_folder, *flags, "--corpus", tmp_path / "empty.txt")
+    assert done.code == 2
+    assert "has no text" in done.error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("flag", ["--min-count", "--size", "--eval-samples"])
+def test_value_out_of_range(cli, model_folder, flags, flag):
+    done = cli("compress.trim_vocab", "--model", model_folder, *flags, flag, 0)
+    assert done.code == 2
+    assert f"{flag} is out of range" in done.error
+
+
+def test_the_size_is_too_small(cli, model_folder, flags, tmp_path):
+    done = cli("compress.trim_vocab", "--model", model_folder, *flags, "--size", 4)
+    assert done.code == 2
+    assert "--size 4" in done.error
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_written_over(cli, model_folder, flags, tmp_path):
+    (tmp_path / "out").mkdir()
+    done = cli("compress.trim_vocab", "--model", model_folder, *flags)
+    assert done.code == 2
+    assert "--overwrite" in done.err
+
+
+def test_texts_of_two_columns(cli, model_folder, tmp_path):
+    root = tmp_path / "data"
+    write_split(root / "pairs" / "train.jsonl", SENTENCES[::2])
+    write_split(root / "pairs" / "validation.jsonl", SENTENCES[1::2])
+    for path in (root / "pairs").iterdir():
+        path.write_text(path.read_text().replace('{"text":', '{"sentence2": "never", "sentence1":'))
+    where = ("--data", root, "--task", "pairs", "--output", tmp_path / "out")
+    assert cli("compress.trim_vocab", "--model", model_folder, *where).code == 0
+    tokens = open_artifact(tmp_path / "out").manifest.steps[-1].metrics["after"]["tokens"]
+    assert len(AutoTokenizer.from_pretrained(tmp_path / "out")) == tokens
