@@ -10,7 +10,7 @@ import numpy as np
 from compress.distill import report
 from compress.distill.config import DistillConfig
 from compress.distill.student import open_student
-from compress.distill.teacher import model_digest, span_logits
+from compress.teaching.logits import model_digest, span_logits
 from compress.training.answering import Answering, Reading, answering_data, load_reading, require_answering
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule

@@ -3,22 +3,22 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from compress.teaching.flags import WEIGHTS, TeachingFlags
 from compress.training.config import ClassifierFlags
 from edgepress.errors import EdgepressError, require_flags
 
 Stage = Literal["task", "pretrain"]
-Response = Literal["kl", "mse"]
 Init = Literal["teacher", "random"]
 
 # What nobody gave; of the pretrain stage as Sanh et al. 2019 trained DistilBERT.
-WEIGHTS: dict[Stage, dict[str, float]] = {
-    "task": {"response_weight": 0.5, "label_weight": 0.5, "cosine_weight": 0.0},
+STAGE_WEIGHTS: dict[Stage, dict[str, float]] = {
+    "task": WEIGHTS,
     "pretrain": {"response_weight": 5.0, "label_weight": 2.0, "cosine_weight": 1.0},
 }
 
 
 @dataclass(frozen=True, kw_only=True)
-class DistillConfig(ClassifierFlags):
+class DistillConfig(TeachingFlags, ClassifierFlags):
     """Train a small student to answer as a fine-tuned teacher does, and the same student without the
     teacher to compare; or, in the pretrain stage, to fill masks as a masked language model does. Run again to
     resume an interrupted run.
@@ -52,59 +52,16 @@ class DistillConfig(ClassifierFlags):
     """What --student half begins with: the teacher's weights, or random ones."""
     vocabulary: int = 0
     """Entries of a vocabulary built from the train split, for bilstm, bilstm_attention and cnn; 0: BERT's."""
-    response: Response = "kl"
-    """How logits are compared: kl at --temperature, or mse."""
-    temperature: float = 2.0
-    """What logits are divided by before they become probabilities."""
-    response_weight: float | None = None
-    """Of the loss between the two models' logits; default: 0.5, and 5 in the pretrain stage."""
-    label_weight: float | None = None
-    """Of the loss against the labels, or the masked tokens; default: 0.5, and 2 in the pretrain stage."""
-    cosine_weight: float | None = None
-    """Of the angle between the last hidden states (DistilBERT); default: 0, and 1 in the pretrain stage."""
-    hidden_weight: float = 0.0
-    """Of the squared difference of hidden states, layer by layer, through a learned projection (TinyBERT)."""
-    attention_weight: float = 0.0
-    """Of the squared difference of attention maps, layer by layer (TinyBERT)."""
     baseline: bool = True
     """Also train the same student without the teacher (task stage)."""
 
-    def __post_init__(self) -> None:
-        for name, weight in WEIGHTS[self.stage].items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, weight)
-
-    @property
-    def weights(self) -> dict[str, float]:
-        """Flag -> weight of its loss."""
-        return {
-            "--response-weight": self.response_weight or 0.0,
-            "--label-weight": self.label_weight or 0.0,
-            "--cosine-weight": self.cosine_weight or 0.0,
-            "--hidden-weight": self.hidden_weight,
-            "--attention-weight": self.attention_weight,
-        }
-
-    @property
-    def compares_states(self) -> bool:
-        """Whether the teacher has to run beside the student: its logits alone would be kept."""
-        return any((self.cosine_weight, self.hidden_weight, self.attention_weight))
+    def _default_weights(self) -> dict[str, float]:
+        return STAGE_WEIGHTS[self.stage]
 
     def check(self) -> None:
         """Raise for a flag that is out of range."""
         super().check()
-        holds = {flag: weight >= 0 for flag, weight in self.weights.items()}
-        require_flags({**holds, "--depth": self.depth is None or self.depth > 0})
-        if self.temperature <= 0:
-            raise EdgepressError(
-                f"--temperature {self.temperature:g}: logits can only be divided by more than 0",
-                "2 to 4 are usual",
-            )
-        if not any(self.weights.values()):
-            raise EdgepressError(
-                "the weights of all losses are 0: there is nothing to learn",
-                f"give one of {', '.join(self.weights)}",
-            )
+        require_flags({"--depth": self.depth is None or self.depth > 0})
         self._check_stage()
 
     def _may_stay_untrained(self) -> bool:

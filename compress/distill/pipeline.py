@@ -11,9 +11,9 @@ from datasets import Dataset
 from compress.distill import report
 from compress.distill.answering import distill_answering
 from compress.distill.config import DistillConfig
-from compress.distill.objective import Distillation
 from compress.distill.student import open_student
-from compress.distill.teacher import model_digest, teacher_logits
+from compress.teaching.logits import model_digest, teacher_logits
+from compress.teaching.objective import Distillation
 from compress.training.arithmetic import has_bf16
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule

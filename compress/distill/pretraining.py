@@ -10,7 +10,7 @@ from transformers import Trainer
 from compress.distill.config import DistillConfig
 from compress.distill.pretraining_objective import PretrainingDistillation
 from compress.distill.student import HALF, part_of
-from compress.distill.teacher import model_digest
+from compress.teaching.logits import model_digest
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
 from compress.training.history import seconds

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from compress.distill import losses
 from compress.distill.config import DistillConfig
+from compress.teaching import losses
 from compress.training.masked_lm import IGNORED, masked_lm_loss, vocabulary_head
 from edgepress.errors import EdgepressError
 

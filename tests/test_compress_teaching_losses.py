@@ -7,9 +7,9 @@ import torch
 from conftest import small_bert
 from transformers import BertConfig, BertForSequenceClassification
 
-from compress.distill import losses
 from compress.distill.config import DistillConfig
-from compress.distill.objective import Distillation, layer_map
+from compress.teaching import losses
+from compress.teaching.objective import Distillation, layer_map
 from edgepress.errors import EdgepressError
 
 SINGLE, MULTI, REGRESSION = "single_label_classification", "multi_label_classification", "regression"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from compress.distill import teacher as module
-from compress.distill.teacher import teacher_logits
+from compress.teaching import logits as module
+from compress.teaching.logits import teacher_logits
 from edgepress.loading import OpenedModel, open_model
 from edgepress.splits import Examples, load_split
 

@@ -1,0 +1,1 @@
+"""Learning from another model: its logits, the losses against it, the flags of both."""

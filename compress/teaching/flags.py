@@ -1,0 +1,69 @@
+"""The flags of every command in which a model learns from another one."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from compress.training.config import TrainingFlags
+from edgepress.errors import EdgepressError, require_flags
+
+Response = Literal["kl", "mse"]
+WEIGHTS = {"response_weight": 0.5, "label_weight": 0.5, "cosine_weight": 0.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeachingFlags(TrainingFlags):
+    """How the teacher's answers and states are compared with the student's, and what weighs how much."""
+
+    response: Response = "kl"
+    """How logits are compared: kl at --temperature, or mse."""
+    temperature: float = 2.0
+    """What logits are divided by before they become probabilities."""
+    response_weight: float | None = None
+    """Of the loss between the two models' logits; default: 0.5, and 5 in distill's pretrain stage."""
+    label_weight: float | None = None
+    """Of the loss against the labels, or the masked tokens; default: 0.5, and 2 in the pretrain stage."""
+    cosine_weight: float | None = None
+    """Of the angle between the last hidden states (DistilBERT); default: 0, and 1 in the pretrain stage."""
+    hidden_weight: float = 0.0
+    """Of the squared difference of hidden states, layer by layer, through a learned projection (TinyBERT)."""
+    attention_weight: float = 0.0
+    """Of the squared difference of attention maps, layer by layer (TinyBERT)."""
+
+    def __post_init__(self) -> None:
+        for name, weight in self._default_weights().items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, weight)
+
+    def _default_weights(self) -> dict[str, float]:
+        return WEIGHTS
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Flag -> weight of its loss."""
+        return {
+            "--response-weight": self.response_weight or 0.0,
+            "--label-weight": self.label_weight or 0.0,
+            "--cosine-weight": self.cosine_weight or 0.0,
+            "--hidden-weight": self.hidden_weight,
+            "--attention-weight": self.attention_weight,
+        }
+
+    @property
+    def compares_states(self) -> bool:
+        """Whether the teacher has to run beside the student: its logits alone would be kept."""
+        return any((self.cosine_weight, self.hidden_weight, self.attention_weight))
+
+    def check(self) -> None:
+        """Raise for a flag that is out of range."""
+        super().check()
+        require_flags({flag: weight >= 0 for flag, weight in self.weights.items()})
+        if self.temperature <= 0:
+            raise EdgepressError(
+                f"--temperature {self.temperature:g}: logits can only be divided by more than 0",
+                "2 to 4 are usual",
+            )
+        if not any(self.weights.values()):
+            raise EdgepressError(
+                "the weights of all losses are 0: there is nothing to learn",
+                f"give one of {', '.join(self.weights)}",
+            )
