@@ -112,9 +112,9 @@ def test_teacher_learns_nothing_and_is_in_no_checkpoint(pair, batch):
 
 def test_defaults_are_those_of_the_stage():
     task, pretraining = DistillConfig(teacher="t"), config()
-    assert list(task.weights.values())[:3] == [0.5, 0.5, 0.0]
-    assert list(pretraining.weights.values())[:3] == [5.0, 2.0, 1.0]
-    assert list(config(label_weight=0.0).weights.values())[:3] == [5.0, 0.0, 1.0]
+    assert list(task.loss_weights.values())[:3] == [0.5, 0.5, 0.0]
+    assert list(pretraining.loss_weights.values())[:3] == [5.0, 2.0, 1.0]
+    assert list(config(label_weight=0.0).loss_weights.values())[:3] == [5.0, 0.0, 1.0]
     assert pretraining.temperature == 2.0
 
 

@@ -85,7 +85,7 @@ def _train(
     checkpoints: Path,
 ) -> tuple[dict[str, Any], bool]:
     """What the student reached, and whether this process is the one that writes it."""
-    weights = config.weights
+    weights = config.loss_weights
     module = Answering(
         student.model, weights["--label-weight"], weights["--response-weight"], config.temperature
     )

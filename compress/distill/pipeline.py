@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Dataset
 
 from compress.distill import report
 from compress.distill.answering import distill_answering
 from compress.distill.config import DistillConfig
 from compress.distill.student import open_student
-from compress.teaching.logits import model_digest, teacher_logits
+from compress.teaching.logits import model_digest
 from compress.teaching.objective import Distillation
-from compress.training.arithmetic import has_bf16
+from compress.teaching.rows import read_by_teacher, with_logits
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
 from compress.training.data import TrainingText, load_text
@@ -88,7 +87,7 @@ def distill(config: DistillConfig) -> Path:
     with checkpoint_folder(
         config, output, model_digest(teacher.model), model_digest(student.model)
     ) as folder:
-        lesson = Lesson(config, teacher, task, text, _read_by_teacher(config, teacher, text))
+        lesson = Lesson(config, teacher, task, text, read_by_teacher(config, teacher, text))
         plain = _plain(lesson, folder) if config.baseline else None
         console.step(f"distilling for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
         taught = _train(lesson, student, folder / "distilled")
@@ -108,25 +107,6 @@ def _open_teacher(config: DistillConfig) -> tuple[OpenedModel, Task]:
             f"python -m compress.finetune --model {config.teacher} --task {config.task} trains one",
         )
     return teacher, teacher.task
-
-
-def _read_by_teacher(
-    config: DistillConfig, teacher: OpenedModel, text: TrainingText
-) -> dict[str, np.ndarray]:
-    """Logits of the rows; of the train split only where the student learns from them.
-
-    Those of the evaluation split are what the teacher is judged by, and computed as its file computes.
-    """
-    length = min(config.max_length, teacher.longest)
-    wanted = {"evaluation": text.evaluation}
-    if config.response_weight and not config.compares_states:
-        wanted["train"] = text.train
-        if text.selection is not None:
-            wanted["selection"] = text.selection
-    return {
-        name: teacher_logits(teacher, examples, length, has_bf16() and name != "evaluation")
-        for name, examples in wanted.items()
-    }
 
 
 def _plain(lesson: Lesson, folder: Path) -> Taught:
@@ -162,18 +142,7 @@ def _data(lesson: Lesson, student: OpenedModel) -> TrainingData:
         config.max_length, student.longest, *([lesson.teacher.longest] if config.compares_states else [])
     )
     data = classification_data(tokenizer, lesson.task, lesson.text, length)
-    if not config.response_weight or config.compares_states:
-        return data
-    return replace(
-        data,
-        train=_with(data.train, lesson.logits["train"]),
-        evaluation=_with(data.evaluation, lesson.logits["evaluation"]),
-        selection=data.selection and _with(data.selection, lesson.logits["selection"]),
-    )
-
-
-def _with(rows: Dataset, logits: np.ndarray) -> Dataset:
-    return rows.add_column("teacher_logits", list(logits))
+    return with_logits(config, data, lesson.logits)
 
 
 def _write(

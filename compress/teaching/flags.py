@@ -38,7 +38,7 @@ class TeachingFlags(TrainingFlags):
         return WEIGHTS
 
     @property
-    def weights(self) -> dict[str, float]:
+    def loss_weights(self) -> dict[str, float]:
         """Flag -> weight of its loss."""
         return {
             "--response-weight": self.response_weight or 0.0,
@@ -56,14 +56,14 @@ class TeachingFlags(TrainingFlags):
     def check(self) -> None:
         """Raise for a flag that is out of range."""
         super().check()
-        require_flags({flag: weight >= 0 for flag, weight in self.weights.items()})
+        require_flags({flag: weight >= 0 for flag, weight in self.loss_weights.items()})
         if self.temperature <= 0:
             raise EdgepressError(
                 f"--temperature {self.temperature:g}: logits can only be divided by more than 0",
                 "2 to 4 are usual",
             )
-        if not any(self.weights.values()):
+        if not any(self.loss_weights.values()):
             raise EdgepressError(
                 "the weights of all losses are 0: there is nothing to learn",
-                f"give one of {', '.join(self.weights)}",
+                f"give one of {', '.join(self.loss_weights)}",
             )

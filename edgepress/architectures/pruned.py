@@ -91,7 +91,7 @@ def set_heads(attention: nn.Module, kept: Sequence[int]) -> None:
     Raises:
         ValueError: the projections' width is no multiple of their number; a layer has to keep a head.
     """
-    width = _width(attention)
+    width = query(attention).out_features
     if not kept or width % len(kept) or min(kept) < 0 or len(set(kept)) < len(kept):
         raise ValueError(f"a width of {width} cannot be the heads {list(kept)}")
     counted, whole = _names(attention)
@@ -153,8 +153,7 @@ def _heads(model: PreTrainedModel) -> dict[str, tuple[list[int], int]]:
     found = {}
     for name, module in model.named_modules():
         if hasattr(module, "attention_head_size"):
-            count = getattr(module, _names(module)[0])
-            found[name] = (getattr(module, KEPT, [*range(count)]), module.attention_head_size)
+            found[name] = (kept_heads(module), module.attention_head_size)
     return found
 
 
@@ -165,8 +164,14 @@ def _names(attention: nn.Module) -> tuple[str, str]:
     raise AttributeError(f"a {type(attention).__name__} has no heads")
 
 
-def _width(attention: nn.Module) -> int:
-    query = next((getattr(attention, name) for name in QUERIES if hasattr(attention, name)), None)
-    if not isinstance(query, nn.Linear):
+def query(attention: nn.Module) -> nn.Linear:
+    """The query projection of an attention module."""
+    found = next((getattr(attention, name) for name in QUERIES if hasattr(attention, name)), None)
+    if not isinstance(found, nn.Linear):
         raise AttributeError(f"a {type(attention).__name__} has no heads")
-    return query.out_features
+    return found
+
+
+def kept_heads(attention: nn.Module) -> list[int]:
+    """The heads that an attention module has, by their numbers in the unpruned model."""
+    return list(getattr(attention, KEPT, range(getattr(attention, _names(attention)[0]))))

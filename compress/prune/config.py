@@ -1,0 +1,104 @@
+"""The flags of `compress.prune`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from compress.teaching.flags import TeachingFlags
+from edgepress.errors import EdgepressError, require_flags
+from edgepress.models import Weights
+
+Importance = Literal["l1", "l2", "taylor", "activation"]
+Scope = Literal["layer", "global"]
+# What is cut -> what its flag counts.
+KINDS = ("heads", "ffn", "hidden", "layers")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruneConfig(TeachingFlags):
+    """Cut attention heads, feed-forward units, hidden width or whole layers out of a classifier: what is left
+    is smaller on disk and faster in every format. With --epochs it recovers on its task, taught by the
+    unpruned model. Run again to resume an interrupted run.
+
+    python -m compress.prune --model outputs/minilm-sst2 --ffn 0.5 --heads 0.25 --importance taylor --epochs 1
+
+    python -m compress.prune --model distilbert --ffn 0.5 --heads 0.5
+
+    accelerate launch --module compress.prune --model outputs/minilm-sst2 --ffn 0.5 --epochs 1
+    """
+
+    model: str
+    """Local folder, zoo name, or Hub id of a classifier."""
+    heads: str = "0"
+    """Share of each layer's attention heads to cut, from 0 to below 1; or one a layer, with commas."""
+    ffn: str = "0"
+    """The same of the units between the two feed-forward matrices of each layer."""
+    hidden: str = "0"
+    """Share of the width that runs through all layers, and of each head's with it."""
+    layers: str = "0"
+    """Share of whole layers."""
+    scope: Scope = "layer"
+    """layer: each layer loses its own least important heads and units, and all of them keep one shape;
+    global: they are ranked over all layers, of which some lose more than others."""
+    importance: Importance = "l2"
+    """What is kept. l1, l2: large weights; taylor: what the loss would miss, by its gradient on the task;
+    activation: what is active on texts of the task, times the weights that read it."""
+    importance_samples: int = 256
+    """Texts of the train split that taylor and activation look at."""
+    iterations: int = 1
+    """Cut in so many equal steps, with --epochs of recovery after each."""
+    epochs: float | None = 0.0
+    """Passes over the train split after each cut, to recover. 0: none."""
+    task: str | None = None
+    """Zoo task or data folder; default: what the model was trained on."""
+    weights: Weights = "auto"
+    """auto: local, Hub, package index, else random; pretrained: fail instead; random: ask for it."""
+
+    @property
+    def recovers(self) -> bool:
+        """Whether it is trained after a cut."""
+        return bool(self.epochs)
+
+    @property
+    def ratios(self) -> dict[str, tuple[float, ...]]:
+        """Kind -> share to cut, one for all layers or one each; only what is cut at all.
+
+        Raises:
+            EdgepressError: a share is no number from 0 to below 1.
+        """
+        found = {kind: _ratios(getattr(self, kind), f"--{kind}") for kind in KINDS}
+        return {kind: shares for kind, shares in found.items() if any(shares)}
+
+    def check(self) -> None:
+        """Raise for a flag that is out of range."""
+        super().check()
+        require_flags(
+            {
+                "--importance-samples": self.importance_samples > 0,
+                "--iterations": self.iterations > 0,
+            }
+        )
+        ratios = self.ratios
+        if not ratios:
+            raise EdgepressError("nothing to cut", "give one of --heads, --ffn, --hidden, --layers")
+        for kind in ("hidden", "layers"):
+            if len(ratios.get(kind, ())) > 1:
+                raise EdgepressError(f"--{kind} takes one number: it is of the whole model")
+        if self.scope == "global" and any(len(shares) > 1 for shares in ratios.values()):
+            raise EdgepressError("--scope global shares a cut out itself", "give one number, not one a layer")
+        if self.iterations > 1 and not self.recovers:
+            raise EdgepressError(
+                "--iterations without --epochs cuts the same in more steps", "give --epochs for each"
+            )
+
+    def _may_stay_untrained(self) -> bool:
+        return self.epochs == 0
+
+
+def _ratios(text: str, flag: str) -> tuple[float, ...]:
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise EdgepressError(f"{flag} {text}: no number", f"type for example {flag} 0.5") from error
+    if not all(0 <= share < 1 for share in found):
+        raise EdgepressError(f"{flag} {text}: a share to cut is from 0 to below 1", f"{flag} 0.5 cuts half")
+    return found

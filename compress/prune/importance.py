@@ -1,0 +1,149 @@
+"""How much a model would miss each unit: large weights, the loss' gradient, or what is active on texts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+import torch_pruning as tp
+from torch import nn
+from transformers import PreTrainedModel
+
+from compress.prune.parts import Part, dependency_graph, group
+
+Batch = Mapping[str, torch.Tensor]
+Scores = dict[str, torch.Tensor]
+"""Part -> (channels,) of it, or (layers,); larger is more important."""
+SMALL = 1e-12
+
+
+def score(model: PreTrainedModel, parts: Sequence[Part], importance: str, batches: Sequence[Batch]) -> Scores:
+    """The importance of every channel of every part, and of every layer.
+
+    Args:
+        model: as it is now.
+        parts: of any kinds.
+        importance: a name in `SCORERS`.
+        batches: texts with their `labels`, for those that look at texts.
+    """
+    return SCORERS[importance](model, parts, batches)
+
+
+def _magnitude(p: int, model: PreTrainedModel, parts: Sequence[Part], _: Sequence[Batch]) -> Scores:
+    """Mean of |w|^p over the weights that would go; of a layer over all of its weights."""
+    graph, estimate = dependency_graph(model), tp.importance.GroupMagnitudeImportance(p=p)
+
+    def layer(own: nn.Module) -> torch.Tensor:
+        values = torch.cat([weight.detach().flatten() for weight in own.parameters()])
+        return values.abs().pow(p).mean()
+
+    return {part.name: _each(part, layer, lambda own: estimate(group(graph, own))) for part in parts}
+
+
+def _taylor(model: PreTrainedModel, parts: Sequence[Part], batches: Sequence[Batch]) -> Scores:
+    """What the loss would change by, to first order: |w dL/dw|, summed over batches (Molchanov et al. 2019,
+    "Importance Estimation for Neural Network Pruning"; of heads Michel et al. 2019).
+
+    Summed without its sign: gradients of a trained model add up to nothing over the data.
+    """
+    graph = dependency_graph(model)
+    estimate = tp.importance.GroupTaylorImportance(normalizer=None)
+
+    def layer(own: nn.Module) -> torch.Tensor:
+        return torch.stack([(w * w.grad).abs().sum() for w in own.parameters() if w.grad is not None]).sum()
+
+    found: Scores = defaultdict(lambda: torch.zeros(()))
+    for batch in batches:
+        model.zero_grad()
+        model(**batch).loss.backward()
+        with torch.no_grad():
+            for part in parts:
+                own = _each(part, layer, lambda one: estimate(group(graph, one)))
+                found[part.name] = found[part.name] + own
+    model.zero_grad()
+    return dict(found)
+
+
+def _activation(model: PreTrainedModel, parts: Sequence[Part], batches: Sequence[Batch]) -> Scores:
+    """Root mean square of a channel, times the norm of the weights that read it (Sun et al. 2023, "A Simple
+    and Effective Pruning Approach for Large Language Models", section 3); of a layer how far it turns what
+    passes through it, 1 - cosine (Men et al. 2024, "ShortGPT", section 3).
+    """
+    graph = dependency_graph(model)
+    readers = {part.name: _readers(graph, part) for part in parts if part.kind != "layers"}
+    layers = [own for part in parts if part.kind == "layers" for own in _children(part)]
+    squares: dict[nn.Module, torch.Tensor] = defaultdict(lambda: torch.zeros(()))
+    turns: dict[nn.Module, torch.Tensor] = defaultdict(lambda: torch.zeros(()))
+    with ExitStack() as stack, torch.no_grad():
+        mask = stack.enter_context(_hooks(readers, layers, squares, turns))
+        for batch in batches:
+            mask[:] = [batch["attention_mask"].bool()]
+            model(**batch)
+
+    def channels(part: Part) -> torch.Tensor:
+        own = [squares[reader].sqrt() * reader.weight.detach().norm(dim=0) for reader in readers[part.name]]
+        return torch.stack(own).sum(0)
+
+    return {part.name: _each(part, lambda layer: turns[layer], channels) for part in parts}
+
+
+def _each(
+    part: Part,
+    layer: Callable[[nn.Module], torch.Tensor],
+    channels: Callable[[Part], torch.Tensor],
+) -> torch.Tensor:
+    """(units,) of layers, else (channels,)."""
+    if part.kind == "layers":
+        return torch.stack([layer(own) for own in _children(part)])
+    return channels(part).detach()
+
+
+def _children(part: Part) -> list[nn.Module]:
+    return list(part.module.children())
+
+
+def _readers(graph: tp.DependencyGraph, part: Part) -> list[nn.Linear]:
+    """The matrices that read a part's channels."""
+    found = (dependency for dependency, _ in group(graph, part))
+    return [own.target.module for own in found if own.handler == tp.prune_linear_in_channels]
+
+
+@contextmanager
+def _hooks(
+    readers: Mapping[str, Sequence[nn.Linear]],
+    layers: Sequence[nn.Module],
+    squares: dict[nn.Module, torch.Tensor],
+    turns: dict[nn.Module, torch.Tensor],
+) -> Iterator[list[torch.Tensor]]:
+    """Let modules sum up what passes through them, of tokens that the yielded mask holds."""
+    mask: list[torch.Tensor] = []
+
+    def read(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        (states,) = inputs
+        seen = states[mask[0]] if states.dim() == mask[0].dim() + 1 else states
+        squares[module] = squares[module] + seen.pow(2).sum(0)
+
+    def turn(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        before, after = inputs[0][mask[0]], (output[0] if isinstance(output, tuple) else output)[mask[0]]
+        turns[module] = turns[module] + (1 - nn.functional.cosine_similarity(before, after, eps=SMALL)).sum()
+
+    every = dict.fromkeys(reader for own in readers.values() for reader in own)
+    hooks = [own.register_forward_pre_hook(read) for own in every]
+    hooks += [own.register_forward_hook(turn) for own in layers]
+    try:
+        yield mask
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+SCORERS: dict[str, Callable[[PreTrainedModel, Sequence[Part], Sequence[Batch]], Scores]] = {
+    "l1": partial(_magnitude, 1),
+    "l2": partial(_magnitude, 2),
+    "taylor": _taylor,
+    "activation": _activation,
+}

@@ -1,0 +1,123 @@
+"""What of a model can be cut: its attention heads, feed-forward units, hidden width, layers."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch_pruning as tp
+from torch import nn
+from transformers import PreTrainedModel
+
+from edgepress.architectures.pruned import kept_heads, query
+from edgepress.errors import EdgepressError
+
+# The first of two feed-forward matrices: of BERT, RoBERTa, MPNet and MobileBERT, of DistilBERT, of ALBERT.
+FEED_FORWARD = ("intermediate.dense", "ffn.lin1", ".ffn")
+# Matrices of the classifier that are as wide as the layers, as a config has it.
+CLASSIFIER = ("pooler.dense", "classifier.dense", "pre_classifier")
+LAYERS = ".layer"
+# Widths that matrix kernels fill their registers with.
+MULTIPLE = 8
+
+
+@dataclass(frozen=True)
+class Part:
+    """Units that compete: heads of one attention, units of one feed-forward part, hidden width, or layers."""
+
+    kind: str
+    name: str
+    """Of the module."""
+    module: nn.Module
+    root: nn.Module
+    """Whose output channels the units are."""
+    units: int
+    size: int = 1
+    """Channels of a unit."""
+    step: int = 1
+    """A count of units is a multiple of this."""
+
+    @property
+    def channels(self) -> int:
+        """All of them."""
+        return self.units * self.size
+
+
+def parts(model: PreTrainedModel, kind: str) -> list[Part]:
+    """The parts of one kind, in the order of the layers.
+
+    Raises:
+        EdgepressError: the model has none of the kind.
+    """
+    found = list(FINDERS[kind](model))
+    if not found:
+        raise EdgepressError(
+            f"a {model.config.model_type} has nothing that --{kind} could cut", "leave it away"
+        )
+    return found
+
+
+def _heads(model: PreTrainedModel) -> Iterator[Part]:
+    for name, module in model.named_modules():
+        if hasattr(module, "attention_head_size"):
+            root = query(module)
+            count = len(kept_heads(module))
+            yield Part("heads", name, module, root, count, root.out_features // count)
+
+
+def _feed_forward(model: PreTrainedModel) -> Iterator[Part]:
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear) and name.endswith(FEED_FORWARD):
+            step = MULTIPLE if module.out_features % MULTIPLE == 0 else 1
+            yield Part("ffn", name, module, module, module.out_features, step=step)
+
+
+def _hidden(model: PreTrainedModel) -> Iterator[Part]:
+    """None where token embeddings are narrower than the layers (ALBERT, MobileBERT)."""
+    table: Any = model.get_input_embeddings()
+    if getattr(model.config, "hidden_size", None) == table.embedding_dim:
+        step = math.lcm(model.config.num_attention_heads, MULTIPLE)
+        yield Part("hidden", "hidden width", table, table, table.embedding_dim, step=step)
+
+
+def _layers(model: PreTrainedModel) -> Iterator[Part]:
+    """None where layers share their weights (ALBERT)."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.ModuleList) and name.endswith(LAYERS):
+            yield Part("layers", name, module, module, len(module))
+
+
+FINDERS = {"heads": _heads, "ffn": _feed_forward, "hidden": _hidden, "layers": _layers}
+
+
+def classifier_parts(model: PreTrainedModel) -> list[Part]:
+    """The classifier's matrices that a config has as wide as the layers."""
+    width = model.config.hidden_size
+    return [
+        Part("classifier", name, module, module, width)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and name.endswith(CLASSIFIER) and module.out_features == width
+    ]
+
+
+def dependency_graph(model: PreTrainedModel) -> tp.DependencyGraph:
+    """Which channels hang together (Fang et al. 2023, "DepGraph: Towards Any Structural Pruning")."""
+    ids = torch.ones((1, 2), dtype=torch.long, device=model.device)
+    example = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # MobileBERT's norms are of no module it knows, and of no width cut here
+        return tp.DependencyGraph().build_dependency(model.eval(), example_inputs=example)
+
+
+def group(graph: tp.DependencyGraph, part: Part, channels: Sequence[int] | None = None) -> tp.Group:
+    """What has to be cut with these channels of a part; None: with all of them, to score them."""
+    embedding = isinstance(part.root, nn.Embedding)
+    cut = tp.prune_embedding_out_channels if embedding else tp.prune_linear_out_channels
+    wanted = range(part.channels) if channels is None else channels
+    return graph.get_pruning_group(part.root, cut, idxs=list(wanted))

@@ -1,0 +1,78 @@
+"""What the command says at the end, on the screen and in the card."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from compress.cut.result import State, headings
+from compress.prune.shapes import HEADINGS, Shape, opens_everywhere
+from compress.training.result import percent
+from edgepress import console
+from edgepress.loading import OpenedModel
+
+ANYWHERE = "Its config says its shape: transformers opens it as it stands."
+HERE_ONLY = (
+    "Its layers have shapes that a transformers config cannot say: edgepress opens it, and every file that "
+    "it is exported to runs anywhere."
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A model before and after."""
+
+    opened: OpenedModel
+    """The pruned model."""
+    shapes: tuple[Shape, Shape]
+    states: tuple[State, State]
+    recovered: tuple[dict[str, Any], ...] = ()
+    """What each training after a cut reached."""
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Of the manifest's step: before, after; of the last training what a training has."""
+        before, after = (
+            {**state.figures, "shape": shape.figures}
+            for state, shape in zip(self.states, self.shapes, strict=True)
+        )
+        metric, trained = self.opened.text_task.metric, self.recovered[-1] if self.recovered else {}
+        way = [{metric: own[metric], "seconds": own["seconds"]} for own in self.recovered]
+        return {**trained, "before": before, "after": after, "iterations": way}
+
+    @property
+    def _headings(self) -> tuple[str, ...]:
+        return ("", *HEADINGS, *headings(self.opened))
+
+    @property
+    def _rows(self) -> list[tuple[str, ...]]:
+        each = zip(("before", "pruned"), self.shapes, self.states, strict=True)
+        return [(name, *shape.cells, *state.cells) for name, shape, state in each]
+
+    def markdown(self) -> str:
+        """The card's body."""
+        lines = [self._headings, ("---",) * len(self._headings), *self._rows]
+        table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        return f"Pruned: its weights are cut, not masked. {self.where}\n\n{table}"
+
+    @property
+    def where(self) -> str:
+        """Who opens it."""
+        return ANYWHERE if opens_everywhere(self.opened.model) else HERE_ONLY
+
+    def show(self) -> None:
+        """Print the table."""
+        table = Table(title=f"{self.opened.source.short_name}, pruned", title_justify="left")
+        table.box = box.SIMPLE_HEAD
+        for number, heading in enumerate(self._headings):
+            table.add_column(heading, justify="right" if number else "left")
+        for row in self._rows:
+            table.add_row(*row)
+        console.out.print(table)
+        for number, own in enumerate(self.recovered, start=1):
+            reached = percent(self.opened.text_task, own)
+            console.out.print(f"after cut {number}: {reached}, {own['seconds']:.0f} s", highlight=False)
+        console.out.print(self.where, highlight=False, soft_wrap=True)
