@@ -97,10 +97,8 @@ def test_what_is_pruned_is_exported_and_quantized(cli, model_folder, flags, tmp_
     quick = ("--time-budget", 1, "--sequence-lengths", 8, "--output", tmp_path / "small")
     done = cli("compress.quantize", "--model", tmp_path / "out", "--data", flags[1], *quick)
     assert done.code == 0, done.err
-    assert [step.technique for step in open_artifact(tmp_path / "small").manifest.steps] == [
-        "prune",
-        "quantize",
-    ]
+    steps = open_artifact(tmp_path / "small").manifest.steps
+    assert [step.technique for step in steps] == ["prune", "quantize"]
     formats = ("--formats", "onnx,torchscript", "--output", tmp_path / "files")
     assert cli("export", "--model", tmp_path / "out", "--data", flags[1], *formats).code == 0
     refused = cli("compress.prune", "--model", tmp_path / "small", *flags, "--ffn", 0.5, "--overwrite")
