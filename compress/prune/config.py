@@ -54,11 +54,6 @@ class PruneConfig(TeachingFlags):
     """auto: local, Hub, package index, else random; pretrained: fail instead; random: ask for it."""
 
     @property
-    def recovers(self) -> bool:
-        """Whether it is trained after a cut."""
-        return bool(self.epochs)
-
-    @property
     def ratios(self) -> dict[str, tuple[float, ...]]:
         """Kind -> share to cut, one for all layers or one each; only what is cut at all.
 
@@ -85,7 +80,7 @@ class PruneConfig(TeachingFlags):
                 raise EdgepressError(f"--{kind} takes one number: it is of the whole model")
         if self.scope == "global" and any(len(shares) > 1 for shares in ratios.values()):
             raise EdgepressError("--scope global shares a cut out itself", "give one number, not one a layer")
-        if self.iterations > 1 and not self.recovers:
+        if self.iterations > 1 and not self.epochs:
             raise EdgepressError(
                 "--iterations without --epochs cuts the same in more steps", "give --epochs for each"
             )

@@ -147,3 +147,5 @@ SCORERS: dict[str, Callable[[PreTrainedModel, Sequence[Part], Sequence[Batch]], 
     "taylor": _taylor,
     "activation": _activation,
 }
+# Those that look at texts.
+LOOKING = ("taylor", "activation")

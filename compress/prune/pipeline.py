@@ -2,16 +2,18 @@
 
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from compress.cut.check import check_cuttable
 from compress.cut.result import State, write_cut
 from compress.prune.config import PruneConfig
+from compress.prune.importance import LOOKING, Batch
 from compress.prune.plan import Cutting
-from compress.prune.recover import Lesson, Recovered
 from compress.prune.report import Outcome
 from compress.prune.shapes import Shape
+from compress.teaching.lesson import Learned, Lesson
 from compress.teaching.logits import model_digest
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
@@ -19,7 +21,6 @@ from compress.training.result import write_trained
 from edgepress import console
 from edgepress.architectures.pruned import record_shapes
 from edgepress.artifact import Step
-from edgepress.errors import EdgepressError
 from edgepress.files import refuse_existing
 from edgepress.loading import OpenedModel, open_model
 from edgepress.models import short_name
@@ -39,7 +40,7 @@ def prune(config: PruneConfig) -> Path:
     config = with_schedule(config, opened.schedule)
     cutting = Cutting.of(opened.model, config)
     lesson = _lesson(config, opened)
-    if lesson is None or not config.recovers:
+    if lesson is None or not config.epochs:
         _cut(config, output, opened, cutting, lesson)
     else:
         _cut_and_recover(config, output, opened, cutting, lesson)
@@ -48,14 +49,15 @@ def prune(config: PruneConfig) -> Path:
 
 def _lesson(config: PruneConfig, opened: OpenedModel) -> Lesson | None:
     """Texts of the task, where something looks at them."""
-    looks = config.importance in ("taylor", "activation")
-    if not looks and not config.recovers:
+    if config.importance not in LOOKING and not config.epochs:
         return None
-    if opened.task is None:
-        raise EdgepressError(
-            f"nobody said what {config.model} was trained for", "name its --task, or cut by --importance l2"
-        )
     return Lesson.of(config, opened)
+
+
+def _batches(config: PruneConfig, lesson: Lesson | None) -> Sequence[Batch]:
+    if lesson is None or config.importance not in LOOKING:
+        return []
+    return lesson.batches(config.importance_samples)
 
 
 def _cut(
@@ -65,7 +67,7 @@ def _cut(
     judged = config.eval_samples, config.seed, config.data
     before, shape, begun = State.of(opened, *judged), Shape.of(opened.model), time.monotonic()
     console.step(f"cutting by {config.importance}")
-    cutting.cut(0, lesson.batches() if lesson else [])
+    cutting.cut(0, _batches(config, lesson))
     record_shapes(opened.model)
     seconds = time.monotonic() - begun
     outcome = Outcome(opened, (shape, Shape.of(opened.model)), (before, State.of(opened, *judged)))
@@ -100,8 +102,8 @@ def _cut_and_recover(
             shutil.rmtree(folder)
 
 
-def _one_turn(config: PruneConfig, cutting: Cutting, lesson: Lesson, number: int, folder: Path) -> Recovered:
+def _one_turn(config: PruneConfig, cutting: Cutting, lesson: Lesson, number: int, folder: Path) -> Learned:
     console.step(f"cut {number + 1} of {config.iterations}, by {config.importance}")
-    cutting.cut(number, lesson.batches())
+    cutting.cut(number, _batches(config, lesson))
     console.step(f"recovering for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
-    return lesson.recover(folder / f"cut-{number + 1}")
+    return lesson.learn(folder / f"cut-{number + 1}")

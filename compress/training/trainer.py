@@ -1,6 +1,6 @@
 """transformers' Trainer with this suite's batches, arithmetic and checkpoints."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from transformers import (
     EvalPrediction,
     PreTrainedTokenizerBase,
     Trainer,
+    TrainerCallback,
     TrainingArguments,
 )
 from transformers.trainer_utils import get_last_checkpoint
@@ -70,7 +71,13 @@ def classification_data(
     )
 
 
-def train(model: nn.Module, data: TrainingData, config: TrainingFlags, checkpoints: Path) -> Trainer:
+def train(
+    model: nn.Module,
+    data: TrainingData,
+    config: TrainingFlags,
+    checkpoints: Path,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Trainer:
     """Train `model` in place, evaluating as it goes.
 
     Continues from the newest checkpoint below `checkpoints`, if there is one. Batches hold texts of
@@ -82,12 +89,13 @@ def train(model: nn.Module, data: TrainingData, config: TrainingFlags, checkpoin
         data: every column of its rows is an input of the model.
         config: with epochs and learning rate (`with_schedule`).
         checkpoints: a folder for this training alone.
+        callbacks: told of each step, besides.
 
     Returns:
         the trainer, which knows whether this process is the one that writes results.
     """
     progress = Progress()
-    trainer = _trainer(model, data, config, checkpoints, progress)
+    trainer = _trainer(model, data, config, checkpoints, [progress, *callbacks])
     newest = get_last_checkpoint(str(checkpoints)) if checkpoints.exists() else None
     if newest is not None:
         step(f"resuming from step {newest.rpartition('-')[2]}")
@@ -106,7 +114,7 @@ def _trainer(
     data: TrainingData,
     config: TrainingFlags,
     checkpoints: Path,
-    progress: Progress | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> Trainer:
     return LengthTrainer(
         model=model,
@@ -115,7 +123,7 @@ def _trainer(
         eval_dataset=data.watched,
         data_collator=data.collator,
         compute_metrics=data.metrics,
-        callbacks=[progress] if progress else None,
+        callbacks=list(callbacks),
     )
 
 

@@ -1,0 +1,93 @@
+"""A model that is its own teacher: what it says before it is changed is what it learns from afterwards."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel, Trainer, TrainerCallback
+
+from compress.teaching.flags import TeachingFlags
+from compress.teaching.objective import Distillation
+from compress.teaching.rows import read_by_teacher, with_logits
+from compress.training.data import TrainingText, load_text
+from compress.training.history import seconds
+from compress.training.scoring import Judged, judge
+from compress.training.trainer import TrainingData, classification_data, train
+from edgepress.errors import EdgepressError
+from edgepress.loading import OpenedModel
+
+BATCH_ROWS = 16
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Texts of a task, and what the model said to them as it was."""
+
+    config: TeachingFlags
+    opened: OpenedModel
+    text: TrainingText
+    data: TrainingData
+    """Rows as they are."""
+    taught: TrainingData
+    """The same with what the model said to them."""
+    teacher: PreTrainedModel | None
+    """A copy of the model as it was, only where hidden states are compared."""
+
+    @classmethod
+    def of(cls, config: TeachingFlags, opened: OpenedModel) -> Lesson:
+        """Before the model is changed.
+
+        Raises:
+            EdgepressError: nobody said what the model was trained for, or no source has a split of the task.
+        """
+        if opened.task is None:
+            raise EdgepressError(f"nobody said what {opened.source.name} was trained for", "name its --task")
+        text = load_text(config, opened.task)
+        length = min(config.max_length, opened.longest)
+        data = classification_data(opened.tokenizer, opened.task, text, length)
+        if not config.epochs:  # nothing is learned: texts are looked at
+            return cls(config, opened, text, data, data, None)
+        taught = with_logits(config, data, read_by_teacher(config, opened, text))
+        teacher = copy.deepcopy(opened.model) if config.compares_states else None
+        return cls(config, opened, text, data, taught, teacher)
+
+    def batches(self, count: int) -> Sequence[Mapping[str, torch.Tensor]]:
+        """`count` texts of the train split with their labels, drawn at random."""
+        rows = self.data.train.shuffle(seed=self.config.seed)
+        rows = rows.select(range(min(count, len(rows))))
+        starts = range(0, len(rows), BATCH_ROWS)
+        parts = (rows.select(range(start, min(start + BATCH_ROWS, len(rows)))) for start in starts)
+        return [self.data.collator(list(part)) for part in parts]
+
+    def learn(self, checkpoints: Path, callbacks: Sequence[TrainerCallback] = ()) -> Learned:
+        """Train the model as it is now, in place."""
+        torch.manual_seed(self.config.seed)  # whatever was trained before in this process
+        module = Distillation(self.opened.model, self.config, self.opened.problem_type, self.teacher)
+        trainer = train(module, self.taught, self.config, checkpoints, callbacks)
+        chosen = self.opened.thresholds is not None
+        judged = judge(trainer, self.taught, self.opened.text_task, self.text, chosen)
+        return Learned(judged, seconds(trainer), trainer)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a training reached."""
+
+    judged: Judged
+    seconds: float
+    trainer: Trainer
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process is the one that writes results."""
+        return bool(self.trainer.is_world_process_zero())
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """Of a manifest."""
+        return {**self.judged.metrics, "seconds": self.seconds}
