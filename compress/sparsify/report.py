@@ -1,0 +1,85 @@
+"""What the command says at the end, on the screen and in the card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from compress.cut.result import State
+from compress.sparsify.gain import HEADINGS, Gain
+from edgepress import console
+from edgepress.loading import OpenedModel
+
+PLAINLY = (
+    "A runtime multiplies by zeros as by any other number: no time is saved here. What shrinks is a "
+    "compressed file. To be faster as well, cut instead: compress.prune."
+)
+ON_GPUS = "GPUs with sparse tensor cores multiply 2:4 matrices faster, in torch by to_sparse_semi_structured."
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A model before and after."""
+
+    opened: OpenedModel
+    """The sparse model."""
+    pattern: str
+    zeros: float
+    """Share of the layers' weights, 0..1."""
+    states: tuple[State, State]
+    gains: Sequence[Gain]
+    learned: dict[str, Any] = field(default_factory=dict)
+    """What the training reached, if there was one."""
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Of the manifest's step: before, after; of the training what a training has."""
+        before, after = (state.figures for state in self.states)
+        gains = [
+            {
+                "format": own.format,
+                "size_bytes": own.after.size_bytes,
+                "compressed_bytes": own.after.compressed_bytes,
+                "speed_up": own.speed_up.value,
+            }
+            for own in self.gains
+        ]
+        return {**self.learned, "before": before, "after": after, "zeros": self.zeros, "files": gains}
+
+    @property
+    def sentence(self) -> str:
+        """Zeros and scores."""
+        metric = self.opened.text_task.metric
+        before, after = (state.cells[-1] for state in self.states)
+        zeros = f"{100 * self.zeros:.1f} % of the layers' weights are zero."
+        return f"{zeros} {metric}: {before} before, {after} now."
+
+    @property
+    def notes(self) -> list[str]:
+        """What it is good for."""
+        slow = [own for own in self.gains if own.speed_up.low <= 1]
+        return [*([PLAINLY] if slow else []), *([ON_GPUS] if self.pattern != "any" else [])]
+
+    def markdown(self) -> str:
+        """The card's body."""
+        lines = [HEADINGS, ("---",) * len(HEADINGS), *(own.cells for own in self.gains)]
+        table = "".join(f"| {' | '.join(line)} |\n" for line in lines) if self.gains else ""
+        return "\n\n".join(part for part in (self.sentence, table, *self.notes) if part) + "\n"
+
+    def show(self) -> None:
+        """Print the table and the sentences."""
+        console.out.print(self.sentence, highlight=False, soft_wrap=True)
+        if self.gains:
+            table = Table(title=f"{self.opened.source.short_name}: what zeros buy", title_justify="left")
+            table.box = box.SIMPLE_HEAD
+            for number, heading in enumerate(HEADINGS):
+                table.add_column(heading, justify="right" if number else "left")
+            for own in self.gains:
+                table.add_row(*own.cells)
+            console.out.print(table)
+        for note in self.notes:
+            console.out.print(note, highlight=False, soft_wrap=True)
