@@ -10,6 +10,7 @@ VERBS = {
     "distill": ("compress.distill", "teach a small student what a fine-tuned model knows"),
     "prune": ("compress.prune", "cut heads, feed-forward units, hidden width or layers out of a model"),
     "sparsify": ("compress.sparsify", "set weights to zero: smaller when compressed, and no faster"),
+    "qat": ("compress.qat", "train with int8's rounding in the way, before quantizing"),
     "trim_vocab": ("compress.trim_vocab", "drop the tokens that a corpus never needs"),
     "export": ("export", "write a model as ONNX, TorchScript, Core ML and more, and check each file"),
     "quantize": ("compress.quantize", "make a model smaller and faster with 8, 4 or 16 bits, and measure it"),

@@ -1,0 +1,39 @@
+"""The flags of `compress.qat`."""
+
+from dataclasses import dataclass
+
+from compress.teaching.flags import TeachingFlags
+from edgepress.errors import EdgepressError, require_flags
+from edgepress.models import Weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class QatConfig(TeachingFlags):
+    """Train a classifier with the rounding of int8-dynamic in the way (quantization-aware training), taught
+    by itself as it was: quantized afterwards it loses less. The last step before compress.quantize, for
+    where that loses more than it may. Run again to resume an interrupted run.
+
+    python -m compress.qat --model outputs/minilm-sst2-pruned --max-drop 0.5
+
+    python -m compress.quantize --model outputs/minilm-sst2-pruned-qat
+    """
+
+    model: str
+    """Local folder or Hub id of a trained classifier."""
+    max_drop: float = 0.0
+    """Train only where rounding alone loses more than this [points of the metric]."""
+    epochs: float | None = 1.0
+    """Passes over the train split."""
+    learning_rate: float | None = 1e-5
+    """Peak of the linear schedule: weights have to move by less than their rounding."""
+    task: str | None = None
+    """Zoo task or data folder; default: what the model was trained on."""
+    weights: Weights = "pretrained"
+    """pretrained: local, Hub, package index; there is nothing to lose with random ones."""
+
+    def check(self) -> None:
+        """Raise for a flag that is out of range."""
+        super().check()
+        require_flags({"--max-drop": self.max_drop >= 0})
+        if self.weights != "pretrained":
+            raise EdgepressError(f"--weights {self.weights}: rounding costs random weights nothing")

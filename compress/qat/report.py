@@ -1,0 +1,53 @@
+"""What the command says at the end, on the screen and in the card."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from compress.cut.result import State
+from edgepress import console
+from edgepress.loading import OpenedModel
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A model in fp32, rounded as it was, and rounded after training with it."""
+
+    opened: OpenedModel
+    before: State
+    at_once: State
+    after: State
+    learned: dict[str, Any] = field(default_factory=dict)
+    """What the training reached, if there was one."""
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Of the manifest's step: scores; of the training what a training has."""
+        states = {"before": self.before, "rounded": self.at_once, "after": self.after}
+        return {**self.learned, **{name: state.figures for name, state in states.items()}}
+
+    @property
+    def _rows(self) -> list[tuple[str, str]]:
+        rows = [("fp32, as it was", self.before), ("int8's rounding, as it was", self.at_once)]
+        rows += [("int8's rounding, trained with it", self.after)] if self.learned else []
+        return [(name, state.cells[-1]) for name, state in rows]
+
+    def markdown(self) -> str:
+        """The card's body."""
+        lines = [("", self.opened.text_task.metric), ("---", "---"), *self._rows]
+        table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        return f"Weights that int8-dynamic's rounding changes little.\n\n{table}"
+
+    def show(self) -> None:
+        """Print the table."""
+        table = Table(title=f"{self.opened.source.short_name}: what rounding costs", title_justify="left")
+        table.box = box.SIMPLE_HEAD
+        table.add_column("")
+        table.add_column(self.opened.text_task.metric, justify="right")
+        for row in self._rows:
+            table.add_row(*row)
+        console.out.print(table)
