@@ -188,3 +188,22 @@ def test_thresholds_are_chosen_on_one_split_and_judged_on_another(cli, bare_enco
     again = ("--model", tmp_path / "out", *common, "--output", tmp_path / "half")
     assert cli("compress.finetune", *again).code == 0
     assert open_model(str(tmp_path / "half"), data=tmp_path / "data").thresholds is None
+
+
+def test_the_best_weights_on_the_way_are_kept(cli, model_folder, flags, tmp_path):
+    """A learning rate that spoils a trained model: the first look at it is the best."""
+    spoiling = ("--epochs", 3, "--learning-rate", 3e-2, "--warmup-ratio", 0)
+    for name in ("last", "best"):
+        done = cli(
+            "compress.finetune", "--model", model_folder, *flags, *spoiling, "--keep", name, "--overwrite"
+        )
+        assert done.code == 0, done.err
+        metrics = open_artifact(tmp_path / "out").manifest.steps[-1].metrics
+        way = [entry["accuracy"] for entry in metrics["history"]]
+        if name == "last":
+            assert metrics["accuracy"] == way[-1]
+            assert "kept_epoch" not in metrics
+    best = max(way)
+    assert metrics["accuracy"] == best
+    assert metrics["kept_epoch"] == metrics["history"][way.index(best)]["epoch"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -91,7 +91,8 @@ def answering_data(
     """
     parts = {"train": reading.train, "evaluation": reading.evaluation}
     rows = {name: _rows(windows, teacher[name] if teacher else None) for name, windows in parts.items()}
-    return TrainingData(**rows, collator=_collator(tokenizer), metrics=_metrics(reading, rows["evaluation"]))
+    metrics = _metrics(reading, rows["evaluation"])
+    return TrainingData(**rows, collator=_collator(tokenizer), metrics=metrics, metric="answer_f1")
 
 
 def _rows(windows: Windows, teacher: list[np.ndarray] | None) -> Dataset:

@@ -10,6 +10,7 @@ from edgepress.models import Schedule
 
 Head = Literal["own", "mlp"]
 Thresholds = Literal["half", "gmean"]
+Keep = Literal["last", "best"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,9 @@ class TrainingFlags(Command):
     """Longer texts are cut, a corpus is cut into blocks [tokens]."""
     train_samples: int | None = None
     """Use only this many texts of the train split, drawn at random."""
+    keep: Keep = "last"
+    """Which weights are written. last: those of the end; best: those that scored best on the way, on the
+    validation split, or where a task is judged on that one, there: then the score flatters a little."""
     eval_samples: int = 1000
     """Texts of the evaluation split, or held-out blocks of a corpus, to score on, drawn at random."""
     seed: int = 0

@@ -32,6 +32,14 @@ def seconds(trainer: Trainer) -> float:
     return trained_seconds(trainer.state.log_history)
 
 
+def kept_epoch(trainer: Trainer) -> dict[str, float]:
+    """`kept_epoch`, after which the weights were that scored best; nothing where the last ones are kept."""
+    best = trainer.state.best_global_step
+    if not trainer.args.load_best_model_at_end or best is None:
+        return {}
+    return {"kept_epoch": next(own["epoch"] for own in history(trainer) if own["step"] == best)}
+
+
 def _renamed(logged: dict[str, Any]) -> dict[str, float]:
     kept = {name: value for name, value in logged.items() if name not in DROPPED}
     return {WORDS.get(name, _short(name)): value for name, value in kept.items()}

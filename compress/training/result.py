@@ -8,7 +8,7 @@ from typing import Any
 from transformers import Trainer
 
 from compress.training.config import TrainingFlags
-from compress.training.history import history
+from compress.training.history import history, kept_epoch
 from compress.training.pictures.draw import pictures
 from compress.training.pictures.trained import Trained
 from compress.training.trainer import compute_as_written
@@ -90,8 +90,11 @@ def reached(trainer: Trainer, *names: str) -> dict[str, Any]:
     In a launch of several processes all of them have to ask: each reads its part of the rows.
     """
     compute_as_written(trainer)
+    way = history(trainer)
     found = trainer.evaluate()
-    return {**{name: float(found[f"eval_{name}"]) for name in names}, "history": history(trainer)}
+    kept = kept_epoch(trainer)
+    last = {} if kept else {"history": history(trainer)}  # other weights end no learning curve
+    return {**{name: float(found[f"eval_{name}"]) for name in names}, "history": way, **kept, **last}
 
 
 def answer_scores(metrics: dict[str, Any]) -> str:

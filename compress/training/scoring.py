@@ -8,7 +8,7 @@ import numpy as np
 from transformers import Trainer
 
 from compress.training.data import TrainingText
-from compress.training.history import history
+from compress.training.history import history, kept_epoch
 from compress.training.mistakes import confusion, roc
 from compress.training.trainer import TrainingData, compute_as_written, logits_of
 from edgepress.console import warn
@@ -47,7 +47,8 @@ def judge(trainer: Trainer, data: TrainingData, task: Task, text: TrainingText, 
         chosen: whether it is to decide with thresholds chosen on the selection split.
     """
     compute_as_written(trainer)
-    watched = logits_of(trainer, data.selection or data.evaluation, logged=True)
+    last = not trainer.args.load_best_model_at_end  # other weights end no learning curve
+    watched = logits_of(trainer, data.selection or data.evaluation, logged=last)
     found = watched if data.selection is None else logits_of(trainer, data.evaluation)
     thresholds, labels = None, text.evaluation.labels
     several: dict[str, Any] = {}
@@ -59,6 +60,7 @@ def judge(trainer: Trainer, data: TrainingData, task: Task, text: TrainingText, 
         **scores(task.metric, found, labels, task.problem_type, thresholds),
         "confusion": confusion(task, found, labels, thresholds),
         "history": history(trainer),
+        **kept_epoch(trainer),
         **several,
     }
     return Judged(found, thresholds, metrics)

@@ -30,6 +30,7 @@ from edgepress.tasks import Task
 
 # Rows that a learning curve is of, at most: of all of IMDb's it would take as long as the training.
 CURVE_ROWS = 4000
+NEVER = 10**9
 
 Metrics = Callable[[EvalPrediction], dict[str, Any]]
 
@@ -42,6 +43,8 @@ class TrainingData:
     evaluation: Dataset
     collator: Callable[[list[dict[str, Any]]], dict[str, Any]]
     metrics: Metrics | None = None
+    metric: str = "loss"
+    """What the best weights are best by: one of `metrics`, or the loss."""
     selection: Dataset | None = None
     """Where choices are made; None: where the model is judged."""
     curve_rows: int | None = None
@@ -66,6 +69,7 @@ def classification_data(
         evaluation=encode_examples(tokenizer, text.evaluation, max_length),
         collator=DataCollatorWithPadding(tokenizer),
         metrics=_metrics(task),
+        metric=task.metric,
         selection=text.selection and encode_examples(tokenizer, text.selection, max_length),
         curve_rows=CURVE_ROWS,
     )
@@ -118,7 +122,7 @@ def _trainer(
 ) -> Trainer:
     return LengthTrainer(
         model=model,
-        args=_arguments(config, checkpoints),
+        args=_arguments(config, checkpoints, data.metric),
         train_dataset=data.train,
         eval_dataset=data.watched,
         data_collator=data.collator,
@@ -179,9 +183,10 @@ def _lengths(rows: Any) -> list[int]:
     return [len(ids) for ids in rows["input_ids"]]
 
 
-def _arguments(config: TrainingFlags, checkpoints: Path) -> TrainingArguments:
+def _arguments(config: TrainingFlags, checkpoints: Path, metric: str) -> TrainingArguments:
     assert config.epochs is not None
     assert config.learning_rate is not None
+    best = config.keep == "best"
     return TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=config.epochs,
@@ -193,11 +198,16 @@ def _arguments(config: TrainingFlags, checkpoints: Path) -> TrainingArguments:
         weight_decay=config.weight_decay,
         use_cpu=not has_accelerator(),
         bf16=has_bf16(),
-        # `Progress` says when.
-        eval_strategy="no",
-        save_strategy="no",
+        # `Progress` says when; only the best of steps are looked for.
+        eval_strategy="steps",
+        save_strategy="steps",
+        eval_steps=NEVER,
+        save_steps=NEVER,
         logging_strategy="no",
         save_total_limit=1,
+        load_best_model_at_end=best,
+        metric_for_best_model=metric if best else None,
+        greater_is_better=metric != "loss" if best else None,
         # safetensors refuses the weights that a head shares with the embeddings; torch keeps them shared.
         save_safetensors=False,
         remove_unused_columns=False,  # the data holds what the model takes, and nothing else
