@@ -1,0 +1,145 @@
+"""Measure what cutting a model has to reach and keep it here: goals.json, raw samples and the README's table.
+
+    python -m results.prune.run --data ROOT --classifier FOLDER
+
+ROOT holds sst2, FOLDER a MiniLM that compress.finetune trained on it (the teacher of
+recipes/distilbert-sst2.yaml). Takes about five minutes on two cores that have nothing else to do.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from device_bench import records
+from device_bench.measure import Plan, Subject, measure
+from device_bench.records import Measurement
+from device_bench.series import speed_up
+from device_bench.stats import Interval
+from edgepress.artifact import open_artifact
+from results.goals import Goal, conclude, help_goal, keep_table, run
+
+HERE = Path(__file__).parent
+TABLE_BEGINS = "<!-- table: results.prune.run -->"
+LENGTHS, BUDGET_S, LAUNCHES = (32, 128), 240.0, 8
+CUT = ("--ffn", "0.5", "--heads", "0.5")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Measure what cutting a model has to reach."""
+
+    data: Path
+    """Folder of local data sets."""
+    classifier: Path
+    """A MiniLM trained on SST-2 with compress.finetune."""
+    work: Path = Path("outputs/goals")
+    """Where models are written."""
+
+
+def prune_goals(dense: Path, pruned: Path) -> Iterator[Goal]:
+    """Time and memory of cutting half of DistilBERT's heads and feed-forward units, without training."""
+    command = ("compress.prune", "--model", "distilbert", "--weights", "random", *CUT)
+    typed = f"python -m {' '.join(command)}"
+    seconds = run(*command, "--output", str(pruned), "--overwrite")
+    yield Goal("prune distilbert, from typing to table [s]", 20, seconds, False, typed)
+    model = (dense / "model.safetensors").stat().st_size
+    libraries = _peak_bytes("import compress.prune.pipeline")
+    work = f"from compress.prune.pipeline import prune; prune({_config(pruned)})"
+    whole = _peak_bytes(f"from compress.prune.config import PruneConfig; from pathlib import Path; {work}")
+    name = "its peak memory, libraries left out, over the model's size [x]"
+    yield Goal(name, 3, (whole - libraries) / model, False, typed)
+
+
+def _config(pruned: Path) -> str:
+    flags = "model='distilbert', weights='random', ffn='0.5', heads='0.5', overwrite=True"
+    return f"PruneConfig({flags}, output=Path({str(pruned)!r}))"
+
+
+def _peak_bytes(program: str) -> int:
+    """Of a Python process that runs this program."""
+    told = f"{program}\nimport resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    return int(done.stdout.split()[-1]) * 1024
+
+
+def quantized(model: Path | str, output: Path) -> tuple[Path, Path]:
+    """The fp32 and the int8 file of a model."""
+    flags = ("--weights", "random") if model == "distilbert" else ()
+    quick = ("--eval-samples", "16", "--sequence-lengths", "16", "--time-budget", "1", "--overwrite")
+    run("compress.quantize", "--model", str(model), *flags, *quick, "--output", str(output))
+    artifact = open_artifact(output)
+    return artifact.file("fp32"), artifact.file("int8")
+
+
+def speed_goals(dense: tuple[Path, Path], pruned: tuple[Path, Path]) -> Iterator[Goal]:
+    """All four files in turn; keeps their records and the table."""
+    names = ("dense fp32", "dense int8", "pruned fp32", "pruned int8")
+    subjects = [Subject(name, path) for name, path in zip(names, (*dense, *pruned), strict=True)]
+    found = measure(subjects, Plan(LENGTHS, launches=LAUNCHES, budget_s=BUDGET_S))
+    target = HERE / "distilbert.jsonl"
+    target.unlink(missing_ok=True)
+    records.append(target, found)
+    keep_table(_table(names, found), TABLE_BEGINS)
+    typed = "python -m results.prune.run"
+    for length in LENGTHS:
+        base, *others = (record for record in found if record.sequence_length == length)
+        ratios = {own.name: _ratio(base, own).value for own in others}
+        where = f"over dense fp32, {length} tokens [x]"
+        yield Goal(f"distilbert, half of heads and units, {where}", 1.8, ratios["pruned fp32"], True, typed)
+        yield Goal(f"the same in int8 {where}", 4.5, ratios["pruned int8"], True, typed)
+
+
+def _ratio(base: Measurement, own: Measurement) -> Interval:
+    found = speed_up(base, own)
+    assert found is not None
+    return found
+
+
+def _table(names: tuple[str, ...], found: list[Measurement]) -> str:
+    """Markdown: a row a file, size and speed-up at each length."""
+    head = ("DistilBERT", "MB", *(f"speed-up at {length} tokens" for length in LENGTHS))
+    lines = [head, ("---",) * len(head)]
+    dense = [record for record in found if record.name == names[0]]
+    for name in names:
+        own = [record for record in found if record.name == name]
+        cells = (_text(base, record) for base, record in zip(dense, own, strict=True))
+        lines.append((name, f"{own[0].size_bytes / 1e6:.1f}", *cells))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _text(base: Measurement, own: Measurement) -> str:
+    if own is base:
+        return "1"
+    ratio = _ratio(base, own)
+    return f"{ratio.value:.2f}x [{ratio.low:.2f}, {ratio.high:.2f}]"
+
+
+def trim_goals(config: Config) -> Iterator[Goal]:
+    """MiniLM's vocabulary, trimmed to what SST-2's training text needs."""
+    output = config.work / "minilm-sst2-trimmed"
+    command = ("compress.trim_vocab", "--model", str(config.classifier), "--data", str(config.data))
+    run(*command, "--output", str(output), "--overwrite")
+    metrics = open_artifact(output).manifest.steps[-1].metrics
+    typed = "python -m compress.trim_vocab --model outputs/minilm-sst2 --data ROOT"
+    lost = 100 * (metrics["before"]["score"] - metrics["after"]["score"])
+    yield Goal("vocabulary trimmed to SST-2's training text: accuracy lost [points]", 0.2, lost, False, typed)
+    kept = metrics["after"]["parameters"] / metrics["before"]["parameters"]
+    yield Goal("parameters that are left [share]", 0.6, kept, False, typed)
+
+
+def main(config: Config) -> int:
+    """Measure all goals, write goals.json, and say which hold."""
+    pruned = config.work / "distilbert-pruned"
+    dense = quantized("distilbert", config.work / "distilbert-dense-int8")
+    goals = [help_goal("compress.prune"), *prune_goals(dense[0].parents[1], pruned)]
+    goals += speed_goals(dense, quantized(pruned, config.work / "distilbert-pruned-int8"))
+    goals += trim_goals(config)
+    return conclude(goals, HERE / "goals.json")
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Config)))
