@@ -80,7 +80,7 @@ def _summary(result: Result, verdicts: Sequence[Verdict], story: Story) -> dict[
 
 def _page(result: Result, verdicts: Sequence[Verdict], story: Story, images: Sequence[str]) -> str:
     recipe = result.recipe
-    parts = [f"# {recipe.title}", f"After {recipe.source}.", recipe.about]
+    parts = [f"# {recipe.title}", f"After {recipe.source}." if recipe.source else "", recipe.about]
     parts += [f"```\n{story.command}\n```"]
     if story.quick:
         parts.append("> A quick run: it shows that the recipe runs. Its figures mean nothing.")

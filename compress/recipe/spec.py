@@ -33,6 +33,7 @@ class Recipe:
     name: str
     title: str
     source: str
+    """Whose table it stands beside; empty for nobody's."""
     about: str
     settings: dict[str, Any]
     steps: dict[str, StepSpec]
@@ -61,7 +62,7 @@ def load(path: Path, quick: bool, said: tuple[str, ...]) -> Recipe:
     return Recipe(
         name=path.stem,
         title=need(entries, "title", root).text(),
-        source=need(entries, "source", root).text(),
+        source=entries["source"].text() if "source" in entries else "",
         about=entries["about"].text() if "about" in entries else "",
         settings=settings,
         steps=steps,
