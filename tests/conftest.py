@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from phone_stand_in import bare, boot, libraries, phone  # noqa: F401  # fixtures
+from tiny_recipe import copied, experiment  # noqa: F401  # fixtures
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 

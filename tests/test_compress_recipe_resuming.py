@@ -1,0 +1,147 @@
+"""A recipe that goes on where it was, after a change, a kill, Ctrl-C, or beside another run."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import interruptible
+from tiny_recipe import command
+
+from compress.recipe.ledger import LOCK, Ledger, at_work
+from compress.recipe.plan import plan
+from compress.recipe.spec import load
+from compress.recipe.steps import LEDGER, Bench
+from edgepress.errors import EdgepressError
+
+# A step is a process of its own, which imports torch: a busy machine takes its time.
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture
+def bench(copied, data_root):
+    """Does runs on the copied outputs, with data that may be changed."""
+    data = shutil.copytree(data_root, copied / "data")
+    output = copied / "new" / "out"
+    with at_work(output) as mark:
+        yield Bench(Ledger(output / LEDGER), mark, data, False, {})
+
+
+def teacher_of(bench, copied, *said):
+    return plan(load(copied / "tiny.yaml", False, said), copied / "new" / "out")[0]
+
+
+def why(bench, run):
+    """Why the run would be done again; None if it would not."""
+    return bench._why(run, bench._inputs(run))
+
+
+def test_nothing_changed_wherever_it_lies(bench, copied):
+    assert why(bench, teacher_of(bench, copied)) is None
+
+
+def test_a_changed_flag_is_named(bench, copied):
+    assert why(bench, teacher_of(bench, copied, "epochs=21")) == "flags.epochs changed"
+
+
+def test_changed_data_is_named(bench, copied):
+    with (copied / "data" / "verdicts" / "train.jsonl").open("a") as stream:
+        stream.write('{"text": "one more", "label": "negative"}\n')
+    assert why(bench, teacher_of(bench, copied)) == "data.verdicts changed"
+
+
+def test_changed_code_may_be_ignored(bench, copied, monkeypatch):
+    monkeypatch.setattr("compress.recipe.steps.code_digest", lambda _: "another")
+    run = teacher_of(bench, copied)
+    assert why(bench, run) == "code changed"
+    assert why(Bench(bench.ledger, bench.mark, bench.data, True, {}), run) is None
+
+
+def test_a_damaged_artifact_is_made_again(bench, copied):
+    with (copied / "new" / "out" / "teacher" / "model.safetensors").open("ab") as stream:
+        stream.write(b"x")
+    assert "truncated or altered" in str(why(bench, teacher_of(bench, copied)))
+
+
+def test_what_lies_behind_a_changed_step_is_run_again(bench, copied):
+    runs = plan(load(copied / "tiny.yaml", False, ()), copied / "new" / "out")
+    bench.runs.update({run.name: run for run in runs})
+    assert why(bench, runs[1]) is None
+    manifest = copied / "new" / "out" / "teacher" / "manifest.json"
+    manifest.write_text(manifest.read_text() + "\n")
+    assert why(bench, runs[0]) == "another command wrote its folder"
+    assert why(bench, runs[1]) == "uses.teacher changed"
+
+
+def test_what_another_recipe_made_of_the_same_is_copied(bench, copied, capsys):
+    run = plan(load(copied / "tiny.yaml", False, ()), copied / "new" / "second")[0]
+    mark = bench.mark
+    other = Bench(Ledger(copied / "new" / "second" / LEDGER), mark, bench.data, False, {})
+    other.do(run, "[1/1]")
+    assert "copied from" in capsys.readouterr().err
+    assert why(other, run) is None
+
+
+def wait_until(holds, process):
+    while process.poll() is None and not holds():
+        time.sleep(0.05)
+    assert process.poll() is None, "it ended before it was to be stopped"
+
+
+def start(copied, data_root, log):
+    """A run whose student takes long; it speaks into a file, since an orphan would keep a pipe open."""
+    where = ("--output", copied / "new" / "out", "--results", copied / "results")
+    typed = command(copied / "tiny.yaml", "--data", data_root, "--set", "student_epochs=1000", *where)
+    return subprocess.Popen(typed, stderr=log.open("w"), stdout=subprocess.DEVNULL, preexec_fn=interruptible)
+
+
+@pytest.mark.slow
+def test_killed_then_interrupted_it_goes_on_where_it_was(copied, data_root):
+    output, log = copied / "new" / "out", copied / "log"
+    checkpoints = ".student-seed0.training/*/checkpoint-*/trainer_state.json"
+    process = start(copied, data_root, log)
+    wait_until(lambda: list(output.glob(checkpoints)), process)
+    process.kill()
+    process.wait()
+
+    # Its step has outlived it and still writes.
+    noted = {int(mark.name.partition("-")[0]) for mark in (output / LOCK).iterdir()}
+    orphans = noted - {process.pid}
+    try:
+        refused = start(copied, data_root, log)
+        assert refused.wait(60) == 2
+        assert "is still going on" in log.read_text()
+    finally:
+        for pid in orphans:
+            os.kill(pid, signal.SIGKILL)
+
+    again = start(copied, data_root, log)
+    wait_until(lambda: "resuming from step" in log.read_text(), again)
+    again.send_signal(signal.SIGINT)
+    assert again.wait(60) == 130
+    said = log.read_text()
+    assert "[1/3] teacher: finetune: nothing changed, not run again" in said
+    assert "student (seed 0): distill (again: flags.epochs changed)" in said
+    assert not list((output / LOCK).iterdir())
+    assert not (copied / "results").exists()
+    assert list(output.glob(checkpoints))
+
+
+def test_a_step_that_fails_gives_its_exit_code(copied, data_root):
+    recipe = copied / "tiny.yaml"
+    recipe.write_text(recipe.read_text().replace("vocabulary: 150", "vocabulary: 150\n      temperature: -1"))
+    typed = command(recipe, "--data", data_root, "--output", copied / "new" / "out")
+    done = subprocess.run(typed, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--temperature -1" in done.stderr
+    assert "2 to 4 are usual" in done.stderr
+    assert "student (seed 0): distill failed (exit code 2)" in done.stderr
+
+
+def test_two_runs_at_once_are_refused(tmp_path):
+    with at_work(tmp_path), pytest.raises(EdgepressError, match="still going on"), at_work(tmp_path):
+        pass
+    with at_work(tmp_path):
+        pass
