@@ -8,6 +8,7 @@ from rich.table import Table
 
 from device_bench import stats
 from device_bench.records import Measurement
+from edgepress.tables import markdown_table
 
 # A file below this ratio to its parent, with its whole interval, is called slower.
 BREAK_EVEN = 1.0
@@ -95,11 +96,13 @@ def table(rows: Sequence[Row], metric: str, title: str) -> Table:
 
 def markdown(rows: Sequence[Row], metric: str) -> str:
     """The same table for a README or a model card."""
-    lines = [headings(rows, metric), ["---"] * len(headings(rows, metric))]
-    lines += [
-        [cell.replace("\n", "<br>", 1).replace("\n", " ") for cell in cells(row, rows[0])] for row in rows
-    ]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    lines = ([_on_two_lines(cell) for cell in cells(row, rows[0])] for row in rows)
+    return markdown_table(headings(rows, metric), lines)
+
+
+def _on_two_lines(cell: str) -> str:
+    first, end, rest = cell.partition("\n")
+    return first + end + rest.replace("\n", " ")
 
 
 def caption(rows: Sequence[Row]) -> str:

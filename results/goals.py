@@ -53,7 +53,7 @@ def keep_table(table: str, begins: str) -> None:
     """Put a Markdown table into the README, behind the marker `begins`."""
     before, _, rest = README.read_text(encoding="utf-8").partition(begins)
     after = rest.partition(TABLE_ENDS)[2]
-    README.write_text(f"{before}{begins}\n{table}\n{TABLE_ENDS}{after}", encoding="utf-8")
+    README.write_text(f"{before}{begins}\n{table.strip()}\n{TABLE_ENDS}{after}", encoding="utf-8")
 
 
 def kept_goals(target: Path) -> list[Goal]:

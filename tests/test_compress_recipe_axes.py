@@ -231,7 +231,7 @@ def test_an_epoch_is_the_mean_of_its_losses_and_what_its_end_says(tmp_path):
 
 def test_an_older_history_has_no_times_and_a_masked_one_no_score(tmp_path):
     _, result = line(tmp_path, {"history": [{"step": 1, "epoch": 1.0, "loss": 2.0, "eval_loss": 1.0}]})
-    assert details.by_epoch(result()).endswith("| epochs: long | 1 | 2.0000 | 1.0000 | - | - | - |")
+    assert details.by_epoch(result()).endswith("| epochs: long | 1 | 2.0000 | 1.0000 | - | - | - |\n")
 
 
 def test_all_scores_are_means_over_seeds_at_each_place_of_thresholds(tmp_path):

@@ -1,18 +1,54 @@
-"""What cannot be cut."""
+"""Opening a model that is to be cut, and what cannot be."""
+
+from pathlib import Path
+from typing import Protocol
 
 from edgepress.errors import EdgepressError
-from edgepress.loading import OpenedModel, check_classifier
+from edgepress.files import refuse_existing
+from edgepress.loading import OpenedModel, check_classifier, open_model
+from edgepress.models import Weights, short_name
 
 
-def check_cuttable(opened: OpenedModel) -> None:
-    """Refuse a model whose files say other weights than those that would be cut.
+class CutFlags(Protocol):
+    """The flags that say which model, and where what becomes of it is written."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def weights(self) -> Weights: ...
+    @property
+    def task(self) -> str | None: ...
+    @property
+    def data(self) -> Path | None: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def output(self) -> Path | None: ...
+    @property
+    def overwrite(self) -> bool: ...
+
+    def check(self) -> None:
+        """Raise for a flag that is out of range."""
+
+
+def open_to_cut(config: CutFlags, suffix: str) -> tuple[Path, OpenedModel]:
+    """Check the flags, and open the classifier that they name.
+
+    Returns:
+        the output's folder (by default outputs/MODEL-`suffix`) and the model.
 
     Raises:
-        EdgepressError: it was quantized already, or it is no classifier.
+        EdgepressError: a flag is wrong, the output exists, there is no such model, it is no classifier, or
+            it was quantized already.
     """
+    config.check()
+    output = config.output or Path("outputs") / f"{short_name(config.model)}-{suffix}"
+    refuse_existing(output, config.overwrite)
+    opened = open_model(config.model, config.weights, config.task, config.data, config.seed)
     check_classifier(opened)
     if any(step.technique == "quantize" for step in opened.steps):
         raise EdgepressError(
             f"{opened.source.name} is quantized already: its small files would be left behind",
             "cut the model that it was made of, and quantize what comes out",
         )
+    return output, opened

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from compress.cut.check import check_cuttable
+from compress.cut.check import open_to_cut
 from compress.cut.result import State, checkpoints_of, write_learned
 from compress.prune.config import PruneConfig
 from compress.prune.importance import LOOKING
@@ -16,9 +16,7 @@ from compress.training.config import with_schedule
 from edgepress import console
 from edgepress.architectures.pruned import record_shapes
 from edgepress.artifact import Step
-from edgepress.files import refuse_existing
-from edgepress.loading import OpenedModel, open_model
-from edgepress.models import short_name
+from edgepress.loading import OpenedModel
 
 
 def prune(config: PruneConfig) -> Path:
@@ -27,11 +25,7 @@ def prune(config: PruneConfig) -> Path:
     Raises:
         EdgepressError: bad input (exit code 2); the output is as it was.
     """
-    config.check()
-    output = config.output or Path("outputs") / f"{short_name(config.model)}-pruned"
-    refuse_existing(output, config.overwrite)
-    opened = open_model(config.model, config.weights, config.task, config.data, config.seed)
-    check_cuttable(opened)
+    output, opened = open_to_cut(config, "pruned")
     config = with_schedule(config, opened.schedule)
     cutting = Cutting.of(opened.model, config)
     with checkpoints_of(config, output, opened) as checkpoints:

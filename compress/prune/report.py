@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rich import box
-from rich.table import Table
-
 from compress.cut.result import State, headings
 from compress.prune.shapes import HEADINGS, Shape, opens_everywhere
 from compress.training.result import percent
 from edgepress import console
 from edgepress.loading import OpenedModel
+from edgepress.tables import markdown_table, screen_table
 
 ANYWHERE = "Its config says its shape: transformers opens it as it stands."
 HERE_ONLY = (
@@ -54,8 +52,7 @@ class Outcome:
 
     def markdown(self) -> str:
         """The card's body."""
-        lines = [self._headings, ("---",) * len(self._headings), *self._rows]
-        table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        table = markdown_table(self._headings, self._rows)
         return f"Pruned: its weights are cut, not masked. {self.where}\n\n{table}"
 
     @property
@@ -65,12 +62,7 @@ class Outcome:
 
     def show(self) -> None:
         """Print the table."""
-        table = Table(title=f"{self.opened.source.short_name}, pruned", title_justify="left")
-        table.box = box.SIMPLE_HEAD
-        for number, heading in enumerate(self._headings):
-            table.add_column(heading, justify="right" if number else "left")
-        for row in self._rows:
-            table.add_row(*row)
+        table = screen_table(f"{self.opened.source.short_name}, pruned", self._headings, self._rows)
         console.out.print(table)
         for number, own in enumerate(self.recovered, start=1):
             reached = percent(self.opened.text_task, own)

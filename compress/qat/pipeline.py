@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compress.cut.check import check_cuttable
+from compress.cut.check import open_to_cut
 from compress.cut.result import State, checkpoints_of, write_learned
 from compress.qat.config import QatConfig
 from compress.qat.report import Outcome
@@ -13,9 +13,7 @@ from compress.teaching.lesson import Learned, Lesson
 from compress.training.config import with_schedule
 from edgepress import console
 from edgepress.artifact import Step
-from edgepress.files import refuse_existing
-from edgepress.loading import OpenedModel, open_model
-from edgepress.models import short_name
+from edgepress.loading import OpenedModel
 
 
 def qat(config: QatConfig) -> Path:
@@ -24,11 +22,7 @@ def qat(config: QatConfig) -> Path:
     Raises:
         EdgepressError: bad input (exit code 2); the output is as it was.
     """
-    config.check()
-    output = config.output or Path("outputs") / f"{short_name(config.model)}-qat"
-    refuse_existing(output, config.overwrite)
-    opened = open_model(config.model, config.weights, config.task, config.data, config.seed)
-    check_cuttable(opened)
+    output, opened = open_to_cut(config, "qat")
     config = with_schedule(config, opened.schedule)
     with checkpoints_of(config, output, opened) as checkpoints:
         lesson = Lesson.of(config, opened)

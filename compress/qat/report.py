@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich import box
-from rich.table import Table
-
 from compress.cut.result import State
 from edgepress import console
 from edgepress.loading import OpenedModel
+from edgepress.tables import markdown_table, screen_table
 
 
 @dataclass(frozen=True)
@@ -38,16 +36,11 @@ class Outcome:
 
     def markdown(self) -> str:
         """The card's body."""
-        lines = [("", self.opened.text_task.metric), ("---", "---"), *self._rows]
-        table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        table = markdown_table(("", self.opened.text_task.metric), self._rows)
         return f"Weights that int8-dynamic's rounding changes little.\n\n{table}"
 
     def show(self) -> None:
         """Print the table."""
-        table = Table(title=f"{self.opened.source.short_name}: what rounding costs", title_justify="left")
-        table.box = box.SIMPLE_HEAD
-        table.add_column("")
-        table.add_column(self.opened.text_task.metric, justify="right")
-        for row in self._rows:
-            table.add_row(*row)
+        title = f"{self.opened.source.short_name}: what rounding costs"
+        table = screen_table(title, ("", self.opened.text_task.metric), self._rows)
         console.out.print(table)

@@ -10,6 +10,7 @@ from compress.recipe.told import task_of
 from compress.training.samples import markdown
 from device_bench.summary import MISSING
 from edgepress.metrics import METRICS
+from edgepress.tables import markdown_table
 
 Entry = Mapping[str, Any]
 SAMPLES = "samples"
@@ -104,8 +105,7 @@ def texts(result: Result) -> str:
 
 
 def _section(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return f"## {title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"## {title}\n\n{markdown_table(head, rows)}"
 
 
 def _percent(value: float | None) -> str:

@@ -15,6 +15,7 @@ from compress.recipe.reach import Verdict
 from compress.recipe.statistics import Estimate
 from device_bench.summary import MISSING
 from edgepress.environment import environment
+from edgepress.tables import markdown_table
 
 Form = Callable[[float], str]
 FORMS: dict[str, Form] = {
@@ -108,9 +109,7 @@ def screen(result: Result) -> Table:
 
 def markdown(result: Result) -> str:
     """The same table for a page."""
-    rows = [headings(result), ["---"] * len(headings(result))]
-    rows += [[cell.replace("\n", "<br>") for cell in cells(result, line)] for line in result.lines]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+    return markdown_table(headings(result), [cells(result, line) for line in result.lines])
 
 
 def caption(result: Result) -> str:
@@ -160,8 +159,7 @@ def verdict_screen(verdicts: Sequence[Verdict]) -> Table:
 
 def verdict_markdown(verdicts: Sequence[Verdict]) -> str:
     """The same for a page."""
-    rows = [["expected", "measured", "verdict"], ["---"] * 3, *verdict_lines(verdicts)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+    return markdown_table(("expected", "measured", "verdict"), verdict_lines(verdicts))
 
 
 def records(result: Result) -> Iterator[dict[str, Any]]:

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from compress.cut.check import check_cuttable
+from compress.cut.check import open_to_cut
 from compress.cut.result import State, checkpoints_of, write_learned
 from compress.sparsify.config import SparsifyConfig
 from compress.sparsify.gain import DENSE, SPARSE, measure_gains, timed_formats, write
@@ -14,9 +14,7 @@ from compress.teaching.lesson import Learned, Lesson
 from compress.training.config import with_schedule
 from edgepress import console
 from edgepress.artifact import Step
-from edgepress.files import refuse_existing
-from edgepress.loading import OpenedModel, open_model
-from edgepress.models import short_name
+from edgepress.loading import OpenedModel
 from export.base.format import Format
 
 
@@ -26,12 +24,8 @@ def sparsify(config: SparsifyConfig) -> Path:
     Raises:
         EdgepressError: bad input (exit code 2); the output is as it was.
     """
-    config.check()
-    output = config.output or Path("outputs") / f"{short_name(config.model)}-sparse"
-    refuse_existing(output, config.overwrite)
+    output, opened = open_to_cut(config, "sparse")
     formats = timed_formats(config.formats)
-    opened = open_model(config.model, config.weights, config.task, config.data, config.seed)
-    check_cuttable(opened)
     config = with_schedule(config, opened.schedule)
     with TemporaryDirectory() as files, checkpoints_of(config, output, opened) as checkpoints:
         write(opened.model, formats, Path(files) / DENSE)

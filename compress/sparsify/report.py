@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich import box
-from rich.table import Table
-
 from compress.cut.result import State
 from compress.sparsify.gain import HEADINGS, Gain
 from edgepress import console
 from edgepress.loading import OpenedModel
+from edgepress.tables import markdown_table, screen_table
 
 PLAINLY = (
     "A runtime multiplies by zeros as by any other number: no time is saved here. What shrinks is a "
@@ -66,20 +64,15 @@ class Outcome:
 
     def markdown(self) -> str:
         """The card's body."""
-        lines = [HEADINGS, ("---",) * len(HEADINGS), *(own.cells for own in self.gains)]
-        table = "".join(f"| {' | '.join(line)} |\n" for line in lines) if self.gains else ""
+        table = markdown_table(HEADINGS, [own.cells for own in self.gains]) if self.gains else ""
         return "\n\n".join(part for part in (self.sentence, table, *self.notes) if part) + "\n"
 
     def show(self) -> None:
         """Print the table and the sentences."""
         console.out.print(self.sentence, highlight=False, soft_wrap=True)
         if self.gains:
-            table = Table(title=f"{self.opened.source.short_name}: what zeros buy", title_justify="left")
-            table.box = box.SIMPLE_HEAD
-            for number, heading in enumerate(HEADINGS):
-                table.add_column(heading, justify="right" if number else "left")
-            for own in self.gains:
-                table.add_row(*own.cells)
+            title = f"{self.opened.source.short_name}: what zeros buy"
+            table = screen_table(title, HEADINGS, [own.cells for own in self.gains])
             console.out.print(table)
         for note in self.notes:
             console.out.print(note, highlight=False, soft_wrap=True)

@@ -8,6 +8,7 @@ from scipy.special import expit, softmax
 
 from edgepress.metrics import predict
 from edgepress.splits import Examples
+from edgepress.tables import markdown_table
 from edgepress.tasks import Task
 
 DRAWN, DIFFERING = 4, 4
@@ -92,5 +93,4 @@ def _words(task: Task, probabilities: Sequence[float]) -> str:
 
 def markdown(task: Task, found: Sequence[dict[str, Any]]) -> str:
     """The table of samples for a page."""
-    lines = [HEADINGS, ("---",) * len(HEADINGS), *rows(task, found)]
-    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+    return markdown_table(HEADINGS, rows(task, found))

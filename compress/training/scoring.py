@@ -14,6 +14,7 @@ from compress.training.trainer import TrainingData, compute_as_written, logits_o
 from edgepress.console import warn
 from edgepress.metrics import USUAL, scores
 from edgepress.splits import Examples
+from edgepress.tables import markdown_table
 from edgepress.tasks import ProblemType, Task
 from edgepress.thresholds import gmean_thresholds
 
@@ -97,9 +98,7 @@ def threshold_table(metrics: dict[str, Any]) -> str:
         (where, *(f"{100 * figures[name]:.2f} %" for name in USUAL[MULTI_LABEL]))
         for where, figures in metrics["thresholds"].items()
     ]
-    head = ("thresholds from", *USUAL[MULTI_LABEL])
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return "\n" + markdown_table(("thresholds from", *USUAL[MULTI_LABEL]), rows)
 
 
 def _warn_of_single_sided(task: Task, examples: Examples) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from compress.cut.check import check_cuttable
+from compress.cut.check import open_to_cut
 from compress.cut.result import State, write_cut
 from compress.trim_vocab.config import TrimVocabConfig
 from compress.trim_vocab.pieces import changes
@@ -23,9 +23,7 @@ from edgepress import console
 from edgepress.artifact import Step
 from edgepress.corpus import load_corpus
 from edgepress.errors import EdgepressError
-from edgepress.files import refuse_existing
-from edgepress.loading import OpenedModel, open_model
-from edgepress.models import short_name
+from edgepress.loading import OpenedModel
 from edgepress.splits import load_split
 
 
@@ -35,11 +33,7 @@ def trim_vocab(config: TrimVocabConfig) -> Path:
     Raises:
         EdgepressError: bad input (exit code 2); the output is as it was.
     """
-    config.check()
-    output = config.output or Path("outputs") / f"{short_name(config.model)}-trimmed"
-    refuse_existing(output, config.overwrite)
-    opened = open_model(config.model, config.weights, config.task, config.data, config.seed)
-    check_cuttable(opened)
+    output, opened = open_to_cut(config, "trimmed")
     check_trimmable(opened.tokenizer, opened.source.name)
     begun = time.monotonic()
     corpus, kept = _choose(config, opened)

@@ -1,18 +1,15 @@
 """What the command says at the end, on the screen and in the card."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
-
-from rich import box
-from rich.table import Table
 
 from compress.cut.result import State, headings
 from compress.trim_vocab.pieces import Change
 from edgepress import console
 from edgepress.loading import OpenedModel
+from edgepress.tables import markdown_table, screen_table
 
-BAR = r"\|"
 SHOWN, SHOWN_IN_CARD = 5, 20
 
 
@@ -61,28 +58,20 @@ class Outcome:
 
     def markdown(self) -> str:
         """The card's body: the table, and texts that are split otherwise."""
-        lines = [self._headings, ("---",) * len(self._headings), *self._rows]
-        table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
         words = f"Vocabulary trimmed to what {self.corpus} needs. {self.sentence}\n"
-        return "\n".join([words, table, *self._listed()])
+        return "\n".join([words, markdown_table(self._headings, self._rows), self._listed()])
 
-    def _listed(self) -> Iterator[str]:
-        if self.changed:
-            yield "| text | pieces before | now |\n| --- | --- | --- |"
-        for change in self.changed[:SHOWN_IN_CARD]:
-            cells = (change.text, " ".join(change.before), " ".join(change.after))
-            yield f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |"
-        if len(self.changed) > SHOWN_IN_CARD:
-            yield "\nThe rest stands in manifest.json."
+    def _listed(self) -> str:
+        if not self.changed:
+            return ""
+        shown = self.changed[:SHOWN_IN_CARD]
+        rows = [(each.text, " ".join(each.before), " ".join(each.after)) for each in shown]
+        rest = "" if shown == self.changed else "\nThe rest stands in manifest.json.\n"
+        return markdown_table(("text", "pieces before", "now"), rows) + rest
 
     def show(self) -> None:
         """Print the table, and the first texts that are split otherwise."""
-        table = Table(title=f"{self.opened.source.short_name}: {self.corpus}", title_justify="left")
-        table.box = box.SIMPLE_HEAD
-        for number, heading in enumerate(self._headings):
-            table.add_column(heading, justify="right" if number else "left")
-        for row in self._rows:
-            table.add_row(*row)
+        table = screen_table(f"{self.opened.source.short_name}: {self.corpus}", self._headings, self._rows)
         console.out.print(table)
         console.out.print(self.sentence, highlight=False)
         for change in self.changed[:SHOWN]:

@@ -10,6 +10,7 @@ from edgepress import console
 from edgepress.artifact import Draft, Step
 from edgepress.card import Card
 from edgepress.loading import OpenedModel
+from edgepress.tables import markdown_table
 from export.base.config import ExportConfig
 from export.command.checks import Order
 from export.command.writer import Written
@@ -70,7 +71,6 @@ def show(outcome: Outcome) -> None:
 
 
 CARD_BODY = """{table}
-
 Differences are those of logits from torch's, over {rows} rows: sentences of {task} one by one, and batches
 of up to 8 rows and {longest} tokens, padded and not.
 
@@ -81,9 +81,8 @@ of up to 8 rows and {longest} tokens, padded and not.
 def _card(outcome: Outcome) -> str:
     opened, name, written = outcome.opened, outcome.order.output.name, outcome.written
     usages = {file.format.name: file.format.usage(name, file.path.name) for file in written}
-    lines = [outcome.headings, ["---"] * len(outcome.headings), *outcome.rows]
     body = CARD_BODY.format(
-        table="\n".join(f"| {' | '.join(cells)} |" for cells in lines),
+        table=markdown_table(outcome.headings, outcome.rows),
         rows=max(file.verdict.parity.rows for file in written),
         task=opened.text_task.name,
         longest=outcome.config.shapes.longest or opened.longest,

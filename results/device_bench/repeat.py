@@ -17,6 +17,7 @@ from device_bench.plan import Plan, Subject
 from device_bench.records import Measurement
 from device_bench.stats import Interval
 from edgepress.console import step
+from edgepress.tables import markdown_table
 from results.goals import Goal
 
 TARGET, SECONDS = 0.03, 60.0
@@ -122,8 +123,7 @@ class Repeated:
     @property
     def table(self) -> str:
         """Markdown."""
-        lines = [HEADINGS, ["---"] * len(HEADINGS), *(pair.row(self.level) for pair in self.pairs)]
-        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        return markdown_table(HEADINGS, [pair.row(self.level) for pair in self.pairs])
 
     def goals(self) -> Iterator[Goal]:
         """Whether both agree, how narrow the intervals are and what they cost, and how steady memory is.

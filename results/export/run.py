@@ -18,6 +18,7 @@ from device_bench import records, stats
 from device_bench.measure import Plan, Subject, measure
 from device_bench.records import Measurement
 from edgepress.artifact import Artifact, FileRecord, open_artifact
+from edgepress.tables import markdown_table
 from export.base.registry import formats, size_bytes
 from results.goals import Goal, conclude, help_goal, keep_table, run
 
@@ -114,10 +115,10 @@ def table(artifacts: Sequence[Artifact], measurements: Sequence[Measurement]) ->
         for entry in artifact.manifest.steps[-1].metrics["files"]
     }
     heads = ["file", "MB", "largest difference", "agreement", "accuracy", *(f"ms at {n}" for n in LENGTHS)]
-    lines = [heads, ["---"] * len(heads)]
+    rows = []
     for _, path, record in model_files(artifacts):
         assert record.parity is not None
-        lines.append(
+        rows.append(
             [
                 f"{path.parent.name}/{path.name}",
                 f"{size_bytes(path) / 1e6:.1f}",
@@ -127,7 +128,7 @@ def table(artifacts: Sequence[Artifact], measurements: Sequence[Measurement]) ->
                 *(_latency(measured, path.name, length) for length in LENGTHS),
             ]
         )
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown_table(heads, rows)
 
 
 def _latency(measured: dict[tuple[str, int], Measurement], file: str, length: int) -> str:

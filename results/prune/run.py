@@ -20,6 +20,7 @@ from device_bench.records import Measurement
 from device_bench.series import speed_up
 from device_bench.stats import Interval
 from edgepress.artifact import open_artifact
+from edgepress.tables import markdown_table
 from results.goals import Goal, conclude, help_goal, keep_table, run
 
 HERE = Path(__file__).parent
@@ -102,13 +103,13 @@ def _ratio(base: Measurement, own: Measurement) -> Interval:
 def _table(names: tuple[str, ...], found: list[Measurement]) -> str:
     """Markdown: a row a file, size and speed-up at each length."""
     head = ("DistilBERT", "MB", *(f"speed-up at {length} tokens" for length in LENGTHS))
-    lines = [head, ("---",) * len(head)]
+    rows = []
     dense = [record for record in found if record.name == names[0]]
     for name in names:
         own = [record for record in found if record.name == name]
         cells = (_text(base, record) for base, record in zip(dense, own, strict=True))
-        lines.append((name, f"{own[0].size_bytes / 1e6:.1f}", *cells))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        rows.append((name, f"{own[0].size_bytes / 1e6:.1f}", *cells))
+    return markdown_table(head, rows)
 
 
 def _text(base: Measurement, own: Measurement) -> str:
