@@ -93,13 +93,14 @@ def test_random_weights_need_no_data(cli, tmp_path):
 
 
 def test_what_is_pruned_is_exported_and_quantized(cli, model_folder, flags, tmp_path):
-    assert cli("compress.prune", "--model", model_folder, *flags, "--heads", 0.5, "--ffn", 0.5).code == 0
+    uneven = ("--heads", 0.5, "--ffn", 0.4, "--scope", "global")
+    assert cli("compress.prune", "--model", model_folder, *flags, *uneven).code == 0
     quick = ("--time-budget", 1, "--sequence-lengths", 8, "--output", tmp_path / "small")
     done = cli("compress.quantize", "--model", tmp_path / "out", "--data", flags[1], *quick)
     assert done.code == 0, done.err
     steps = open_artifact(tmp_path / "small").manifest.steps
     assert [step.technique for step in steps] == ["prune", "quantize"]
-    formats = ("--formats", "onnx,torchscript", "--output", tmp_path / "files")
+    formats = ("--formats", "onnx,torchscript,coreml", "--output", tmp_path / "files")
     assert cli("export", "--model", tmp_path / "out", "--data", flags[1], *formats).code == 0
     refused = cli("compress.prune", "--model", tmp_path / "small", *flags, "--ffn", 0.5, "--overwrite")
     assert refused.code == 2
@@ -179,3 +180,14 @@ def test_interrupted_it_resumes_to_the_same_numbers(model_folder, data_root, tmp
     assert first["model.safetensors"] == other["model.safetensors"]
     scores = [json.dumps(step_of(tmp_path / name).metrics["after"]) for name in ("whole", "again")]
     assert scores[0] == scores[1]
+
+
+@pytest.mark.slow
+def test_two_processes_under_accelerate(model_folder, data_root, tmp_path):
+    # With --cpu accelerate starts one process only; without a GPU, --multi_gpu starts them on the CPU.
+    launch = (sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2")
+    typed = [*launch, "--module", *command(model_folder, data_root, tmp_path / "out")[2:]]
+    done = subprocess.run(typed, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert step_of(tmp_path / "out").metrics["after"]["shape"]["ffn"] == [64, 64]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
