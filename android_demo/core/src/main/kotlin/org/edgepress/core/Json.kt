@@ -2,6 +2,7 @@ package org.edgepress.core
 
 import java.io.File
 import java.io.IOException
+import java.io.InputStreamReader
 import java.io.Reader
 import java.io.StringReader
 
@@ -24,13 +25,10 @@ public object Json {
     /** Takes from a file's JSON what [take] wants of it, which is all of it. */
     internal fun <T> readFile(file: File, take: (JsonReader) -> T): T = try {
         // The decoder of a charset reports what is no UTF-8; a reader made from its name replaces it.
-        file.inputStream().reader(Charsets.UTF_8.newDecoder()).use { read(file.name, it, take) }
+        InputStreamReader(file.inputStream(), Charsets.UTF_8.newDecoder()).use { read(file.name, it, take) }
     } catch (error: IOException) {
         throw EdgepressException("${file.name} cannot be read: ${firstLine(error)}", COPY_AGAIN, error)
     }
-
-    private fun java.io.InputStream.reader(decoder: java.nio.charset.CharsetDecoder): Reader =
-        java.io.InputStreamReader(this, decoder)
 
     private fun <T> read(what: String, source: Reader, take: (JsonReader) -> T): T = try {
         val reader = JsonReader(source)
@@ -71,12 +69,14 @@ public object Json {
             when {
                 char == '"' || char == '\\' -> out.append('\\').append(char)
                 // Lone surrogates cannot be written as UTF-8.
-                char < ' ' || char.isSurrogate() -> out.append(String.format("\\u%04x", char.code))
+                char < ' ' || char.isSurrogate() -> out.append("\\u").append(char.code.toString(HEX).padStart(HEX_DIGITS, '0'))
                 else -> out.append(char)
             }
         }
         out.append('"')
     }
 
+    private const val HEX = 16
+    private const val HEX_DIGITS = 4
     internal const val COPY_AGAIN = "copy the model's folder again"
 }

@@ -4,13 +4,15 @@ import java.io.File
 
 /** A JSON object whose members are asked for by name and kind; [where] names it in messages. */
 internal class JsonObject(private val where: String, private val members: Map<*, *>) {
-    operator fun contains(name: String): Boolean = members[name] != null
-
     val names: Set<String> get() = members.keys.mapTo(LinkedHashSet()) { it as String }
 
     fun string(name: String): String = stringOrNull(name) ?: missing(name)
 
     fun stringOrNull(name: String): String? = kind(name, "a text")
+
+    /** A text, or the `content` of an object, as transformers writes special tokens. */
+    fun textOrContent(name: String): String? =
+        if (members[name] is Map<*, *>) objectAt(name).string("content") else stringOrNull(name)
 
     fun int(name: String): Int = intOrNull(name) ?: missing(name)
 
