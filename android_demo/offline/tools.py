@@ -93,7 +93,7 @@ def bring_tools(folder: Path) -> Tools:
         if shutil.which(name) is None:
             raise ToolMissingError(f"{name} is not installed: a JDK from 11 on is needed")
     fetch(folder)
-    return Tools(folder)
+    return Tools(folder.absolute())
 
 
 def class_path(jars: Iterable[Path]) -> str:
