@@ -17,6 +17,13 @@ BACKPORT = (
     *("-dontnote", "**", "-dontwarn", "**", "-ignorewarnings"),
 )
 NOT_FOR_ANDROID = "(!META-INF/**,!module-info.class)"
+# aapt2's flag -> its number in the version catalog.
+NUMBERS = {
+    "--min-sdk-version": "minSdk",
+    "--target-sdk-version": "targetSdk",
+    "--version-code": "versionCode",
+    "--version-name": "versionName",
+}
 KEY_PASSWORD = "android"  # that of every debug key: it protects nothing
 
 
@@ -32,17 +39,14 @@ class Build:
         """`base.apk` with manifest, resources and assets; R.java beside it in `generated`."""
         compiled, base = self.folder / "resources.zip", self.folder / "base.apk"
         self.tools.native("aapt2", "compile", "--dir", self.project.app / "res", "-o", compiled)
-        numbers = [
-            part
-            for flag, name in (("min-sdk-version", "minSdk"), ("target-sdk-version", "targetSdk"))
-            + (("version-code", "versionCode"), ("version-name", "versionName"))
-            for part in (f"--{flag}", self.project.version(name))
-        ]
+        numbers = [part for flag, name in NUMBERS.items() for part in (flag, self.project.version(name))]
         manifest = self.project.manifest(self.folder / "AndroidManifest.xml")
         into = ["--java", self.folder / "generated", "-o", base, "-0", "onnx"]
         given = ["-A", assets] if assets else []
         framework = self.tools.framework_resources
-        self.tools.native("aapt2", "link", "-I", framework, "--manifest", manifest, *numbers, *into, *given, compiled)
+        self.tools.native(
+            "aapt2", "link", "-I", framework, "--manifest", manifest, *numbers, *into, *given, compiled
+        )
         return base
 
     def classes(self) -> list[Path]:
@@ -53,7 +57,9 @@ class Build:
         self._javac(sorted((self.folder / "generated").rglob("*.java")), r, [tools.android_jar])
         libraries = [tools.kotlin_stdlib, tools.ort_classes]
         self._kotlinc("core", self.project.core, core, [*libraries, tools.android_jar])
-        self._kotlinc("app", self.project.app / "kotlin", app, [core, r, stubs, *libraries, tools.android_jar])
+        self._kotlinc(
+            "app", self.project.app / "kotlin", app, [core, r, stubs, *libraries, tools.android_jar]
+        )
         return [core, app, r]
 
     def dex(self, classes: list[Path]) -> Path:
@@ -74,7 +80,8 @@ class Build:
             apk.write(self.tools.ort_android_library, f"lib/{ABI}/libonnxruntime.so")
         self.tools.native("zipalign", "-f", "-p", "4", loose, aligned)
         key = ["--ks", self._key(), "--ks-pass", f"pass:{KEY_PASSWORD}"]
-        self.tools.apksigner("sign", *key, "--out", target, aligned)
+        # From Android 7 on, all that runs the app checks the newer schemes.
+        self.tools.apksigner("sign", *key, "--v1-signing-enabled", "false", "--out", target, aligned)
 
     def _key(self) -> Path:
         """A debug key, kept: Android updates an app only with the key that it came with."""

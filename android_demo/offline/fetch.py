@@ -1,6 +1,6 @@
 """Brings the build's tools into a folder: Debian's packages, npm's Kotlin compiler, PyPI's ONNX Runtime.
 
-Each piece is unpacked beside its place and renamed, so a killed run leaves no half of one. Nothing is installed.
+Each piece is unpacked beside its place and renamed, so a killed run leaves no half of one.
 """
 
 import os
@@ -18,7 +18,13 @@ DEBIAN_PACKAGES = (
     *("aapt", "zipalign", "apksigner", "libapksig-java", "dalvik-exchange", "proguard-cli", "enjarify"),
     *("libproguard-java", "libandroid-23-java", "android-framework-res"),
     # aapt2 and zipalign run with the libraries that they were built with, whatever this machine has.
-    *("android-libandroidfw", "android-libutils", "android-libbase", "android-libziparchive", "android-liblog"),
+    *(
+        "android-libandroidfw",
+        "android-libutils",
+        "android-libbase",
+        "android-libziparchive",
+        "android-liblog",
+    ),
     *("android-libcutils", "android-libbacktrace", "android-libunwind", "p7zip-full", "libpng16-16"),
     *("libprotobuf-lite23", "libexpat1", "libstdc++6", "libgcc-s1", "libc6", "zlib1g", "libzopfli1"),
 )
@@ -32,7 +38,12 @@ DOWNLOAD_S = 600
 def fetch_debian(stage: Path) -> None:
     """Unpack the packages, and only them: debootstrap brings a base system that nobody needs here."""
     packages = stage / "packages"
-    wanted = ["--variant=minbase", "--no-resolve-deps", "--arch=amd64", f"--include={','.join(DEBIAN_PACKAGES)}"]
+    wanted = [
+        "--variant=minbase",
+        "--no-resolve-deps",
+        "--arch=amd64",
+        f"--include={','.join(DEBIAN_PACKAGES)}",
+    ]
     _run("debootstrap", "--download-only", *wanted, DEBIAN_SUITE, str(packages))
     for package in packages.glob("var/cache/apt/archives/*.deb"):
         if package.name.split("_")[0] in DEBIAN_PACKAGES:
@@ -56,7 +67,11 @@ def fetch_ort_java(stage: Path) -> None:
     with zipfile.ZipFile(fat) as content:
         own = [name for name in content.namelist() if name.startswith("ai/onnxruntime/")]
         _copy(content, [name for name in own if name.endswith(".class")], stage / "classes.jar")
-        _copy(content, [name for name in own if "/linux-" in name and name.endswith(".so")], stage / "natives.jar")
+        _copy(
+            content,
+            [name for name in own if "/linux-" in name and name.endswith(".so")],
+            stage / "natives.jar",
+        )
     shutil.rmtree(stage / "pyserini")
     wheel.unlink()
 
@@ -115,7 +130,9 @@ def _run(*command: str, cwd: Path | None = None) -> str:
     if shutil.which(command[0]) is None:
         raise ToolMissingError(f"{command[0]} is not installed")
     try:
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=DOWNLOAD_S, check=True)
+        done = subprocess.run(
+            command, cwd=cwd, capture_output=True, text=True, timeout=DOWNLOAD_S, check=True
+        )
     except subprocess.TimeoutExpired as error:
         raise ToolMissingError(f"{command[0]} brought nothing within {DOWNLOAD_S} s") from error
     except subprocess.CalledProcessError as error:

@@ -11,7 +11,12 @@ from pathlib import Path
 from android_demo.offline.errors import BuildError, ToolMissingError
 from android_demo.offline.fetch import fetch
 
-LIBRARY_FOLDERS = ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/android", "usr/lib")
+LIBRARY_FOLDERS = (
+    "lib/x86_64-linux-gnu",
+    "usr/lib/x86_64-linux-gnu",
+    "usr/lib/x86_64-linux-gnu/android",
+    "usr/lib",
+)
 
 
 @dataclass(frozen=True)
@@ -61,13 +66,17 @@ class Tools:
     def kotlinc(self, *arguments: object) -> str:
         jars = self.folder / "kotlin/package/lib"
         main = "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"
-        return java("-Xmx1g", "-cp", jars / "kotlin-compiler.jar", main, "-kotlin-home", jars.parent, *arguments)
+        return java(
+            "-Xmx1g", "-cp", jars / "kotlin-compiler.jar", main, "-kotlin-home", jars.parent, *arguments
+        )
 
     def proguard(self, *arguments: object) -> str:
         return java("-Xmx1g", "-cp", self._jar("proguard"), "proguard.ProGuard", *arguments)
 
     def dx(self, *arguments: object) -> str:
-        return java("-Xmx1g", "-cp", self._jar("com.android.dx"), "com.android.dx.command.Main", "--dex", *arguments)
+        return java(
+            "-Xmx1g", "-cp", self._jar("com.android.dx"), "com.android.dx.command.Main", "--dex", *arguments
+        )
 
     def apksigner(self, *arguments: object) -> str:
         jars = class_path((self._jar("apksigner"), self._jar("apksig")))
@@ -88,7 +97,9 @@ def bring_tools(folder: Path) -> Tools:
         ToolMissingError: one cannot be had here.
     """
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        raise ToolMissingError(f"the tools are for Linux on x86_64, not {platform.system()} on {platform.machine()}")
+        raise ToolMissingError(
+            f"the tools are for Linux on x86_64, not {platform.system()} on {platform.machine()}"
+        )
     for name in ("java", "javac", "keytool"):
         if shutil.which(name) is None:
             raise ToolMissingError(f"{name} is not installed: a JDK from 11 on is needed")
