@@ -1,7 +1,7 @@
 """Writes the app's table of Unicode: what the tokenizers library makes of each code point.
 
 The library's parts follow several versions of Unicode, and no Java or Android follows the same ones. So the
-table is not taken from Unicode's files but asked of the library. Run this where its test says that it is stale.
+table is not taken from Unicode's files but asked of the library. Run this where a test says that it is stale.
 """
 
 import unicodedata

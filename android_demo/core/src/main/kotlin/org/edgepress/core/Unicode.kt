@@ -15,7 +15,7 @@ internal object Unicode {
     private val classes = HashMap<Int, Int>()
 
     init {
-        val table = checkNotNull(Unicode::class.java.getResourceAsStream("unicode.txt")) { "unicode.txt was not packed" }
+        val table = checkNotNull(Unicode::class.java.getResourceAsStream(TABLE)) { "$TABLE was not packed" }
         table.bufferedReader().useLines { lines -> lines.filterNot { it.startsWith("#") }.forEach(::read) }
     }
 
@@ -68,6 +68,8 @@ internal object Unicode {
     private fun text(codes: List<String>): String =
         StringBuilder().apply { codes.forEach { appendCodePoint(it.toInt(HEX)) } }.toString()
 
+    // From the root: a shrinker may give this class another package.
+    private const val TABLE = "/org/edgepress/core/unicode.txt"
     private const val HEX = 16
     private const val ASCII_END = 0x80
     private const val A = 'A'.code
