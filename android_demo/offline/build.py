@@ -41,7 +41,7 @@ class Build:
         self.tools.native("aapt2", "compile", "--dir", self.project.app / "res", "-o", compiled)
         numbers = [part for flag, name in NUMBERS.items() for part in (flag, self.project.version(name))]
         manifest = self.project.manifest(self.folder / "AndroidManifest.xml")
-        into = ["--java", self.folder / "generated", "-o", base, "-0", "onnx"]
+        into = ["--java", self.folder / "generated", "-o", base, "-0", ".onnx"]
         given = ["-A", assets] if assets else []
         framework = self.tools.framework_resources
         self.tools.native(
@@ -77,6 +77,8 @@ class Build:
         loose.write_bytes(base.read_bytes())
         with zipfile.ZipFile(loose, "a", zipfile.ZIP_DEFLATED) as apk:
             apk.write(dex, "classes.dex")
+            for name, path in self.project.java_resources.items():
+                apk.write(path, name)
             apk.write(self.tools.ort_android_library, f"lib/{ABI}/libonnxruntime.so")
         self.tools.native("zipalign", "-f", "-p", "4", loose, aligned)
         key = ["--ks", self._key(), "--ks-pass", f"pass:{KEY_PASSWORD}"]

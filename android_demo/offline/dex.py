@@ -1,9 +1,6 @@
-"""Reading a .dex: which classes it has, and its bytecode as a jar that a JVM runs."""
+"""Reading a .dex: which classes it has."""
 
 import struct
-from pathlib import Path
-
-from android_demo.offline.tools import Tools
 
 # Offsets in the header (https://source.android.com/docs/core/runtime/dex-format).
 STRINGS, TYPES, CLASSES = 0x38, 0x40, 0x60
@@ -16,11 +13,6 @@ def class_names(dex: bytes) -> set[str]:
     count, start = struct.unpack_from("<II", dex, CLASSES)
     numbers = [struct.unpack_from("<I", dex, start + CLASS_ITEM_SIZE * at)[0] for at in range(count)]
     return {_string(dex, strings[types[number]])[1:-1].replace("/", ".") for number in numbers}
-
-
-def to_jar(tools: Tools, apk: Path, target: Path) -> None:
-    """The APK's bytecode, translated back."""
-    tools.enjarify(apk, "--force", "--output", target)
 
 
 def _table(dex: bytes, header: int) -> tuple[int, ...]:

@@ -27,6 +27,13 @@ class Project:
         return self.folder / "core/src/main/kotlin"
 
     @property
+    def java_resources(self) -> dict[str, Path]:
+        """What core reads from the class path: name -> file."""
+        folder = self.folder / "core/src/main/resources"
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        return {path.relative_to(folder).as_posix(): path for path in files}
+
+    @property
     def stubs(self) -> list[Path]:
         return sorted((self.folder / "offline/stubs").rglob("*.java"))
 

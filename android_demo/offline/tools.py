@@ -82,9 +82,11 @@ class Tools:
         jars = class_path((self._jar("apksigner"), self._jar("apksig")))
         return java("-cp", jars, "com.android.apksigner.ApkSignerTool", *arguments)
 
-    def enjarify(self, *arguments: object) -> str:
+    def enjarify(self, apk: Path, target: Path) -> None:
+        """The bytecode of an APK as a jar for a JVM."""
         packages = self.debian / "usr/lib/python3/dist-packages"
-        return run("env", f"PYTHONPATH={packages}", sys.executable, "-m", "enjarify.main", *arguments)
+        program = Path(__file__).with_name("translate.py")
+        run("env", f"PYTHONPATH={packages}", sys.executable, program, apk, target)
 
     def _jar(self, name: str) -> Path:
         return self.debian / "usr/share/java" / f"{name}.jar"

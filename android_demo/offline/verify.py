@@ -63,7 +63,7 @@ def verify(project: Project, tools: Tools, path: Path) -> Apk:
     tools.apksigner("verify", "--min-sdk-version", project.version("minSdk"), path)
     tools.native("zipalign", "-c", "-p", "4", path)
     apk = read_apk(tools, path)
-    wrong = [*_wrong_manifest(project, apk), *_wrong_classes(apk), *_wrong_files(apk)]
+    wrong = [*_wrong_manifest(project, apk), *_wrong_classes(apk), *_wrong_files(project, apk)]
     if wrong:
         raise BuildError(f"{path.name} is not what it has to be:\n" + "\n".join(wrong))
     return apk
@@ -94,7 +94,9 @@ def _wrong_classes(apk: Apk) -> Iterator[str]:
             yield f"{name} is the phone's own, and must not be in an app"
 
 
-def _wrong_files(apk: Apk) -> Iterator[str]:
+def _wrong_files(project: Project, apk: Apk) -> Iterator[str]:
+    for name in project.java_resources.keys() - {entry.filename for entry in apk.entries}:
+        yield f"{name} is missing, which core reads"
     if apk.abis != {ABI}:
         yield f"it is for {', '.join(apk.abis) or 'no ABI'}, not {ABI}"
     with zipfile.ZipFile(apk.path) as content:

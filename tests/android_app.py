@@ -1,0 +1,93 @@
+"""The demo app for tests: its APK, built once a session, and that APK's own bytecode on a JVM."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from android_demo.offline.build import build
+from android_demo.offline.errors import ToolMissingError
+from android_demo.offline.project import Project
+from android_demo.offline.tools import Tools, bring_tools, class_path, run
+
+ROOT = Path(__file__).parents[1]
+FRAMEWORK = Path(__file__).parent / "phone/framework"
+PROJECT = Project(ROOT / "android_demo")
+INSTRUMENTATION = "org.edgepress.demo/.Bench"
+
+
+@pytest.fixture(scope="session")
+def tools() -> Tools:
+    """The offline build's tools; they stay in its own folder from one run to the next."""
+    try:
+        return bring_tools(PROJECT.folder / "offline/.tools")
+    except ToolMissingError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def artifact(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, data_root: Path) -> Path:
+    """The small trained model as fp32 and int8."""
+    target = tmp_path_factory.mktemp("artifacts") / "small"
+    flags = ("--precision", "fp32,int8", "--task", "verdicts", "--data", data_root)
+    _python("export.onnx", "--model", model_folder, *flags, "--output", target)
+    return target
+
+
+@pytest.fixture(scope="session")
+def assets(tmp_path_factory: pytest.TempPathFactory, artifact: Path) -> Path:
+    """What `export.android` makes of it."""
+    folder = tmp_path_factory.mktemp("assets")
+    _python("export.android", "--artifact", artifact, "--output", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def apk(tmp_path_factory: pytest.TempPathFactory, tools: Tools, assets: Path) -> Path:
+    """The app with these models."""
+    folder = tmp_path_factory.mktemp("apk")
+    target = folder / "demo.apk"
+    build(PROJECT, tools, folder, target, assets)
+    return target
+
+
+def _python(module: str, *arguments: object) -> None:
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+
+
+@dataclass(frozen=True)
+class App:
+    """The APK's bytecode, and a stand-in for as much of Android as its bench entry touches."""
+
+    jars: str
+
+    def instrument(self, state: Path, media: Path, extras: Mapping[str, object]) -> str:
+        """What `am instrument` would print.
+
+        Args:
+            state: where the stand-in reads how the phone is.
+            media: the app's folder on the shared storage.
+        """
+        places = (f"-Dstandin.state={state}", f"-Dstandin.media={media}")
+        flags = [part for name, value in extras.items() for part in ("-e", name, str(value))]
+        command = ["java", "-XX:+UseSerialGC", *places, "-cp", self.jars, "standin.AmInstrument"]
+        command += ["-w", "-r", *flags, INSTRUMENTATION]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory, tools: Tools, apk: Path) -> App:
+    """The APK's dex code, translated back for a JVM: the very bytecode that a phone would get."""
+    folder = tmp_path_factory.mktemp("app")
+    tools.enjarify(apk, folder / "app.jar")
+    sources = sorted(FRAMEWORK.rglob("*.java"))
+    flags = ("--release", "8", "-Xlint:-options", "-cp", tools.android_jar, "-d", folder / "framework")
+    run("javac", *flags, *sources)
+    # The APK itself, for what core reads from it.
+    jars = (folder / "framework", folder / "app.jar", apk, tools.ort_jvm_natives, tools.android_jar)
+    return App(class_path(jars))
