@@ -1,19 +1,24 @@
 """The demo app's core on a JVM: its own tests, and its tokenizer against Hugging Face's on real text."""
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from android import golden, unicode_table
-from android.core_jvm import Core
 from android.golden_strings import MARKS, SCRIPTS, golden_texts
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from edgepress.errors import EdgepressError
 from edgepress.splits import load_split
 from edgepress.tasks import DEFAULT_TASK, TASKS
+
+if TYPE_CHECKING:  # pytest is the first to import it
+    from android.core_jvm import Core
 
 pytestmark = pytest.mark.android
 pytest_plugins = ["android.core_jvm"]  # the fixture `core`

@@ -27,7 +27,7 @@ internal class AddedTokens(tokens: List<AddedToken>, normalizer: BertNormalizer)
     }
 
     private class Matcher(tokens: Map<String, AddedToken>) {
-        private val byFirst = tokens.filterKeys { it.isNotEmpty() }.entries.groupBy({ it.key[0] }) { it.key to it.value }
+        private val byFirst = tokens.toList().filter { it.first.isNotEmpty() }.groupBy { it.first[0] }
             .mapValues { (_, same) -> same.sortedByDescending { it.first.length } }
 
         fun split(text: String, piece: (Int?, String) -> Boolean): Boolean {

@@ -69,11 +69,13 @@ public class Bench(
             val (logits, firstMs) = timed(clock) { calls.first().run() }
             logits.forEach(::requireFinite)
             val timed = timedRuns(calls, options.warmup, options.runs, options.minMs, device, progress, clock)
-            return mapOf(
+            val result = mapOf(
                 "first_forward_ms" to firstMs,
                 "logits" to logits.map { it.asList() },
                 "samples_ms" to timed.samplesMs.asList(),
-            ) + if (timed.thermalStatus.isEmpty()) emptyMap() else mapOf("thermal_status" to timed.thermalStatus.asList())
+            )
+            val statuses = timed.thermalStatus.asList()
+            return if (statuses.isEmpty()) result else result + ("thermal_status" to statuses)
         } finally {
             calls.forEach(Call::close)
         }

@@ -31,7 +31,7 @@ public class BenchOptions(
          * @throws EdgepressException it is missing, or could not be a file's name.
          */
         public fun runId(extras: Map<String, String?>): String = text(extras, "run_id").also {
-            if (!RUN_ID.matches(it)) throw EdgepressException("run_id: '$it' has other than letters, digits, '.', '_' and '-'")
+            if (!RUN_ID.matches(it)) throw EdgepressException("run_id: '$it' has more than letters, digits and ._-")
         }
 
         /** @throws EdgepressException one of the [extras] is missing or makes no sense. */
@@ -47,7 +47,8 @@ public class BenchOptions(
         )
 
         private fun text(extras: Map<String, String?>, name: String): String =
-            extras[name]?.takeIf { it.isNotEmpty() } ?: throw EdgepressException("$name is missing", "start it with -e $name ...")
+            extras[name]?.takeIf { it.isNotEmpty() }
+                ?: throw EdgepressException("$name is missing", "start it with -e $name ...")
 
         private fun file(extras: Map<String, String?>, name: String): File = File(text(extras, name)).also {
             if (!it.isFile) throw EdgepressException("$name: there is no file $it")
@@ -62,7 +63,7 @@ public class BenchOptions(
         private fun minMs(extras: Map<String, String?>): Double {
             val said = text(extras, "min_ms")
             return said.toDoubleOrNull()?.takeIf { it in 0.0..LONGEST_MS }
-                ?: throw EdgepressException("min_ms: '$said' is no number of milliseconds from 0 to ${LONGEST_MS.toLong()}")
+                ?: throw EdgepressException("min_ms: '$said' is no number from 0 to ${LONGEST_MS.toLong()}")
         }
     }
 }

@@ -49,7 +49,7 @@ public class Classifier(
         /**
          * Loads a model with its tokenizer; takes long, so never on a UI thread.
          *
-         * @throws EdgepressException as [OnnxModel.open] and [ModelFolder.tokenizer], or the labels do not fit.
+         * @throws EdgepressException as [OnnxModel.open] and [ModelFolder.tokenizer], or labels do not fit.
          */
         public fun open(folder: ModelFolder, threads: Int = 1, provider: Provider = Provider.CPU): Classifier {
             val tokenizer = folder.tokenizer()
@@ -68,5 +68,6 @@ public class Classifier(
 
 /** @throws EdgepressException a logit is NaN or infinite, which no probability can be made of. */
 internal fun requireFinite(logits: FloatArray) {
-    if (!logits.all { it.isFinite() }) throw EdgepressException("the model's logits are not finite", "try its fp32 file")
+    if (logits.all { it.isFinite() }) return
+    throw EdgepressException("the model's logits are not finite", "try its fp32 file")
 }

@@ -44,23 +44,23 @@ public object Json {
             // As the double that it is: a reader that knows no single precision gets the very same number.
             is Float -> append(out, value.toDouble())
             is String -> appendString(out, value)
-            is Map<*, *> -> appendAll(out, '{', '}', value.entries) { (name, member) ->
+            is Map<*, *> -> appendAll(out, "{}", value.entries) { (name, member) ->
                 appendString(out, name as String)
                 out.append(':')
                 append(out, member)
             }
-            is Iterable<*> -> appendAll(out, '[', ']', value) { append(out, it) }
+            is Iterable<*> -> appendAll(out, "[]", value) { append(out, it) }
             else -> throw IllegalArgumentException("JSON has no ${value.javaClass.name}")
         }
     }
 
-    private inline fun <T> appendAll(out: StringBuilder, open: Char, close: Char, all: Iterable<T>, one: (T) -> Unit) {
-        out.append(open)
+    private inline fun <T> appendAll(out: StringBuilder, marks: String, all: Iterable<T>, one: (T) -> Unit) {
+        out.append(marks[0])
         all.forEachIndexed { index, item ->
             if (index > 0) out.append(',')
             one(item)
         }
-        out.append(close)
+        out.append(marks[1])
     }
 
     private fun appendString(out: StringBuilder, text: String) {
@@ -69,12 +69,14 @@ public object Json {
             when {
                 char == '"' || char == '\\' -> out.append('\\').append(char)
                 // Lone surrogates cannot be written as UTF-8.
-                char < ' ' || char.isSurrogate() -> out.append("\\u").append(char.code.toString(HEX).padStart(HEX_DIGITS, '0'))
+                char < ' ' || char.isSurrogate() -> out.append("\\u").append(hexadecimal(char))
                 else -> out.append(char)
             }
         }
         out.append('"')
     }
+
+    private fun hexadecimal(char: Char): String = char.code.toString(HEX).padStart(HEX_DIGITS, '0')
 
     private const val HEX = 16
     private const val HEX_DIGITS = 4

@@ -24,7 +24,8 @@ internal class JsonObject(private val where: String, private val members: Map<*,
 
     fun booleanOrNull(name: String): Boolean? = kind(name, "true or false")
 
-    fun objectOrNull(name: String): JsonObject? = kind<Map<*, *>>(name, "an object")?.let { JsonObject("$where: $name", it) }
+    fun objectOrNull(name: String): JsonObject? =
+        kind<Map<*, *>>(name, "an object")?.let { JsonObject("$where: $name", it) }
 
     fun objectAt(name: String): JsonObject = objectOrNull(name) ?: missing(name)
 
@@ -51,7 +52,8 @@ internal class JsonObject(private val where: String, private val members: Map<*,
         /** @throws EdgepressException the file cannot be read or is no JSON object. */
         fun read(file: File): JsonObject {
             val members = Json.readFile(file) { it.value() } as? Map<*, *>
-            return JsonObject(file.name, members ?: throw EdgepressException("${file.name} is no JSON object", Json.COPY_AGAIN))
+                ?: throw EdgepressException("${file.name} is no JSON object", Json.COPY_AGAIN)
+            return JsonObject(file.name, members)
         }
     }
 }

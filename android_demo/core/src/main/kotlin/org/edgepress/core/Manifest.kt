@@ -32,12 +32,10 @@ public class Manifest private constructor(json: JsonObject) {
         val read = listOf(model) + TokenizerFiles.NAMES.plus(Config.FILE).map { File(home, it) }.filter { it.isFile }
         for (file in read) {
             val sizes = files[file.name]?.mapNotNull { it.longOrNull("size_bytes") } ?: continue
-            if (file.length() !in sizes) {
-                throw EdgepressException(
-                    "${file.name} is truncated or altered: it has ${file.length()} bytes, the manifest says ${sizes.first()}",
-                    Json.COPY_AGAIN,
-                )
-            }
+            val own = file.length()
+            if (own in sizes) continue
+            val what = "it has $own bytes, the manifest says ${sizes.first()}"
+            throw EdgepressException("${file.name} is truncated or altered: $what", Json.COPY_AGAIN)
         }
     }
 

@@ -13,7 +13,7 @@ import java.nio.ByteOrder
 /** An ONNX file, run by ONNX Runtime. */
 public class OnnxModel private constructor(private val session: OrtSession, private val name: String) : Model {
     private val environment = OrtEnvironment.getEnvironment()
-    private val shapes: Map<String, LongArray> = session.inputInfo.mapValues { (input, node) -> shape(input, node.info) }
+    private val shapes: Map<String, LongArray> = session.inputInfo.mapValues { (input, it) -> shape(input, it.info) }
 
     override val runtime: String = "onnxruntime ${environment.version}"
 
@@ -46,7 +46,8 @@ public class OnnxModel private constructor(private val session: OrtSession, priv
         val rows = fixedRows ?: batch.rows
         val columns = longest ?: batch.columns
         if (rows < batch.rows || columns < batch.columns) {
-            throw EdgepressException("$name takes $rows rows of $columns tokens, and not ${batch.rows} of ${batch.columns}")
+            val asked = "${batch.rows} of ${batch.columns}"
+            throw EdgepressException("$name takes $rows rows of $columns tokens, and not $asked")
         }
         val padded = batch.padded(rows, columns)
         return OnnxCall(shapes.keys.associateWith { tensor(padded, it) }, batch.rows)
@@ -57,7 +58,8 @@ public class OnnxModel private constructor(private val session: OrtSession, priv
         // Outside the heap, so that no run copies it.
         val bytes = ByteBuffer.allocateDirect(numbers.size * Long.SIZE_BYTES).order(ByteOrder.nativeOrder())
         val content = bytes.asLongBuffer().apply { put(numbers).rewind() }
-        return attempt { OnnxTensor.createTensor(environment, content, longArrayOf(batch.rows.toLong(), batch.columns.toLong())) }
+        val shape = longArrayOf(batch.rows.toLong(), batch.columns.toLong())
+        return attempt { OnnxTensor.createTensor(environment, content, shape) }
     }
 
     private inner class OnnxCall(private val tensors: Map<String, OnnxTensor>, private val rows: Int) : Call {

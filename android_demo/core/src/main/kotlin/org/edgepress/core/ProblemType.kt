@@ -27,7 +27,9 @@ public enum class ProblemType {
     public abstract fun values(logits: FloatArray): DoubleArray
 
     internal companion object {
-        fun of(name: String?, labels: Int): ProblemType = values().firstOrNull { it.name.equals(name, ignoreCase = true) }
-            ?: if (labels == 1) REGRESSION else SINGLE_LABEL_CLASSIFICATION
+        /** By its name in config.json; where that says nothing, as edgepress takes it. */
+        fun of(name: String?, labels: Int): ProblemType =
+            values().firstOrNull { it.name.equals(name, ignoreCase = true) }
+                ?: if (labels == 1) REGRESSION else SINGLE_LABEL_CLASSIFICATION
     }
 }

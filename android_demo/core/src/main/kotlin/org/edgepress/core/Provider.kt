@@ -20,6 +20,8 @@ public enum class Provider {
     public companion object {
         /** @throws EdgepressException there is none of this name. */
         public fun of(name: String): Provider = values().firstOrNull { it.name.equals(name, ignoreCase = true) }
-            ?: throw EdgepressException("'$name' is no provider", "one of ${values().joinToString { it.name.lowercase() }}")
+            ?: values().joinToString { it.name.lowercase() }.let { all ->
+                throw EdgepressException("'$name' is no provider", "choose one of $all")
+            }
     }
 }

@@ -32,8 +32,9 @@ internal class VocabularyText(private val file: File, private val config: JsonOb
 
     /** MPNet's tokenizer is BERT's with other special tokens around a text. */
     private fun template(): Template {
-        val like = if (config.stringOrNull("tokenizer_class").orEmpty().startsWith("MPNet")) Template::roberta else Template::bert
-        return like(id("cls_token"), id("sep_token"))
+        val mpnet = config.stringOrNull("tokenizer_class").orEmpty().startsWith("MPNet")
+        val (cls, sep) = id("cls_token") to id("sep_token")
+        return if (mpnet) Template.roberta(cls, sep) else Template.bert(cls, sep)
     }
 
     private fun id(role: String): Int {
@@ -42,11 +43,13 @@ internal class VocabularyText(private val file: File, private val config: JsonOb
     }
 
     private fun addedTokens(): List<AddedToken> {
-        val listed = config.objectOrNull("added_tokens_decoder")
-        if (listed != null) return listed.names.map { added(listed.objectAt(it), it.toIntOrNull() ?: listed.fail("'$it' is no id")) }
-        return ROLES.mapNotNull(config::textOrContent).distinct().mapNotNull { token ->
-            vocabulary[token]?.let { AddedToken(token, it, stripsLeft = false, stripsRight = false, normalized = false) }
-        }
+        val listed = config.objectOrNull("added_tokens_decoder") ?: return special()
+        return listed.names.map { added(listed.objectAt(it), it.toIntOrNull() ?: listed.fail("'$it' is no id")) }
+    }
+
+    private fun special(): List<AddedToken> = ROLES.mapNotNull(config::textOrContent).distinct().mapNotNull { token ->
+        val id = vocabulary[token] ?: return@mapNotNull null
+        AddedToken(token, id, stripsLeft = false, stripsRight = false, normalized = false)
     }
 
     private fun added(token: JsonObject, id: Int) = AddedToken(

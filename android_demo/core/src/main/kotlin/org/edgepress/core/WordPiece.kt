@@ -9,11 +9,17 @@ package org.edgepress.core
  * @param longestWord longer words are unknown [code points].
  */
 internal class WordPiece(
-    private val vocabulary: Map<String, Int>,
+    vocabulary: Map<String, Int>,
     private val unknown: Int,
-    private val prefix: String,
+    prefix: String,
     private val longestWord: Int,
 ) {
+    private val beginnings = HashMap(vocabulary)
+
+    /** Without the prefix, so that none has to be put before every piece that is looked up. */
+    private val continuations = HashMap<String, Int>().also { pieces ->
+        vocabulary.forEach { (piece, id) -> if (piece.startsWith(prefix)) pieces[piece.removePrefix(prefix)] = id }
+    }
     private val longestPiece = vocabulary.keys.maxOfOrNull { it.length } ?: 0
 
     /** Appends the ids of a text, at least [enough] of them where it has so many. */
@@ -47,10 +53,10 @@ internal class WordPiece(
 
     /** Where the next piece begins; [GIVEN_UP] where there is none here. */
     private fun appendPiece(text: String, at: Int, start: Int, end: Int, ids: IntList): Int {
+        val pieces = if (at == start) beginnings else continuations
         var stop = minOf(end, at + longestPiece)
         while (stop > at) {
-            val piece = text.substring(at, stop)
-            val id = vocabulary[if (at == start) piece else prefix + piece]
+            val id = pieces[text.substring(at, stop)]
             if (id != null) {
                 ids.add(id)
                 return stop

@@ -22,8 +22,9 @@ class BenchTest {
 
     private fun extras(request: String, vararg others: Pair<String, String?>): Map<String, String?> {
         val file = temporary.newFile().apply { writeText(request) }
-        val given = mapOf("model" to model.path, "request" to file.path, "threads" to "1", "warmup" to "3", "runs" to "5")
-        return given + mapOf("min_ms" to "0.0", "run_id" to "3f2a-0-0-2") + others
+        val files = mapOf("model" to model.path, "request" to file.path)
+        val numbers = mapOf("threads" to "1", "warmup" to "3", "runs" to "5", "min_ms" to "0.0")
+        return files + numbers + mapOf("run_id" to "3f2a-0-0-2") + others
     }
 
     private fun answer(bench: Bench, extras: Map<String, String?>): Map<*, *> {
@@ -92,10 +93,11 @@ class BenchTest {
             Triple("model", null, "model is missing"), Triple("model", "", "model is missing"),
             Triple("model", "/none.onnx", "model: there is no file /none.onnx"),
             Triple("request", "/none.json", "request: there is no file /none.json"),
-            Triple("threads", "0", "threads: '0' is no whole number from 1 to 64"), Triple("threads", "two", "threads: 'two'"),
-            Triple("warmup", "-1", "warmup: '-1'"), Triple("runs", "0", "runs: '0'"), Triple("runs", "9".repeat(99), "runs: '9"),
-            Triple("min_ms", "NaN", "min_ms: 'NaN'"), Triple("min_ms", "-1", "min_ms: '-1'"), Triple("min_ms", null, "min_ms is"),
-            Triple("provider", "abacus", "'abacus' is no provider"),
+            Triple("threads", "0", "threads: '0' is no whole number from 1 to 64"),
+            Triple("threads", "two", "threads: 'two'"), Triple("warmup", "-1", "warmup: '-1'"),
+            Triple("runs", "0", "runs: '0'"), Triple("runs", "9".repeat(99), "runs: '9"),
+            Triple("min_ms", "NaN", "min_ms: 'NaN'"), Triple("min_ms", "-1", "min_ms: '-1'"),
+            Triple("min_ms", null, "min_ms is missing"), Triple("provider", "abacus", "'abacus' is no provider"),
         )) {
             val said = error(extras(ONE_BATCH, name to value))
             assertTrue("$said lacks $words", words in said)
@@ -105,15 +107,17 @@ class BenchTest {
     @Test
     fun nonsenseRequests() {
         for ((request, words) in listOf(
-            "" to "is damaged", "[]" to "'{' is missing", "{" to "is damaged", "{}" to "schema version null",
-            ONE_BATCH.replace("1,", "9,") to "schema version 9, not 1",
+            "" to "is damaged", "[]" to "'{' is missing", "{" to "is damaged",
+            "{}" to "schema version null", ONE_BATCH.replace("1,", "9,") to "schema version 9, not 1",
             """{"schema_version": 1, "inputs": []}""" to "no inputs",
             batch("""{}""") to "input 0", batch("""{"input_ids": []}""") to "input 0",
             batch("""{"input_ids": [[]]}""") to "input 0", batch("""{"input_ids": [[1], [1, 2]]}""") to "input 0",
             batch("""{"input_ids": [[1]], "attention_mask": [[1], [1]]}""") to "input 0",
-            batch("""{"input_ids": [1]}""") to "'[' is missing", batch("""{"input_ids": [[1.5]]}""") to "a whole number",
-            batch("""{"input_ids": [["a"]]}""") to "is no number", request("""[["a", "b", "c"]]""") to "text 0",
-            request("""[[]]""") to "text 0", request("""["a"]""") to "'[' is missing", request("""[[1]]""") to "a string",
+            batch("""{"input_ids": [1]}""") to "'[' is missing",
+            batch("""{"input_ids": [[1.5]]}""") to "a whole number",
+            batch("""{"input_ids": [["a"]]}""") to "is no number",
+            request("""[["a", "b", "c"]]""") to "text 0", request("""[[]]""") to "text 0",
+            request("""["a"]""") to "'[' is missing", request("""[[1]]""") to "a string",
         )) {
             val said = error(extras(request))
             assertTrue("$request: $said lacks $words", words in said)
@@ -122,7 +126,8 @@ class BenchTest {
 
     @Test
     fun whateverGoesWrongStandsInTheResult() {
-        val faults = listOf(EdgepressException("too long", "cut it"), OutOfMemoryError("heap"), IllegalStateException("a bug\nat"))
+        val known = EdgepressException("too long", "cut it")
+        val faults = listOf(known, OutOfMemoryError("heap"), IllegalStateException("a bug\nat"))
         val told = faults.map { fault -> error(extras(ONE_BATCH), Bench { FakeModel { throw fault } }) }
         assertEquals("too long; cut it", told[0])
         assertTrue(told[1], "too little memory" in told[1])
@@ -158,13 +163,14 @@ class BenchTest {
     }
 
     private companion object {
-        const val ONE_BATCH = """{"schema_version": 1, "inputs": [{"input_ids": [[1, 2]], "attention_mask": [[1, 1]]}]}"""
-        const val TWO_BATCHES = """{"schema_version": 1, "texts": [], "inputs": [
-            {"input_ids": [[1, 2, 3], [4, 5, 6]], "attention_mask": [[1, 1, 0], [1, 1, 1]], "token_type_ids": [[0, 0, 0], [0, 0, 0]]},
-            {"input_ids": [[1, 2]], "attention_mask": [[1, 1]]}]}"""
+        const val BATCH = """{"input_ids": [[1, 2]], "attention_mask": [[1, 1]]}"""
+        const val ONE_BATCH = """{"schema_version": 1, "inputs": [$BATCH]}"""
+        const val TWO_BATCHES = """{"schema_version": 1, "texts": [], "inputs": [{
+            "input_ids": [[1, 2, 3], [4, 5, 6]], "attention_mask": [[1, 1, 0], [1, 1, 1]],
+            "token_type_ids": [[0, 0, 0], [0, 0, 0]]}, $BATCH]}"""
 
         fun batch(batch: String) = """{"schema_version": 1, "inputs": [$batch]}"""
 
-        fun request(texts: String) = """{"schema_version": 1, "inputs": [{"input_ids": [[1]], "attention_mask": [[1]]}], "texts": $texts}"""
+        fun request(texts: String) = """{"schema_version": 1, "inputs": [$BATCH], "texts": $texts}"""
     }
 }

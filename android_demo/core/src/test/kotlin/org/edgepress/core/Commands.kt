@@ -5,12 +5,16 @@ import java.io.File
 /** What the tests in Python ask of `core`: a command and its arguments; the answer is printed as JSON. */
 fun main(arguments: Array<String>) {
     val rest = arguments.drop(1)
-    val answer = when (arguments[0]) {
-        "encode" -> encode(File(rest[0]), texts(rest[1]), rest[2].toInt())
-        "speed" -> speed(File(rest[0]), texts(rest[1]), rest[2].toInt())
-        "classify" -> classify(File(rest[0]), texts(rest[1]))
-        "bench" -> bench(File(rest[0]), rest.drop(1))
-        else -> throw IllegalArgumentException(arguments[0])
+    val answer = try {
+        when (arguments[0]) {
+            "encode" -> encode(File(rest[0]), texts(rest[1]), rest[2].toInt())
+            "speed" -> speed(File(rest[0]), texts(rest[1]), rest[2].toInt())
+            "classify" -> classify(File(rest[0]), texts(rest[1]))
+            "bench" -> bench(File(rest[0]), rest.drop(1))
+            else -> throw IllegalArgumentException(arguments[0])
+        }
+    } catch (error: EdgepressException) {
+        mapOf("error" to error.message)
     }
     println(Json.write(answer))
 }

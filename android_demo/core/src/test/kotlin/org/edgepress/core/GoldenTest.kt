@@ -37,7 +37,7 @@ class GoldenTest {
     }
 
     private companion object {
-        val CASES: List<Case> = (Json.parse(resource("golden.json").readText()) as List<*>).map { parse(it as Map<*, *>) }
+        val CASES = (Json.parse(resource("golden.json").readText()) as List<*>).map { parse(it as Map<*, *>) }
 
         fun parse(case: Map<*, *>) = Case(
             (case["texts"] as List<*>).map { it as String },

@@ -30,7 +30,7 @@ class FakeModel(private val fault: (Batch) -> Unit = {}) : Model {
             override fun run(): Array<FloatArray> {
                 runs++
                 fault(batch)
-                return Array(batch.rows) { row -> floatArrayOf(sum(batch, Inputs.IDS, row), sum(batch, Inputs.MASK, row)) }
+                return Array(batch.rows) { floatArrayOf(sum(batch, Inputs.IDS, it), sum(batch, Inputs.MASK, it)) }
             }
 
             override fun close() {

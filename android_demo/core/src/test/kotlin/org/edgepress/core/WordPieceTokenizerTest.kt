@@ -114,7 +114,8 @@ class WordPieceTokenizerTest {
 
     @Test
     fun notUtf8() {
-        File(temporary.root, "tokenizer.json").writeBytes(whole.replace("film", "f\u00fclm").toByteArray(Charsets.ISO_8859_1))
+        val latin = whole.replace("film", "f\u00fclm").toByteArray(Charsets.ISO_8859_1)
+        File(temporary.root, "tokenizer.json").writeBytes(latin)
         assertRefused("tokenizer.json is damaged: not UTF-8") { WordPieceTokenizer.read(temporary.root) }
     }
 
