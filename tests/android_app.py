@@ -1,4 +1,7 @@
-"""The demo app for tests: its APK, built once a session, and that APK's own bytecode on a JVM."""
+"""The demo app for tests: its APK, built once a session, and that APK's own bytecode on a JVM.
+
+A plugin (`pytest_plugins`) of the modules that use it, so that all of them share one APK.
+"""
 
 import subprocess
 import sys
@@ -20,7 +23,7 @@ INSTRUMENTATION = "org.edgepress.demo/.Bench"
 
 
 @pytest.fixture(scope="session")
-def tools() -> Tools:
+def android_tools() -> Tools:
     """The offline build's tools; they stay in its own folder from one run to the next."""
     try:
         return bring_tools(PROJECT.folder / "offline/.tools")
@@ -29,7 +32,7 @@ def tools() -> Tools:
 
 
 @pytest.fixture(scope="session")
-def artifact(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, data_root: Path) -> Path:
+def small_artifact(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, data_root: Path) -> Path:
     """The small trained model as fp32 and int8."""
     target = tmp_path_factory.mktemp("artifacts") / "small"
     flags = ("--precision", "fp32,int8", "--task", "verdicts", "--data", data_root)
@@ -38,19 +41,19 @@ def artifact(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, data_
 
 
 @pytest.fixture(scope="session")
-def assets(tmp_path_factory: pytest.TempPathFactory, artifact: Path) -> Path:
+def apk_assets(tmp_path_factory: pytest.TempPathFactory, small_artifact: Path) -> Path:
     """What `export.android` makes of it."""
     folder = tmp_path_factory.mktemp("assets")
-    _python("export.android", "--artifact", artifact, "--output", folder)
+    _python("export.android", "--artifact", small_artifact, "--output", folder)
     return folder
 
 
 @pytest.fixture(scope="session")
-def apk(tmp_path_factory: pytest.TempPathFactory, tools: Tools, assets: Path) -> Path:
+def apk(tmp_path_factory: pytest.TempPathFactory, android_tools: Tools, apk_assets: Path) -> Path:
     """The app with these models."""
     folder = tmp_path_factory.mktemp("apk")
     target = folder / "demo.apk"
-    build(PROJECT, tools, folder, target, assets)
+    build(PROJECT, android_tools, folder, target, apk_assets)
     return target
 
 
@@ -81,13 +84,27 @@ class App:
 
 
 @pytest.fixture(scope="session")
-def app(tmp_path_factory: pytest.TempPathFactory, tools: Tools, apk: Path) -> App:
+def app(tmp_path_factory: pytest.TempPathFactory, android_tools: Tools, apk: Path) -> App:
     """The APK's dex code, translated back for a JVM: the very bytecode that a phone would get."""
     folder = tmp_path_factory.mktemp("app")
-    tools.enjarify(apk, folder / "app.jar")
+    android_tools.enjarify(apk, folder / "app.jar")
     sources = sorted(FRAMEWORK.rglob("*.java"))
-    flags = ("--release", "8", "-Xlint:-options", "-cp", tools.android_jar, "-d", folder / "framework")
+    flags = (
+        "--release",
+        "8",
+        "-Xlint:-options",
+        "-cp",
+        android_tools.android_jar,
+        "-d",
+        folder / "framework",
+    )
     run("javac", *flags, *sources)
     # The APK itself, for what core reads from it.
-    jars = (folder / "framework", folder / "app.jar", apk, tools.ort_jvm_natives, tools.android_jar)
+    jars = (
+        folder / "framework",
+        folder / "app.jar",
+        apk,
+        android_tools.ort_jvm_natives,
+        android_tools.android_jar,
+    )
     return App(class_path(jars))
