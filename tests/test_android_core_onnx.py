@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from conftest import SENTENCES, small_bert
 from transformers import PreTrainedTokenizerFast
@@ -207,6 +208,22 @@ def test_a_provider_that_this_build_has_not(
     request = Request(batches_of(tokenizer, TEXTS[:1]))
     content = ask_bench(core, artifact / FILES["fp32"], request, tmp_path, provider="nnapi")
     assert "model.onnx cannot be opened" in content["error"]
+
+
+def test_which_provider_ran_how_much(core: Core, artifact: Path) -> None:
+    """Here the CPU is all that there is: it ran every operation that is left when the file is loaded."""
+    options = onnxruntime.SessionOptions()
+    options.enable_profiling = True
+    options.profile_file_prefix = str(artifact.parent / "profile")
+    session = onnxruntime.InferenceSession(artifact / FILES["fp32"], options, ["CPUExecutionProvider"])
+    session.run(None, {entry.name: np.ones((1, 2), np.int64) for entry in session.get_inputs()})
+    events = json.loads(Path(session.end_profiling()).read_text())
+    names = {event["name"] for event in events if event["cat"] == "Node"}
+    shares = core.ask("shares", artifact / FILES["fp32"])
+    assert list(shares) == ["CPUExecutionProvider"]
+    # Another release fuses a few operations more, or fewer.
+    assert shares["CPUExecutionProvider"]["nodes"] == pytest.approx(len(names), rel=0.3)
+    assert shares["CPUExecutionProvider"]["ms"] > 0
 
 
 def test_files_that_do_not_fit(core: Core, head: Callable[..., Path], tmp_path: Path) -> None:

@@ -6,11 +6,15 @@ import java.io.File
  * The measurement of one launch: a request in, a result out, as the contract with device_bench has it.
  *
  * @param open opens the model file with a number of threads.
+ * @param shares says which provider runs how much of it, where another than the CPU is asked for.
  */
 public class Bench(
     private val device: Device = Device.Unknown,
     private val progress: Progress = Progress { _, _, _ -> },
     private val clock: () -> Long = System::nanoTime,
+    private val shares: (BenchOptions, Batch) -> Map<String, Share> = { options, batch ->
+        OnnxModel.shares(options.model, options.threads, options.provider, batch)
+    },
     private val open: (BenchOptions) -> Model = { OnnxModel.open(it.model, it.threads, it.provider) },
 ) {
     /**
@@ -33,7 +37,7 @@ public class Bench(
         failure(runId, listOf(error.message, error.hint).filter { it.isNotEmpty() }.joinToString("; "))
     } catch (error: OutOfMemoryError) {
         failure(runId, "the device has too little memory for this: ${firstLine(error)}")
-    } catch (error: RuntimeException) { // a mistake of ours: the other files of the measurement go on
+    } catch (error: Exception) { // a mistake of ours: the other files of the measurement go on
         failure(runId, "${error.javaClass.simpleName}: ${firstLine(error)}")
     }
 
@@ -58,8 +62,15 @@ public class Bench(
         ) + measured + mapOf(
             "peak_memory_bytes" to device.peakMemoryBytes(),
             "before" to before,
-            "after" to device.state(),
+            "after" to device.state() + providers(options, request),
         )
+    }
+
+    /** With what the record keeps of the device, for on another device another part is taken. */
+    private fun providers(options: BenchOptions, request: BenchRequest): Map<String, Any?> {
+        if (options.provider == Provider.CPU) return emptyMap()
+        val shares = shares(options, request.inputs.first())
+        return mapOf("providers" to shares.mapValues { (_, own) -> mapOf("nodes" to own.nodes, "ms" to own.ms) })
     }
 
     private fun runs(model: Model, options: BenchOptions, request: BenchRequest): Map<String, Any?> {

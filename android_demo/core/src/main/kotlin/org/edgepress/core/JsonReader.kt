@@ -59,7 +59,14 @@ internal class JsonReader(private val source: Reader) {
     }
 
     /** An integer that fits into 64 bits. */
-    fun long(): Long = number() as? Long ?: fail("a whole number is missing")
+    fun long(): Long {
+        if (peekToken() !in '1'..'9') return number() as? Long ?: fail("a whole number is missing")
+        var value = 0L
+        var digits = 0
+        while (peekToken(skipSpace = false) in '0'..'9' && digits++ < LONGEST_LONG) value = value * 10 + (next() - '0')
+        if (isNumeral(peekToken(skipSpace = false))) fail("a whole number is missing")
+        return value
+    }
 
     fun string(): String {
         if (nextToken() != '"') fail("a string is missing")
@@ -75,7 +82,8 @@ internal class JsonReader(private val source: Reader) {
 
     /** Makes sure that nothing but white space follows. */
     fun end() {
-        if (peekToken() != NOTHING) fail("there is more after its end")
+        peekToken()
+        if (at < end) fail("there is more after its end")
     }
 
     private fun escaped(): Char = when (val char = next()) {
@@ -103,10 +111,12 @@ internal class JsonReader(private val source: Reader) {
 
     private fun number(): Number {
         val text = StringBuilder()
-        while (peekToken(skipSpace = text.isEmpty()).let { it in '0'..'9' || it in "+-.eE" }) text.append(next())
+        while (isNumeral(peekToken(skipSpace = text.isEmpty()))) text.append(next())
         if (!NUMBER.matches(text)) fail("'$text' is no number")
         return text.toString().let { it.toLongOrNull() ?: finite(it) }
     }
+
+    private fun isNumeral(char: Char): Boolean = char in '0'..'9' || char in "+-.eE"
 
     private fun finite(text: String): Double =
         text.toDouble().also { if (it.isInfinite()) fail("$text is too large a number") }
@@ -120,6 +130,7 @@ internal class JsonReader(private val source: Reader) {
         return next()
     }
 
+    /** What comes next; NUL, which stands nowhere in JSON, at the end. */
     private fun peekToken(skipSpace: Boolean = true): Char {
         while (true) {
             if (at == end && !fill()) return NOTHING
@@ -152,6 +163,7 @@ internal class JsonReader(private val source: Reader) {
     private companion object {
         const val BUFFER = 8192
         const val DEEPEST = 100
+        const val LONGEST_LONG = 18
         const val UNICODE_DIGITS = 4
         const val HEX = 16
         const val NOTHING = '\u0000'

@@ -89,25 +89,49 @@ public class OnnxModel private constructor(private val session: OrtSession, priv
          * @param threads that share one operation; 0 leaves their number to the runtime.
          * @throws EdgepressException it is missing or truncated, or no classifier of texts.
          */
-        public fun open(file: File, threads: Int = 1, provider: Provider = Provider.CPU): OnnxModel {
+        public fun open(file: File, threads: Int = 1, provider: Provider = Provider.CPU): OnnxModel =
+            open(file, threads, provider, profile = null)
+
+        private fun open(file: File, threads: Int, provider: Provider, profile: File?): OnnxModel {
             if (!file.isFile) throw EdgepressException("there is no file $file")
-            val session = try {
-                session(file, threads, provider)
-            } catch (error: OrtException) {
-                throw EdgepressException("${file.name} cannot be opened: ${firstLine(error)}", Json.COPY_AGAIN, error)
-            }
+            val session = opening(file) { session(file, threads, provider, profile) }
             return try {
-                OnnxModel(session, file.name)
+                opening(file) { OnnxModel(session, file.name) }
             } catch (error: EdgepressException) {
                 session.close()
                 throw error
             }
         }
 
-        private fun session(file: File, threads: Int, provider: Provider): OrtSession =
+        /**
+         * Which provider runs how much of a file, from one run of its own: being profiled takes time.
+         *
+         * @return provider -> its part; those that ran nothing are not there.
+         * @throws EdgepressException as [open], [prepare] and [Call.run].
+         */
+        public fun shares(file: File, threads: Int, provider: Provider, batch: Batch): Map<String, Share> {
+            val folder = File.createTempFile("profile", "").apply { delete() && mkdir() }
+            return try {
+                open(file, threads, provider, File(folder, "trace")).use {
+                    it.logits(batch)
+                    sharesOf(File(it.session.endProfiling()))
+                }
+            } finally {
+                folder.deleteRecursively()
+            }
+        }
+
+        private inline fun <T> opening(file: File, action: () -> T): T = try {
+            action()
+        } catch (error: OrtException) {
+            throw EdgepressException("${file.name} cannot be opened: ${firstLine(error)}", Json.COPY_AGAIN, error)
+        }
+
+        private fun session(file: File, threads: Int, provider: Provider, profile: File?): OrtSession =
             OrtSession.SessionOptions().use { options ->
                 options.setIntraOpNumThreads(threads)
                 provider.addTo(options, threads)
+                profile?.let { options.enableProfiling(it.path) }
                 OrtEnvironment.getEnvironment().createSession(file.path, options)
             }
     }

@@ -88,6 +88,38 @@ class BenchTest {
     }
 
     @Test
+    fun whatAProviderTookIsTold() {
+        val shares = mapOf("XnnpackExecutionProvider" to Share(12, 3.5), "CPUExecutionProvider" to Share(40, 1.25))
+        val bench = Bench(shares = { _, batch -> shares.filter { batch.columns == 2 } }) { fake }
+        val after = answer(bench, extras(ONE_BATCH, "provider" to "xnnpack"))["after"] as Map<*, *>
+        assertEquals(
+            mapOf(
+                "XnnpackExecutionProvider" to mapOf("nodes" to 12L, "ms" to 3.5),
+                "CPUExecutionProvider" to mapOf("nodes" to 40L, "ms" to 1.25),
+            ),
+            after["providers"],
+        )
+        assertEquals(emptyMap<String, Any?>(), answer(bench, extras(ONE_BATCH))["after"])
+    }
+
+    @Test
+    fun sharesAreCountedByProvider() {
+        fun node(name: String, provider: String, us: Int) =
+            """{"cat": "Node", "name": "$name", "dur": $us, "args": {"provider": "$provider"}}"""
+        val trace = temporary.newFile().apply {
+            writeText(
+                """[{"cat": "Session", "name": "model_run", "dur": 9},
+                ${node("a_kernel_time", "A", 1500)}, ${node("a_fence_before", "A", 7)},
+                ${node("b_kernel_time", "B", 20)}, ${node("c_kernel_time", "A", 500)}]""",
+            )
+        }
+        val shares = sharesOf(trace)
+        assertEquals(setOf("A", "B"), shares.keys)
+        assertEquals(listOf(2, 1), shares.values.map { it.nodes })
+        assertEquals(listOf(2.0, 0.02), shares.values.map { it.ms })
+    }
+
+    @Test
     fun nonsenseExtras() {
         for ((name, value, words) in listOf(
             Triple("model", null, "model is missing"), Triple("model", "", "model is missing"),
@@ -116,6 +148,8 @@ class BenchTest {
             batch("""{"input_ids": [1]}""") to "'[' is missing",
             batch("""{"input_ids": [[1.5]]}""") to "a whole number",
             batch("""{"input_ids": [["a"]]}""") to "is no number",
+            batch("""{"input_ids": [[01]]}""") to "is no number", batch("""{"input_ids": [[1-2]]}""") to "a whole",
+            batch("""{"input_ids": [[${"9".repeat(30)}]]}""") to "a whole number",
             request("""[["a", "b", "c"]]""") to "text 0", request("""[[]]""") to "text 0",
             request("""["a"]""") to "'[' is missing", request("""[[1]]""") to "a string",
         )) {

@@ -10,6 +10,7 @@ fun main(arguments: Array<String>) {
             "encode" -> encode(File(rest[0]), texts(rest[1]), rest[2].toInt())
             "speed" -> speed(File(rest[0]), texts(rest[1]), rest[2].toInt())
             "classify" -> classify(File(rest[0]), texts(rest[1]))
+            "shares" -> shares(File(rest[0]))
             "bench" -> bench(File(rest[0]), rest.drop(1))
             else -> throw IllegalArgumentException(arguments[0])
         }
@@ -50,6 +51,12 @@ private fun classify(model: File, texts: List<List<String>>): List<Map<String, A
             )
         }
     }
+
+private fun shares(model: File): Map<String, Any?> {
+    val batch = Batch(1, 2, Inputs.ALL.associateWith { longArrayOf(1, 1) })
+    val shares = OnnxModel.shares(model, 1, Provider.CPU, batch)
+    return shares.mapValues { (_, own) -> mapOf("nodes" to own.nodes, "ms" to own.ms) }
+}
 
 /** Extras as NAME=VALUE; the answer is the file's. */
 private fun bench(outbox: File, extras: List<String>): Any? {

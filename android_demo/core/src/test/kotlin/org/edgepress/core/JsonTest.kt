@@ -50,7 +50,7 @@ class JsonTest {
         val wrong = listOf(
             "", " ", "{", "[1,]", "[1 2]", "{\"a\"}", "{\"a\":1,}", "{a:1}", "'a'", "\"a", "\"\n\"", "\"\\x\"",
             "\"\\u12g4\"", "01", "1.", ".5", "+1", "1e", "--1", "NaN", "Infinity", "1e999", "tru", "nul", "[] []",
-            "1 x", "// a", "\uFEFF1",
+            "1 x", "// a", "1\u0000", "\u0000", "\uFEFF1",
         )
         for (text in wrong) assertRefused("JSON is damaged") { Json.parse(text) }
     }
