@@ -3,11 +3,13 @@
 A plugin (`pytest_plugins`) of the modules that use it, so that all of them share one APK.
 """
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,6 +83,14 @@ class App:
         command += ["-w", "-r", *flags, INSTRUMENTATION]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         return done.stdout + done.stderr
+
+    def use(self, state: Path, assets: Path, storage: Path, *actions: str) -> list[dict[str, Any]]:
+        """What is to be seen after the start and after each action (`phone/framework/standin/Demo.java`)."""
+        command = ["java", "-XX:+UseSerialGC", f"-Dstandin.state={state}", "-cp", self.jars, "standin.Demo"]
+        command += [str(assets), str(storage), *actions]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.fixture(scope="session")
