@@ -39,7 +39,7 @@ internal class AddedTokens(tokens: List<AddedToken>, normalizer: BertNormalizer)
                     at++
                     continue
                 }
-                val from = if (token.stripsLeft) spaceBefore(text, at, start) else at
+                val from = if (token.stripsLeft) spaceBefore(text, at) else at
                 if (start < from && !piece(null, text.substring(start, from))) return false
                 if (!piece(token.id, content)) return false
                 at += content.length
@@ -51,9 +51,9 @@ internal class AddedTokens(tokens: List<AddedToken>, normalizer: BertNormalizer)
         private fun match(text: String, at: Int): Pair<String, AddedToken>? =
             byFirst[text[at]]?.firstOrNull { text.startsWith(it.first, at) }
 
-        private fun spaceBefore(text: String, at: Int, least: Int): Int {
+        private fun spaceBefore(text: String, at: Int): Int {
             var from = at
-            while (from > least && Unicode.isSpace(text[from - 1].code)) from--
+            while (from > 0 && Unicode.isSpace(text[from - 1].code)) from--
             return from
         }
 

@@ -56,7 +56,7 @@ internal fun cut(first: Int, second: Int, room: Int): Pair<Int, Int> {
     if (first.toLong() + second <= room) return first to second
     val shorter = minOf(first, second)
     var one = shorter
-    var other = if (shorter > room) shorter else maxOf(shorter, room - shorter)
+    var other = maxOf(shorter, room - shorter)
     if (one.toLong() + other > room) {
         one = room / 2
         other = one + room % 2
