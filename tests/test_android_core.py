@@ -20,7 +20,8 @@ from edgepress.tasks import DEFAULT_TASK, TASKS
 if TYPE_CHECKING:  # pytest is the first to import it
     from android.core_jvm import Core
 
-pytestmark = pytest.mark.android
+# The first test waits for the tools to be fetched, and for the compiler.
+pytestmark = [pytest.mark.android, pytest.mark.timeout(1200)]
 pytest_plugins = ["android.core_jvm"]  # the fixture `core`
 
 LONGEST = 64

@@ -26,7 +26,8 @@ from export.onnx import OnnxRunner, export
 if TYPE_CHECKING:  # pytest is the first to import it
     from android.core_jvm import Core
 
-pytestmark = pytest.mark.android
+# The first test waits for the tools to be fetched, and for the compiler.
+pytestmark = [pytest.mark.android, pytest.mark.timeout(1200)]
 pytest_plugins = ["android.core_jvm"]  # the fixture `core`
 
 LONGEST = 64
