@@ -98,23 +98,10 @@ def app(tmp_path_factory: pytest.TempPathFactory, android_tools: Tools, apk: Pat
     """The APK's dex code, translated back for a JVM: the very bytecode that a phone would get."""
     folder = tmp_path_factory.mktemp("app")
     android_tools.enjarify(apk, folder / "app.jar")
-    sources = sorted(FRAMEWORK.rglob("*.java"))
-    flags = (
-        "--release",
-        "8",
-        "-Xlint:-options",
-        "-cp",
-        android_tools.android_jar,
-        "-d",
-        folder / "framework",
-    )
-    run("javac", *flags, *sources)
+    framework = folder / "framework"
+    beside = class_path((folder / "app.jar", android_tools.android_jar))
+    flags = ("--release", "8", "-Xlint:-options", "-cp", beside, "-d", framework)
+    run("javac", *flags, *sorted(FRAMEWORK.rglob("*.java")))
     # The APK itself, for what core reads from it.
-    jars = (
-        folder / "framework",
-        folder / "app.jar",
-        apk,
-        android_tools.ort_jvm_natives,
-        android_tools.android_jar,
-    )
-    return App(class_path(jars))
+    own = (framework, folder / "app.jar", apk)
+    return App(class_path((*own, android_tools.ort_jvm_natives, android_tools.android_jar)))

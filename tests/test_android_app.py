@@ -3,9 +3,9 @@
 import re
 import shutil
 import zipfile
+from pathlib import Path
 
 import pytest
-from android_app import PROJECT, ROOT
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -15,6 +15,8 @@ from android_demo.offline.project import Project
 from android_demo.offline.verify import verify
 
 pytest_plugins = ["android_app"]
+ROOT = Path(__file__).parents[1]
+PROJECT = Project(ROOT / "android_demo")
 pytestmark = [pytest.mark.android, pytest.mark.timeout(900)]
 
 
@@ -52,6 +54,19 @@ def test_models_are_in_it_as_they_are(apk, apk_assets):
 def test_the_runtime_is_one_of_the_exporters():
     own = re.search(r'^    "(onnxruntime>=.*?)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert Version(PROJECT.version("onnxruntime")) in Requirement(own[1]).specifier
+
+
+def test_gradle_names_what_the_catalog_has():
+    catalog = (PROJECT.folder / "gradle/libs.versions.toml").read_text()
+    scripts = "".join(path.read_text() for path in PROJECT.folder.glob("**/*.gradle.kts"))
+    sections = dict(re.findall(r"^\[(\w+)\]\n(.*?)(?=^\[|\Z)", catalog, re.MULTILINE | re.DOTALL))
+    used = set(re.findall(r"\blibs\.(?:(versions|plugins)\.)?([\w.]+?)(?=\)|\.get\()", scripts))
+    assert used
+    for section, name in used:
+        own = sections[section or "libraries"]
+        assert re.search(rf"^{name.replace('.', '-')} = ", own, re.MULTILINE), name
+    for version in re.findall(r'version.ref = "(\w+)"', catalog):
+        assert PROJECT.version(version)
 
 
 @pytest.fixture

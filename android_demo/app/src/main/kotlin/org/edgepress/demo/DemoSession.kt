@@ -17,6 +17,7 @@ internal class DemoSession(private val store: ModelStore, private val device: De
 
     /** The worker's alone. */
     private var open: Classifier? = null
+    private var told: Pair<String, Int>? = null
 
     @Volatile
     private var stopping = false
@@ -70,14 +71,18 @@ internal class DemoSession(private val store: ModelStore, private val device: De
         stopping = false
         work(Message(R.string.loading), measuring = true) {
             close() // its memory is not the measured model's
+            told = null
             val report = Benchmark(device, ::progress).run(models, text)
             val change: State.() -> State = { copy(figures = report.figures, report = report.json()) }
             change
         }
     }
 
+    /** Asked before every run, and seen only where it says something new: drawing takes time from the runs. */
     private fun progress(name: String, percent: Int) {
         if (stopping) throw CancellationException()
+        if (told == name to percent) return
+        told = name to percent
         main.post { if (state.measuring) show { copy(busy = Message(R.string.measuring, name, percent)) } }
     }
 

@@ -12,11 +12,12 @@ import android.widget.EditText
 public class MainActivity : Activity() {
     private val session by lazy { (application as DemoApplication).session }
     private val text by lazy { view<EditText>(R.id.text) }
+    private val measured get() = intent.getBooleanExtra(MEASURED, false)
     private val benchmark by lazy { view<Button>(R.id.benchmark) }
 
     override fun onCreate(saved: Bundle?) {
         super.onCreate(saved)
-        if (intent.getBooleanExtra(MEASURED, false)) return showMeasured()
+        if (measured) return showMeasured()
         setContentView(R.layout.main)
         view<View>(R.id.classify).setOnClickListener { session.classify(text.text.toString()) }
         view<View>(R.id.clear).setOnClickListener { text.text.clear() }
@@ -34,8 +35,9 @@ public class MainActivity : Activity() {
 
     override fun onNewIntent(intent: Intent) {
         super.onNewIntent(intent)
+        val before = measured
         setIntent(intent)
-        if (intent.getBooleanExtra(MEASURED, false)) showMeasured() else take(intent)
+        if (measured != before) recreate() else if (!measured) take(intent)
     }
 
     /** A text that another app shares. */
@@ -46,7 +48,7 @@ public class MainActivity : Activity() {
 
     override fun onStart() {
         super.onStart()
-        if (intent.getBooleanExtra(MEASURED, false)) return
+        if (measured) return
         session.observer = ::render
         render(session.state)
     }
