@@ -1,0 +1,1 @@
+"""Puts models into the Android demo app's assets."""

@@ -1,0 +1,78 @@
+"""The command: choose, copy, list; the app's assets appear whole or not at all."""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from edgepress import console
+from edgepress.errors import EdgepressError
+from edgepress.files import sha256, staged_folder
+from export.android.choice import Choice, choose
+from export.android.config import AndroidConfig
+
+INDEX = "index.json"
+SCHEMA_VERSION = 1
+# Copied beside a folder of someone else's, `--output` would replace it.
+OWN_FOLDER = "models"
+
+
+def put_in(config: AndroidConfig) -> Path:
+    """Run the command and return the assets' folder.
+
+    Raises:
+        EdgepressError: bad input (exit code 2); what was in the app stays.
+    """
+    precisions = [name.strip() for name in config.precision.split(",") if name.strip()]
+    chosen = [one for folder in config.artifact for one in choose(folder, precisions, config.allow_random)]
+    names = _distinct([one.name for one in chosen])
+    target = config.output / OWN_FOLDER
+    _require_ours(target)
+    with staged_folder(target, overwrite=True) as stage:
+        entries = [_copy(one, name, stage) for one, name in zip(chosen, names, strict=True)]
+        content = {"schema_version": SCHEMA_VERSION, "models": entries}
+        (stage / INDEX).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    _show(entries)
+    console.step(f"written: {target}")
+    return target
+
+
+def _require_ours(target: Path) -> None:
+    if target.is_dir() and any(target.iterdir()) and not (target / INDEX).is_file():
+        raise EdgepressError(f"{target} holds something else than the app's models", "name another --output")
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Names that tell the models of the list apart, whatever their artifacts are called."""
+    return [
+        f"{name} ({names[:at].count(name) + 1})" if names.count(name) > 1 else name
+        for at, name in enumerate(names)
+    ]
+
+
+def _copy(one: Choice, name: str, stage: Path) -> dict[str, Any]:
+    """One model into a folder that is called anew when its content changes: the app keeps copies by name."""
+    digest = hashlib.sha256("".join(map(sha256, one.files)).encode()).hexdigest()
+    folder = f"{re.sub(r'[^A-Za-z0-9_-]+', '-', name)}-{digest[:12]}"
+    (stage / folder).mkdir()
+    for path in one.files:
+        shutil.copyfile(path, stage / folder / path.name)
+    files = {path.name: path.stat().st_size for path in one.files}
+    return {"name": name, "folder": folder, "file": one.model.name, "files": files}
+
+
+def _show(entries: Sequence[dict[str, Any]]) -> None:
+    table = Table(title="in the app", box=box.SIMPLE_HEAD)
+    table.add_column("model")
+    table.add_column("file")
+    table.add_column("MB", justify="right")
+    for entry in entries:
+        size = entry["files"][entry["file"]]
+        table.add_row(entry["name"], entry["file"], f"{size / 1e6:.1f}")
+    console.out.print(table)

@@ -1,0 +1,107 @@
+"""The demo app for tests: its APK, built once a session, and that APK's own bytecode on a JVM.
+
+A plugin (`pytest_plugins`) of the modules that use it, so that all of them share one APK.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from android_demo.offline.build import build
+from android_demo.offline.errors import ToolMissingError
+from android_demo.offline.project import Project
+from android_demo.offline.tools import Tools, bring_tools, class_path, run
+
+ROOT = Path(__file__).parents[1]
+FRAMEWORK = Path(__file__).parent / "phone/framework"
+PROJECT = Project(ROOT / "android_demo")
+INSTRUMENTATION = "org.edgepress.demo/.Bench"
+
+
+@pytest.fixture(scope="session")
+def android_tools() -> Tools:
+    """The offline build's tools; they stay in its own folder from one run to the next."""
+    try:
+        return bring_tools(PROJECT.folder / "offline/.tools")
+    except ToolMissingError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def small_artifact(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, data_root: Path) -> Path:
+    """The small trained model as fp32 and int8."""
+    target = tmp_path_factory.mktemp("artifacts") / "small"
+    flags = ("--precision", "fp32,int8", "--task", "verdicts", "--data", data_root)
+    _python("export.onnx", "--model", model_folder, *flags, "--output", target)
+    return target
+
+
+@pytest.fixture(scope="session")
+def apk_assets(tmp_path_factory: pytest.TempPathFactory, small_artifact: Path) -> Path:
+    """What `export.android` makes of it."""
+    folder = tmp_path_factory.mktemp("assets")
+    _python("export.android", "--artifact", small_artifact, "--output", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def apk(tmp_path_factory: pytest.TempPathFactory, android_tools: Tools, apk_assets: Path) -> Path:
+    """The app with these models."""
+    folder = tmp_path_factory.mktemp("apk")
+    target = folder / "demo.apk"
+    build(PROJECT, android_tools, folder, target, apk_assets)
+    return target
+
+
+def _python(module: str, *arguments: object) -> None:
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+
+
+@dataclass(frozen=True)
+class App:
+    """The APK's bytecode, and a stand-in for as much of Android as its bench entry touches."""
+
+    jars: str
+
+    def instrument(self, state: Path, media: Path, extras: Mapping[str, object]) -> str:
+        """What `am instrument` would print.
+
+        Args:
+            state: where the stand-in reads how the phone is.
+            media: the app's folder on the shared storage.
+        """
+        places = (f"-Dstandin.state={state}", f"-Dstandin.media={media}")
+        flags = [part for name, value in extras.items() for part in ("-e", name, str(value))]
+        command = ["java", "-XX:+UseSerialGC", *places, "-cp", self.jars, "standin.AmInstrument"]
+        command += ["-w", "-r", *flags, INSTRUMENTATION]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return done.stdout + done.stderr
+
+    def use(self, state: Path, assets: Path, storage: Path, *actions: str) -> list[dict[str, Any]]:
+        """What is to be seen after the start and after each action (`phone/framework/standin/Demo.java`)."""
+        command = ["java", "-XX:+UseSerialGC", f"-Dstandin.state={state}", "-cp", self.jars, "standin.Demo"]
+        command += [str(assets), str(storage), *actions]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory, android_tools: Tools, apk: Path) -> App:
+    """The APK's dex code, translated back for a JVM: the very bytecode that a phone would get."""
+    folder = tmp_path_factory.mktemp("app")
+    android_tools.enjarify(apk, folder / "app.jar")
+    framework = folder / "framework"
+    beside = class_path((folder / "app.jar", android_tools.android_jar))
+    flags = ("--release", "8", "-Xlint:-options", "-cp", beside, "-d", framework)
+    run("javac", *flags, *sorted(FRAMEWORK.rglob("*.java")))
+    # The APK itself, for what core reads from it.
+    own = (framework, folder / "app.jar", apk)
+    return App(class_path((*own, android_tools.ort_jvm_natives, android_tools.android_jar)))
