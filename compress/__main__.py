@@ -13,6 +13,7 @@ VERBS = {
     "qat": ("compress.qat", "train with int8's rounding in the way, before quantizing"),
     "trim_vocab": ("compress.trim_vocab", "drop the tokens that a corpus never needs"),
     "export": ("export", "write a model as ONNX, TorchScript, Core ML and more, and check each file"),
+    "android": ("export.android", "put exported models into the Android demo app"),
     "quantize": ("compress.quantize", "make a model smaller and faster with 8, 4 or 16 bits, and measure it"),
     "recipe": ("compress.recipe", "run a whole experiment that a YAML file describes, and write its table"),
     "bench": ("device_bench", "measure files on CPU, GPU or phone; claims, charts, report, compare"),

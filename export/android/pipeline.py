@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich import box
-from rich.table import Table
-
 from edgepress import console
 from edgepress.errors import EdgepressError
 from edgepress.files import sha256, staged_folder
+from edgepress.tables import screen_table
 from export.android.choice import Choice, choose
 from export.android.config import AndroidConfig
 
@@ -68,11 +66,5 @@ def _copy(one: Choice, name: str, stage: Path) -> dict[str, Any]:
 
 
 def _show(entries: Sequence[dict[str, Any]]) -> None:
-    table = Table(title="in the app", box=box.SIMPLE_HEAD)
-    table.add_column("model")
-    table.add_column("file")
-    table.add_column("MB", justify="right")
-    for entry in entries:
-        size = entry["files"][entry["file"]]
-        table.add_row(entry["name"], entry["file"], f"{size / 1e6:.1f}")
-    console.out.print(table)
+    rows = [(one["name"], one["file"], f"{one['files'][one['file']] / 1e6:.1f}") for one in entries]
+    console.out.print(screen_table("in the app", ("model", "file", "MB"), rows))
