@@ -7,10 +7,10 @@ from compress.recipe import code
 
 @pytest.fixture
 def suite(tmp_path, monkeypatch):
-    """A suite of three modules: compress.cut imports edgepress.deep; edgepress.other is nobody's."""
+    """A suite of three modules: compress.change imports edgepress.deep; edgepress.other is nobody's."""
     for name, text in {
         "compress/__init__.py": "",
-        "compress/cut.py": 'from edgepress import deep\n\ndef f():\n    """Why."""\n    return deep.g()\n',
+        "compress/change.py": 'from edgepress import deep\n\ndef f():\n    """Why."""\n    return deep.g()\n',
         "edgepress/__init__.py": "",
         "edgepress/deep.py": "def g():\n    return 1\n",
         "edgepress/other.py": "x = 1\n",
@@ -27,17 +27,17 @@ def suite(tmp_path, monkeypatch):
     [
         ("edgepress/deep.py", "return 1", "return 2", True),
         ("edgepress/other.py", "x = 1", "x = 2", False),
-        ("compress/cut.py", "Why.", "Because.", False),
-        ("compress/cut.py", "\ndef", "\n\n# a comment\ndef", False),
-        ("compress/cut.py", "deep.g()", "deep.g() + 1", True),
+        ("compress/change.py", "Why.", "Because.", False),
+        ("compress/change.py", "\ndef", "\n\n# a comment\ndef", False),
+        ("compress/change.py", "deep.g()", "deep.g() + 1", True),
     ],
 )
 def test_only_code_that_a_verb_runs_counts(suite, file, old, new, matters):
     digest = code.code_digest.__wrapped__
-    before = digest("compress.cut")
+    before = digest("compress.change")
     path = suite / file
     path.write_text(path.read_text().replace(old, new))
-    assert (digest("compress.cut") != before) is matters
+    assert (digest("compress.change") != before) is matters
 
 
 def test_the_suites_own_verbs_reach_their_rooms():

@@ -52,6 +52,7 @@ def _taylor(model: PreTrainedModel, parts: Sequence[Part], batches: Sequence[Bat
     """
     graph = dependency_graph(model)
     estimate = tp.importance.GroupTaylorImportance(normalizer=None)
+    groups = {part.name: group(graph, part) for part in parts if part.kind != "layers"}
 
     def layer(own: nn.Module) -> torch.Tensor:
         return torch.stack([(w * w.grad).abs().sum() for w in own.parameters() if w.grad is not None]).sum()
@@ -62,7 +63,7 @@ def _taylor(model: PreTrainedModel, parts: Sequence[Part], batches: Sequence[Bat
         model(**batch).loss.backward()
         with torch.no_grad():
             for part in parts:
-                own = _each(part, layer, lambda one: estimate(group(graph, one)))
+                own = _each(part, layer, lambda one: estimate(groups[one.name]))
                 found[part.name] = found[part.name] + own
     model.zero_grad()
     return dict(found)

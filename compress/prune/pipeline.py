@@ -4,8 +4,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from compress.cut.check import open_to_cut
-from compress.cut.result import State, checkpoints_of, write_learned
+from compress.change.check import open_to_change
+from compress.change.result import State, checkpoints_of, write_learned
 from compress.prune.config import PruneConfig
 from compress.prune.importance import LOOKING
 from compress.prune.plan import Cutting
@@ -25,7 +25,7 @@ def prune(config: PruneConfig) -> Path:
     Raises:
         EdgepressError: bad input (exit code 2); the output is as it was.
     """
-    output, opened = open_to_cut(config, "pruned")
+    output, opened = open_to_change(config, "pruned")
     config = with_schedule(config, opened.schedule)
     cutting = Cutting.of(opened.model, config)
     with checkpoints_of(config, output, opened) as checkpoints:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from compress.cut.result import State, headings
+from compress.change.result import State, headings
 from compress.prune.shapes import HEADINGS, Shape, opens_everywhere
 from compress.training.result import percent
 from edgepress import console

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compress.cut.check import open_to_cut
-from compress.cut.result import State, checkpoints_of, write_learned
+from compress.change.check import open_to_change
+from compress.change.result import State, checkpoints_of, write_learned
 from compress.qat.config import QatConfig
 from compress.qat.report import Outcome
 from compress.qat.rounding import rounding
@@ -22,7 +22,7 @@ def qat(config: QatConfig) -> Path:
     Raises:
         EdgepressError: bad input (exit code 2); the output is as it was.
     """
-    output, opened = open_to_cut(config, "qat")
+    output, opened = open_to_change(config, "qat")
     config = with_schedule(config, opened.schedule)
     with checkpoints_of(config, output, opened) as checkpoints:
         lesson = Lesson.of(config, opened)

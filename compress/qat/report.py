@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from compress.cut.result import State
+from compress.change.result import State
 from edgepress import console
 from edgepress.loading import OpenedModel
 from edgepress.tables import markdown_table, screen_table

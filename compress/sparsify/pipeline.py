@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from compress.cut.check import open_to_cut
-from compress.cut.result import State, checkpoints_of, write_learned
+from compress.change.check import open_to_change
+from compress.change.result import State, checkpoints_of, write_learned
 from compress.sparsify.config import SparsifyConfig
 from compress.sparsify.gain import DENSE, SPARSE, measure_gains, timed_formats, write
 from compress.sparsify.masks import Sparsity, matrices, share_of_zeros
@@ -24,7 +24,7 @@ def sparsify(config: SparsifyConfig) -> Path:
     Raises:
         EdgepressError: bad input (exit code 2); the output is as it was.
     """
-    output, opened = open_to_cut(config, "sparse")
+    output, opened = open_to_change(config, "sparse")
     formats = timed_formats(config.formats)
     config = with_schedule(config, opened.schedule)
     with TemporaryDirectory() as files, checkpoints_of(config, output, opened) as checkpoints:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from compress.cut.result import State
+from compress.change.result import State
 from compress.sparsify.gain import HEADINGS, Gain
 from edgepress import console
 from edgepress.loading import OpenedModel

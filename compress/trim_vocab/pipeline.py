@@ -6,8 +6,8 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from compress.cut.check import open_to_cut
-from compress.cut.result import State, write_cut
+from compress.change.check import open_to_change
+from compress.change.result import State, write_changed
 from compress.trim_vocab.config import TrimVocabConfig
 from compress.trim_vocab.pieces import changes
 from compress.trim_vocab.report import Outcome
@@ -33,13 +33,13 @@ def trim_vocab(config: TrimVocabConfig) -> Path:
     Raises:
         EdgepressError: bad input (exit code 2); the output is as it was.
     """
-    output, opened = open_to_cut(config, "trimmed")
+    output, opened = open_to_change(config, "trimmed")
     check_trimmable(opened.tokenizer, opened.source.name)
     begun = time.monotonic()
     corpus, kept = _choose(config, opened)
     outcome = _trim(config, opened, corpus, kept)
     step = Step("trim_vocab", config.recorded(), time.monotonic() - begun, outcome.metrics)
-    write_cut(output, config.overwrite, outcome.opened, step, config.seed, outcome.markdown())
+    write_changed(output, config.overwrite, outcome.opened, step, config.seed, outcome.markdown())
     outcome.show()
     return output
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from compress.cut.result import State, headings
+from compress.change.result import State, headings
 from compress.trim_vocab.pieces import Change
 from edgepress import console
 from edgepress.loading import OpenedModel

@@ -101,14 +101,16 @@ def write_learned(
         checkpoints: of all trainings, that are not needed any more.
     """
     if learned is None:
-        write_cut(output, config.overwrite, opened, step, config.seed, body)
+        write_changed(output, config.overwrite, opened, step, config.seed, body)
     else:
         thresholds = learned.judged.thresholds
         write_trained(config, output, opened, opened.text_task, step, "finetune", body, thresholds)
         shutil.rmtree(checkpoints)
 
 
-def write_cut(output: Path, overwrite: bool, opened: OpenedModel, step: Step, seed: int, body: str) -> None:
+def write_changed(
+    output: Path, overwrite: bool, opened: OpenedModel, step: Step, seed: int, body: str
+) -> None:
     """Write a model that was changed, and not trained, as an artifact.
 
     Args:

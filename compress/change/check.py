@@ -1,4 +1,4 @@
-"""Opening a model that is to be cut, and what cannot be."""
+"""Opening a model that is to be changed, and what cannot be."""
 
 from pathlib import Path
 from typing import Protocol
@@ -9,7 +9,7 @@ from edgepress.loading import OpenedModel, check_classifier, open_model
 from edgepress.models import Weights, short_name
 
 
-class CutFlags(Protocol):
+class ChangeFlags(Protocol):
     """The flags that say which model, and where what becomes of it is written."""
 
     @property
@@ -31,7 +31,7 @@ class CutFlags(Protocol):
         """Raise for a flag that is out of range."""
 
 
-def open_to_cut(config: CutFlags, suffix: str) -> tuple[Path, OpenedModel]:
+def open_to_change(config: ChangeFlags, suffix: str) -> tuple[Path, OpenedModel]:
     """Check the flags, and open the classifier that they name.
 
     Returns:
@@ -49,6 +49,6 @@ def open_to_cut(config: CutFlags, suffix: str) -> tuple[Path, OpenedModel]:
     if any(step.technique == "quantize" for step in opened.steps):
         raise EdgepressError(
             f"{opened.source.name} is quantized already: its small files would be left behind",
-            "cut the model that it was made of, and quantize what comes out",
+            "start from the model that it was made of, and quantize what comes out",
         )
     return output, opened
