@@ -83,7 +83,7 @@ def serve(
         vocabulary: ids to draw from.
         clock: times one run.
         environment: what its records are to say of the machine besides what the suite knows of it.
-        memory: the most memory that the runner took so far, where its device has it.
+        memory: the most memory that the runner took so far; on a GPU, since it was last asked.
     """
     start = time.perf_counter_ns()
     with open_() as runner:

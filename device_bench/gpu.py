@@ -7,7 +7,7 @@ architectures, and nothing of what makes models, so that an environment with oth
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from device_bench.cpu import answer_errors, serve
-from edgepress.errors import EdgepressError, first_line
+from edgepress.errors import EdgepressError, first_line, unknown_name
 from export.base.runner import Batch, Runner
 
 MODES = {
@@ -42,6 +42,18 @@ def require_gpu() -> None:
 
     if not torch.cuda.is_available():
         raise EdgepressError("no GPU: torch sees none on this machine", "--device cpu measures this machine")
+
+
+def modes(wanted: Sequence[str]) -> dict[str, str]:
+    """Those of `MODES` that are wanted; all where none is named.
+
+    Raises:
+        EdgepressError: one is unknown.
+    """
+    for name in wanted:
+        if name not in MODES:
+            raise unknown_name("mode", name, MODES)
+    return {name: MODES[name] for name in wanted or MODES}
 
 
 def has_provider() -> bool:
@@ -173,14 +185,19 @@ def device_clock(runner: Runner, batch: Batch) -> float:
 
 
 def device_memory(runner: Runner) -> int:
-    """The most that this process' tensors took on the GPU so far [bytes], its weights included.
+    """The most that this process' tensors took on the GPU since it was last asked [bytes], its weights and,
+    in graph mode, the graphs of earlier shapes included.
 
     What CUDA's context and libraries take is not in it, nor is what torch keeps in reserve. 0 for ONNX
     Runtime, which has an allocator of its own and does not tell.
     """
+    if not isinstance(runner, TorchGpuRunner):
+        return 0
     import torch
 
-    return torch.cuda.max_memory_allocated() if isinstance(runner, TorchGpuRunner) else 0
+    most = torch.cuda.max_memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    return most
 
 
 def open_on_gpu(path: Path, mode: str) -> Runner:

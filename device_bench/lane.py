@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +59,12 @@ class Lane:
     rounds: list[list[float]] = field(default_factory=list)
     energy_j: float = 0.0
     """Both of the same."""
+
+    def load(self) -> None:
+        """Start the present launch's process ahead of its first case, which is told of a failure."""
+        with suppress(EdgepressError):
+            if not self.broken:
+                self._open()
 
     def start(self, case: Case) -> None:
         """Begin a case in the present launch: start the process where there is none, and warm up."""

@@ -14,6 +14,7 @@ from device_bench.energy import counter
 from device_bench.facts import with_facts
 from device_bench.lane import Lane
 from device_bench.plan import Case, Plan, Subject
+from device_bench.process import of_each
 from device_bench.records import Measurement
 from edgepress.environment import environment
 from edgepress.errors import EdgepressError
@@ -102,6 +103,7 @@ class _Measurement:
             lane.cores = cores
         share_s = self._plan.budget_s / self._plan.launches / len(cases)
         try:
+            of_each(Lane.load, self._order, self._plan.device)
             for case in cases:
                 self._take_rounds(case, share_s)
         finally:

@@ -52,7 +52,7 @@ class Plan:
     """What to measure and when it is enough."""
 
     sequence_lengths: tuple[int, ...] = (16, 64, 128)
-    batch: int = 1
+    batches: tuple[int, ...] = (1,)
     threads: int = 1
     vocabulary: int = 30_000
     launches: int = 5
@@ -97,8 +97,15 @@ class Plan:
     @property
     def cases(self) -> list[Case]:
         """The shapes, then the passes; single rows have nothing to pad."""
-        shapes = [Case(self.batch, length) for length in self.sequence_lengths]
-        paddings: tuple[Padding, ...] = ("none",) if self.batch == 1 else ("longest", "sorted")
-        passes = [Case(self.batch, kind="pass", padding=padding) for padding in paddings]
+        shapes = [Case(batch, length) for batch in self.batches for length in self.sequence_lengths]
+        passes = [
+            Case(batch, kind="pass", padding=padding)
+            for batch in self.batches
+            for padding in _paddings(batch)
+        ]
         wanted = shapes + passes if self.passes else shapes
         return [case for case in wanted if case not in self.done]
+
+
+def _paddings(batch: int) -> tuple[Padding, ...]:
+    return ("none",) if batch == 1 else ("longest", "sorted")

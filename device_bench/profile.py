@@ -55,7 +55,7 @@ def profile(subject: Subject, plan: Plan) -> Profile:
         EdgepressError: the file cannot be run, or its runtime has no profiler here.
     """
     command = [sys.executable, "-m", "device_bench.profile", str(subject.path), str(plan.threads)]
-    command += [str(plan.vocabulary), subject.mode, str(plan.batch), str(max(plan.sequence_lengths))]
+    command += [str(plan.vocabulary), subject.mode, str(plan.batches[0]), str(max(plan.sequence_lengths))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["its process was killed"])[-1]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
 from device_bench.cpu import timed_ms
 from device_bench.plan import Plan, Subject
-from device_bench.process import Process
+from device_bench.process import Process, of_each
 from device_bench.texts import save
 from edgepress import console
 from edgepress.artifact import is_artifact
@@ -44,6 +45,7 @@ class Texts:
     """The texts of one artifact in its own token ids."""
 
     def __init__(self, folder: Path, order: Order) -> None:
+        self._folder = order.folder
         opened = open_model(str(folder), data=order.data)
         task = opened.text_task
         split = load_split(task, task.evaluation_split, order.data)
@@ -65,7 +67,7 @@ class Texts:
         process = None
         try:
             process = Process(replace(subject, texts=self._scored), plan)
-            target = self._scored.with_suffix(".npy") if self._scored else Path()
+            target = self._folder / f"{uuid4().hex}.npy"
             process.save_logits(target)
         except EdgepressError as error:
             console.warn(f"not scored: {error}")
@@ -90,18 +92,21 @@ def _save(opened: OpenedModel, examples: Examples | None, target: Path) -> Path 
     return target
 
 
-def with_texts(subjects: Sequence[Subject], plan: Plan, order: Order) -> Iterator[Subject]:
+def with_texts(subjects: Sequence[Subject], plan: Plan, order: Order) -> list[Subject]:
     """The subjects with what their artifacts' texts tell: tokenization, score, the texts of passes."""
-    known: dict[Path, Texts | None] = {}
-    for subject in subjects:
-        folder = next((each for each in subject.path.parents[:2] if is_artifact(each)), None)
-        if folder is None:
-            yield subject
-            continue
-        if folder not in known:
-            known[folder] = _texts(folder, order)
-        texts = known[folder]
-        yield _with(subject, texts, plan) if texts else subject
+    folders = [_artifact_of(subject) for subject in subjects]
+    known = {folder: _texts(folder, order) for folder in dict.fromkeys(folders) if folder}
+
+    def told(subject: Subject) -> Subject:
+        folder = _artifact_of(subject)
+        texts = known[folder] if folder else None
+        return _with(subject, texts, plan) if texts else subject
+
+    return of_each(told, subjects, plan.device)
+
+
+def _artifact_of(subject: Subject) -> Path | None:
+    return next((each for each in subject.path.parents[:2] if is_artifact(each)), None)
 
 
 def _texts(folder: Path, order: Order) -> Texts | None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -21,8 +22,10 @@ from device_bench.gpu import (
     TorchGpuRunner,
     device_memory,
     has_provider,
+    modes,
     open_on_gpu,
 )
+from device_bench.process import of_each
 from device_bench.records import read
 from device_bench.scoring import Order, Texts
 from edgepress.architectures import CnnConfig, CnnForSequenceClassification
@@ -47,6 +50,22 @@ def test_without_a_gpu_it_is_one_line(cli: Callable[..., Result], onnx_file: Pat
 def test_no_mode_runs_on_the_cpu_in_secret(model_folder: Path, mode: str) -> None:
     with pytest.raises(EdgepressError, match="no GPU"):
         open_on_gpu(model_folder / "model.safetensors", mode)
+
+
+def test_only_the_modes_that_are_asked_for() -> None:
+    assert modes(()) == MODES
+    assert list(modes(("graph", "fp32"))) == ["graph", "fp32"]
+    with pytest.raises(EdgepressError, match="unknown mode 'fp61'"):
+        modes(("fp61",))
+
+
+def test_a_gpus_files_are_opened_side_by_side(tmp_path: Path) -> None:
+    """Each waits for the others, so that one after another they would wait for ever."""
+    gate = Barrier(3, timeout=60)
+    assert of_each(lambda item: (gate.wait(), item)[1], "abc", "gpu") == ["a", "b", "c"]
+    order: list[str] = []
+    of_each(order.append, "abc", "cpu")
+    assert order == ["a", "b", "c"]
 
 
 @pytest.mark.skipif(has_provider(), reason="ONNX Runtime has its CUDA provider here")

@@ -336,7 +336,7 @@ def test_the_others_keep_their_rounds_when_one_is_killed(onnx_file: Path) -> Non
 
 
 def test_cases_that_are_done_are_left_out() -> None:
-    plan = replace(PLAN, batch=2, passes=1)
+    plan = replace(PLAN, batches=(2,), passes=1)
     assert [case.padding for case in plan.cases if case.kind == "pass"] == ["longest", "sorted"]
     left = replace(plan, done=frozenset({Case(2, 4), Case(2, kind="pass", padding="sorted")}))
     assert left.cases == [Case(2, 16), Case(2, kind="pass", padding="longest")]
@@ -345,7 +345,7 @@ def test_cases_that_are_done_are_left_out() -> None:
 def test_a_pass_goes_over_all_texts(onnx_file: Path, tmp_path: Path) -> None:
     rows = [make_batch(1, length, 100) for length in (9, 3, 5, 4, 7)]
     save(tmp_path / "texts.npz", rows)
-    plan = replace(PLAN, sequence_lengths=(), batch=2, passes=2)
+    plan = replace(PLAN, sequence_lengths=(), batches=(2,), passes=2)
     (longest, in_order) = measure_each(
         [Subject("a", onnx_file, "", tmp_path / "texts.npz", {"rows": 5})], plan
     )

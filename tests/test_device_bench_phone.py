@@ -492,7 +492,7 @@ def test_passes_over_texts(
     save(texts, encode(tokenizer, TEXTS.examples.texts, 64))
     rows = {"rows": len(TEXTS.examples.texts)}
     own = [replace(one, texts=texts, known=rows) for one in subjects]
-    plan = replace(PLAN, sequence_lengths=(), passes=2, batch=batch)
+    plan = replace(PLAN, sequence_lengths=(), passes=2, batches=(batch,))
     records = measure_on_phone(own, plan, protocol=PROTOCOL)
     assert [(one.kind, one.padding) for one in records] == [
         ("pass", padding) for padding in paddings for _ in own

@@ -37,6 +37,8 @@ class RunConfig(Command):
     """Batch sizes, with commas."""
     threads: str = "1"
     """Thread counts, with commas; each has processes of its own."""
+    modes: str = ""
+    """With --device gpu: only these ways of torch, with commas (fp32, tf32, fp16, bf16, compile, graph)."""
     eager: bool = False
     """Also time the artifacts' weights in torch eager, with plain and with oneDNN-packed weights."""
     budget: float = 60.0

@@ -50,7 +50,7 @@ def run(config: RunConfig) -> None:
 
 
 def _checked(config: RunConfig) -> list[Plan]:
-    """A plan for each batch size and thread count."""
+    """A plan for each thread count and what shares its launches."""
     require_flags(
         {
             "--budget": config.budget > 0,
@@ -76,7 +76,7 @@ def _checked(config: RunConfig) -> list[Plan]:
     return [
         Plan(
             lengths,
-            batch=batch,
+            own,
             threads=count,
             launches=config.launches,
             min_runs=config.min_runs,
@@ -86,8 +86,15 @@ def _checked(config: RunConfig) -> list[Plan]:
             energy=energy,
         )
         for count in threads
-        for batch in batches
+        for own in _sharing(batches, config.device)
     ]
+
+
+def _sharing(batches: tuple[int, ...], device: str) -> list[tuple[int, ...]]:
+    """The batch sizes that share launches: on a GPU all, since a process takes longer to start than to
+    measure and memory is told shape by shape; elsewhere none, since a peak stays that of the largest batch.
+    """
+    return [batches] if device == "gpu" else [(batch,) for batch in batches]
 
 
 def _phone(config: RunConfig) -> AbstractContextManager[Adb | None]:
@@ -104,10 +111,9 @@ def _selection(config: RunConfig) -> Selection:
     if config.device == "phone":
         return Selection(("onnx",), precisions)  # what the app runs
     if config.device == "gpu":
-        from device_bench.gpu import MODES as GPU_MODES
-        from device_bench.gpu import has_provider
+        from device_bench.gpu import has_provider, modes
 
-        return Selection(("onnx",) if has_provider() else ("none",), precisions, GPU_MODES)
+        return Selection(("onnx",) if has_provider() else ("none",), precisions, modes(names(config.modes)))
     return Selection(names(config.formats), precisions, EAGER_MODES if config.eager else {})
 
 
@@ -120,7 +126,7 @@ def _with_texts(config: RunConfig, subjects: list[Subject], plan: Plan, folder: 
 
     console.step("tokenizing and scoring real sentences")
     order = Order(folder, config.data, scored, config.passes > 0, config.pass_samples)
-    return list(with_texts(subjects, plan, order))
+    return with_texts(subjects, plan, order)
 
 
 def _measured(
@@ -129,7 +135,7 @@ def _measured(
     known = [] if config.again or not config.output.exists() else records.read(config.output)
     plan = replace(plan, done=done_cases(known, subjects, plan, _machine_facts(phone)))
     if not plan.cases:
-        console.step(f"{config.output} has all of batch {plan.batch}, {plan.threads} thread(s): not repeated")
+        console.step(f"{config.output} has all of {_told(plan)}: not repeated")
         return
     plan = replace(plan, budget_s=config.budget * len(subjects) * len(plan.cases))
     if phone is not None:
@@ -139,6 +145,10 @@ def _measured(
         yield from measure_on_phone(subjects, plan, phone, config.apk, scored)
     else:
         yield from _with_progress(subjects, plan)
+
+
+def _told(plan: Plan) -> str:
+    return f"batch {', '.join(map(str, plan.batches))}, {plan.threads} thread(s)"
 
 
 def _machine_facts(phone: Adb | None) -> dict[str, Any] | None:
@@ -156,7 +166,7 @@ def _phone_texts(config: RunConfig, subject: Subject) -> Texts | None:
 
 
 def _with_progress(subjects: Sequence[Subject], plan: Plan) -> Iterator[Measurement]:
-    title = f"timing, interleaved: batch {plan.batch}, {plan.threads} thread(s)"
+    title = f"timing, interleaved: {_told(plan)}"
     with Progress(console=console.log, transient=True) as progress:
         task = progress.add_task(title, total=1.0)
         yield from measure_each(subjects, plan, lambda share: progress.update(task, completed=share))
