@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -70,6 +71,36 @@ def test_records_page_and_pictures(experiment):
     assert summary["settings"]["seeds"] == [0, 1]
     assert set(summary["step_seconds"]) >= {"teacher", "student-seed0", "student-seed1", "teacher-onnx"}
     assert [verdict["holds"] for verdict in summary["reach"]] == [True, True]
+
+
+def test_a_machine_that_only_trains_exports_and_times_nothing(experiment, copied, data_root):
+    folder, _ = experiment
+    recipe, own = copied / "tiny.yaml", "  eager: {of: teacher, file: eager, title: eager}\nmeasure:"
+    recipe.write_text(recipe.read_text().replace("measure:", own))
+    for file in (copied / "new" / "out").glob("*-onnx"):
+        shutil.rmtree(file)
+    where = ("--output", copied / "new" / "out", "--results", copied / "trained")
+    done = subprocess.run(
+        command(recipe, "--data", data_root, *where, "--train-only"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stderr.count("nothing changed, not run again") == 3
+    assert not list((copied / "new" / "out").glob("*-onnx"))
+    rows = [json.loads(line) for line in (copied / "trained" / "rows.jsonl").read_text().splitlines()]
+    full = [json.loads(line) for line in (folder / "results" / "rows.jsonl").read_text().splitlines()]
+    assert [row["row"] for row in rows] == ["teacher", "plain", "student"]
+    for row, deployed in zip(rows, full, strict=True):
+        assert row["scores"] == deployed["trained_scores"]
+        assert row["seconds_by_seed"] == deployed["seconds_by_seed"]
+        assert row["latency_ms"] is row["file"] is None
+    assert rows[2]["gain"]["value"] == pytest.approx(full[2]["gain"]["value"])
+    summary = json.loads((copied / "trained" / "recipe.json").read_text())
+    assert [verdict["expected"] for verdict in summary["reach"]] == ["teacher.score >= 0.6"]
+    assert summary["command"].endswith("--train-only")
+    assert "not timed" in (copied / "trained" / "README.md").read_text()
 
 
 def test_what_is_not_reached_fails_and_is_written(cli, copied, data_root):

@@ -45,7 +45,7 @@ def _line(row: RowSpec, group: Sequence[Run], deployment: Deployment) -> Line:
     by_seed = {run.each.get(SEED): run for run in group}
     configs = tuple(read_manifest(run.output).steps[-1].config for run in group)
     line = Line(row, row.shown(group[0].each), by_seed, {}, "", "", {}, configs, ())
-    return _of_figures(line) if row.path else _of_files(line, deployment)
+    return _of_files(line, deployment) if row.deployed else _of_figures(line)
 
 
 def _of_files(line: Line, deployment: Deployment) -> Line:
@@ -72,7 +72,8 @@ def _of_figures(line: Line) -> Line:
     found = {}
     for seed, run in line.runs.items():
         manifest = read_manifest(run.output)
-        value: Any = manifest.steps[-1].metrics
+        step = manifest.steps[-1]
+        value: Any = {**step.metrics, "seconds": step.seconds}
         for depth, key in enumerate(line.row.path):
             if not isinstance(value, dict) or key not in value:
                 place = line.row.node.at("of", key)

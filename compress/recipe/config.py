@@ -34,6 +34,9 @@ class RecipeConfig(Command):
     """Folder for table, records and pictures; default: results/recipes/NAME, with --quick in --output."""
     max_drop: float | None = None
     """Stop before the step that loses more than this against the first row [points of the metric]."""
+    train_only: bool = False
+    """Export and time nothing: the table has the scores that the steps gave. For a machine that trains; where
+    its output folder is taken to another, the same command without this measures there and trains nothing."""
     ignore_code: bool = False
     """Do not run steps again only because the suite's code or a library changed."""
     check: bool = False

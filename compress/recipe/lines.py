@@ -154,7 +154,7 @@ def _retention(line: Line, other: Line) -> Estimate | None:
 
 def _alike(line: Line, other: Line) -> tuple[dict[Any, float], dict[Any, float]]:
     """The two lines' scores of the same kind: of files, or where one has none, as the steps gave them."""
-    if line.row.path or other.row.path:
+    if not (line.row.deployed and other.row.deployed):
         return line.trained_scores, other.trained_scores
     return line.scores, other.scores
 
@@ -201,3 +201,4 @@ COMPARED: dict[str, Callable[[Line, Line], Estimate | None]] = {
     "time_ratio": _time_ratio,
 }
 FIGURES = (*OWN, *COMPARED)
+OF_FILES = ("parameters", "size_mb", "latency_ms", "speed_up", "size_ratio")

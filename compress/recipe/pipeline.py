@@ -16,7 +16,7 @@ from compress.recipe.ledger import Ledger, at_work
 from compress.recipe.lines import Line, Result
 from compress.recipe.plan import Run, plan
 from compress.recipe.reach import Expectation, Verdict, expectations, judge
-from compress.recipe.spec import Measure, Recipe, load
+from compress.recipe.spec import Measure, Recipe, load, without_files
 from compress.recipe.spec_steps import RESULTS
 from compress.recipe.steps import LEDGER, Bench
 from compress.recipe.watch import Stopped, Watch
@@ -41,6 +41,7 @@ def recipe(config: RecipeConfig) -> Path:
     start = time.monotonic()
     require_flags({"--max-drop": config.max_drop is None or config.max_drop >= 0})
     own = load(config.recipe, config.quick, config.settings)
+    own = without_files(own) if config.train_only else own
     output, target = _folders(config, own)
     runs = plan(own, output)
     expected = expectations(own)
@@ -139,6 +140,7 @@ def _story(config: RecipeConfig, bench: Bench, seconds: float) -> results.Story:
     words = ["python", "-m", "compress.recipe", str(config.recipe)]
     words += [word for said in config.settings for word in ("--set", said)]
     words += ["--quick"] if config.quick else []
+    words += ["--train-only"] if config.train_only else []
     words += ["--max-drop", f"{config.max_drop:g}"] if config.max_drop is not None else []
     known = {name: bench.ledger.known(name) or {} for name in bench.runs}
     taken = {name: float(entry["seconds"]) for name, entry in known.items() if "seconds" in entry}

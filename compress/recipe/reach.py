@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compress.recipe.lines import COMPARED, FIGURES, Result
+from compress.recipe.lines import COMPARED, FIGURES, OF_FILES, Result
 from compress.recipe.node import Node
 from compress.recipe.spec import Recipe
 
@@ -50,13 +50,19 @@ class Verdict:
 
 
 def expectations(recipe: Recipe) -> list[Expectation]:
-    """Those of a recipe, but for those of rows that are left out.
+    """Those of a recipe, but for those of rows that are left out, and of files where a row has none.
 
     Raises:
         EdgepressError: one is none, or names an unknown row or figure.
     """
     every = [_expectation(node, (*recipe.rows, *recipe.left_out)) for node in recipe.reach]
-    return [own for own in every if not {own.row, own.over} & set(recipe.left_out)]
+    return [own for own in every if _judged(own, recipe)]
+
+
+def _judged(own: Expectation, recipe: Recipe) -> bool:
+    if {own.row, own.over} & set(recipe.left_out):
+        return False
+    return own.figure not in OF_FILES or recipe.rows[own.row].deployed
 
 
 def _expectation(node: Node, rows: Collection[str]) -> Expectation:

@@ -11,10 +11,10 @@ from compress.recipe import details, table
 from compress.recipe.lines import Result
 from compress.recipe.pictures import pictures
 from compress.recipe.reach import Verdict
+from compress.recipe.told import machine
 from device_bench import records
 from device_bench.chart.draw import write as draw
 from device_bench.chart.theme import THEMES
-from edgepress.environment import environment
 from edgepress.errors import EdgepressError
 from edgepress.files import staged_folder
 
@@ -74,7 +74,7 @@ def _summary(result: Result, verdicts: Sequence[Verdict], story: Story) -> dict[
         "step_seconds": {name: round(seconds, 1) for name, seconds in story.step_seconds.items()},
         "reach": [verdict.to_dict() for verdict in verdicts],
         "note": result.note,
-        "environment": environment().to_dict(),
+        "environment": machine(),
     }
 
 

@@ -1,6 +1,6 @@
 """What a recipe says: steps, rows of the table, what to measure, what to reach, pictures."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,15 @@ def load(path: Path, quick: bool, said: tuple[str, ...]) -> Recipe:
         pictures=_pictures(entries["pictures"]) if "pictures" in entries else DEFAULT_PICTURES,
         file=path,
     )
+
+
+def without_files(recipe: Recipe) -> Recipe:
+    """The recipe for a machine that only trains: its rows are of what the steps noted, and those that name a
+    file are left out.
+    """
+    rows = {name: replace(row, deployed=False) for name, row in recipe.rows.items() if row.file is None}
+    named = tuple(name for name in recipe.rows if name not in rows)
+    return replace(recipe, rows=rows, left_out=(*recipe.left_out, *named))
 
 
 def _known(root: Node) -> Node:

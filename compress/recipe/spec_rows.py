@@ -20,7 +20,9 @@ class RowSpec:
     title: str
     step: str
     path: tuple[str, ...]
-    """Where in the metrics of its last step the row's score stands; empty: of its own file, as deployed."""
+    """Where in the metrics of its last step the row's score stands; empty: its own."""
+    deployed: bool
+    """Whether it is of the step's file, exported, timed and scored; else of what the step noted."""
     file: str | None
     """Which file of the artifact: a file name, or eager; None: its quantized one, else its ONNX file."""
     over: str | None
@@ -91,6 +93,7 @@ def _row(name: str, node: Node, steps: Mapping[str, StepSpec]) -> RowSpec:
         title=entries["title"].text() if "title" in entries else name,
         step=step,
         path=tuple(path),
+        deployed=not path,
         file=file,
         over=entries["over"].text() if "over" in entries else None,
         only={axis: _values(axis, entry, steps[step]) for axis, entry in only.items()},

@@ -13,6 +13,7 @@ from compress.recipe.details import step_scores
 from compress.recipe.lines import PERCENT, Line, Result
 from compress.recipe.reach import Verdict
 from compress.recipe.statistics import Estimate
+from compress.recipe.told import machine
 from device_bench.summary import MISSING
 from edgepress.environment import environment
 from edgepress.tables import markdown_table
@@ -125,7 +126,7 @@ def caption(result: Result) -> str:
     how = f"batch 1, {timed.threads} thread{'s' * (timed.threads > 1)}, interleaved" if timed else "not timed"
     return (
         f"faster [95 % interval] and kept: against {first}; ms: median, {how}{over}{gained}\n"
-        f"{environment().cpu}"
+        f"{environment().cpu if timed else machine().get('gpu', environment().cpu)}"
     )
 
 
@@ -189,7 +190,7 @@ def records(result: Result) -> Iterator[dict[str, Any]]:
             "runs": [run.name for run in line.runs.values()],
             "verb": next(iter(line.runs.values())).verb.name,
             "config": [_config(config, result) for config in line.configs],
-            "environment": environment().to_dict(),
+            "environment": machine(),
         }
 
 

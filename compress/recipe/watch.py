@@ -31,7 +31,7 @@ class Watch:
         Raises:
             EdgepressError: it is a figure of a step.
         """
-        if self.max_drop is not None and self._reference.path:
+        if self.max_drop is not None and not self._reference.deployed:
             raise EdgepressError(
                 f"--max-drop: the first row, {self._reference.name}, is a figure of a step and no file",
                 "begin the table with the model that others are compared with",
@@ -68,4 +68,4 @@ class Watch:
 
 def _watched(row: RowSpec, run: Run) -> bool:
     """Whether a run leaves a file of the row."""
-    return row.step == run.step and not row.path and row.takes(run.each)
+    return row.step == run.step and row.deployed and row.takes(run.each)

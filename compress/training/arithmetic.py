@@ -24,3 +24,8 @@ def device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def gpu_name() -> str | None:
+    """What the GPU is called that a training here runs on; None: it runs on the CPU."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None

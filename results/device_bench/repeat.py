@@ -47,7 +47,7 @@ class Comparison:
     def take(self, budget_s: float) -> tuple[list[Both], float]:
         """fp32 and int8 at each length, and the mean time of a configuration, launches included [s]."""
         subjects = [Subject(f"{self.model} {path.stem}", path) for path in self.files]
-        plan = Plan(self.lengths, batch=self.batch, budget_s=budget_s * self.configurations)
+        plan = Plan(self.lengths, (self.batch,), budget_s=budget_s * self.configurations)
         start = time.monotonic()
         found = measure(subjects, plan)
         seconds = (time.monotonic() - start) / self.configurations
