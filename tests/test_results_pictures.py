@@ -10,7 +10,16 @@ from matplotlib.image import imread
 
 from device_bench.records import append
 from edgepress.errors import EdgepressError
-from results.device_bench.pictures import BEGINS, BROWSERS, REPORT, Config, draw, markdown, photograph
+from results.device_bench.pictures import (
+    BEGINS,
+    BROWSERS,
+    REPORT,
+    SHOWN_OF_GPU,
+    Config,
+    draw,
+    markdown,
+    photograph,
+)
 from results.goals import README, ROOT, TABLE_ENDS
 
 KEPT = (ROOT / "results" / "device_bench" / "repeat.jsonl",)
@@ -23,6 +32,14 @@ def test_every_picture_of_the_block_is_written(tmp_path: Path) -> None:
     for path in tmp_path.iterdir():
         assert imread(path).shape[1] == 1660
         assert f"{tmp_path.as_posix()}/{path.name}" in block
+
+
+def test_a_gpus_chart_has_a_name_of_its_own(tmp_path: Path) -> None:
+    (chart,) = draw(Config().gpu, tmp_path, SHOWN_OF_GPU, "gpu-")
+    assert "H200" in chart.conditions
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"gpu-latency-batch-{t}.png" for t in ("light", "dark")
+    }
 
 
 def test_records_of_several_machines_are_refused(tmp_path: Path) -> None:

@@ -4,6 +4,12 @@
     python -m device_bench claims --data ROOT --output results/device_bench/claims.json
     python -m results.device_bench.pictures --artifacts outputs/*
 
+The charts of a GPU are of records that were taken on a machine with one:
+
+    python -m device_bench run --artifacts TEACHER STUDENT --device gpu --modes fp32,tf32,fp16,bf16,graph
+        --seq-lens 128 --batch-sizes 1,8,64,256 --launches 3 --budget 4 --eval-samples 872 --energy
+        --output results/device_bench/h200.jsonl
+
 The report's picture needs Chromium; where there is none, the one that is kept stays.
 """
 
@@ -11,8 +17,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tyro
@@ -30,6 +36,7 @@ HERE = Path(__file__).parent
 FOLDER = HERE / "pictures"
 BEGINS = "<!-- pictures: results.device_bench.pictures -->"
 SHOWN = ("size-latency", "accuracy-latency", "latency-length", "speed-up")
+SHOWN_OF_GPU = ("latency-batch",)
 REPORT = "report.png"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WINDOW = (1280, 1600)
@@ -41,14 +48,18 @@ class Config:
 
     records: tuple[Path, ...] = (HERE / "examples.jsonl",)
     """Records of one machine."""
+    gpu: tuple[Path, ...] = (HERE / "h200.jsonl",)
+    """Records of one GPU."""
     claims: Path = HERE / "claims.json"
     """What `device_bench claims --output` wrote, for the report; left out where it is missing."""
     artifacts: tuple[Path, ...] = ()
     """The artifacts that were measured, for the report's lineage."""
 
 
-def draw(records: tuple[Path, ...], folder: Path) -> list[Chart]:
-    """Write the charts that the README shows, light and dark, and name them.
+def draw(
+    records: tuple[Path, ...], folder: Path, names: Sequence[str] = SHOWN, prefix: str = ""
+) -> list[Chart]:
+    """Write these charts, light and dark.
 
     Raises:
         EdgepressError: the records cannot be read, or are of several machines.
@@ -57,7 +68,7 @@ def draw(records: tuple[Path, ...], folder: Path) -> list[Chart]:
     if len(found) > 1:
         titles = "; ".join(own.title for own in found)
         raise EdgepressError(f"records of several machines: {titles}", "name those of one")
-    shown = [chart for chart in charts(found) if chart.name in SHOWN]
+    shown = [replace(own, name=prefix + own.name) for own in charts(found) if own.name in names]
     folder.mkdir(exist_ok=True)
     write(shown, list(THEMES.values()), ("png",), folder)
     return shown
@@ -94,6 +105,7 @@ def main(config: Config) -> int:
     """Write the pictures, and put them into the README."""
     try:
         shown = draw(config.records, FOLDER)
+        shown += draw(config.gpu, FOLDER, SHOWN_OF_GPU, "gpu-")
         photograph(config, FOLDER / REPORT)
     except EdgepressError as error:
         print(f"error: {error}", file=sys.stderr)
