@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 
+from device_bench.chart.bars import speed_up
 from device_bench.chart.draw import Chart, charts
 from device_bench.chart.labels import place_labels
 from device_bench.chart.theme import THEMES, repaint
@@ -72,6 +73,21 @@ def test_speed_ups_are_over_the_first_file() -> None:
     assert own is not None
     found = {point.label: (base.label, ratio.value) for point, base, ratio in own.speed_ups()}
     assert found == {"int8": ("fp32", pytest.approx(2.5)), "slow": ("fp32", pytest.approx(2 / 3))}
+
+
+@pytest.mark.parametrize(("fast_ms", "scale", "start"), [(8.0, "linear", 0), (0.1, "log", 1)])
+def test_speed_ups_far_apart_are_bars_from_as_fast(fast_ms: float, scale: str, start: float) -> None:
+    own = view(machines([measured("fp32", 20.0), measured("slow", 40.0), measured("fast", fast_ms)])[0])
+    assert own is not None
+    figure = Figure(layout="constrained")
+    speed_up(figure, own, THEMES["light"])
+    (axes,) = figure.axes
+    assert axes.get_xscale() == scale
+    ends = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axes.patches]
+    assert ends == [(start, pytest.approx(0.5)), (start, pytest.approx(20 / fast_ms))]
+    low, high = axes.get_xlim()
+    assert low < 0.5
+    assert high > 20 / fast_ms
 
 
 def test_failed_file_is_in_no_chart() -> None:

@@ -16,12 +16,16 @@ ROOM = 1.12
 
 def from_zero_or_log(axes: Axes, which: Literal["x", "y"], values: Sequence[Interval]) -> None:
     """Set scale and limits by the values, which are positive."""
-    low, high = min(v.value for v in values), max(v.high for v in values)
-    if high < FAR_APART * low:
-        axes.set(**{f"{which}lim": (0, ROOM * high)})
+    if not far_apart(values):
+        axes.set(**{f"{which}lim": (0, ROOM * max(v.high for v in values))})
         return
     axes.set(**{f"{which}scale": "log", f"{which}lim": log_limits(values)})
     log_ticks(axes.xaxis if which == "x" else axes.yaxis)
+
+
+def far_apart(values: Sequence[Interval]) -> bool:
+    """Whether the values need a logarithmic axis."""
+    return max(v.high for v in values) >= FAR_APART * min(v.value for v in values)
 
 
 def log_limits(values: Sequence[Interval]) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from device_bench.chart.axis import far_apart, log_limits, log_ticks
 from device_bench.chart.labels import FONT_SIZE, wrap
 from device_bench.chart.theme import PALETTE, Theme
 from device_bench.chart.view import Point, View
@@ -18,6 +19,7 @@ NAME_WIDTH, NARROW = 46, 30
 """Characters in a line beside a bar, with one panel and with two."""
 TITLE_WIDTH = 90
 BAR_INCHES, TEXT_LINE, THICK = 0.32, 0.16, 0.6
+AS_FAST = Interval(1, 1, 1)
 ROOM = 1.18
 """For the figure behind the longest bar."""
 
@@ -49,8 +51,14 @@ def speed_up(figure: Figure, own: View, theme: Theme) -> None:
     over = f"times as fast as {bases.pop()}" if len(bases) == 1 else "times as fast in the same measurement"
     axes = figure.subplots()
     ratios = [ratio for _, _, ratio in found]
-    _bars(axes, speed_up_names(own), ratios, f"{over}, 95 % interval", "{:.2f}x", theme)
-    axes.axvline(1, color=theme.muted, linewidth=1, linestyle="--")
+    wide = far_apart([AS_FAST, *ratios])
+    title = f"{over}, 95 % interval"
+    _bars(axes, speed_up_names(own), ratios, title, "{:.2f}x", theme, AS_FAST.value if wide else 0)
+    axes.axvline(AS_FAST.value, color=theme.muted, linewidth=1, linestyle="--")
+    if wide:
+        low, high = log_limits([AS_FAST, *ratios])
+        axes.set(xscale="log", xlim=(low, ROOM**2 * high))
+        log_ticks(axes.xaxis)
 
 
 def cold_start_memory(figure: Figure, own: View, theme: Theme) -> None:
@@ -82,12 +90,19 @@ def devices(figure: Figure, views: Sequence[View], theme: Theme) -> None:
 
 
 def _bars(
-    axes: Axes, labels: Sequence[str], values: Sequence[Interval], title: str, form: str, theme: Theme
+    axes: Axes,
+    labels: Sequence[str],
+    values: Sequence[Interval],
+    title: str,
+    form: str,
+    theme: Theme,
+    start: float = 0,
 ) -> None:
     reach = np.array([(v.value - v.low, v.high - v.value) for v in values]).T
-    middle = [v.value for v in values]
+    middle = np.array([v.value for v in values])
     whiskers: Any = {"xerr": reach, "ecolor": theme.ink} if reach.any() else {}
-    bars = axes.barh(range(len(labels)), middle, height=THICK, color=PALETTE[0], **whiskers)
+    rows, colour = range(len(labels)), PALETTE[0]
+    bars = axes.barh(rows, middle - start, left=start, height=THICK, color=colour, **whiskers)
     axes.bar_label(bars, [form.format(value) for value in middle], padding=5, fontsize=FONT_SIZE)
     _name_rows(axes, labels, theme)
     axes.set(xlabel=title, xlim=(0, max(ROOM * max(v.high for v in values), 1e-3)))
