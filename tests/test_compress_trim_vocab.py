@@ -1,7 +1,9 @@
 """`compress.trim_vocab` as a user types it, and the vocabulary that it leaves."""
 
 from collections import Counter
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from conftest import SENTENCES, write_split
@@ -9,12 +11,16 @@ from small_models import ARCHITECTURES
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
 
+from compress.trim_vocab.dropout import encode_with_dropout
 from compress.trim_vocab.pieces import Change, changes
 from compress.trim_vocab.tokens import choose, count_tokens, trim_embeddings, trimmed_tokenizer
 from edgepress.artifact import open_artifact
 from edgepress.errors import EdgepressError
+from edgepress.loading import open_model
+from edgepress.splits import Examples
 
 TEXTS = [text for text, _ in SENTENCES]
+EXAMPLES = Examples([(text,) for text in TEXTS], np.arange(len(TEXTS)))
 CORPUS = TEXTS[::3]
 
 
@@ -127,6 +133,44 @@ def test_every_architecture_answers_as_before(name, tokenizer, tmp_path):
     assert again.config.pad_token_id == model.config.pad_token_id < len(kept.ids)
 
 
+@pytest.fixture(params=["wordpiece", "unigram"])
+def opened(request, model_folder):
+    found = open_model(str(model_folder))
+    return replace(found, tokenizer=unigram()) if request.param == "unigram" else found
+
+
+def spelled(tokenizer, rows):
+    pieces = (tokenizer.convert_ids_to_tokens(ids) for ids in rows)
+    return ["".join(piece.removeprefix("##") for piece in own) for own in pieces]
+
+
+def test_dropout_splits_words_into_smaller_pieces(opened):
+    tokenizer = opened.tokenizer
+    rows = encode_with_dropout(opened, EXAMPLES, 64, 0.3, 0)
+    whole = tokenizer(TEXTS)["input_ids"]
+    assert sum(map(len, rows["input_ids"])) > sum(map(len, whole))
+    assert any(own != other for own, other in zip(rows["input_ids"], whole, strict=True))
+    assert spelled(tokenizer, rows["input_ids"]) == spelled(tokenizer, whole)
+    assert rows["labels"] == EXAMPLES.labels.tolist()
+
+
+def test_dropout_draws_for_each_group_of_texts(opened, monkeypatch):
+    monkeypatch.setattr("compress.trim_vocab.dropout.BATCH", 1)
+    same = Examples([("never the film",)] * 30, np.zeros(30))
+    drawn = {tuple(ids) for ids in encode_with_dropout(opened, same, 64, 0.5, 0)["input_ids"]}
+    assert len(drawn) > 1
+
+
+def test_dropout_is_the_same_with_the_same_seed(opened):
+    drawn = [encode_with_dropout(opened, EXAMPLES, 64, 0.3, seed)["input_ids"] for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_no_dropout_changes_nothing(opened):
+    rows = encode_with_dropout(opened, EXAMPLES, 8, 0, 0)
+    assert rows["input_ids"] == opened.tokenizer(TEXTS, truncation=True, max_length=8)["input_ids"]
+
+
 def test_command(cli, model_folder, half_of_it, flags, tmp_path):
     done = cli("compress.trim_vocab", "--model", model_folder, *flags, "--corpus", half_of_it)
     assert done.code == 0, done.err
@@ -152,6 +196,31 @@ def test_the_task_itself_is_the_corpus(cli, model_folder, flags, tmp_path):
     assert step.metrics["after"]["score"] == step.metrics["before"]["score"]
     card = (tmp_path / "out/README.md").read_text()
     assert f"All {len(TEXTS[::5])} texts of verdicts/validation are split as before." in card
+
+
+def test_it_recovers_taught_by_the_untrimmed_model(cli, model_folder, half_of_it, flags, tmp_path):
+    typed = ("compress.trim_vocab", "--model", model_folder, *flags, "--corpus", half_of_it)
+    assert cli(*typed).code == 0
+    at_once = open_artifact(tmp_path / "out").manifest.steps[-1].metrics
+    done = cli(*typed, "--epochs", 4, "--learning-rate", 1e-3, "--subword-dropout", 0.3, "--overwrite")
+    assert done.code == 0, done.err
+    artifact = open_artifact(tmp_path / "out")
+    step = artifact.manifest.steps[-1]
+    assert step.metrics["trimmed"] == at_once["after"]
+    assert step.metrics["changed"] == at_once["changed"]
+    assert step.metrics["after"]["tokens"] == at_once["after"]["tokens"]
+    assert step.metrics["after"]["score"] == step.metrics["accuracy"] >= at_once["after"]["score"]
+    assert step.config["subword_dropout"] == 0.3
+    assert artifact.manifest.model.weights == "trained"
+    assert "| recovered |" in (tmp_path / "out/README.md").read_text()
+    assert {path.name for path in tmp_path.iterdir()} == {"corpus.txt", "out"}
+
+
+def test_other_pieces_have_other_states(cli, model_folder, flags, tmp_path):
+    done = cli("compress.trim_vocab", "--model", model_folder, *flags, "--epochs", 1, "--hidden-weight", 1)
+    assert done.code == 2
+    assert "hidden states of other pieces cannot be compared" in done.error
+    assert not (tmp_path / "out").exists()
 
 
 def test_it_is_exported_like_any_other(cli, model_folder, half_of_it, flags, tmp_path):
@@ -192,9 +261,12 @@ def test_an_empty_corpus(cli, model_folder, flags, tmp_path, text):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("flag", ["--min-count", "--size", "--eval-samples"])
-def test_value_out_of_range(cli, model_folder, flags, flag):
-    done = cli("compress.trim_vocab", "--model", model_folder, *flags, flag, 0)
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [("--min-count", 0), ("--size", 0), ("--eval-samples", 0), ("--epochs", -1), ("--subword-dropout", 1)],
+)
+def test_value_out_of_range(cli, model_folder, flags, flag, value):
+    done = cli("compress.trim_vocab", "--model", model_folder, *flags, flag, value)
     assert done.code == 2
     assert f"{flag} is out of range" in done.error
 

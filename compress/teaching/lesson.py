@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import PreTrainedModel, Trainer, TrainerCallback
 
@@ -32,9 +33,9 @@ class Lesson:
     opened: OpenedModel
     text: TrainingText
     data: TrainingData
-    """Rows as they are."""
-    taught: TrainingData
-    """The same with what the model said to them."""
+    """Its rows; another split of the texts may take their place."""
+    logits: Mapping[str, np.ndarray]
+    """What the model said to the texts, by split; empty where nothing is learned."""
     teacher: PreTrainedModel | None
     """A copy of the model as it was, only where hidden states are compared."""
 
@@ -51,10 +52,10 @@ class Lesson:
         length = min(config.max_length, opened.longest)
         data = classification_data(opened.tokenizer, opened.task, text, length)
         if not config.epochs:  # nothing is learned: texts are looked at
-            return cls(config, opened, text, data, data, None)
-        taught = with_logits(config, data, read_by_teacher(config, opened, text))
+            return cls(config, opened, text, data, {}, None)
+        logits = read_by_teacher(config, opened, text)
         teacher = copy.deepcopy(opened.model) if config.compares_states else None
-        return cls(config, opened, text, data, taught, teacher)
+        return cls(config, opened, text, data, logits, teacher)
 
     def batches(self, count: int) -> Sequence[Mapping[str, torch.Tensor]]:
         """`count` texts of the train split with their labels, drawn at random."""
@@ -68,9 +69,10 @@ class Lesson:
         """Train the model as it is now, in place."""
         torch.manual_seed(self.config.seed)  # whatever was trained before in this process
         module = Distillation(self.opened.model, self.config, self.opened.problem_type, self.teacher)
-        trainer = train(module, self.taught, self.config, checkpoints, callbacks)
+        taught = with_logits(self.config, self.data, self.logits)
+        trainer = train(module, taught, self.config, checkpoints, callbacks)
         chosen = self.opened.thresholds is not None
-        judged = judge(trainer, self.taught, self.opened.text_task, self.text, chosen)
+        judged = judge(trainer, taught, self.opened.text_task, self.text, chosen)
         return Learned(judged, seconds(trainer), trainer)
 
 

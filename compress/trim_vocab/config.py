@@ -1,21 +1,24 @@
 """The flags of `compress.trim_vocab`."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from edgepress.console import Command
-from edgepress.errors import require_flags
+from compress.teaching.flags import TeachingFlags
+from edgepress.errors import EdgepressError, require_flags
 from edgepress.models import Weights
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrimVocabConfig(Command):
+class TrimVocabConfig(TeachingFlags):
     """Drop the tokens that a corpus never needs, and their rows of the embedding table: a third of
-    DistilBERT's weights, half of MiniLM's. Texts of the corpus are split as before.
+    DistilBERT's weights, half of MiniLM's. Texts of the corpus are split as before. With --epochs the model
+    learns to read words in smaller pieces, taught by itself as it was. Run again to resume an interrupted
+    run.
 
     python -m compress.trim_vocab --model outputs/minilm-sst2
 
     python -m compress.trim_vocab --model outputs/minilm-sst2 --corpus wikitext2 --min-count 3
+
+    python -m compress.trim_vocab --model outputs/minilm-sst2 --epochs 1 --label-weight 0 --response-weight 1
     """
 
     model: str
@@ -27,27 +30,31 @@ class TrimVocabConfig(Command):
     """Drop what the corpus needs less often than this."""
     size: int | None = None
     """Keep this many tokens at most, the most frequent ones; default: all that are needed."""
+    epochs: float | None = 0.0
+    """Passes over the train split after trimming, to recover. 0: none."""
+    subword_dropout: float = 0.1
+    """Share of the tokens that are missing, drawn anew for each thousand texts, while it recovers: their
+    words come in smaller pieces, as those of dropped tokens will (MaxMatch-Dropout: Hiraoka 2022)."""
     task: str | None = None
     """Zoo task or data folder; default: what the model was trained on."""
-    data: Path | None = None
-    """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
     weights: Weights = "auto"
     """auto: local, Hub, package index, else random; pretrained: fail instead; random: ask for it."""
-    output: Path | None = None
-    """Folder to write; default: outputs/MODEL-trimmed."""
-    overwrite: bool = False
-    """Replace an existing output."""
-    eval_samples: int = 1000
-    """Texts of the evaluation split to score on, and to look for other pieces in, drawn at random."""
-    seed: int = 0
-    """For random weights and for drawing texts."""
 
     def check(self) -> None:
         """Raise for a flag that is out of range."""
+        super().check()
         require_flags(
             {
                 "--min-count": self.min_count > 0,
                 "--size": self.size is None or self.size > 0,
-                "--eval-samples": self.eval_samples > 0,
+                "--subword-dropout": 0 <= self.subword_dropout < 1,
             }
         )
+        if self.compares_states:
+            raise EdgepressError(
+                "hidden states of other pieces cannot be compared token by token",
+                "leave --cosine-weight, --hidden-weight and --attention-weight away",
+            )
+
+    def _may_stay_untrained(self) -> bool:
+        return self.epochs == 0

@@ -1,4 +1,4 @@
-"""The command as a pipeline: check, open, count, choose, cut, compare, write, show."""
+"""The command as a pipeline: check, open, count, choose, cut, recover, compare, write, show."""
 
 import time
 from collections.abc import Iterable
@@ -7,8 +7,12 @@ from itertools import chain
 from pathlib import Path
 
 from compress.change.check import open_to_change
-from compress.change.result import State, write_changed
+from compress.change.result import State, checkpoints_of, write_learned
+from compress.teaching.lesson import Learned, Lesson
+from compress.training.config import with_schedule
+from compress.training.trainer import classification_data
 from compress.trim_vocab.config import TrimVocabConfig
+from compress.trim_vocab.dropout import encode_with_dropout
 from compress.trim_vocab.pieces import changes
 from compress.trim_vocab.report import Outcome
 from compress.trim_vocab.tokens import (
@@ -35,12 +39,17 @@ def trim_vocab(config: TrimVocabConfig) -> Path:
     """
     output, opened = open_to_change(config, "trimmed")
     check_trimmable(opened.tokenizer, opened.source.name)
+    config = with_schedule(config, opened.schedule)
     begun = time.monotonic()
     corpus, kept = _choose(config, opened)
-    outcome = _trim(config, opened, corpus, kept)
-    step = Step("trim_vocab", config.recorded(), time.monotonic() - begun, outcome.metrics)
-    write_changed(output, config.overwrite, outcome.opened, step, config.seed, outcome.markdown())
-    outcome.show()
+    with checkpoints_of(config, output, opened) as checkpoints:
+        outcome, learned = _trim(config, opened, corpus, kept, checkpoints)
+        if learned is None or learned.writes:
+            seconds = learned.seconds if learned else time.monotonic() - begun
+            step = Step("trim_vocab", config.identity(), seconds, outcome.metrics)
+            body = outcome.markdown()
+            write_learned(config, output, outcome.opened, step, body, learned, checkpoints)
+            outcome.show()
     return output
 
 
@@ -62,18 +71,36 @@ def _texts(config: TrimVocabConfig, opened: OpenedModel) -> Iterable[str]:
     return chain.from_iterable(load_split(opened.text_task, "train", config.data).texts)
 
 
-def _trim(config: TrimVocabConfig, opened: OpenedModel, corpus: str, kept: Kept) -> Outcome:
+def _trim(
+    config: TrimVocabConfig, opened: OpenedModel, corpus: str, kept: Kept, checkpoints: Path
+) -> tuple[Outcome, Learned | None]:
     judged = config.eval_samples, config.seed, config.data
+    lesson = Lesson.of(config, opened) if config.epochs else None
     before = State.of(opened, *judged)
     trimmed = replace(opened, tokenizer=trimmed_tokenizer(opened.tokenizer, kept))
     trim_embeddings(opened.model, kept)
+    states = [before, State.of(trimmed, *judged)]
+    learned = _recover(config, lesson, trimmed, checkpoints) if lesson else None
+    if learned:
+        states.append(State.after(config, trimmed, learned))
     task = opened.text_task
     texts = load_split(task, task.evaluation_split, config.data).sample(*judged[:2]).texts
-    return Outcome(
+    outcome = Outcome(
         opened=trimmed,
         corpus=corpus,
         tokens=(len(opened.tokenizer), len(kept.ids)),
-        states=(before, State.of(trimmed, *judged)),
+        states=states,
         texts=len(texts),
         changed=changes(opened.tokenizer, trimmed.tokenizer, texts),
+        recovered=learned.figures if learned else {},
     )
+    return outcome, learned
+
+
+def _recover(config: TrimVocabConfig, lesson: Lesson, trimmed: OpenedModel, checkpoints: Path) -> Learned:
+    """Learn from words in pieces what the untrimmed model said to whole ones; judged on texts as they are."""
+    console.step(f"recovering for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
+    length = min(config.max_length, trimmed.longest)
+    data = classification_data(trimmed.tokenizer, trimmed.text_task, lesson.text, length)
+    train = encode_with_dropout(trimmed, lesson.text.train, length, config.subword_dropout, config.seed)
+    return replace(lesson, opened=trimmed, data=replace(data, train=train)).learn(checkpoints)

@@ -1,6 +1,6 @@
 """What the command says at the end, on the screen and in the card."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from edgepress import console
 from edgepress.loading import OpenedModel
 from edgepress.tables import markdown_table, screen_table
 
+NAMES = ("before", "trimmed", "recovered")
 SHOWN, SHOWN_IN_CARD = 5, 20
 
 
@@ -22,26 +23,30 @@ class Outcome:
     corpus: str
     tokens: tuple[int, int]
     """In the vocabulary, before and after."""
-    states: tuple[State, State]
+    states: Sequence[State]
+    """Before, trimmed, and recovered where it did."""
     texts: int
     """Of the evaluation split that both tokenizers read."""
     changed: Sequence[Change]
+    recovered: Mapping[str, Any]
+    """What training reached; empty where there was none."""
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """Of the manifest's step."""
-        before, after = (
-            {"tokens": tokens, **state.figures}
-            for tokens, state in zip(self.tokens, self.states, strict=True)
-        )
+        """Of the manifest's step: before, trimmed, after; of a training what a training has."""
+        named = {name: {"tokens": tokens, **state.figures} for name, tokens, state in self._each}
         changed = [asdict(change) for change in self.changed]
-        return {"before": before, "after": after, "texts": self.texts, "changed": changed}
+        after = [*named.values()][-1]
+        return {**self.recovered, **named, "after": after, "texts": self.texts, "changed": changed}
+
+    @property
+    def _each(self) -> Iterator[tuple[str, int, State]]:
+        before, after = self.tokens
+        return zip(NAMES, (before, after, after), self.states, strict=False)
 
     @property
     def _rows(self) -> list[tuple[str, ...]]:
-        names = ("before", "trimmed")
-        rows = zip(names, self.tokens, self.states, strict=True)
-        return [(name, f"{tokens:,}", *state.cells) for name, tokens, state in rows]
+        return [(name, f"{tokens:,}", *state.cells) for name, tokens, state in self._each]
 
     @property
     def _headings(self) -> tuple[str, ...]:

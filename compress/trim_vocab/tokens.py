@@ -84,7 +84,7 @@ def choose(
         EdgepressError: more than `size` have to stay.
     """
     frequent = [token for token, count in Counter(counts).most_common() if count >= min_count]
-    always = _special(tokenizer, config) | _characters(tokenizer, frequent)
+    always = indispensable(tokenizer, config, frequent)
     if size is not None and len(always) > size:
         raise EdgepressError(
             f"--size {size}: {len(always)} special tokens and single characters have to stay",
@@ -93,6 +93,13 @@ def choose(
     wanted = [token for token in frequent if token not in always]
     room = None if size is None else size - len(always)
     return Kept(tuple(sorted(always | set(wanted[:room]))))
+
+
+def indispensable(
+    tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig, tokens: Iterable[int]
+) -> set[int]:
+    """What stays in any case: special tokens, single characters of ASCII and those that `tokens` have."""
+    return _special(tokenizer, config) | _characters(tokenizer, tokens)
 
 
 def _special(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> set[int]:
