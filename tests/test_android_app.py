@@ -1,7 +1,9 @@
 """The demo app's APK: built without Gradle, verified, and refused where something is wrong with it."""
 
+import io
 import re
 import shutil
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -10,14 +12,18 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from android_demo.offline.build import Build
+from android_demo.offline.classfile import lowered
+from android_demo.offline.elf import Library
 from android_demo.offline.errors import BuildError
+from android_demo.offline.fetch import ORT_HASHES, ORT_LIBRARIES, ORT_VERSION, _checked
 from android_demo.offline.project import Project
-from android_demo.offline.verify import verify
+from android_demo.offline.tools import run
+from android_demo.offline.verify import _wrong_files, _wrong_library, read_apk, verify
 
 pytest_plugins = ["android_app"]
 ROOT = Path(__file__).parents[1]
 PROJECT = Project(ROOT / "android_demo")
-pytestmark = [pytest.mark.android, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.android, pytest.mark.timeout(1800)]
 
 
 def test_the_apk_is_what_it_has_to_be(android_tools, apk):
@@ -51,9 +57,81 @@ def test_models_are_in_it_as_they_are(apk, apk_assets):
     assert kinds == {zipfile.ZIP_STORED}
 
 
-def test_the_runtime_is_one_of_the_exporters():
+def test_the_runtime_is_one_of_the_exporters_and_the_one_that_is_tested():
     own = re.search(r'^    "(onnxruntime>=.*?)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert Version(PROJECT.version("onnxruntime")) in Requirement(own[1]).specifier
+    assert PROJECT.version("onnxruntime") == ORT_VERSION
+
+
+def test_a_phone_gets_a_whole_runtime(apk):
+    with zipfile.ZipFile(apk) as content:
+        names = {name for name in content.namelist() if name.startswith("lib/")}
+        libraries = {name.split("/")[-1]: content.read(name) for name in names}
+    assert names == {f"lib/arm64-v8a/{name}" for name in ORT_LIBRARIES}
+    runtime, jni = (libraries[name] for name in ORT_LIBRARIES)
+    assert f"VERS_{ORT_VERSION}\0".encode() in runtime
+    assert f"VERS_{ORT_VERSION}\0".encode() in jni  # made for that very release
+    assert "libonnxruntime.so" in Library(jni).needed
+    for mark in (b"OneCollector", b"ORT_DISABLE_TELEMETRY"):  # from 1.29 on
+        assert mark not in runtime
+
+
+def test_a_library_that_no_phone_could_load_is_refused(android_tools, apk, tmp_path):
+    """The very layer for a computer in the place of the phone's, and none at all."""
+    with zipfile.ZipFile(android_tools.ort_jvm_natives) as content:
+        linux = content.read("ai/onnxruntime/native/linux-x64/libonnxruntime.so")
+    said = "\n".join(_wrong_library("lib/arm64-v8a/libonnxruntime.so", linux, set()))
+    assert "is no library for arm64-v8a" in said
+    assert "libstdc++.so.6" in said
+    assert "pages of 16384 bytes" in said
+    assert list(_wrong_library("a.so", b"none", set())) == ["a.so is no library for arm64-v8a"]
+    bare = tmp_path / "bare.apk"
+    with zipfile.ZipFile(apk) as source, zipfile.ZipFile(bare, "w") as target:
+        for name in source.namelist():
+            if not name.endswith("4j_jni.so"):
+                target.writestr(name, source.read(name))
+    said = "\n".join(_wrong_files(PROJECT, read_apk(android_tools, bare)))
+    assert "libonnxruntime4j_jni.so is missing: no model could be run" in said
+
+
+NESTED = """class Outer {
+    private int count;
+    private int next() { return ++count; }
+    private static long shared() { return 9L; }
+    interface Asked { int ask(); }
+    static class Inner { private Inner() {} int of(Outer outer) { return outer.next() + outer.count; } }
+    Asked asked() { Inner inner = new Inner(); return () -> inner.of(this) + (int) shared(); }
+}
+"""
+
+
+def test_newer_classes_are_lowered(tmp_path):
+    """Calling what is private to another class would be an error on Android, told when it is called."""
+    (tmp_path / "Outer.java").write_text(NESTED)
+    run("javac", "--release", "17", "-d", tmp_path / "new", tmp_path / "Outer.java")
+    (tmp_path / "old").mkdir()
+    for path in (tmp_path / "new").iterdir():
+        content = lowered(path.read_bytes())
+        assert content[6:8] == bytes([0, 55])
+        assert lowered(content) == content
+        (tmp_path / "old" / path.name).write_bytes(content)
+    names = ("Outer", "Outer$Inner", "Outer$Asked")
+    seen = run("javap", "-p", "-cp", tmp_path / "old", *names)
+    assert "private" in run("javap", "-p", "-cp", tmp_path / "new", *names)
+    assert "private" not in seen
+    assert "  final int next();" in seen
+    assert "  Outer$Inner();" in seen  # no constructor is final
+    assert "  static long shared();" in seen
+
+
+def test_another_package_than_was_looked_at_is_refused(tmp_path):
+    other = io.BytesIO()
+    with tarfile.open(fileobj=other, mode="w:gz") as content:
+        for name in ORT_HASHES:
+            content.addfile(tarfile.TarInfo(f"package/{name}"), io.BytesIO())
+    other.seek(0)
+    with tarfile.open(fileobj=other) as content, pytest.raises(BuildError, match="another Plugins/Android"):
+        _checked(content, next(iter(ORT_HASHES)))
 
 
 def test_gradle_names_what_the_catalog_has():

@@ -15,7 +15,7 @@ from edgepress.artifact import open_artifact
 from export.base.registry import open_runner
 
 pytest_plugins = ["android_app"]
-pytestmark = [pytest.mark.android, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.android, pytest.mark.timeout(1800)]
 
 GOOD, BAD = SENTENCES[0][0], SENTENCES[4][0]
 HARD = {

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # pytest is the first to import it
     from android.core_jvm import Core
 
 # The first test waits for the tools to be fetched, and for the compiler.
-pytestmark = [pytest.mark.android, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.android, pytest.mark.timeout(1800)]
 pytest_plugins = ["android.core_jvm"]  # the fixture `core`
 
 LONGEST = 64

@@ -54,7 +54,6 @@ def _make(output: Path, tools_folder: Path, assets: Path) -> None:
     print(
         f"{output}: {size}; {', '.join(sorted(apk.abis))}; no permissions; {time.monotonic() - start:.0f} s"
     )
-    print("its ONNX Runtime has no JNI layer: a phone opens the app and runs no model; Gradle's build does")
 
 
 if __name__ == "__main__":

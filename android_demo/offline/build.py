@@ -79,7 +79,8 @@ class Build:
             apk.write(dex, "classes.dex")
             for name, path in self.project.java_resources.items():
                 apk.write(path, name)
-            apk.write(self.tools.ort_android_library, f"lib/{ABI}/libonnxruntime.so")
+            for library in self.tools.ort_android_libraries:
+                apk.write(library, f"lib/{ABI}/{library.name}")
         self.tools.native("zipalign", "-f", "-p", "4", loose, aligned)
         key = ["--ks", self._key(), "--ks-pass", f"pass:{KEY_PASSWORD}"]
         # From Android 7 on, all that runs the app checks the newer schemes.

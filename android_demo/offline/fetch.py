@@ -1,17 +1,23 @@
-"""Brings the build's tools into a folder: Debian's packages, npm's Kotlin compiler, PyPI's ONNX Runtime.
+"""Brings the build's tools into a folder: Debian's packages, npm's Kotlin compiler and ONNX Runtime.
 
 Each piece is unpacked beside its place and renamed, so a killed run leaves no half of one.
 """
 
+import hashlib
+import io
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from android_demo.offline.errors import ToolMissingError
+from android_demo.offline.classfile import lowered
+from android_demo.offline.elf import Library
+from android_demo.offline.errors import BuildError, ToolMissingError
+from android_demo.offline.project import ABI
 
 DEBIAN_SUITE = "bullseye"  # the last with dx and the Android framework's classes
 DEBIAN_PACKAGES = (
@@ -29,10 +35,15 @@ DEBIAN_PACKAGES = (
     *("libprotobuf-lite23", "libexpat1", "libstdc++6", "libgcc-s1", "libc6", "zlib1g", "libzopfli1"),
 )
 KOTLIN = "kotlin-compiler@2.4.20"
-ORT_JAVA = "pyserini==0.40.0"  # its fat jar holds ONNX Runtime 1.17.0's Java API, with natives for the JVM
-ORT_ANDROID = "sherpa-onnx-core==2.0.1"
-ORT_ANDROID_PLATFORM = "android_24_arm64_v8a"
-DOWNLOAD_S = 600
+# Holds the very file that Maven has as onnxruntime-android 1.26.0, and the runtime for Linux on x86_64.
+ORT = "com.github.asus4.onnxruntime@0.4.8"
+ORT_VERSION = "1.26.0"
+ORT_HASHES = {
+    "Plugins/Android/onnxruntime.aar": "09c0780ae8d734ef2774bdf498b624729a855e6f9a8e488a0e7398a4e7396032",
+    "Plugins/Linux/x64/libonnxruntime.so": "5bd5bedf736fc501692435d0ec4f6e8b2bdf48cd30af8e6d00d61b3ddc9a7ab8",
+}
+ORT_LIBRARIES = ("libonnxruntime.so", "libonnxruntime4j_jni.so")
+DOWNLOAD_S = 900
 
 
 def fetch_debian(stage: Path) -> None:
@@ -58,39 +69,39 @@ def fetch_kotlin(stage: Path) -> None:
     (stage / name).unlink()
 
 
-def fetch_ort_java(stage: Path) -> None:
-    """ONNX Runtime's Java classes (`classes.jar`), and its natives for a JVM on Linux (`natives.jar`)."""
-    wheel = _wheel(stage, ORT_JAVA)
-    with zipfile.ZipFile(wheel) as content:
-        name = next(name for name in content.namelist() if name.endswith("fatjar.jar"))
-        fat = Path(content.extract(name, stage))
-    with zipfile.ZipFile(fat) as content:
-        own = [name for name in content.namelist() if name.startswith("ai/onnxruntime/")]
-        _copy(content, [name for name in own if name.endswith(".class")], stage / "classes.jar")
-        _copy(
-            content,
-            [name for name in own if "/linux-" in name and name.endswith(".so")],
-            stage / "natives.jar",
-        )
-    shutil.rmtree(stage / "pyserini")
-    wheel.unlink()
+def fetch_ort(stage: Path) -> None:
+    """ONNX Runtime's Java classes, its libraries for phones, and what the classes load on a JVM on Linux."""
+    package = stage / _run("npm", "pack", "--silent", ORT, cwd=stage).strip().splitlines()[-1]
+    with tarfile.open(package) as content:
+        aar, linux = (_checked(content, name) for name in ORT_HASHES)
+    package.unlink()
+    with zipfile.ZipFile(io.BytesIO(aar)) as content:
+        for name in ORT_LIBRARIES:
+            content.extract(f"jni/{ABI}/{name}", stage)
+        jni = content.read(f"jni/x86_64/{ORT_LIBRARIES[1]}")
+        classes = zipfile.ZipFile(io.BytesIO(content.read("classes.jar")))
+    own = [name for name in classes.namelist() if name.endswith(".class")]
+    _pack(stage / "classes.jar", {name: lowered(classes.read(name)) for name in own})
+    both = dict(zip(ORT_LIBRARIES, jvm_natives(linux, jni), strict=True))
+    _pack(stage / "natives.jar", {f"ai/onnxruntime/native/linux-x64/{name}": both[name] for name in both})
 
 
-def fetch_ort_android(stage: Path) -> None:
-    """`libonnxruntime.so` for arm64 phones."""
-    platform = ("--only-binary=:all:", "--platform", ORT_ANDROID_PLATFORM)
-    wheel = _wheel(stage, ORT_ANDROID, *platform)
-    with zipfile.ZipFile(wheel) as content:
-        name = next(name for name in content.namelist() if name.endswith("/libonnxruntime.so"))
-        (stage / "libonnxruntime.so").write_bytes(content.read(name))
-    wheel.unlink()
+def jvm_natives(linux: bytes, jni: bytes) -> tuple[bytes, bytes]:
+    """The runtime for Linux, and Android's layer between it and Java in a form that Linux loads.
+
+    That layer calls nothing that Linux has not, but names Android's libraries, of which Linux has others that
+    are there already, and NNAPI, which is Android's alone: never ask for that on a JVM.
+    """
+    named = b"libonnxruntime.so.1\0"
+    linux = linux.replace(named, b"libonnxruntime.so".ljust(len(named), b"\0"))
+    android = {"libc.so", "libm.so", "libdl.so"}
+    return linux, Library(jni).loosened(android, "OrtSessionOptionsAppendExecutionProvider_Nnapi")
 
 
 PIECES: dict[str, Callable[[Path], None]] = {
     "debian": fetch_debian,
     "kotlin": fetch_kotlin,
-    "ort-java": fetch_ort_java,
-    "ort-android": fetch_ort_android,
+    "onnxruntime": fetch_ort,
 }
 
 
@@ -114,16 +125,19 @@ def fetch(folder: Path) -> None:
             shutil.rmtree(stage, ignore_errors=True)
 
 
-def _wheel(stage: Path, requirement: str, *flags: str) -> Path:
-    pip = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", *flags)
-    _run(*pip, "--dest", str(stage), requirement)
-    return next(stage.glob("*.whl"))
+def _checked(package: tarfile.TarFile, name: str) -> bytes:
+    """A file of ONNX Runtime's package, which is the one that is expected."""
+    file = package.extractfile(f"package/{name}")
+    content = file.read() if file else b""
+    if hashlib.sha256(content).hexdigest() != ORT_HASHES[name]:
+        raise BuildError(f"{ORT} has another {name} than it had: see what changed before you use it")
+    return content
 
 
-def _copy(source: zipfile.ZipFile, names: list[str], target: Path) -> None:
+def _pack(target: Path, files: dict[str, bytes]) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as content:
-        for name in names:
-            content.writestr(name, source.read(name))
+        for name, data in files.items():
+            content.writestr(name, data)
 
 
 def _run(*command: str, cwd: Path | None = None) -> str:

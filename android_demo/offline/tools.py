@@ -10,6 +10,7 @@ from pathlib import Path
 
 from android_demo.offline.errors import BuildError, ToolMissingError
 from android_demo.offline.fetch import fetch
+from android_demo.offline.project import ABI
 
 LIBRARY_FOLDERS = (
     "lib/x86_64-linux-gnu",
@@ -45,16 +46,18 @@ class Tools:
 
     @property
     def ort_classes(self) -> Path:
-        return self.folder / "ort-java/classes.jar"
+        """ONNX Runtime's Java API."""
+        return self.folder / "onnxruntime/classes.jar"
 
     @property
     def ort_jvm_natives(self) -> Path:
-        """What ONNX Runtime's Java API loads on a JVM on Linux."""
-        return self.folder / "ort-java/natives.jar"
+        """What that loads on a JVM on Linux."""
+        return self.folder / "onnxruntime/natives.jar"
 
     @property
-    def ort_android_library(self) -> Path:
-        return self.folder / "ort-android/libonnxruntime.so"
+    def ort_android_libraries(self) -> list[Path]:
+        """What it loads on a phone."""
+        return sorted((self.folder / "onnxruntime/jni" / ABI).glob("*.so"))
 
     def native(self, name: str, *arguments: object) -> str:
         """A program of the Android SDK: aapt2, zipalign."""

@@ -1,14 +1,15 @@
 """Whether an APK is what it has to be. Android would refuse some of it only when it is installed."""
 
 import re
-import struct
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from android_demo.offline.dex import class_names
+from android_demo.offline.elf import Library
 from android_demo.offline.errors import BuildError
+from android_demo.offline.fetch import ORT_LIBRARIES
 from android_demo.offline.manifest import Manifest, read_manifest
 from android_demo.offline.project import ABI, PACKAGE, Project
 from android_demo.offline.tools import Tools
@@ -22,7 +23,9 @@ NEEDED_CLASSES = (
     "kotlin.Unit",
 )
 NAMED_IN_MANIFEST = ("application", "activity", "instrumentation")
-ELF_AARCH64 = 183
+# What Android lets apps link to; another of their own they bring along.
+ANDROIDS_LIBRARIES = {"libandroid.so", "libc.so", "libdl.so", "liblog.so", "libm.so"}
+LARGEST_PAGE_BYTES = 16_384  # on phones from Android 15 on
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,13 @@ def _wrong_files(project: Project, apk: Apk) -> Iterator[str]:
         yield f"{name} is missing, which core reads"
     if apk.abis != {ABI}:
         yield f"it is for {', '.join(apk.abis) or 'no ABI'}, not {ABI}"
+    own = {entry.filename.split("/")[-1] for entry in apk.entries if entry.filename.startswith("lib/")}
+    for name in set(ORT_LIBRARIES) - own:
+        yield f"{name} is missing: no model could be run"
     with zipfile.ZipFile(apk.path) as content:
         for entry in apk.entries:
-            if entry.filename.startswith("lib/") and not _is_aarch64(content.read(entry)[:20]):
-                yield f"{entry.filename} is no library for {ABI}"
+            if entry.filename.startswith("lib/"):
+                yield from _wrong_library(entry.filename, content.read(entry), own)
             stored = entry.compress_type == zipfile.ZIP_STORED
             if entry.filename == "resources.arsc" and not stored:
                 yield "resources.arsc is compressed: Android 11 and newer refuse that"
@@ -110,5 +116,15 @@ def _wrong_files(project: Project, apk: Apk) -> Iterator[str]:
         yield f"it has {apk.own_bytes} bytes without models, more than {MOST_BYTES}"
 
 
-def _is_aarch64(header: bytes) -> bool:
-    return header[:4] == b"\x7fELF" and struct.unpack_from("<H", header, 18)[0] == ELF_AARCH64
+def _wrong_library(name: str, content: bytes, own: set[str]) -> Iterator[str]:
+    try:
+        library = Library(content)
+    except ValueError:
+        yield f"{name} is no library for {ABI}"
+        return
+    if not library.is_aarch64:
+        yield f"{name} is no library for {ABI}"
+    if missing := library.needed - own - ANDROIDS_LIBRARIES:
+        yield f"{name} needs {', '.join(sorted(missing))}, which a phone has not"
+    if library.page_bytes < LARGEST_PAGE_BYTES:
+        yield f"{name} cannot be loaded in pages of {LARGEST_PAGE_BYTES} bytes"

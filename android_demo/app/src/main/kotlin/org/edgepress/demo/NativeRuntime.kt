@@ -10,5 +10,5 @@ import org.edgepress.core.EdgepressException
 internal inline fun <T> withNativeRuntime(open: () -> T): T = try {
     open()
 } catch (error: LinkageError) {
-    throw EdgepressException("the app holds no ONNX Runtime for this phone", "install a build made with Gradle", error)
+    throw EdgepressException("the app holds no ONNX Runtime for this phone", "it is made for arm64-v8a", error)
 }

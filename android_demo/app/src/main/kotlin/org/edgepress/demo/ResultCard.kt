@@ -43,7 +43,7 @@ internal class ResultCard(private val card: View) {
         row.view<TextView>(R.id.name).emphasize(score.given).text = score.label
         row.view<TextView>(R.id.value).emphasize(score.given).text = value
         fill(row.view<ProgressBar>(R.id.bar), score, probability)
-        row.contentDescription = "${score.label}: $value"
+        row.contentDescription = Message(if (score.given) R.string.given else R.string.not_given, score.label, value).text(resources)
         return row
     }
 
