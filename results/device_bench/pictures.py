@@ -1,7 +1,7 @@
 """Draw the README's example charts, and take a picture of the report, from kept records.
 
-    python -m device_bench run --artifacts outputs/* --seq-lens 64,128 --eval-samples 872 --budget 10 --target 0.06
-        --output results/device_bench/examples.jsonl
+    python -m device_bench run --artifacts outputs/* --seq-lens 64,128 --eval-samples 872 --budget 10
+        --target 0.06 --output results/device_bench/examples.jsonl
     python -m device_bench claims --data ROOT --output results/device_bench/claims.json
     python -m results.device_bench.pictures --artifacts outputs/*
 
