@@ -11,9 +11,9 @@ from rich.table import Table
 
 from compress.recipe.details import step_scores
 from compress.recipe.lines import PERCENT, Line, Result
+from compress.recipe.machine import machine
 from compress.recipe.reach import Verdict
 from compress.recipe.statistics import Estimate
-from compress.recipe.told import machine
 from device_bench.summary import MISSING
 from edgepress.environment import environment
 from edgepress.tables import markdown_table

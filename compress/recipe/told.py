@@ -4,18 +4,9 @@ import json
 from typing import Any
 
 from compress.recipe.lines import Line
-from edgepress.environment import environment
 from edgepress.tasks import TASKS, Task
 
 CONFIG = "config.json"
-
-
-def machine() -> dict[str, Any]:
-    """What this machine is, the GPU that it trains on included."""
-    from compress.training.arithmetic import gpu_name
-
-    gpu = gpu_name()
-    return {**environment().to_dict(), **({"gpu": gpu} if gpu else {})}
 
 
 def task_of(line: Line) -> Task | None:
