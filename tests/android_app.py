@@ -14,23 +14,15 @@ from typing import Any
 import pytest
 
 from android_demo.offline.build import build
-from android_demo.offline.errors import ToolMissingError
 from android_demo.offline.project import Project
-from android_demo.offline.tools import Tools, bring_tools, class_path, run
+from android_demo.offline.tools import Tools, class_path, run
+
+pytest_plugins = ["android.tools"]  # the fixture `android_tools`
 
 ROOT = Path(__file__).parents[1]
 FRAMEWORK = Path(__file__).parent / "phone/framework"
 PROJECT = Project(ROOT / "android_demo")
 INSTRUMENTATION = "org.edgepress.demo/.Bench"
-
-
-@pytest.fixture(scope="session")
-def android_tools() -> Tools:
-    """The offline build's tools; they stay in its own folder from one run to the next."""
-    try:
-        return bring_tools(PROJECT.folder / "offline/.tools")
-    except ToolMissingError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from edgepress.console import Command
 
 # Width of the band that a file's peak memory keeps to from start to start (heap layout, thread stacks, page
 # cache of shared libraries): results/device_bench/goals.json, "largest difference of launches".
-MEMORY_NOISE = 0.13
+MEMORY_NOISE = 0.16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,6 @@ class CompareConfig(Command):
     threshold: float = 0.0
     """Share by which a figure has to change besides, 0.05 for 5 %."""
     memory_noise: float = MEMORY_NOISE
-    """Share by which peak memory differs between two starts of the same file; a record has one start."""
+    """Share by which peak memory differs between two starts of the same file; a record has few of them."""
     allow_missing: bool = False
     """Only tell what the newer measurement lacks: for a part of the older one's files, shapes or scores."""

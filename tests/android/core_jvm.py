@@ -12,7 +12,9 @@ import pytest
 
 from android_demo.offline.build import KOTLIN_FLAGS
 from android_demo.offline.errors import ToolMissingError
-from android_demo.offline.tools import Tools, bring_tools, class_path, java
+from android_demo.offline.tools import Tools, class_path, java
+
+pytest_plugins = ["android.tools"]  # the fixture `android_tools`
 
 SOURCES = Path(__file__).parents[2] / "android_demo/core/src"
 PACKAGES = ("junit4", "libhamcrest-java")
@@ -88,12 +90,14 @@ def _download(stage: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def core(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Core:
-    """Compiled anew for each run of the tests; its tools are kept where pytest keeps anything."""
+def core(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, android_tools: Tools
+) -> Core:
+    """Compiled anew for each run of the tests; JUnit is kept where pytest keeps anything."""
     cached = request.config.pluginmanager.hasplugin("cacheprovider")
     folder = request.config.cache.mkdir("android") if cached else tmp_path_factory.mktemp("android")
     try:
-        tools, junit = bring_tools(folder), bring_junit(folder / "junit")
+        junit = bring_junit(folder / "junit")
     except ToolMissingError as error:
         pytest.skip(str(error))
-    return compile_core(tools, tmp_path_factory.mktemp("core"), junit)
+    return compile_core(android_tools, tmp_path_factory.mktemp("core"), junit)

@@ -1,0 +1,19 @@
+"""The offline build's tools for tests, fetched once whether the app or its core asks first."""
+
+from pathlib import Path
+
+import pytest
+
+from android_demo.offline.errors import ToolMissingError
+from android_demo.offline.tools import Tools, bring_tools
+
+HERE = Path(__file__).parents[2] / "android_demo/offline/.tools"
+
+
+@pytest.fixture(scope="session")
+def android_tools() -> Tools:
+    """They stay in the build's own folder from one run to the next."""
+    try:
+        return bring_tools(HERE)
+    except ToolMissingError as error:
+        pytest.skip(str(error))
