@@ -7,13 +7,13 @@ import pytest
 from android_demo.offline.errors import ToolMissingError
 from android_demo.offline.tools import Tools, bring_tools
 
-HERE = Path(__file__).parents[2] / "android_demo/offline/.tools"
+TOOLS_FOLDER = Path(__file__).parents[2] / "android_demo/offline/.tools"
 
 
 @pytest.fixture(scope="session")
 def android_tools() -> Tools:
     """They stay in the build's own folder from one run to the next."""
     try:
-        return bring_tools(HERE)
+        return bring_tools(TOOLS_FOLDER)
     except ToolMissingError as error:
         pytest.skip(str(error))
