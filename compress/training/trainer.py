@@ -19,6 +19,7 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
+from compress.training.allocation import keep_freed_memory
 from compress.training.arithmetic import has_accelerator, has_bf16
 from compress.training.config import TrainingFlags
 from compress.training.data import TrainingText, encode_examples
@@ -98,6 +99,7 @@ def train(
     Returns:
         the trainer, which knows whether this process is the one that writes results.
     """
+    keep_freed_memory()
     progress = Progress()
     trainer = _trainer(model, data, config, checkpoints, [progress, *callbacks])
     newest = get_last_checkpoint(str(checkpoints)) if checkpoints.exists() else None
