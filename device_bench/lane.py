@@ -40,6 +40,26 @@ class Taken:
 
 
 @dataclass
+class Present:
+    """What one file gave at one case in the present launch."""
+
+    process: Process | None = None
+    """Which was warmed up at the case; none yet."""
+    runs: int = 1
+    """Of a round."""
+    rounds: list[list[float]] = field(default_factory=list)
+    energy_j: float = 0.0
+    peak_memory_bytes: int = 0
+    """Before larger cases came."""
+
+    def launch(self, process: Process, cores: tuple[int, ...]) -> Launch:
+        """Its line in the record."""
+        known: dict[str, Any] = {name: process.loaded[name] for name in ("load_ms", "first_forward_ms")}
+        known |= {"peak_memory_bytes": self.peak_memory_bytes, "cores": cores}
+        return Launch(rounds=len(self.rounds), **known)
+
+
+@dataclass
 class Lane:
     """One file and what it gave so far."""
 
@@ -54,21 +74,17 @@ class Lane:
     process: Process | None = None
     cores: tuple[int, ...] = ()
     """What the present launch is bound to."""
-    runs: int = 1
-    """Of a round, at the present case in the present launch."""
-    rounds: list[list[float]] = field(default_factory=list)
-    energy_j: float = 0.0
-    """Both of the same."""
+    present: dict[Case, Present] = field(default_factory=lambda: defaultdict(Present))
 
     def load(self) -> None:
         """Start the present launch's process ahead of its first case, which is told of a failure."""
+        self.present.clear()
         with suppress(EdgepressError):
             if not self.broken:
                 self._open()
 
     def start(self, case: Case) -> None:
         """Begin a case in the present launch: start the process where there is none, and warm up."""
-        self.rounds, self.energy_j = [], 0.0
         self.taken[case].error = self.taken[case].error or self.broken
         self._attempt(case, lambda: self._warm_up(case))
 
@@ -78,14 +94,12 @@ class Lane:
 
     def keep(self, case: Case) -> None:
         """Count the present launch's rounds."""
-        taken, process = self.taken[case], self.process
-        if taken.error or process is None:
+        taken, present = self.taken[case], self.present[case]
+        if taken.error or present.process is None:
             return
-        known = {name: process.loaded[name] for name in ("load_ms", "first_forward_ms")}
-        known |= {"peak_memory_bytes": process.peak_memory_bytes, "cores": self.cores}
-        taken.launches.append(Launch(rounds=len(self.rounds), **known))
-        taken.launches_ms.append(self.rounds)
-        taken.energy_j += self.energy_j
+        taken.launches.append(present.launch(present.process, self.cores))
+        taken.launches_ms.append(present.rounds)
+        taken.energy_j += present.energy_j
 
     def close(self) -> None:
         """End the launch."""
@@ -99,11 +113,12 @@ class Lane:
 
     def enough(self, case: Case, late: bool) -> bool:
         """Whether this launch's rounds are enough; half of them are where it takes too long already."""
-        plan, samples = self.plan, [sample for samples in self.rounds for sample in samples]
+        plan, rounds = self.plan, self.present[case].rounds
+        samples = [sample for samples in rounds for sample in samples]
         if case.kind == "pass":
             return bool(samples)
         return (
-            len(self.rounds) >= (plan.rounds // 2 if late else plan.rounds)
+            len(rounds) >= (plan.rounds // 2 if late else plan.rounds)
             and len(samples) * plan.launches >= plan.min_runs
             and sum(samples) * plan.launches >= 1000 * plan.min_time_s
         )
@@ -128,23 +143,34 @@ class Lane:
         return self.process
 
     def _warm_up(self, case: Case) -> None:
-        """Until two blocks in a row agree; sets how many runs make a block."""
-        process, plan, start = self._open(), self.plan, time.monotonic()
-        if case.kind == "pass":
-            return
+        """Have a process that knows the case; an earlier one may have died of another case."""
+        present, process = self.present[case], self._open()
+        if present.process is not process:
+            present.process = process
+            if case.kind == "latency":
+                self._steady(process, case, present)
+
+    def _steady(self, process: Process, case: Case, present: Present) -> None:
+        """Run until two blocks in a row agree; sets how many runs make a block."""
+        plan, start = self.plan, time.monotonic()
         (last,) = process.run(case, 1)  # reserves memory for the shape: slower than all others
         runs, steady = 1, False
         while not steady and time.monotonic() - start < plan.warm_up_s:
-            self.runs = plan.runs_a_round(last)
-            middle = stats.percentile(process.run(case, self.runs), 50)
+            present.runs = plan.runs_a_round(last)
+            middle = stats.percentile(process.run(case, present.runs), 50)
             steady = abs(middle - last) <= plan.steady * last
-            runs, last = runs + self.runs, middle
-        self.runs = plan.runs_a_round(last)
+            runs, last = runs + present.runs, middle
+        present.runs = plan.runs_a_round(last)
+        present.peak_memory_bytes = process.peak_memory_bytes
         self.taken[case].warm_up_runs += runs
 
     def _round(self, case: Case) -> None:
+        self._warm_up(case)
+        present, process = self.present[case], self._open()
         if self.energy is not None:
             self.energy()  # what others used in the meantime
-        self.rounds.append(self._open().run(case, self.runs))
+        present.rounds.append(process.run(case, present.runs))
         if self.energy is not None:
-            self.energy_j += self.energy()
+            present.energy_j += self.energy()
+        if case.kind == "pass":
+            present.peak_memory_bytes = process.peak_memory_bytes

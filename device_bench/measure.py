@@ -47,10 +47,10 @@ def measure_each(
 ) -> Generator[Measurement, None, None]:
     """Measure; the records of a case come as soon as its medians have settled or the budget is spent.
 
-    In each launch every file has a new process, and goes through all cases that are still open. At each case
-    rounds go over all files in turn (A B, B A, ...), so that whatever else the machine does in the meantime
-    falls on all of them. A file that cannot be opened, or whose process dies, has a record that says so, and
-    the others go on; at the next case it is started again.
+    In each launch every file has a new process, which is warmed up at all cases that are still open. Then
+    rounds go over the cases, and in each round over all files (A B, B A, ...), so that whatever else the
+    machine does in the meantime falls on all of them. A file that cannot be opened, or whose process dies,
+    has a record that says so, and the others go on; at the next case it is started again.
 
     Args:
         subjects: the files; the first is the one that others are compared with.
@@ -101,30 +101,49 @@ class _Measurement:
         cores = idlest(self._plan.threads) if self._plan.device == "cpu" else ()
         for lane in self._lanes:
             lane.cores = cores
-        share_s = self._plan.budget_s / self._plan.launches / len(cases)
         try:
             of_each(Lane.load, self._order, self._plan.device)
             for case in cases:
-                self._take_rounds(case, share_s)
+                for lane in self._order:
+                    lane.start(case)
+            self._take_turns(cases)
         finally:
             for lane in self._lanes:
                 lane.close()
         self._order.reverse()
-
-    def _take_rounds(self, case: Case, share_s: float) -> None:
-        start = time.monotonic()
-        for lane in self._order:
-            lane.start(case)
-        while any(lane.alive(case) for lane in self._lanes):
-            self._order.reverse()  # A B, B A, ...: coming second must not be a disadvantage
-            for lane in self._order:
-                lane.take(case)
-            self._progress(min(self._spent_s / self._plan.budget_s, 1.0))
-            late = time.monotonic() - start > share_s
-            if all(lane.enough(case, late) for lane in self._lanes if lane.alive(case)):
-                break
         for lane in self._lanes:
-            lane.keep(case)
+            for case in cases:
+                lane.keep(case)
+
+    def _take_turns(self, cases: Sequence[Case]) -> None:
+        """Rounds until all cases have enough, the next one always of the case that had the least time so far.
+
+        So each case is spread over the whole launch, and what slows the machine for some seconds does not
+        fall on one of them alone. Once the launch has had its share of the budget, only those go on that lack
+        something.
+        """
+        late_at = time.monotonic() + self._plan.budget_s / self._plan.launches
+        spent_s, open_ = dict.fromkeys(cases, 0.0), self._alive(cases)
+        while open_:
+            case = min(open_, key=spent_s.__getitem__)
+            start = time.monotonic()
+            self._take_round(case)
+            now = time.monotonic()
+            spent_s[case] += now - start
+            lacking = [own for own in self._alive(open_) if not self._enough(own, now > late_at)]
+            open_ = lacking if now > late_at or not lacking else self._alive(open_)
+
+    def _take_round(self, case: Case) -> None:
+        self._order.reverse()  # A B, B A, ...: coming second must not be a disadvantage
+        for lane in self._order:
+            lane.take(case)
+        self._progress(min(self._spent_s / self._plan.budget_s, 1.0))
+
+    def _alive(self, cases: Sequence[Case]) -> list[Case]:
+        return [case for case in cases if any(lane.alive(case) for lane in self._lanes)]
+
+    def _enough(self, case: Case, late: bool) -> bool:
+        return all(lane.enough(case, late) for lane in self._lanes if lane.alive(case))
 
     def _done(self, case: Case, launches: int, last: bool) -> bool:
         alive = [lane.taken[case] for lane in self._lanes if lane.alive(case)]

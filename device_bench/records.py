@@ -25,7 +25,7 @@ class Launch:
     load_ms: float
     first_forward_ms: float
     peak_memory_bytes: int
-    """Its largest resident set by the end of these rounds."""
+    """Its largest resident set after warming up at the shape, before larger ones came."""
     cores: tuple[int, ...] = ()
     """What it was bound to; empty where it was free to move, and before schema 4."""
 

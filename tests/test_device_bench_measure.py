@@ -173,12 +173,11 @@ def test_a_slow_shape_has_fewer_runs_a_round() -> None:
 
 
 def test_what_has_its_launches_is_kept_when_the_user_interrupts(onnx_file: Path) -> None:
-    rounds = 0
+    seen: set[int] = set()
 
     def interrupt(_: float) -> None:
-        nonlocal rounds
-        rounds += 1
-        if rounds == 4 * ENDLESS.rounds + 1:
+        seen.update(child.pid for child in own_processes())
+        if len(seen) == 3:  # the third launch
             raise KeyboardInterrupt
 
     plan = replace(ENDLESS, sequence_lengths=(4, 16), launches=2, budget_s=3600.0)
@@ -217,6 +216,25 @@ def test_files_take_turns_in_coming_first(onnx_file: Path) -> None:
     assert order[-8:] in (list("abbaabba"), list("baabbaab"))
     opened = [name for name, before in zip(order, ["", *order], strict=False) if name != before]
     assert opened[0] == "a"
+
+
+def test_shapes_take_turns_until_the_last_has_enough(onnx_file: Path) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code is Process.run.__code__:
+            asked.append((frame.f_locals["case"].sequence_length, frame.f_locals["runs"]))
+
+    plan = replace(EASY, sequence_lengths=(4, 64), batches=(8,), rounds=6, block_ms=1.0, steady=1e9)
+    sys.setprofile(note)
+    try:
+        short, long = measure([Subject("fp32", onnx_file)], plan)
+    finally:
+        sys.setprofile(None)
+    rounds = [length for length, _ in asked][-sum(one.launches[-1].rounds for one in (short, long)) :]
+    assert short.launches[-1].rounds > long.launches[-1].rounds == plan.rounds
+    assert 64 in rounds[: len(rounds) // 2]
+    assert 4 in rounds[len(rounds) // 2 :]
 
 
 def test_no_process_is_left(onnx_file: Path) -> None:
