@@ -43,7 +43,7 @@ class Config:
     """Tokens of the comparison."""
     batches: tuple[int, ...] = (1, 8)
     """Its batch sizes."""
-    budget: float = 45.0
+    budget: float = 55.0
     """Time for a file at a shape of the comparison [s]; starting and writing come on top."""
     sweep_lengths: str = "8,16,32,64,128,256,512"
     """Tokens of the sweep."""
