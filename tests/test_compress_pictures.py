@@ -1,5 +1,7 @@
 """Pictures of training show what the metrics hold, and are left away where there is nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -39,6 +41,15 @@ def test_only_what_there_is_something_for():
 def test_every_picture_can_be_drawn(theme):
     for chart in pictures([TEACHER, SEVERAL], "seed 0 of 3"):
         assert chart.render(theme, "png").startswith(b"\x89PNG")
+
+
+def test_each_task_has_axes_of_its_own():
+    other = Trained("second", "f1", {"history": [{**one, "f1": 0.5} for one in HISTORY]}, task="other")
+    together, apart = (drawn_texts([TEACHER, own], "epochs") for own in (replace(other, task=""), other))
+    assert "<!-- score [%] -->" in together
+    for part in ("accuracy [%]", "f1 [%]"):
+        assert f"<!-- {part} -->" not in together
+        assert f"<!-- {part} -->" in apart
 
 
 def test_matrices_say_counts_shares_and_classes():

@@ -26,7 +26,7 @@ def test_progress_names_each_step(experiment):
     assert "A tiny experiment" in done.stdout
 
 
-def test_rows_hold_every_figure(experiment, data_root):
+def test_rows_hold_every_figure(experiment, data_root, bare_encoder):
     folder, _ = experiment
     rows = [json.loads(line) for line in (folder / "results" / "rows.jsonl").read_text().splitlines()]
     assert [row["row"] for row in rows] == ["teacher", "plain", "student"]
@@ -43,6 +43,7 @@ def test_rows_hold_every_figure(experiment, data_root):
     assert student["published"] == {"score": 0.5, "parameters": 0.75e6}
     validation = data_root / "verdicts" / "validation.jsonl"
     assert student["scored_rows"] == len(validation.read_text().splitlines())
+    assert teacher["config"][0]["model"] == bare_encoder.name
     assert student["config"][0]["teacher"] == "teacher"
     assert student["environment"]["cpu"]
     assert student["speed_up"]["low"] < student["speed_up"]["value"] < student["speed_up"]["high"]

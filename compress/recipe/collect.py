@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -43,9 +44,17 @@ def _lines(row: RowSpec, own: Sequence[Run], deployment: Deployment) -> Iterator
 def _line(row: RowSpec, group: Sequence[Run], deployment: Deployment) -> Line:
     """One line of runs that differ in their seed only."""
     by_seed = {run.each.get(SEED): run for run in group}
-    configs = tuple(read_manifest(run.output).steps[-1].config for run in group)
+    configs = tuple(_without_folders(read_manifest(run.output).steps[-1].config) for run in group)
     line = Line(row, row.shown(group[0].each), by_seed, {}, "", "", {}, configs, ())
     return _of_files(line, deployment) if row.deployed else _of_figures(line)
+
+
+def _without_folders(config: dict[str, Any]) -> dict[str, Any]:
+    """What a step was told, with the names of models and data, wherever they lie on this machine."""
+    return {
+        name: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+        for name, value in config.items()
+    }
 
 
 def _of_files(line: Line, deployment: Deployment) -> Line:

@@ -37,4 +37,4 @@ def _training(result: Result) -> list[Chart]:
 
 def _trained(line: Line) -> Trained:
     task = task_of(line)
-    return Trained(line.title, line.metric, line.noted, task.labels if task else ())
+    return Trained(line.title, line.metric, line.noted, task.labels if task else (), line.task)

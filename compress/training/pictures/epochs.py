@@ -7,7 +7,7 @@ from itertools import cycle
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
 from compress.training.pictures.trained import Trained
@@ -16,7 +16,7 @@ from device_bench.chart.theme import MARKERS, PALETTE, Theme
 
 NAME = "epochs"
 PERCENT = 100
-HEIGHT, LEGEND_ROW = 4.0, 0.24
+HEIGHT, HEIGHT_OF_SEVERAL, LEGEND_ROW = 4.0, 2.2, 0.24
 """Inches."""
 
 
@@ -25,12 +25,27 @@ def chart(models: Sequence[Trained], note: str) -> Chart | None:
     shown = [model for model in models if model.metrics.get("history")]
     if not shown:
         return None
-    height = HEIGHT + LEGEND_ROW * len(shown)
+    by_task: dict[str, list[Trained]] = {}
+    for model in shown:
+        by_task.setdefault(model.task, []).append(model)
+    groups = list(by_task.values())
     title = "Loss and score by epoch" if any(model.metric for model in shown) else "Loss by epoch"
-    return Chart(NAME, title, note, height, lambda figure, theme: _paint(figure, shown, theme))
+    height = sum(_heights(groups))
+    return Chart(NAME, title, note, height, lambda figure, theme: _paint_all(figure, groups, theme))
 
 
-def _paint(figure: Figure, models: Sequence[Trained], theme: Theme) -> None:
+def _heights(groups: Sequence[Sequence[Trained]]) -> list[float]:
+    axes = HEIGHT if len(groups) == 1 else HEIGHT_OF_SEVERAL
+    return [axes + LEGEND_ROW * len(models) for models in groups]
+
+
+def _paint_all(figure: Figure, groups: Sequence[Sequence[Trained]], theme: Theme) -> None:
+    parts = figure.subfigures(len(groups), 1, squeeze=False, height_ratios=_heights(groups))[:, 0]
+    for part, models in zip(parts, groups, strict=True):
+        _paint(part, models, theme)
+
+
+def _paint(figure: SubFigure, models: Sequence[Trained], theme: Theme) -> None:
     metrics = {model.metric for model in models} - {""}
     axes, *further = figure.subplots(1, 2 if metrics else 1, squeeze=False)[0]
     for model, color, marker in zip(models, cycle(PALETTE), cycle(MARKERS)):
@@ -39,7 +54,7 @@ def _paint(figure: Figure, models: Sequence[Trained], theme: Theme) -> None:
         _curve(axes, model, lambda point: point.get("eval_loss"), label=model.title, **marked)
         for scores in further:
             _curve(scores, model, _score_of(model), **marked)
-    axes.set(ylabel="loss (dashed: training, line: evaluation)")
+    axes.set(ylabel="loss (dashed: training)")
     for scores in further:
         scores.set(ylabel=f"{metrics.pop() if len(metrics) == 1 else 'score'} [%]")
     for own in (axes, *further):

@@ -15,3 +15,5 @@ class Trained:
     metrics: Mapping[str, Any]
     """With `history`, `confusion` or `roc`, as far as there is one."""
     labels: Sequence[str] = ()
+    task: str = ""
+    """Curves of different tasks have axes of their own."""
