@@ -1,5 +1,6 @@
 """transformers' Trainer with this suite's batches, arithmetic and checkpoints."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +106,9 @@ def train(
     newest = get_last_checkpoint(str(checkpoints)) if checkpoints.exists() else None
     if newest is not None:
         step(f"resuming from step {newest.rpartition('-')[2]}")
-    with progress.interruptible():
+    with progress.interruptible(), warnings.catch_warnings():
+        # Checkpoints have numbers; that two were written at one moment of the disk's clock is no matter.
+        warnings.filterwarnings("ignore", message="mtime may not be reliable")
         trainer.train(resume_from_checkpoint=newest)
     return trainer
 
