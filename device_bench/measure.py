@@ -134,8 +134,9 @@ class _Measurement:
             open_ = lacking if now > late_at or not lacking else self._alive(open_)
 
     def _take_round(self, case: Case) -> None:
-        self._order.reverse()  # A B, B A, ...: coming second must not be a disadvantage
-        for lane in self._order:
+        turn = max(len(lane.present[case].rounds) for lane in self._lanes)
+        # A B, B A, ... at each case: coming second must not be a disadvantage.
+        for lane in self._order if turn % 2 == 0 else self._order[::-1]:
             lane.take(case)
         self._progress(min(self._spent_s / self._plan.budget_s, 1.0))
 

@@ -218,6 +218,25 @@ def test_files_take_turns_in_coming_first(onnx_file: Path) -> None:
     assert opened[0] == "a"
 
 
+def test_files_take_turns_in_coming_first_at_each_shape(onnx_file: Path) -> None:
+    asked: list[tuple[int, str]] = []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code is Process.run.__code__:
+            asked.append((frame.f_locals["case"].sequence_length, frame.f_locals["self"].subject.name))
+
+    sys.setprofile(note)
+    try:
+        subjects = [Subject("a", onnx_file), Subject("b", onnx_file)]
+        found = measure(subjects, replace(EASY, sequence_lengths=(4, 16), rounds=4))
+    finally:
+        sys.setprofile(None)
+    for length in (4, 16):
+        rounds = next(one for one in found if one.sequence_length == length).launches[-1].rounds
+        order = "".join(name for own, name in asked if own == length)[-2 * rounds :]
+        assert order in ("abba" * rounds)[: 2 * rounds] + "|" + ("baab" * rounds)[: 2 * rounds]
+
+
 def test_shapes_take_turns_until_the_last_has_enough(onnx_file: Path) -> None:
     asked: list[tuple[int, int]] = []
 
