@@ -167,15 +167,21 @@ class OnnxGpuRunner(Runner):
         del self._session
 
 
-def device_clock(runner: Runner, batch: Batch) -> float:
-    """Time between two events on the GPU's stream, inputs already there [ms]; of ONNX, one whole call."""
+def device_clock(runner: Runner, batch: Batch, runs: int) -> list[float]:
+    """Of each run, the time between two events on the GPU's stream, inputs already there [ms]; of ONNX, of
+    the whole call.
+    """
     from device_bench.cpu import wall_clock
 
     if not isinstance(runner, TorchGpuRunner):
-        return wall_clock(runner, batch)
+        return wall_clock(runner, batch, runs)
+    inputs = runner.to_device(batch)
+    return [_between_events(runner, inputs) for _ in range(runs)]
+
+
+def _between_events(runner: TorchGpuRunner, inputs: dict[str, Any]) -> float:
     import torch
 
-    inputs = runner.to_device(batch)
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     start.record()
     runner.on_device(inputs)
