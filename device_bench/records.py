@@ -16,7 +16,7 @@ Kind = Literal["latency", "pass"]
 Padding = Literal["none", "longest", "sorted"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Launch:
     """One start of the process that ran the file."""
 
@@ -30,7 +30,7 @@ class Launch:
     """What it was bound to; empty where it was free to move, and before schema 4."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Measurement:
     """What was measured of one file at one batch size and sequence length, or in one pass over a data set."""
 
@@ -118,6 +118,9 @@ class Measurement:
         )
 
 
+_FIELDS = frozenset(entry.name for entry in fields(Measurement))
+
+
 def append(path: Path, measurements: Iterable[Measurement]) -> None:
     """Add records to a JSON-lines file, each as it comes; what a killed run left cut is taken away."""
     _drop_cut_line(path)
@@ -160,12 +163,11 @@ def _parse(content: dict[str, Any]) -> Measurement:
         raise EdgepressError(
             f"a record of schema version {version}; this program knows {SCHEMA_VERSION}", "update edgepress"
         )
-    known = {entry.name for entry in fields(Measurement)}
     content["samples_ms"] = tuple(tuple(round_) for round_ in content["samples_ms"])
     content["launches"] = tuple(_parse_launch(launch) for launch in content.get("launches", ()))
     for name in ("warnings", "tokenize_ms"):
         content[name] = tuple(content.get(name, ()))
-    return Measurement(**{name: value for name, value in content.items() if name in known})
+    return Measurement(**{name: value for name, value in content.items() if name in _FIELDS})
 
 
 def _parse_launch(content: dict[str, Any]) -> Launch:

@@ -61,7 +61,8 @@ def load(paths: Sequence[Path]) -> list[Measurement]:
     Raises:
         EdgepressError: a file is missing or no record file, or there are no records in any of them.
     """
-    found = [replace(record, run=record.run or str(path)) for path in paths for record in _read(path)]
+    read = ((path, record) for path in paths for record in _read(path))
+    found = [record if record.run else replace(record, run=str(path)) for path, record in read]
     if not found:
         named = ", ".join(map(str, paths)) or "--records"
         raise EdgepressError(f"no records in {named}", "python -m device_bench run measures some")

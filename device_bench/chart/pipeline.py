@@ -1,5 +1,6 @@
 """The command as a pipeline: read, sort by machine, draw, write."""
 
+import gc
 from pathlib import Path
 
 from device_bench.chart.config import ChartConfig
@@ -18,6 +19,7 @@ def chart(config: ChartConfig) -> Path:
         EdgepressError: bad input (exit code 2); nothing is written.
     """
     found = charts(machines(load(config.records)))
+    gc.freeze()  # records live to the end: while charts are drawn, collections need not walk through them
     if not found:
         raise EdgepressError("no record has a latency: nothing to draw", "measure at one shape at least")
     themes = [theme for name, theme in THEMES.items() if config.theme in (name, "both")]
