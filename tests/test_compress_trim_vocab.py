@@ -202,7 +202,7 @@ def test_it_recovers_taught_by_the_untrimmed_model(cli, model_folder, half_of_it
     typed = ("compress.trim_vocab", "--model", model_folder, *flags, "--corpus", half_of_it)
     assert cli(*typed).code == 0
     at_once = open_artifact(tmp_path / "out").manifest.steps[-1].metrics
-    done = cli(*typed, "--epochs", 4, "--learning-rate", 1e-3, "--subword-dropout", 0.3, "--overwrite")
+    done = cli(*typed, "--epochs", 10, "--learning-rate", 1e-3, "--subword-dropout", 0.3, "--overwrite")
     assert done.code == 0, done.err
     artifact = open_artifact(tmp_path / "out")
     step = artifact.manifest.steps[-1]
