@@ -8,6 +8,9 @@ PY := $(VENV)/bin/python
 # CI runs the slower tests as well.
 MARKS := $(if $(CI),not network and not gpu and not phone,)
 
+# A file's tests share fixtures, so files are what processes share out; a core each, or they wait for each other.
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
+
 .PHONY: demo test clean
 
 demo: $(VENV)/demo.stamp
@@ -17,7 +20,7 @@ demo: $(VENV)/demo.stamp
 	@echo "charts: outputs/distilbert-int8/chart.png outputs/minilm-movie_reviews-int8/chart.png"
 
 test: $(VENV)/test.stamp
-	$(PY) -m pytest $(if $(MARKS),-m "$(MARKS)") $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest $(SIDE_BY_SIDE) $(if $(MARKS),-m "$(MARKS)") $(ARGS)
 
 clean:
 	rm -rf $(VENV) outputs
