@@ -1,6 +1,8 @@
 """The command as a pipeline: read, sort by machine, draw, write."""
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from device_bench.chart.config import ChartConfig
@@ -19,12 +21,21 @@ def chart(config: ChartConfig) -> Path:
         EdgepressError: bad input (exit code 2); nothing is written.
     """
     found = charts(machines(load(config.records)))
-    gc.freeze()  # records live to the end: while charts are drawn, collections need not walk through them
     if not found:
         raise EdgepressError("no record has a latency: nothing to draw", "measure at one shape at least")
     themes = [theme for name, theme in THEMES.items() if config.theme in (name, "both")]
-    with staged_folder(config.output, config.overwrite) as stage:
+    with _not_collected(), staged_folder(config.output, config.overwrite) as stage:
         stage.mkdir(exist_ok=True)
         write(found, themes, ("png", "svg") if config.svg else ("png",), stage)
     console.step(f"written: {len(found)} charts in {config.output}")
     return config.output
+
+
+@contextmanager
+def _not_collected() -> Iterator[None]:
+    """Records by the thousand live to the end: while charts are drawn, collections need not walk them."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
