@@ -19,7 +19,8 @@ from matplotlib.text import Text
 from device_bench.chart.bars import speed_up
 from device_bench.chart.draw import Chart, charts
 from device_bench.chart.labels import place_labels
-from device_bench.chart.theme import THEMES, repaint
+from device_bench.chart.lines import by_length
+from device_bench.chart.theme import THEMES, WIDTH_INCHES, repaint
 from device_bench.chart.view import view
 from device_bench.records import Measurement, append
 from device_bench.series import machines
@@ -148,6 +149,23 @@ def test_labels_lie_beside_bars_of_error() -> None:
     for text in axes.texts:
         box = Text.get_window_extent(text)
         assert not any(box.y0 <= axes.transData.transform((1, y))[1] <= box.y1 for y in (1, 2))
+
+
+def test_lengths_close_to_each_other_are_named_where_there_is_room() -> None:
+    lengths = range(8, 88, 8)
+    many = [measured(f"file {n}", 1.0 + length, length) for n in range(9) for length in lengths]
+    lines = by_length(view(machines(many)[0]))
+    assert lines is not None
+    assert lines.columns == 2
+    figure = Figure(figsize=(WIDTH_INCHES, lines.height), layout="constrained")
+    FigureCanvasAgg(figure)
+    lines.paint(figure, THEMES["light"])
+    figure.draw_without_rendering()
+    labels = figure.axes[0].get_xticklabels()
+    assert {label.get_text() for label in labels} >= {"8", "16", "80"}
+    boxes = [label.get_window_extent() for label in labels]
+    assert len(boxes) < len(lengths)
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
 
 
 def test_labels_without_room_are_all_left_to_the_caller() -> None:

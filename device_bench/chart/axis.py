@@ -12,6 +12,8 @@ from device_bench.stats import Interval
 FAR_APART = 8
 """Ratio of the largest to the smallest value above which small ones would lie on one another."""
 ROOM = 1.12
+TICK_INCHES = 0.32
+"""What a label of four digits needs, and a gap."""
 
 
 def from_zero_or_log(axes: Axes, which: Literal["x", "y"], values: Sequence[Interval]) -> None:
@@ -44,3 +46,16 @@ def log_ticks(axis: Axis) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())
+
+
+def with_room(ticks: Sequence[int], inches: float) -> list[int]:
+    """Of ascending positive values those whose labels have room on a logarithmic axis this long.
+
+    The last one always has: most is known of a file by its longest texts.
+    """
+    apart = (ticks[-1] / ticks[0]) ** (TICK_INCHES / inches)
+    kept = [ticks[-1]]
+    for tick in reversed(ticks):
+        if tick * apart <= kept[-1]:
+            kept.append(tick)
+    return kept[::-1]

@@ -10,9 +10,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from device_bench.chart.axis import log_limits, log_ticks
+from device_bench.chart.axis import log_limits, log_ticks, with_room
 from device_bench.chart.labels import FONT_SIZE, wrap
-from device_bench.chart.theme import MARKERS, PALETTE, Theme
+from device_bench.chart.theme import MARKERS, PALETTE, WIDTH_INCHES, Theme
 from device_bench.chart.view import View
 from device_bench.records import Measurement
 from device_bench.series import latency
@@ -20,6 +20,8 @@ from device_bench.stats import Interval
 
 PANEL_INCHES, LEGEND_LINE, FRAME = 2.5, 0.17, 0.75
 SINGLE_INCHES = 3.4
+MARGINS = 0.8
+"""Inches of a panel's width that are not its x axis."""
 LEGEND_WIDTH = 52
 """Characters that half the chart's width has room for."""
 Read = Callable[[Measurement], int]
@@ -81,7 +83,8 @@ class Lines:
 
     def _finish(self, grid: np.ndarray) -> None:
         """Scales, which the panels share, and their ticks."""
-        ticks = sorted({x for line in self.lines for x in line.x})
+        shown = sorted({x for line in self.lines for x in line.x})
+        ticks = with_room(shown, WIDTH_INCHES / self.columns - MARGINS)
         limits = log_limits([y for line in self.lines for y in line.y])
         grid[0, 0].set(xscale="log", yscale="log", ylim=limits)
         log_ticks(grid[0, 0].yaxis)
