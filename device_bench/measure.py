@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import datetime, timezone
+from statistics import fmean
 
 from device_bench import stats
 from device_bench.cores import idlest
@@ -72,6 +73,7 @@ class _Measurement:
         self._lanes, self._plan, self._progress, self._run = lanes, plan, progress, run
         self._order = list(lanes)
         self._start = time.monotonic()
+        self._cost_s = dict.fromkeys(plan.cases, 0.0)
 
     def records(self, cases: Sequence[Case]) -> Iterator[Measurement]:
         """Launch until no case is open; what has its least launches is also kept when the user interrupts."""
@@ -79,18 +81,34 @@ class _Measurement:
         try:
             while open_:
                 begun = time.monotonic()
-                self._launch(open_)
+                self._launch(open_ if launches < self._plan.launches else self._behind(open_))
                 launches += 1
                 # A launch that would not end within the budget is not begun.
                 longest_s = max(longest_s, time.monotonic() - begun)
                 last = self._spent_s + longest_s > self._plan.budget_s
-                for case in [case for case in open_ if self._done(case, launches, last)]:
+                for case in [case for case in open_ if self._done(case, last)]:
                     open_.remove(case)
                     yield from self._records_of(case)
         except KeyboardInterrupt:
             for case in open_ if launches >= self._plan.launches else ():
                 yield from self._records_of(case)
             raise
+
+    def _behind(self, cases: Sequence[Case]) -> list[Case]:
+        """Those that had no more than an even share of the time: what is quick has more launches for it, and
+        varies more from one to the next.
+        """
+        costs = [self._cost_s[case] for case in cases]
+        share = max(fmean(costs), min(costs))  # a mean of equal numbers may be rounded below them
+        return [case for case, cost in zip(cases, costs, strict=True) if cost <= share]
+
+    @contextmanager
+    def _charged(self, cases: Sequence[Case]) -> Iterator[None]:
+        """Count the time of what is done for these cases, in equal parts."""
+        start = time.monotonic()
+        yield
+        for case in cases:
+            self._cost_s[case] += (time.monotonic() - start) / len(cases)
 
     @property
     def _spent_s(self) -> float:
@@ -102,10 +120,10 @@ class _Measurement:
         for lane in self._lanes:
             lane.cores = cores
         try:
-            of_each(Lane.load, self._order, self._plan.device)
+            with self._charged(cases):
+                of_each(Lane.load, self._order, self._plan.device)
             for case in cases:
-                for lane in self._order:
-                    lane.start(case)
+                self._start_case(case)
             self._take_turns(cases)
         finally:
             for lane in self._lanes:
@@ -115,41 +133,43 @@ class _Measurement:
             for case in cases:
                 lane.keep(case)
 
-    def _take_turns(self, cases: Sequence[Case]) -> None:
-        """Rounds until all cases have enough, the next one always of the case that had the least time so far.
+    def _start_case(self, case: Case) -> None:
+        with self._charged([case]):
+            for lane in self._order:
+                lane.start(case)
 
-        So each case is spread over the whole launch, and what slows the machine for some seconds does not
-        fall on one of them alone. Once the launch has had its share of the budget, only those go on that lack
-        something.
+    def _take_turns(self, cases: Sequence[Case]) -> None:
+        """A round of each case in turn, until all have enough; less is enough once the launch has had its
+        share of the budget.
+
+        So each case is spread over the launch, and what slows the machine for some seconds does not fall on
+        one of them alone. No case has more rounds than it needs while others still take theirs: a further
+        launch says more than further rounds, which share what this one drew (Kalibera and Jones 2013).
         """
         late_at = time.monotonic() + self._plan.budget_s / self._plan.launches
-        spent_s, open_ = dict.fromkeys(cases, 0.0), self._alive(cases)
-        while open_:
-            case = min(open_, key=spent_s.__getitem__)
-            start = time.monotonic()
-            self._take_round(case)
-            now = time.monotonic()
-            spent_s[case] += now - start
-            lacking = [own for own in self._alive(open_) if not self._enough(own, now > late_at)]
-            open_ = lacking if now > late_at or not lacking else self._alive(open_)
+        while open_ := self._lacking(cases, time.monotonic() > late_at):
+            for case in open_:
+                self._take_round(case)
 
     def _take_round(self, case: Case) -> None:
         turn = max(len(lane.present[case].rounds) for lane in self._lanes)
         # A B, B A, ... at each case: coming second must not be a disadvantage.
-        for lane in self._order if turn % 2 == 0 else self._order[::-1]:
-            lane.take(case)
+        with self._charged([case]):
+            for lane in self._order if turn % 2 == 0 else self._order[::-1]:
+                lane.take(case)
         self._progress(min(self._spent_s / self._plan.budget_s, 1.0))
 
-    def _alive(self, cases: Sequence[Case]) -> list[Case]:
-        return [case for case in cases if any(lane.alive(case) for lane in self._lanes)]
+    def _lacking(self, cases: Sequence[Case], late: bool) -> list[Case]:
+        lanes = self._lanes
+        return [
+            case for case in cases if any(lane.alive(case) and not lane.enough(case, late) for lane in lanes)
+        ]
 
-    def _enough(self, case: Case, late: bool) -> bool:
-        return all(lane.enough(case, late) for lane in self._lanes if lane.alive(case))
-
-    def _done(self, case: Case, launches: int, last: bool) -> bool:
+    def _done(self, case: Case, last: bool) -> bool:
         alive = [lane.taken[case] for lane in self._lanes if lane.alive(case)]
         if not alive:
             return True
+        launches = max(len(taken.launches) for taken in alive)
         if case.kind == "pass":
             return launches >= self._plan.passes
         if launches < self._plan.launches:

@@ -62,7 +62,7 @@ class Plan:
     """In each launch a shape is warmed up until two blocks of runs agree as closely as this."""
     warm_up_s: float = 2.0
     """Then it is taken as it is."""
-    block_ms: float = 100.0
+    block_ms: float = 150.0
     """A round takes as many runs of a file as fill this time, at least 3: asking for it costs the better part
     of a millisecond."""
     long_block_ms: float = 1000.0

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from device_bench.cores import idlest
 from device_bench.cpu import make_batch
 from device_bench.energy import counter
-from device_bench.lane import FEWEST_LAUNCHES
+from device_bench.lane import FEWEST_LAUNCHES, Lane
 from device_bench.measure import measure, measure_each
 from device_bench.plan import Case, Plan, Subject
 from device_bench.process import Process
@@ -237,23 +238,36 @@ def test_files_take_turns_in_coming_first_at_each_shape(onnx_file: Path) -> None
         assert order in ("abba" * rounds)[: 2 * rounds] + "|" + ("baab" * rounds)[: 2 * rounds]
 
 
-def test_shapes_take_turns_until_the_last_has_enough(onnx_file: Path) -> None:
-    asked: list[tuple[int, int]] = []
+def test_shapes_take_turns_and_none_goes_on_once_it_has_enough(onnx_file: Path) -> None:
+    asked: list[int] = []
 
     def note(frame: FrameType, event: str, _: object) -> None:
         if event == "call" and frame.f_code is Process.run.__code__:
-            asked.append((frame.f_locals["case"].sequence_length, frame.f_locals["runs"]))
+            asked.append(frame.f_locals["case"].sequence_length)
 
-    plan = replace(EASY, sequence_lengths=(4, 64), batches=(8,), rounds=6, block_ms=1.0, steady=1e9)
+    plan = replace(EASY, sequence_lengths=(4, 64), launches=FEWEST_LAUNCHES, rounds=6)
     sys.setprofile(note)
     try:
-        short, long = measure([Subject("fp32", onnx_file)], plan)
+        found = measure([Subject("fp32", onnx_file)], plan)
     finally:
         sys.setprofile(None)
-    rounds = [length for length, _ in asked][-sum(one.launches[-1].rounds for one in (short, long)) :]
-    assert short.launches[-1].rounds > long.launches[-1].rounds == plan.rounds
-    assert 64 in rounds[: len(rounds) // 2]
-    assert 4 in rounds[len(rounds) // 2 :]
+    assert [record.launches[-1].rounds for record in found] == [plan.rounds] * 2
+    assert asked[-2 * plan.rounds :] == [4, 64] * plan.rounds
+
+
+def test_quick_shapes_have_more_launches_once_all_have_the_least(
+    onnx_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = Lane.take
+
+    def slowly(lane: Lane, case: Case) -> None:
+        time.sleep(0.5 if case.sequence_length == 16 else 0)
+        take(lane, case)
+
+    monkeypatch.setattr(Lane, "take", slowly)
+    plan = replace(ENDLESS, sequence_lengths=(4, 16), launches=2, budget_s=12.0)
+    quick, slow = measure([Subject("fp32", onnx_file)], plan)
+    assert len(quick.launches) > len(slow.launches) >= plan.launches
 
 
 def test_no_process_is_left(onnx_file: Path) -> None:
