@@ -17,10 +17,10 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 
 from device_bench.chart.bars import speed_up
-from device_bench.chart.draw import Chart, charts
+from device_bench.chart.draw import Chart, charts, picture
 from device_bench.chart.labels import place_labels
 from device_bench.chart.lines import by_length
-from device_bench.chart.theme import THEMES, WIDTH_INCHES, repaint
+from device_bench.chart.theme import THEMES, WIDTH_INCHES
 from device_bench.chart.view import view
 from device_bench.records import Measurement, append
 from device_bench.series import machines
@@ -209,13 +209,14 @@ def test_what_all_files_share_is_written_once() -> None:
 
 
 def test_repainted_picture_is_the_one_that_the_theme_draws() -> None:
-    def without_ids(picture: str) -> str:  # hashes of what is drawn
-        return re.sub(r"\b[a-z][0-9a-f]{10}\b", "", picture)
+    def without_ids(drawn: bytes, form: str) -> bytes:  # hashes of what is drawn, in an SVG
+        return re.sub(rb"\b[a-z][0-9a-f]{10}\b", b"", drawn) if form == "svg" else drawn
 
     for chart in charts(machines(RECORDS)):
-        light, dark = (chart.render(THEMES[name], "svg").decode() for name in ("light", "dark"))
-        assert without_ids(light) != without_ids(dark)
-        assert without_ids(repaint(light, THEMES["light"], THEMES["dark"])) == without_ids(dark)
+        for theme, figure in chart.in_each([*THEMES.values()]):
+            for form in ("svg", "png"):
+                drawn, alone = picture(figure, form), chart.render(theme, form)
+                assert without_ids(drawn, form) == without_ids(alone, form)
 
 
 def written(chart: Chart) -> str:

@@ -12,9 +12,10 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from device_bench.chart import bars, lines, scatter
-from device_bench.chart.theme import DPI, WIDTH_INCHES, Theme
+from device_bench.chart.theme import DPI, WIDTH_INCHES, Theme, repaint
 from device_bench.chart.view import Point, View, view
 from device_bench.series import Machine
 
@@ -43,20 +44,42 @@ class Chart:
 
     def render(self, theme: Theme, form: str) -> bytes:
         """The picture as `form`, png or svg."""
-        target = BytesIO()
+        return picture(self._draw(theme), form)
+
+    def in_each(self, themes: Sequence[Theme]) -> Iterator[tuple[Theme, Figure]]:
+        """The same figure in one theme after another: laid out once, which takes as long as drawing it."""
+        drawn = themes[0]
+        figure = self._draw(drawn)
+        for theme in themes:
+            repaint(figure, drawn, theme)
+            drawn = theme
+            yield theme, figure
+
+    def _draw(self, theme: Theme) -> Figure:
+        """With all in its place."""
         with mpl.rc_context(cast("Any", theme.settings)):
+            layout = ConstrainedLayoutEngine()
             height = self.height + CONDITIONS_LINE * self.conditions.count("\n")
-            figure = Figure(figsize=(WIDTH_INCHES, height), layout="constrained", dpi=DPI)
-            canvas = FigureCanvasAgg(figure)  # it measures in the figure's own dots; that of SVG does not
+            figure = Figure(figsize=(WIDTH_INCHES, height), layout=layout, dpi=DPI)
+            FigureCanvasAgg(figure)  # it measures in the figure's own dots; that of SVG does not
             figure.suptitle(self.title, x=0.01, ha="left", fontsize=12, fontweight="bold")
             figure.supxlabel(self.conditions, x=0.01, ha="left", fontsize=8, color=theme.muted)
             self.paint(figure, theme)
-            # What savefig adds is a first draw for the layout, which drawing does by itself.
-            if form == "svg":
-                FigureCanvasSVG(figure).print_svg(target, metadata={"Date": None})
-            else:
-                canvas.print_png(target, pil_kwargs={"compress_level": PNG_LEVEL})
-        return target.getvalue()
+            layout.execute(figure)
+            figure.set_layout_engine("none")
+        return figure
+
+
+def picture(figure: Figure, form: str) -> bytes:
+    """A laid out figure as `form`, png or svg."""
+    target = BytesIO()
+    figure.set_dpi(DPI)  # an SVG written before has left its own
+    if form == "svg":
+        with mpl.rc_context({"svg.hashsalt": "edgepress"}):
+            FigureCanvasSVG(figure).print_svg(target, metadata={"Date": None})
+    else:
+        FigureCanvasAgg(figure).print_png(target, pil_kwargs={"compress_level": PNG_LEVEL})
+    return target.getvalue()
 
 
 def charts(machines: Sequence[Machine]) -> list[Chart]:
@@ -120,6 +143,6 @@ def _lines(*parts: str) -> str:
 def write(found: Sequence[Chart], themes: Sequence[Theme], forms: Sequence[str], folder: Path) -> None:
     """One file a chart, theme and form: NAME-THEME.FORM."""
     for chart in found:
-        for theme in themes:
+        for theme, figure in chart.in_each(themes):
             for form in forms:
-                (folder / f"{chart.name}-{theme.name}.{form}").write_bytes(chart.render(theme, form))
+                (folder / f"{chart.name}-{theme.name}.{form}").write_bytes(picture(figure, form))

@@ -1,7 +1,13 @@
 """Colours and the page: light and dark, told apart also by people who are colour-blind."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.colors import to_rgb, to_rgba_array
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 # Okabe and Ito 2008, "Color Universal Design"; their black is the theme's ink, yellow too pale on white.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#9a8a00")
@@ -12,6 +18,7 @@ SEQUENTIAL = "cividis"
 WIDTH_INCHES = 8.3
 """At 100 dots an inch a README's column of 830 pixels; files have twice the dots."""
 DPI = 200
+COLOURED = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor")
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,6 @@ class Theme:
             "axes.axisbelow": True,
             "grid.color": self.grid,
             "legend.frameon": False,
-            "svg.hashsalt": "edgepress",
         }
         return {**ink, **muted, **back, **fixed}
 
@@ -49,8 +55,22 @@ THEMES = {
 }
 
 
-def repaint(picture: str, drawn: Theme, wanted: Theme) -> str:
-    """An SVG in another theme's colours; everything else of it is the same, and drawing takes longer."""
-    for name in ("ink", "muted", "back", "grid"):
-        picture = picture.replace(getattr(drawn, name), getattr(wanted, name))
-    return picture
+def repaint(figure: Figure, drawn: Theme, wanted: Theme) -> None:
+    """Give a figure another theme's colours; everything else of it stays where it is."""
+    names = ("ink", "muted", "back", "grid")
+    colours = {to_rgb(getattr(drawn, name)): getattr(wanted, name) for name in names}
+    for artist in _artists(figure):
+        for name in COLOURED:
+            if hasattr(artist, f"get_{name}"):
+                own = {tuple(each[:3]) for each in to_rgba_array(getattr(artist, f"get_{name}")())}
+                for colour in own & colours.keys():
+                    getattr(artist, f"set_{name}")(colours[colour])
+
+
+def _artists(figure: Figure) -> Iterator[Artist]:
+    """All that is drawn; a text's box and arrow are no children of it."""
+    for artist in figure.findobj():
+        yield artist
+        if isinstance(artist, Text):
+            parts = (artist.get_bbox_patch(), getattr(artist, "arrow_patch", None))
+            yield from (part for part in parts if part is not None)

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from device_bench.chart import draw
 from device_bench.chart.draw import Chart
-from device_bench.chart.theme import THEMES, repaint
+from device_bench.chart.theme import THEMES
 from device_bench.records import Measurement
 from device_bench.report.lineage import Lineage, changed
 from device_bench.series import Machine, latency
@@ -126,11 +127,9 @@ def _plain(value: Any) -> str:
 
 def picture(chart: Chart) -> dict[str, str]:
     """A chart as data URIs, one a theme; as images, so that ids within two of them cannot meet."""
-    drawn = chart.render(THEMES["light"], "svg").decode()
-    painted = {name: repaint(drawn, THEMES["light"], theme) for name, theme in THEMES.items()}
+    drawn = {theme.name: draw.picture(figure, "svg") for theme, figure in chart.in_each([*THEMES.values()])}
     sources = {
-        name: f"data:image/svg+xml;base64,{base64.b64encode(own.encode()).decode()}"
-        for name, own in painted.items()
+        name: f"data:image/svg+xml;base64,{base64.b64encode(own).decode()}" for name, own in drawn.items()
     }
     return {"title": chart.title, "conditions": chart.conditions, **sources}
 
