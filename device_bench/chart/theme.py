@@ -19,6 +19,7 @@ WIDTH_INCHES = 8.3
 """At 100 dots an inch a README's column of 830 pixels; files have twice the dots."""
 DPI = 200
 COLOURED = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor")
+"""Properties of matplotlib's artists that are colours."""
 
 
 @dataclass(frozen=True)
