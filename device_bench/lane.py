@@ -35,8 +35,12 @@ class Taken:
 
     def settled(self, target_half_width: float) -> bool:
         """Whether the median is known this closely."""
-        known = len(self.launches) >= FEWEST_LAUNCHES
-        return known and stats.latency(self.launches_ms).half_width <= target_half_width
+        return len(self.launches) >= FEWEST_LAUNCHES and self.half_width <= target_half_width
+
+    @property
+    def half_width(self) -> float:
+        """Of the median's interval, as a share of it."""
+        return stats.latency(self.launches_ms).half_width
 
 
 @dataclass
@@ -51,11 +55,13 @@ class Present:
     energy_j: float = 0.0
     peak_memory_bytes: int = 0
     """Before larger cases came."""
+    cores: set[int] = field(default_factory=set)
+    """That its rounds ran on."""
 
-    def launch(self, process: Process, cores: tuple[int, ...]) -> Launch:
+    def launch(self, process: Process) -> Launch:
         """Its line in the record."""
         known: dict[str, Any] = {name: process.loaded[name] for name in ("load_ms", "first_forward_ms")}
-        known |= {"peak_memory_bytes": self.peak_memory_bytes, "cores": cores}
+        known |= {"peak_memory_bytes": self.peak_memory_bytes, "cores": tuple(sorted(self.cores))}
         return Launch(rounds=len(self.rounds), **known)
 
 
@@ -73,8 +79,14 @@ class Lane:
     """Why the file cannot be opened at all."""
     process: Process | None = None
     cores: tuple[int, ...] = ()
-    """What the present launch is bound to."""
+    """What its process is bound to."""
     present: dict[Case, Present] = field(default_factory=lambda: defaultdict(Present))
+
+    def bind(self, cores: tuple[int, ...]) -> None:
+        """Move its process, or the one to come, to these cores."""
+        if self.process is not None and cores != self.cores:
+            self.process.bind(cores)
+        self.cores = cores
 
     def load(self) -> None:
         """Start the present launch's process ahead of its first case, which is told of a failure."""
@@ -97,7 +109,7 @@ class Lane:
         taken, present = self.taken[case], self.present[case]
         if taken.error or present.process is None:
             return
-        taken.launches.append(present.launch(present.process, self.cores))
+        taken.launches.append(present.launch(present.process))
         taken.launches_ms.append(present.rounds)
         taken.energy_j += present.energy_j
 
@@ -167,6 +179,7 @@ class Lane:
     def _round(self, case: Case) -> None:
         self._warm_up(case)
         present, process = self.present[case], self._open()
+        present.cores |= set(self.cores)
         if self.energy is not None:
             self.energy()  # what others used in the meantime
         present.rounds.append(process.run(case, present.runs))

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import datetime, timezone
 from statistics import fmean
 
 from device_bench import stats
-from device_bench.cores import idlest
+from device_bench.cores import Cores
 from device_bench.energy import counter
 from device_bench.facts import with_facts
-from device_bench.lane import Lane
+from device_bench.lane import Lane, Taken
 from device_bench.plan import Case, Plan, Subject
 from device_bench.process import of_each
 from device_bench.records import Measurement
@@ -72,8 +72,8 @@ class _Measurement:
     def __init__(self, lanes: Sequence[Lane], plan: Plan, progress: Progress, run: str) -> None:
         self._lanes, self._plan, self._progress, self._run = lanes, plan, progress, run
         self._order = list(lanes)
+        self._cores = Cores(plan.threads)
         self._start = time.monotonic()
-        self._cost_s = dict.fromkeys(plan.cases, 0.0)
 
     def records(self, cases: Sequence[Case]) -> Iterator[Measurement]:
         """Launch until no case is open; what has its least launches is also kept when the user interrupts."""
@@ -81,7 +81,7 @@ class _Measurement:
         try:
             while open_:
                 begun = time.monotonic()
-                self._launch(open_ if launches < self._plan.launches else self._behind(open_))
+                self._launch(open_ if launches < self._plan.launches else self._least_known(open_))
                 launches += 1
                 # A launch that would not end within the budget is not begun.
                 longest_s = max(longest_s, time.monotonic() - begun)
@@ -94,34 +94,24 @@ class _Measurement:
                 yield from self._records_of(case)
             raise
 
-    def _behind(self, cases: Sequence[Case]) -> list[Case]:
-        """Those that had no more than an even share of the time: what is quick has more launches for it, and
-        varies more from one to the next.
+    def _least_known(self, cases: Sequence[Case]) -> list[Case]:
+        """Those whose medians are known no better than the mean of them: what varies most from launch to
+        launch has most launches.
         """
-        costs = [self._cost_s[case] for case in cases]
-        share = max(fmean(costs), min(costs))  # a mean of equal numbers may be rounded below them
-        return [case for case, cost in zip(cases, costs, strict=True) if cost <= share]
-
-    @contextmanager
-    def _charged(self, cases: Sequence[Case]) -> Iterator[None]:
-        """Count the time of what is done for these cases, in equal parts."""
-        start = time.monotonic()
-        yield
-        for case in cases:
-            self._cost_s[case] += (time.monotonic() - start) / len(cases)
+        widths = [max(taken.half_width for taken in self._alive(case)) for case in cases]
+        mean = min(fmean(widths), max(widths))  # a mean of equal numbers may be rounded above them
+        return [case for case, width in zip(cases, widths, strict=True) if width >= mean]
 
     @property
     def _spent_s(self) -> float:
         return time.monotonic() - self._start
 
     def _launch(self, cases: Sequence[Case]) -> None:
-        """A process of each file through all cases, all of them on the same cores."""
-        cores = idlest(self._plan.threads) if self._plan.device == "cpu" else ()
-        for lane in self._lanes:
-            lane.cores = cores
+        """A process of each file through all cases, each round of them on the same cores."""
+        if self._plan.device == "cpu":
+            self._bind(self._cores.draw())
         try:
-            with self._charged(cases):
-                of_each(Lane.load, self._order, self._plan.device)
+            of_each(Lane.load, self._order, self._plan.device)
             for case in cases:
                 self._start_case(case)
             self._take_turns(cases)
@@ -134,9 +124,13 @@ class _Measurement:
                 lane.keep(case)
 
     def _start_case(self, case: Case) -> None:
-        with self._charged([case]):
-            for lane in self._order:
-                lane.start(case)
+        self._bind(self._cores.undisturbed())
+        for lane in self._order:
+            lane.start(case)
+
+    def _bind(self, cores: tuple[int, ...]) -> None:
+        for lane in self._lanes:
+            lane.bind(cores)
 
     def _take_turns(self, cases: Sequence[Case]) -> None:
         """A round of each case in turn, until all have enough; less is enough once the launch has had its
@@ -154,9 +148,9 @@ class _Measurement:
     def _take_round(self, case: Case) -> None:
         turn = max(len(lane.present[case].rounds) for lane in self._lanes)
         # A B, B A, ... at each case: coming second must not be a disadvantage.
-        with self._charged([case]):
-            for lane in self._order if turn % 2 == 0 else self._order[::-1]:
-                lane.take(case)
+        self._bind(self._cores.undisturbed())
+        for lane in self._order if turn % 2 == 0 else self._order[::-1]:
+            lane.take(case)
         self._progress(min(self._spent_s / self._plan.budget_s, 1.0))
 
     def _lacking(self, cases: Sequence[Case], late: bool) -> list[Case]:
@@ -166,7 +160,7 @@ class _Measurement:
         ]
 
     def _done(self, case: Case, last: bool) -> bool:
-        alive = [lane.taken[case] for lane in self._lanes if lane.alive(case)]
+        alive = self._alive(case)
         if not alive:
             return True
         launches = max(len(taken.launches) for taken in alive)
@@ -175,6 +169,9 @@ class _Measurement:
         if launches < self._plan.launches:
             return False
         return last or all(taken.settled(self._plan.target_half_width) for taken in alive)
+
+    def _alive(self, case: Case) -> list[Taken]:
+        return [lane.taken[case] for lane in self._lanes if lane.alive(case)]
 
     def _records_of(self, case: Case) -> Iterator[Measurement]:
         for lane in self._lanes:

@@ -56,13 +56,17 @@ class Process:
             text=True,
             start_new_session=True,
         )
-        bind(self._child.pid, cores)  # long before its runtime starts threads, which inherit it
+        self.bind(cores)  # long before its runtime starts threads, which inherit it
         self.peak_memory_bytes = 0
         try:
             self.loaded = self._read()
         except BaseException:
             self.close()
             raise
+
+    def bind(self, cores: Sequence[int]) -> None:
+        """Move it to these cores; none: leave it."""
+        bind(self._child.pid, cores)
 
     def run(self, case: Case, runs: int) -> list[float]:
         """Times of `runs` runs, or of one whole pass [ms]."""

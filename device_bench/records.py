@@ -27,7 +27,7 @@ class Launch:
     peak_memory_bytes: int
     """Its largest resident set after warming up at the shape, before larger ones came."""
     cores: tuple[int, ...] = ()
-    """What it was bound to; empty where it was free to move, and before schema 4."""
+    """What its rounds ran on; empty where it was free to move, and before schema 4."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

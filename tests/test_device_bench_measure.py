@@ -2,7 +2,6 @@
 
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -54,11 +53,11 @@ def records(onnx_file: Path, smaller_file: Path, progress: list[float]) -> list[
     return measure(subjects, PLAN, progress.append)
 
 
-def test_files_of_a_launch_are_bound_to_the_same_cores(records: list[Measurement]) -> None:
+def test_files_of_a_round_are_bound_to_the_same_cores(records: list[Measurement]) -> None:
     fp32, int8 = ([one.cores for one in record.launches] for record in (records[0], records[2]))
     assert fp32 == int8
-    free = len(idlest(PLAN.threads)) == 0
-    assert {len(cores) for cores in fp32} == {0 if free else PLAN.threads}
+    fewest = PLAN.threads if idlest(PLAN.threads) else 0
+    assert all(len(cores) >= fewest for cores in fp32)
 
 
 def own_processes() -> list[psutil.Process]:
@@ -255,19 +254,21 @@ def test_shapes_take_turns_and_none_goes_on_once_it_has_enough(onnx_file: Path) 
     assert asked[-2 * plan.rounds :] == [4, 64] * plan.rounds
 
 
-def test_quick_shapes_have_more_launches_once_all_have_the_least(
+def test_what_is_known_least_has_more_launches_once_all_have_the_least(
     onnx_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     take = Lane.take
 
-    def slowly(lane: Lane, case: Case) -> None:
-        time.sleep(0.5 if case.sequence_length == 16 else 0)
+    def differently(lane: Lane, case: Case) -> None:
         take(lane, case)
+        scale = (1.0, 8.0)[len(lane.taken[case].launches) % 2] if case.sequence_length == 16 else 1.0
+        rounds = lane.present[case].rounds
+        rounds[-1] = [scale * sample for sample in rounds[-1]]
 
-    monkeypatch.setattr(Lane, "take", slowly)
-    plan = replace(ENDLESS, sequence_lengths=(4, 16), launches=2, budget_s=12.0)
-    quick, slow = measure([Subject("fp32", onnx_file)], plan)
-    assert len(quick.launches) > len(slow.launches) >= plan.launches
+    monkeypatch.setattr(Lane, "take", differently)
+    plan = replace(ENDLESS, sequence_lengths=(4, 16), launches=2, budget_s=8.0)
+    even, uneven = measure([Subject("fp32", onnx_file)], plan)
+    assert len(uneven.launches) > len(even.launches) >= plan.launches
 
 
 def test_no_process_is_left(onnx_file: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import tyro
 
 from device_bench import records, stats
+from device_bench.cores import Cores
 from device_bench.plan import Case, Plan, Subject
 from device_bench.process import Process
 from device_bench.run.config import numbers
@@ -78,14 +79,17 @@ def repeated(config: Config, files: dict[str, tuple[Path, Path]]) -> Repeated:
 
 
 def overhead_goal(path: Path) -> Goal:
-    """The share of a round's time that is not the model's: asking, clocks, reading memory, answering."""
+    """The share of a round's time that is not the model's: looking at its core, asking, clocks, answering."""
     plan = Plan()
+    cores = Cores(plan.threads)
+    cores.draw()
     process = Process(Subject(path.name, path), plan)
     try:
         case = min((Case(1, length) for length in range(8, 129, 8)), key=lambda own: _off(process, own))
         own_ms = stats.percentile(process.run(case, 50), 50)
         runs, inside_ms, start = plan.runs_a_round(own_ms), 0.0, time.perf_counter()
         for _ in range(OVERHEAD_ROUNDS):
+            process.bind(cores.undisturbed())
             inside_ms += sum(process.run(case, runs))
         whole_ms = 1000 * (time.perf_counter() - start)
     finally:
