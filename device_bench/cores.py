@@ -15,10 +15,10 @@ BUSY_STEP = 10.0
 """Loads within this many percent are alike."""
 OTHERS = 7
 """Cores to look at where those in use are slow: what a machine has more of is no better."""
-LOOPS, LOOP_TURNS = 3, 1500
-"""About 0.05 ms each: together a five-hundredth of a round."""
-SLOW = 1.1
-"""Times the quickest loop seen. Between undisturbed loops there is 1 %; a busy sibling thread takes 60 %."""
+LOOPS, LOOP_TURNS = 3, 500
+"""About 0.02 ms each: with going there less than a five-hundredth of a round."""
+SLOW = 1.2
+"""Times the quickest loop seen. Undisturbed ones differ by 10 %; a busy sibling thread takes 60 % longer."""
 
 
 class Cores:

@@ -84,7 +84,7 @@ class Lane:
 
     def bind(self, cores: tuple[int, ...]) -> None:
         """Move its process, or the one to come, to these cores."""
-        if self.process is not None and cores != self.cores:
+        if self.process is not None:
             self.process.bind(cores)
         self.cores = cores
 

@@ -56,6 +56,7 @@ class Process:
             text=True,
             start_new_session=True,
         )
+        self._cores: Sequence[int] = ()
         self.bind(cores)  # long before its runtime starts threads, which inherit it
         self.peak_memory_bytes = 0
         try:
@@ -66,7 +67,9 @@ class Process:
 
     def bind(self, cores: Sequence[int]) -> None:
         """Move it to these cores; none: leave it."""
-        bind(self._child.pid, cores)
+        if cores != self._cores:
+            bind(self._child.pid, cores)
+            self._cores = cores
 
     def run(self, case: Case, runs: int) -> list[float]:
         """Times of `runs` runs, or of one whole pass [ms]."""
