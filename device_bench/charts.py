@@ -62,7 +62,8 @@ def _latency_panel(axes: Axes, rows: Sequence[Row]) -> None:
 
 def _quality_panel(axes: Axes, rows: Sequence[Row], metric: str) -> None:
     scored = all(row.score is not None for row in rows)
-    values = [100 * (row.score if scored and row.score is not None else row.agreement) for row in rows]
+    shown = [(row.score if scored else row.agreement) for row in rows]
+    values = [100 * value if value is not None else 0.0 for value in shown]
     label = f"{metric} [%]" if scored else "agreement with the parent [%]"
     _bars(axes, rows, values, label, "{:.1f}")
     axes.set_xticks(range(0, 101, 20))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgepress.errors import EdgepressError
+from edgepress.files import to_json
 
 SCHEMA_VERSION = 4
 
@@ -126,7 +127,7 @@ def append(path: Path, measurements: Iterable[Measurement]) -> None:
     _drop_cut_line(path)
     with path.open("a", encoding="utf-8") as stream:
         for measurement in measurements:
-            stream.write(json.dumps(asdict(measurement)) + "\n")
+            stream.write(to_json(asdict(measurement)) + "\n")
             stream.flush()
 
 

@@ -22,8 +22,8 @@ class Row:
     name: str
     size_bytes: int
     parameters: int
-    agreement: float
-    """Share of real sentences on which it decides as its parent, 0..1."""
+    agreement: float | None
+    """Share of real sentences on which it decides as its parent, 0..1; None where it is undefined."""
     score: float | None
     """The task's metric, 0..1; None where the weights are untrained or there is no task."""
     quantized_matmuls: str
@@ -63,7 +63,7 @@ def cells(row: Row, parent: Row) -> list[str]:
         f"{row.parameters / 1e6:.1f} M",
         *(_latency_cell(row, parent, length) for length in row.sequence_lengths),
         score_text(row.score),
-        MISSING if row is parent else f"{100 * row.agreement:.1f} %",
+        MISSING if row is parent or row.agreement is None else f"{100 * row.agreement:.1f} %",
         row.quantized_matmuls,
     ]
 

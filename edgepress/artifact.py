@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgepress.errors import EdgepressError, first_line
-from edgepress.files import sha256, staged_folder, stored_bytes
+from edgepress.files import sha256, staged_folder, stored_bytes, to_json
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 1
@@ -95,6 +95,8 @@ class Manifest:
     """SHA-256 of the parent's manifest, where the parent is an artifact."""
     files: tuple[FileRecord, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
+    data: dict[str, Any] | None = None
+    """What was understood of the task's data: columns, labels, splits and their files (`Task.understood`)."""
     schema_version: int = SCHEMA_VERSION
 
 
@@ -191,7 +193,7 @@ def create_artifact(target: Path, overwrite: bool) -> Iterator[Draft]:
         content = asdict(draft.manifest)
         content["files"] = [asdict(record) for record in _records(draft)]
         content["versions"] = versions()
-        (stage / MANIFEST).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        (stage / MANIFEST).write_text(to_json(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _records(draft: Draft) -> Iterator[FileRecord]:

@@ -44,6 +44,7 @@ def run(config_type: type[ConfigT], verb: Callable[[ConfigT], object], program: 
     Exit codes: 0 done, 1 an expectation failed, 2 bad input or use, 130 interrupted.
     """
     config = tyro.cli(config_type, prog=program, config=(tyro.conf.FlagCreatePairsOff,))
+    _said.clear()
     try:
         verb(config)
     except KeyboardInterrupt:
@@ -83,3 +84,13 @@ def step(text: str) -> None:
 def warn(text: str) -> None:
     """Say something that nobody should overlook."""
     log.print(f"[bold yellow]warning:[/] {_escape(text)}", soft_wrap=True, highlight=False)
+
+
+_said: set[str] = set()
+
+
+def warn_once(text: str) -> None:
+    """Warn where this command has not done so in the same words."""
+    if text not in _said:
+        _said.add(text)
+        warn(text)

@@ -11,9 +11,10 @@ from datasets import Dataset, concatenate_datasets
 from transformers import PreTrainedTokenizerBase
 
 from edgepress import sources
+from edgepress.columns import text_columns
 from edgepress.errors import EdgepressError, unknown_name
-from edgepress.local_tasks import SPLITS, text_columns
-from edgepress.splits import READERS, data_root, local_split, read_split, read_table, require_utf8
+from edgepress.split_files import READERS, SPLITS
+from edgepress.splits import data_root, local_split, read_split, read_table, require_utf8
 from edgepress.tasks import TASKS
 
 # Corpora that are no task -> the beginning of their Parquet files' path on the Hub.
@@ -99,30 +100,31 @@ def _column(name: str, data: Path | None) -> list[str]:
 
 
 def _rows(name: str, data: Path | None) -> Dataset:
-    files = [Path(name)] if Path(name).is_file() else _local_files(name, data)
-    if files:
-        return concatenate_datasets([read_table([file]) for file in files])
+    splits = [[Path(name)]] if Path(name).is_file() else _local_splits(name, data)
+    if splits:
+        return concatenate_datasets([read_table(files) for files in splits])
     task, _, split = name.partition("/")
     if task in TASKS:
         return read_split(TASKS[task], split or SPLITS[0], data)
     return read_table(_hub_files(HUB_CORPORA.get(name, name)))
 
 
-def _local_files(name: str, data: Path | None) -> list[Path]:
+def _local_splits(name: str, data: Path | None) -> list[list[Path]]:
+    """The files of each split that is named."""
     for path in (Path(name), *([root / name] if (root := data_root(data)) else [])):
         if path.is_dir():
             return _splits(path)
-        if path.parent.is_dir() and (file := local_split(path.parent, path.name)):
-            return [file]
+        if path.parent.is_dir() and (files := local_split(path.parent, path.name)):
+            return [files]
     return []
 
 
-def _splits(folder: Path) -> list[Path]:
+def _splits(folder: Path) -> list[list[Path]]:
     """The train split, or whatever else there is."""
-    present = [file for split in SPLITS if (file := local_split(folder, split))]
+    present = {split: files for split in SPLITS if (files := local_split(folder, split))}
     if not present:
         raise EdgepressError(f"{folder} has no split", f"name one: {folder.name}/SPLIT")
-    return present[:1] if present[0].stem == SPLITS[0] else present
+    return [present[SPLITS[0]]] if SPLITS[0] in present else list(present.values())
 
 
 def _hub_files(name: str) -> list[Path]:

@@ -1,15 +1,31 @@
-"""Files on disk: hashes, and folders that appear whole or not at all."""
+"""Files on disk: hashes, JSON, and folders that appear whole or not at all."""
 
 import hashlib
+import json
+import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from edgepress.errors import EdgepressError
+
+
+def to_json(content: Any, indent: int | None = None) -> str:
+    """The content as JSON that every parser reads: a number that is not finite is null."""
+    return json.dumps(_finite(content), indent=indent, allow_nan=False)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, Mapping):
+        return {key: _finite(value) for key, value in content.items()}
+    return [_finite(value) for value in content] if isinstance(content, list | tuple) else content
 
 
 def sha256(path: Path) -> str:

@@ -10,15 +10,18 @@ from typing import cast, get_args
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from edgepress import console
 from edgepress.architectures.pruned import record_shapes
 from edgepress.artifact import Artifact, Manifest, ModelRecord, Step, is_artifact, open_artifact
+from edgepress.columns import TrainedHead
 from edgepress.console import warn
 from edgepress.errors import EdgepressError, first_line
 from edgepress.files import sha256
-from edgepress.local_tasks import find_task
+from edgepress.labels import LabelMismatchError, label_key
+from edgepress.local_tasks import describe, find_task
 from edgepress.models import FINE_TUNING, MODELS, ModelSource, ModelSpec, Schedule, Weights, find_model
-from edgepress.pretrained import keep_whole, load_model, load_tokenizer, max_length
-from edgepress.tasks import DEFAULT_TASK, TASKS, ProblemType, Task
+from edgepress.pretrained import keep_whole, load_config, load_model, load_tokenizer, max_length
+from edgepress.tasks import DEFAULT_TASK, TASKS, ProblemType, Task, TaskOptions
 from edgepress.thresholds import THRESHOLDS
 
 
@@ -92,7 +95,8 @@ class OpenedModel:
     def manifest(self, name: str, seed: int, step: Step) -> Manifest:
         """That of an artifact which one more step made of this model."""
         task = self.task.name if self.task else None
-        return Manifest(name, self.record(), task, seed, (*self.steps, step), self.parent)
+        data = self.task.understood if self.task else None
+        return Manifest(name, self.record(), task, seed, (*self.steps, step), self.parent, data=data)
 
     def facts(self, precision: str) -> dict[str, str]:
         """What a file of it says of itself, where its format has a place for that."""
@@ -131,20 +135,27 @@ class OpenedModel:
 def open_model(
     name: str,
     weights: Weights = "auto",
-    task: str | None = None,
+    task: str | Task | None = None,
     data: Path | None = None,
     seed: int = 0,
     tokenizer: PreTrainedTokenizerBase | None = None,
+    options: TaskOptions | None = None,
+    new_head: bool = False,
 ) -> OpenedModel:
     """Resolve, verify and load a model with its tokenizer and task.
+
+    A trained classifier's own labels are kept, and the task's data are mapped to them.
 
     Args:
         name: zoo name, Hub id or local folder (an artifact is verified first).
         weights: where its bytes may come from.
-        task: zoo task or data folder; None takes the artifact's own.
+        task: zoo task or data folder; or one that was found before, whose labels the model has to have; None
+            takes the artifact's own.
         data: the data root.
         seed: for random weights.
         tokenizer: for a model that is trained from scratch, instead of BERT's.
+        options: what the user says of the task's data.
+        new_head: give the model a new classifier with the task's labels, whatever head it has.
 
     Raises:
         EdgepressError: as `find_model`, `open_artifact`, `find_task` and `load_model`.
@@ -154,17 +165,42 @@ def open_model(
     if source.origin == "local" and source.folder is not None and is_artifact(source.folder):
         artifact = open_artifact(source.folder)
         source = replace(source, origin="trained")
-    found = _task(task, artifact, data)
+    head = None if new_head else _trained_head(source, artifact)
+    found = _task(task, artifact, data, options, head)
     shown = found or (TASKS[DEFAULT_TASK] if source.spec else None)
     model, head_trained = load_model(
-        source, shown.labels if shown else None, shown.problem_type if shown else None, seed
+        source, shown.labels if shown else None, shown.problem_type if shown else None, seed, new_head
     )
     if artifact is not None:  # its folder holds a whole head also where that is random
         head_trained = head_trained and artifact.manifest.model.head_trained
     tokenizer = load_tokenizer(source, model, tokenizer)
     if source.origin == "random":
         _warn_of_random_weights(source)
+    if found is not None and found is not task and (found.folder is not None or found.matched_by):
+        console.step(describe(found))
     return OpenedModel(source, model, tokenizer, head_trained, found, artifact)
+
+
+def artifact_task(artifact: Artifact, data: Path | None = None) -> Task | None:
+    """The task that an artifact was trained on, with the data that its manifest records; None: it has none.
+
+    Raises:
+        EdgepressError: the task's data are not here, or are others.
+    """
+    source = ModelSource(str(artifact.folder), "trained", artifact.folder)
+    return _task(None, artifact, data, None, _trained_head(source, artifact))
+
+
+def _trained_head(source: ModelSource, artifact: Artifact | None) -> TrainedHead | None:
+    """The classes that the model's folder records; None where it has no trained classifier."""
+    if source.folder is None or (artifact is not None and not artifact.manifest.model.head_trained):
+        return None
+    config = load_config(source)
+    if not (config.architectures or [""])[0].endswith("ForSequenceClassification"):
+        return None
+    labels = tuple(label for _, label in sorted((config.id2label or {}).items()))
+    problem = config.problem_type if config.problem_type in get_args(ProblemType) else None
+    return TrainedHead(labels, cast("ProblemType | None", problem))
 
 
 def check_classifier(opened: OpenedModel) -> None:
@@ -195,18 +231,60 @@ def _warn_of_random_weights(source: ModelSource) -> None:
     )
 
 
-def _task(task: str | None, artifact: Artifact | None, data: Path | None) -> Task | None:
+def _task(
+    task: str | Task | None,
+    artifact: Artifact | None,
+    data: Path | None,
+    options: TaskOptions | None,
+    head: TrainedHead | None,
+) -> Task | None:
+    """The task that the user names, or the artifact's own, with the data that its manifest records."""
+    own = artifact.manifest.task if artifact else None
+    if isinstance(task, Task):
+        _require_labels(task, head)
+        return task
     if task is not None:
-        return find_task(task, data)
-    if artifact is None or artifact.manifest.task is None:
+        recorded = artifact if own == Path(task).resolve().name else None
+        return find_task(task, data, _with_recorded(options, recorded), head)
+    if artifact is None or own is None:
         return None
     try:
-        return find_task(artifact.manifest.task, data)
+        return find_task(own, data, _with_recorded(options, artifact), head)
+    except LabelMismatchError:
+        raise
     except EdgepressError as error:
         raise EdgepressError(
-            f"{artifact.folder} was trained on '{artifact.manifest.task}', which is not here",
+            f"{artifact.folder} was trained on '{own}', which is not here: {error}",
             "name its folder with --task, or the data root with --data",
         ) from error
+
+
+def _require_labels(task: Task, head: TrainedHead | None) -> None:
+    """Raise unless a trained head gives the task's labels in their order."""
+    if head is not None and [*map(label_key, head.labels)] != [*map(label_key, task.labels)]:
+        raise LabelMismatchError(
+            f"the labels do not fit: {task.name} has {list(task.labels)}, the model {list(head.labels)}",
+            "--head new gives it a new classifier",
+        )
+
+
+def _with_recorded(options: TaskOptions | None, artifact: Artifact | None) -> TaskOptions | None:
+    """What the user says, then what the artifact's manifest records."""
+    known = artifact.manifest.data if artifact else None
+    if not known:
+        return options
+    options = options or TaskOptions()
+    labels = known["labels"]
+    meant = {text: labels[number] for text, number in known["label_ids"].items()}
+    return replace(
+        options,
+        label_column=options.label_column or tuple(known["label_columns"]),
+        text_columns=options.text_columns or tuple(known["text_columns"]),
+        problem_type=options.problem_type or known["problem_type"],
+        split=options.split or known["evaluation_split"],
+        recorded_labels=meant,
+        files=options.files or {split: tuple(names) for split, names in known["files"].items()},
+    )
 
 
 def set_thresholds(model: PreTrainedModel, thresholds: Sequence[float] | None) -> None:

@@ -6,10 +6,13 @@ import numpy as np
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
-from edgepress.tasks import ProblemType
+from edgepress.console import warn_once
+from edgepress.tasks import ON_TRAIN, ProblemType
 from edgepress.thresholds import decide
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
+# A correlation of fewer pairs than this is none.
+MIN_CORRELATED = 2
 
 
 def predict(
@@ -27,7 +30,13 @@ def predict(
 
 
 def _f1(average: str) -> Metric:
-    return lambda predicted, labels: float(f1_score(labels, predicted, average=average, zero_division=0))
+    def compute(predicted: np.ndarray, labels: np.ndarray) -> float:
+        if labels.ndim > 1 and labels.shape[1] == 1:
+            # One label: scikit-learn takes a column for one class a text, and counts "no" as a class, too.
+            return float(f1_score(labels[:, 0], predicted[:, 0], average="binary", zero_division=0))
+        return float(f1_score(labels, predicted, average=average, zero_division=0))
+
+    return compute
 
 
 # Each takes predictions (of `predict`) and labels, and is better when higher.
@@ -44,6 +53,9 @@ METRICS: dict[str, Metric] = {
     # One minus the Hamming loss: the share of flags that are right.
     "hamming_labelwise": lambda predicted, labels: float((predicted == labels).mean()),
 }
+CORRELATIONS = ("pearson", "spearman")
+COUNTS = ("f1", "f1_micro")
+"""Metrics that are 0 / 0 where no label is there and none is given."""
 
 
 def _overlap(predicted: np.ndarray, labels: np.ndarray) -> float:
@@ -52,15 +64,43 @@ def _overlap(predicted: np.ndarray, labels: np.ndarray) -> float:
     return float(np.where(union == 0, 1.0, both / np.maximum(union, 1)).mean())
 
 
+def undefined(metric: str, predicted: np.ndarray, labels: np.ndarray) -> str:
+    """Why a metric has no value for these predictions and labels; empty where it has one."""
+    if not np.isfinite(predicted).all():
+        return "a prediction is not a finite number"
+    if metric in CORRELATIONS:
+        return _uncorrelated(predicted, labels)
+    if metric == "matthews" and np.ptp(labels) == 0:
+        return "all labels are the same"
+    if metric in COUNTS and (metric == "f1" or labels.ndim > 1) and not (predicted.any() or labels.any()):
+        return "no text has a label, and none is given one"
+    return ""
+
+
+def _uncorrelated(predicted: np.ndarray, labels: np.ndarray) -> str:
+    if len(labels) < MIN_CORRELATED:
+        return "there is one text only"
+    constant = [name for name, own in (("labels", labels), ("predictions", predicted)) if np.ptp(own) == 0]
+    return f"all {' and all '.join(constant)} are the same" if constant else ""
+
+
 def score(
     metric: str,
     logits: np.ndarray,
     labels: np.ndarray,
     problem_type: ProblemType,
     thresholds: Sequence[float] | None = None,
-) -> float:
-    """The metric's value, 0..1 (correlations and Matthews -1..1)."""
-    return METRICS[metric](predict(logits, problem_type, thresholds), labels)
+) -> float | None:
+    """The metric's value, 0..1 (correlations and Matthews -1..1); None, with a warning, where it has none.
+
+    A metric's name may say that the texts are those of the training (`tasks.ON_TRAIN`).
+    """
+    predicted, name = predict(logits, problem_type, thresholds), metric.removesuffix(ON_TRAIN)
+    reason = undefined(name, predicted, labels)
+    if reason:
+        warn_once(f"{metric} is undefined: {reason}")
+        return None
+    return METRICS[name](predicted, labels)
 
 
 # What people expect to see beside a task's own metric.
@@ -77,9 +117,10 @@ def scores(
     labels: np.ndarray,
     problem_type: ProblemType,
     thresholds: Sequence[float] | None = None,
-) -> dict[str, float]:
-    """The metric's value, then those of the usual ones."""
-    names = dict.fromkeys((metric, *USUAL[problem_type]))
+) -> dict[str, float | None]:
+    """The metric's value, then those of the usual ones; None where one is undefined."""
+    suffix = ON_TRAIN if metric.endswith(ON_TRAIN) else ""
+    names = dict.fromkeys((metric, *(f"{name}{suffix}" for name in USUAL[problem_type])))
     return {name: score(name, logits, labels, problem_type, thresholds) for name in names}
 
 
@@ -88,9 +129,9 @@ def agreement(
     child: np.ndarray,
     problem_type: ProblemType,
     thresholds: Sequence[float] | None = None,
-) -> float:
-    """How often two models decide alike, 0..1; for regression the rank correlation of their values."""
+) -> float | None:
+    """How often two models decide alike, 0..1; of values their rank correlation, None where undefined."""
     ours, theirs = (predict(logits, problem_type, thresholds) for logits in (child, parent))
     if problem_type == "regression":
-        return METRICS["spearman"](ours, theirs)
+        return None if undefined("spearman", ours, theirs) else METRICS["spearman"](ours, theirs)
     return float((ours == theirs).mean())

@@ -19,6 +19,7 @@ from transformers import (
 from transformers.utils import logging
 
 from edgepress import sources
+from edgepress.architectures.head import reset_head
 from edgepress.architectures.pruned import SHAPES, classifier_type
 from edgepress.errors import EdgepressError, first_line
 from edgepress.models import MINILM_MIRROR, ModelSource
@@ -39,7 +40,11 @@ def load_config(source: ModelSource) -> PretrainedConfig:
 
 
 def load_model(
-    source: ModelSource, labels: tuple[str, ...] | None, problem_type: str | None, seed: int
+    source: ModelSource,
+    labels: tuple[str, ...] | None,
+    problem_type: str | None,
+    seed: int,
+    new_head: bool = False,
 ) -> tuple[PreTrainedModel, bool]:
     """The classifier in fp32, and whether its head was trained.
 
@@ -48,6 +53,7 @@ def load_model(
         labels: names of the classes; None keeps those of the model's own config.
         problem_type: transformers' problem type; None keeps the config's.
         seed: for whatever weights have to be drawn at random.
+        new_head: draw the classifier's weights at random, whichever the folder has.
 
     Raises:
         EdgepressError: the weights are truncated or altered, or the labels do not fit a trained head.
@@ -60,10 +66,14 @@ def load_model(
     if source.folder is None:
         return _kind(config, problem_type).from_config(config).eval(), False
     model, missing, mismatched = read_weights(_kind(config, problem_type), source.folder, config)
+    if new_head:
+        reset_head(model, seed)
+        prefix = f"{model.base_model_prefix}."
+        mismatched = [key for key in mismatched if key.startswith(prefix)]
     _refuse_foreign_shapes(source.folder, config, mismatched)
-    if labels is not None and not missing:
+    if labels is not None and not missing and not new_head:
         check_labels(own_labels, labels, source.name)
-    return model.eval(), not missing
+    return model.eval(), not missing and not new_head
 
 
 def _kind(config: PretrainedConfig, problem_type: str | None) -> Any:
@@ -117,16 +127,11 @@ def _refuse_foreign_shapes(folder: Path, config: PretrainedConfig, mismatched: I
 
 
 def check_labels(own: tuple[str, ...], wanted: tuple[str, ...], name: str) -> None:
-    """Raise if a trained head's labels are not the task's, in number or in order."""
-
-    def normal(labels: tuple[str, ...]) -> list[str]:
-        return [label.strip().lower() for label in labels]
-
-    same_names = sorted(normal(own)) == sorted(normal(wanted))
-    if len(own) != len(wanted) or (same_names and normal(own) != normal(wanted)):
+    """Raise if a trained head's labels are not those that its data were mapped to."""
+    if own != wanted:
         raise EdgepressError(
             f"the labels do not fit the head of {name}: it has {list(own)}, the task {list(wanted)}",
-            "name the --task that the model was trained for",
+            'let config.json name its class: "architectures": ["...ForSequenceClassification"]',
         )
 
 

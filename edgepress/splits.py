@@ -2,25 +2,31 @@
 
 import hashlib
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Dataset, disable_progress_bars, load_dataset
+import pandas
+from datasets import Dataset, concatenate_datasets, disable_progress_bars, load_dataset
 from datasets.exceptions import DatasetGenerationError
 from datasets.utils.logging import CRITICAL, set_verbosity
+from pandas.errors import ParserWarning
 
 from edgepress import sources
 from edgepress.errors import EdgepressError, first_line
+from edgepress.labels import label_key, label_number, label_text
+from edgepress.split_files import READERS, find_splits, split_name
 from edgepress.tasks import DEFAULT_TASK, Task
 
 DATA_VARIABLE = "EDGEPRESS_DATA"
-READERS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "json", ".json": "json"}
 # A row beyond this is a file read with the wrong separator or a pasted document: the model would
 # see less than a percent of it, and the user would never know.
 LONGEST_TEXT_CHARS = 50_000
+
+FLAG_WORDS = {"true": 1.0, "false": 0.0}
 
 disable_progress_bars()
 set_verbosity(CRITICAL)  # it logs whole tracebacks before it raises
@@ -94,10 +100,11 @@ def data_root(data: Path | None) -> Path | None:
 
 
 def _split_files(task: Task, split: str, data: Path | None) -> list[Path]:
+    if task.folder is not None:
+        return _files_in(task.folder, split, task.files.get(split, ()))
     root = data_root(data)
-    for folder in (task.folder, root / task.name if root else None):
-        if folder is not None and (path := local_split(folder, split)):
-            return [path]
+    if root is not None and (files := _files_in(root / task.name, split)):
+        return files
     if task.hub_id is None:
         return []
     pattern = task.hub_files.format(split=split)
@@ -105,10 +112,17 @@ def _split_files(task: Task, split: str, data: Path | None) -> list[Path]:
     return sorted(snapshot.glob(pattern)) if snapshot else []
 
 
-def local_split(folder: Path, split: str) -> Path | None:
-    """The file of a split in a data folder, in whichever format it is."""
-    paths = (folder / f"{split}{ending}" for ending in READERS)
-    return next((path for path in paths if path.is_file()), None)
+def _files_in(folder: Path, split: str, preferred: Sequence[str] = ()) -> list[Path]:
+    return find_splits(folder, preferred).get(split_name(split), []) if folder.is_dir() else []
+
+
+def local_split(folder: Path, split: str) -> list[Path]:
+    """The files of a split in a data folder, in whichever format it is; none where it has no such split.
+
+    Raises:
+        EdgepressError: two files could be the split.
+    """
+    return _files_in(folder, split)
 
 
 def read_table(files: Sequence[Path]) -> Dataset:
@@ -119,14 +133,33 @@ def read_table(files: Sequence[Path]) -> Dataset:
     """
     first = files[0]
     require_utf8(first)
+    kind = READERS[first.suffix.lower()]
     try:
-        return load_dataset(READERS[first.suffix], data_files=[str(path) for path in files], split="train")
+        if kind == "csv":
+            return concatenate_datasets([_read_csv(path) for path in files])
+        return load_dataset(kind, data_files=[str(path) for path in files], split="train")
     except StopIteration as error:  # how an empty JSON file ends
         raise EdgepressError(f"{first} has no rows") from error
     except (DatasetGenerationError, OSError, ValueError) as error:
         if "corresponds to no data" in str(error):
             raise EdgepressError(f"{first} has no rows") from error
         raise EdgepressError(f"{first}: unreadable: {first_line(error.__cause__ or error)}") from error
+
+
+def _read_csv(path: Path) -> Dataset:
+    """The cells as they are written: pandas by itself takes "None" and "n/a" for missing, and 007 for 7."""
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    with warnings.catch_warnings():
+        # A row with more cells than headings: a text with a comma and no quotes.
+        warnings.simplefilter("error", ParserWarning)
+        try:
+            table = pandas.read_csv(path, sep=separator, dtype=str, keep_default_na=False, index_col=False)
+        except ParserWarning:
+            raise ValueError("rows have more cells than the first line has headings") from None
+    rows = Dataset.from_pandas(table, preserve_index=False)
+    if not len(rows):
+        raise EdgepressError(f"{path} has no rows")
+    return rows
 
 
 def require_utf8(path: Path) -> None:
@@ -189,7 +222,7 @@ def _texts(column: Sequence[Any], name: str, where: str) -> list[str]:
 def _labels(dataset: Dataset, task: Task, where: str) -> np.ndarray:
     columns = [list(dataset[column]) for column in task.label_columns]
     if task.problem_type == "single_label_classification":
-        return _class_ids(columns[0], task.labels, where)
+        return _class_ids(columns[0], task, where)
     values = np.asarray([_numbers(column, where) for column in columns], dtype=np.float32).T
     if task.problem_type == "regression":
         return values[:, 0]
@@ -197,24 +230,43 @@ def _labels(dataset: Dataset, task: Task, where: str) -> np.ndarray:
     return values
 
 
-def _class_ids(column: Sequence[Any], labels: tuple[str, ...], where: str) -> np.ndarray:
-    known: dict[Any, int] = {label: index for index, label in enumerate(labels)}
-    known.update({index: index for index in range(len(labels))})
+def _class_ids(column: Sequence[Any], task: Task, where: str) -> np.ndarray:
+    known = task.label_ids or class_numbers(task.labels)
+    found = []
     for row, value in enumerate(column):
-        if not isinstance(value, str | int) or value not in known:
+        text = None if isinstance(value, list | dict) else label_text(value)
+        if text is None or label_key(text) not in known:
             raise EdgepressError(
-                f"{where}, row {row}: label {value!r} is none of {list(labels)} (or 0..{len(labels) - 1})"
+                f"{where}, row {row}: label {value!r} is none of {list(task.labels)}",
+                "mend that row, or say what it means with --label-map",
             )
-    return np.asarray([known[value] for value in column], dtype=np.int64)
+        found.append(known[label_key(text)])
+    return np.asarray(found, dtype=np.int64)
+
+
+def class_numbers(labels: Sequence[str]) -> dict[str, int]:
+    """Class number of each label, which may stand in the data as its name or its number."""
+    numbers = {str(number): number for number in range(len(labels))}
+    return {**numbers, **{label_key(label): number for number, label in enumerate(labels)}}
 
 
 def _numbers(column: Sequence[Any], where: str) -> list[float]:
+    found = []
     for row, value in enumerate(column):
-        if not isinstance(value, int | float) or not np.isfinite(value):
+        number = flag_number(value)
+        if number is None:
             raise EdgepressError(
                 f"{where}, row {row}: label {value!r} is not a number", "drop or fill that row"
             )
-    return [float(value) for value in column]
+        found.append(number)
+    return found
+
+
+def flag_number(value: Any) -> float | None:
+    """A score, or a flag written as 0, 1, true or false; None for anything else."""
+    if isinstance(value, str) and label_key(value) in FLAG_WORDS:
+        return FLAG_WORDS[label_key(value)]
+    return label_number(value)
 
 
 def _require_flags(values: np.ndarray, where: str) -> None:

@@ -3,7 +3,8 @@
 To add a task: one entry in `TASKS`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,26 @@ ProblemType = Literal[
 ]
 
 DEFAULT_TASK = "movie_reviews"
+# What a metric's name ends in where it is of the texts that the model was trained on.
+ON_TRAIN = "_on_train"
+
+
+@dataclass(frozen=True)
+class TaskOptions:
+    """What the user, or a manifest, says of a task's data; what is not said is inferred, and shown."""
+
+    label_column: tuple[str, ...] = ()
+    """The column of the label; several for a multi-label task."""
+    text_columns: tuple[str, ...] = ()
+    problem_type: str | None = None
+    split: str | None = None
+    """Where models are judged."""
+    label_map: Mapping[str, str] = field(default_factory=dict)
+    """Label of the data -> name or number of the model's class."""
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Split -> names of its files, which decide where two could be it."""
+    recorded_labels: Mapping[str, str] = field(default_factory=dict)
+    """What a manifest says that labels mean; `label_map` comes before it."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +59,39 @@ class Task:
     mirror: Mirror | None = None
     folder: Path | None = None
     """Where a task that is a local folder lies."""
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of a local folder: split -> names of its files."""
+    rows: Mapping[str, int] = field(default_factory=dict)
+    """Of a local folder: split -> how many rows it has."""
+    label_ids: Mapping[str, int] = field(default_factory=dict)
+    """Label in the data (`labels.label_key`) -> class number; empty: names and numbers of `labels`."""
+    matched_by: str = ""
+    """How the data's labels were mapped to a trained model's: name, number or map; empty: they are alike."""
+    unused: tuple[str, ...] = ()
+    """Columns that nothing is read from."""
+
+    @property
+    def understood(self) -> dict[str, Any]:
+        """What a manifest keeps of it: the columns, labels and splits that figures are of."""
+        return {
+            "text_columns": list(self.text_columns),
+            "label_columns": list(self.label_columns),
+            "problem_type": self.problem_type,
+            "labels": list(self.labels),
+            "label_ids": dict(self.label_ids),
+            "metric": self.metric,
+            "evaluation_split": self.evaluation_split,
+            "selection_split": self.selection_split,
+            "files": {split: list(names) for split, names in self.files.items()},
+            "rows": dict(self.rows),
+        }
+
+
+def judged_on(task: Task, split: str) -> Task:
+    """The task with another split to judge models on; on the train split the metric's own name says so."""
+    metric = task.metric.removesuffix(ON_TRAIN) + (ON_TRAIN if split == "train" else "")
+    selection = None if task.selection_split == split else task.selection_split
+    return replace(task, evaluation_split=split, selection_split=selection, metric=metric)
 
 
 MOVIE_REVIEWS_MIRROR = Mirror(

@@ -117,13 +117,6 @@ def test_labels_that_do_not_fit_the_head(attempt, tokenizer, tmp_path):
     refused(attempt(model=folder), "labels do not fit")
 
 
-def test_labels_in_another_order(attempt, tokenizer, tmp_path):
-    folder = tmp_path / "turned"
-    small_bert(len(tokenizer), ("positive", "negative")).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    refused(attempt(model=folder), "labels do not fit")
-
-
 def with_row(root: Path, text: str) -> Path:
     write_split(root / "verdicts" / "train.jsonl", SENTENCES)
     write_split(root / "verdicts" / "validation.jsonl", [*SENTENCES[:3], (text, "positive")])

@@ -153,7 +153,8 @@ def regression(root: Path) -> Path:
 def test_other_kinds_of_labels(cli, bare_encoder, tmp_path, make, metric):
     common = ("--task", "shades", "--data", make(tmp_path / "data"), *LEARN)
     teacher, output = tmp_path / "teacher", tmp_path / "work" / "out"
-    tuned = cli("compress.finetune", "--model", bare_encoder, "--output", teacher, *common)
+    kind = ("--problem-type", "multi_label_classification") if make is multi_label else ()
+    tuned = cli("compress.finetune", "--model", bare_encoder, "--output", teacher, *common, *kind)
     assert tuned.code == 0, tuned.err
     result = cli("compress.distill", "--teacher", teacher, "--output", output, *common, "--no-baseline")
     assert result.code == 0, result.err

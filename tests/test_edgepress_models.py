@@ -230,12 +230,6 @@ def test_own_labels_are_kept(model_folder: Path) -> None:
     assert not model.training
 
 
-def test_labels_in_other_letters_fit(model_folder: Path) -> None:
-    model, head_trained = load(model_folder, ("Negative", " POSITIVE "))
-    assert head_trained
-    assert model.config.label2id == {"Negative": 0, " POSITIVE ": 1}
-
-
 def test_labels_in_another_order_do_not_fit(model_folder: Path) -> None:
     with pytest.raises(EdgepressError, match="the labels do not fit the head of small"):
         load(model_folder, ("positive", "negative"))

@@ -17,8 +17,9 @@ from edgepress.files import sha256
 from edgepress.local_tasks import find_task
 from edgepress.sources import Mirror
 from edgepress.splits import Examples, load_split
-from edgepress.tasks import TASKS, Task
+from edgepress.tasks import TASKS, Task, TaskOptions
 
+SEVERAL = TaskOptions(problem_type="multi_label_classification")
 TEXTS = [{"text": "a fine film", "label": 1}, {"text": "a dull film", "label": 0}]
 
 
@@ -48,8 +49,10 @@ def no_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def task_of(folder: Path, rows: list[dict[str, Any]]) -> Task:
-    """The task that a folder with these training rows is."""
+    """The task that a folder with these training rows is; scored on the same ones where it has no others."""
     write_jsonl(folder / "train.jsonl", rows)
+    if not (folder / "validation.jsonl").exists() and not (folder / "validation.parquet").exists():
+        write_jsonl(folder / "validation.jsonl", rows)
     return find_task(str(folder))
 
 
@@ -70,6 +73,7 @@ def test_every_file_format(
     folder: Path, name: str, write: Callable[[Path, list[dict[str, Any]]], None]
 ) -> None:
     write(folder / name, TEXTS)
+    write_jsonl(folder / "validation.jsonl", TEXTS)
     task = find_task(str(folder))
     examples = load_split(task, "train")
     assert (task.name, task.text_columns, task.labels) == ("own", ("text",), ("0", "1"))
@@ -86,15 +90,15 @@ def test_string_labels_are_classes_in_alphabetical_order(folder: Path) -> None:
     assert load_split(task, "train").labels.tolist() == [2, 1, 0, 2]
 
 
-def test_integer_labels_are_class_ids(folder: Path) -> None:
-    task = task_of(folder, [{"text": "x", "label": label} for label in (2, 0, 2)])
-    assert task.labels == ("0", "1", "2")
-    assert load_split(task, "train").labels.tolist() == [2, 0, 2]
+def test_integer_labels_are_classes_in_their_order(folder: Path) -> None:
+    task = task_of(folder, [{"text": "x", "label": label} for label in (10, 2, 10, -1)])
+    assert task.labels == ("-1", "2", "10")
+    assert load_split(task, "train").labels.tolist() == [2, 1, 2, 0]
 
 
 def test_boolean_labels_are_two_classes(folder: Path) -> None:
     task = task_of(folder, [{"text": "x", "label": label} for label in (True, False)])
-    assert task.labels == ("0", "1")
+    assert task.labels == ("False", "True")
     assert load_split(task, "train").labels.tolist() == [1, 0]
 
 
@@ -107,7 +111,9 @@ def test_float_labels_are_a_regression(folder: Path) -> None:
 
 def test_flag_columns_are_a_multi_label_task(folder: Path) -> None:
     rows = [{"text": "x", "toxic": 0, "threat": 1}, {"text": "y", "toxic": 1, "threat": 1}]
-    task = task_of(folder, rows)
+    for split in ("train", "validation"):
+        write_jsonl(folder / f"{split}.jsonl", rows)
+    task = find_task(str(folder), options=SEVERAL)
     examples = load_split(task, "train")
     assert (task.problem_type, task.metric) == ("multi_label_classification", "f1_micro")
     assert task.labels == task.label_columns == ("toxic", "threat")
@@ -130,7 +136,6 @@ def test_text_columns(folder: Path, columns: tuple[str, ...]) -> None:
     [
         (("train", "validation", "test"), "validation"),
         (("train", "test"), "test"),
-        (("train",), "train"),
         (("validation",), "validation"),
     ],
 )
@@ -241,15 +246,14 @@ def test_missing_text_column(folder: Path) -> None:
 
 
 def test_missing_label_column(folder: Path) -> None:
-    with pytest.raises(EdgepressError, match=r"no column 'label'; it has \['text', 'stars'\]"):
-        task_of(folder, [{"text": "x", "stars": 5}])
+    with pytest.raises(EdgepressError, match=r"no column 'label'; it has \['text', 'stars', 'by'\]"):
+        task_of(folder, [{"text": "x", "stars": 5, "by": "y"}])
 
 
 def test_column_missing_in_one_split(folder: Path) -> None:
     write_jsonl(folder / "validation.jsonl", [{"text": "x", "stars": 5}])
-    task = task_of(folder, TEXTS)
     with pytest.raises(EdgepressError, match="own/validation has no column 'label'"):
-        load_split(task, "validation")
+        load_split(task_of(folder, TEXTS), "validation")
 
 
 def test_column_of_a_pair_missing(tmp_path: Path) -> None:
@@ -280,9 +284,8 @@ def test_empty_jsonl_split(folder: Path) -> None:
 def test_parquet_split_without_rows(folder: Path) -> None:
     empty = Dataset.from_dict({"text": [], "label": []})
     empty.to_parquet(folder / "validation.parquet")
-    task = task_of(folder, TEXTS)
     with pytest.raises(EdgepressError, match="no rows"):
-        load_split(task, "validation")
+        load_split(task_of(folder, TEXTS), "validation")
 
 
 @pytest.mark.parametrize("text", ["", "   \n\t", None])
@@ -292,7 +295,7 @@ def test_empty_text(folder: Path, text: str | None) -> None:
 
 
 def test_empty_text_of_a_pair(folder: Path) -> None:
-    rows = [{"sentence1": "x", "sentence2": "", "label": 0}]
+    rows = [{"sentence1": "x", "sentence2": "", "label": label} for label in (0, 1)]
     with pytest.raises(EdgepressError, match="row 0: no text in column 'sentence2'"):
         loaded(folder, rows)
 
@@ -303,7 +306,7 @@ def test_text_of_100_000_characters(folder: Path) -> None:
 
 
 def test_long_text_below_the_limit(folder: Path) -> None:
-    assert len(loaded(folder, [{"text": "a " * 20_000, "label": 0}])) == 1
+    assert len(loaded(folder, [{"text": "a " * 20_000, "label": label} for label in (0, 1)])) == 2
 
 
 def test_latin_1_csv(folder: Path) -> None:
@@ -359,7 +362,7 @@ def test_label_of_another_split_is_unknown(folder: Path) -> None:
 @pytest.mark.parametrize("label", ["good", 1])
 def test_missing_label(folder: Path, label: object) -> None:
     with pytest.raises(EdgepressError, match="label None"):
-        loaded(folder, [{"text": "x", "label": label}, {"text": "y", "label": None}])
+        loaded(folder, [*TEXTS, {"text": "x", "label": label}, {"text": "y", "label": None}])
 
 
 def test_list_as_label(folder: Path) -> None:
@@ -393,6 +396,7 @@ def test_flag_that_is_neither_0_nor_1(folder: Path, flag: int | None) -> None:
         folder / "validation.jsonl",
         [{"text": "x", "toxic": 0, "threat": flag}, {"text": "y", "toxic": 1, "threat": 1}],
     )
-    task = task_of(folder, [{"text": "x", "toxic": 0, "threat": 1}])
+    write_jsonl(folder / "train.jsonl", [{"text": "x", "toxic": 0, "threat": 1}])
+    task = find_task(str(folder), options=SEVERAL)
     with pytest.raises(EdgepressError, match="own/validation"):
         load_split(task, "validation")

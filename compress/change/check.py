@@ -7,6 +7,7 @@ from edgepress.errors import EdgepressError
 from edgepress.files import refuse_existing
 from edgepress.loading import OpenedModel, check_classifier, open_model
 from edgepress.models import Weights, short_name
+from edgepress.tasks import TaskOptions
 
 
 class ChangeFlags(Protocol):
@@ -26,6 +27,8 @@ class ChangeFlags(Protocol):
     def output(self) -> Path | None: ...
     @property
     def overwrite(self) -> bool: ...
+    @property
+    def task_options(self) -> TaskOptions: ...
 
     def check(self) -> None:
         """Raise for a flag that is out of range."""
@@ -44,7 +47,9 @@ def open_to_change(config: ChangeFlags, suffix: str) -> tuple[Path, OpenedModel]
     config.check()
     output = config.output or Path("outputs") / f"{short_name(config.model)}-{suffix}"
     refuse_existing(output, config.overwrite)
-    opened = open_model(config.model, config.weights, config.task, config.data, config.seed)
+    opened = open_model(
+        config.model, config.weights, config.task, config.data, config.seed, options=config.task_options
+    )
     check_classifier(opened)
     if any(step.technique == "quantize" for step in opened.steps):
         raise EdgepressError(

@@ -98,7 +98,9 @@ def distill(config: DistillConfig) -> Path:
 
 
 def _open_teacher(config: DistillConfig) -> tuple[OpenedModel, Task]:
-    teacher = open_model(config.teacher, "pretrained", config.task, config.data, config.seed)
+    teacher = open_model(
+        config.teacher, "pretrained", config.task, config.data, config.seed, options=config.task_options
+    )
     if teacher.task is None:
         raise EdgepressError(f"nobody said what {config.teacher} was trained for", "name its --task")
     if not teacher.head_trained:

@@ -26,14 +26,14 @@ def show(teacher: OpenedModel, student: OpenedModel, task: Task, metrics: dict[s
 
 
 def _row(
-    table: Table, name: str, opened: OpenedModel, task: Task, metrics: dict[str, Any], best: float
+    table: Table, name: str, opened: OpenedModel, task: Task, metrics: dict[str, Any], best: float | None
 ) -> None:
     parameters, reached = opened.model.num_parameters(), metrics[task.metric]
     table.add_row(
         name,
         f"{parameters / 1e6:.1f} M",
         f"{parameters * BYTES_OF_FP32 / 1e6:.1f}",
-        f"{100 * reached:.2f} %",
-        f"{100 * reached / best:.1f} %" if best > 0 else "-",
+        "-" if reached is None else f"{100 * reached:.2f} %",
+        f"{100 * reached / best:.1f} %" if reached is not None and best and best > 0 else "-",
         f"{metrics['seconds']:.0f} s" if "seconds" in metrics else "",
     )

@@ -8,7 +8,7 @@ from compress.distill.slicing import chosen_layers, random_student, slice_layers
 from compress.training.data import TrainingText
 from compress.training.scratch import check_vocabulary, from_scratch, open_untrained
 from edgepress import console
-from edgepress.architectures.head import put_head
+from edgepress.architectures.head import put_head, reset_head
 from edgepress.errors import EdgepressError
 from edgepress.loading import OpenedModel, open_model
 from edgepress.pretrained import narrow
@@ -30,6 +30,8 @@ def open_student(
     student = _named(config, teacher, task, text)
     if config.head == "mlp":
         put_head(student.model, config.seed)
+    if config.head == "new" and config.student == HALF:
+        reset_head(student.model, config.seed)
     return student
 
 
@@ -38,10 +40,11 @@ def _named(config: DistillConfig, teacher: OpenedModel, task: Task, text: Traini
         return part_of(teacher, config)
     if from_scratch(config.student):
         assert text is not None
-        known = task.name if task.folder is None else str(task.folder)
-        student = open_untrained(config.student, known, config.data, config.seed, config.vocabulary, text)
+        student = open_untrained(config.student, task, config.data, config.seed, config.vocabulary, text)
     else:
-        student = open_model(config.student, "pretrained", config.task or task.name, config.data, config.seed)
+        student = open_model(
+            config.student, "pretrained", task, config.data, config.seed, new_head=config.head == "new"
+        )
     _compare_vocabularies(config, teacher, student)
     return student
 

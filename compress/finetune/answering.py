@@ -12,18 +12,17 @@ from compress.training.result import answer_scores, reached, write_trained
 from compress.training.trainer import train
 from edgepress import console
 from edgepress.artifact import Step
-from edgepress.loading import open_model
+from edgepress.loading import OpenedModel
 from edgepress.tasks import Task
 
 
-def finetune_answering(config: FinetuneConfig, output: Path, task: Task) -> Path:
+def finetune_answering(config: FinetuneConfig, output: Path, opened: OpenedModel, task: Task) -> Path:
     """Train, score and write.
 
     Raises:
         EdgepressError: bad input (exit code 2); the output is as it was.
     """
     require_answering(config, config.model)
-    opened = open_model(config.model, config.weights or "pretrained", config.task, config.data, config.seed)
     reading = load_reading(config, task, opened.tokenizer, min(config.max_length, opened.longest))
     config = with_schedule(config, opened.schedule)
     console.step(f"{len(reading.train.questions)} windows, {config.epochs:g} epochs")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from compress.finetune.answering import finetune_answering
 from compress.finetune.config import FinetuneConfig
+from compress.training.answering import require_answering
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
 from compress.training.data import TrainingText, load_text
@@ -14,13 +15,17 @@ from compress.training.scoring import Judged, judge, threshold_table
 from compress.training.scratch import check_vocabulary, from_scratch, open_untrained
 from compress.training.trainer import classification_data, train
 from edgepress import console
-from edgepress.architectures.head import put_head
+from edgepress.architectures.head import HEAD, put_head
 from edgepress.artifact import Step
 from edgepress.files import refuse_existing
+from edgepress.labels import LabelMismatchError
 from edgepress.loading import OpenedModel, open_model
-from edgepress.local_tasks import find_task
-from edgepress.models import short_name
+from edgepress.local_tasks import describe, find_task
+from edgepress.models import find_model, short_name
+from edgepress.pretrained import load_config
 from edgepress.tasks import Task
+
+QUESTIONS = "question_answering"
 
 
 def finetune(config: FinetuneConfig) -> Path:
@@ -31,13 +36,12 @@ def finetune(config: FinetuneConfig) -> Path:
     """
     config.check()
     check_vocabulary(config.model, config.vocabulary)
-    task = find_task(config.task, config.data)
-    output = config.output or Path("outputs") / f"{short_name(config.model)}-{task.name}"
+    output = config.output or Path("outputs") / f"{short_name(config.model)}-{short_name(config.task)}"
     refuse_existing(output, config.overwrite)
-    if task.problem_type == "question_answering":
-        return finetune_answering(config, output, task)
-    text = load_text(config, task)
-    opened = _open(config, text)
+    opened, text = _open(config)
+    task = opened.text_task
+    if text is None:
+        return finetune_answering(config, output, opened, task)
     if config.head == "mlp":
         put_head(opened.model, config.seed)
     config = with_schedule(config, opened.schedule)
@@ -53,10 +57,42 @@ def finetune(config: FinetuneConfig) -> Path:
     return output
 
 
-def _open(config: FinetuneConfig, text: TrainingText) -> OpenedModel:
+def _open(config: FinetuneConfig) -> tuple[OpenedModel, TrainingText | None]:
+    """The model, and the texts that it learns from; no texts where the task is a SQuAD."""
     if from_scratch(config.model) and config.weights in (None, "random"):
-        return open_untrained(config.model, config.task, config.data, config.seed, config.vocabulary, text)
-    return open_model(config.model, config.weights or "pretrained", config.task, config.data, config.seed)
+        task = find_task(config.task, config.data, config.task_options)
+        if task.problem_type == QUESTIONS:
+            require_answering(config, config.model)
+        console.step(describe(task))
+        text = load_text(config, task)
+        return open_untrained(config.model, task, config.data, config.seed, config.vocabulary, text), text
+    opened = _open_pretrained(config)
+    if opened.text_task.problem_type == QUESTIONS:
+        return opened, None
+    return opened, load_text(config, opened.text_task)
+
+
+def _open_pretrained(config: FinetuneConfig) -> OpenedModel:
+    weights = config.weights or "pretrained"
+    try:
+        return open_model(
+            config.model,
+            weights,
+            config.task,
+            config.data,
+            config.seed,
+            options=config.task_options,
+            new_head=_replaces_head(config),
+        )
+    except LabelMismatchError as error:
+        raise LabelMismatchError(str(error), f"{error.hint}; --head new trains a new classifier") from error
+
+
+def _replaces_head(config: FinetuneConfig) -> bool:
+    """Whether the classifier that the model may have is dropped; --head mlp keeps one of its own kind."""
+    if config.head == "own":
+        return False
+    return config.head == "new" or not hasattr(load_config(find_model(config.model)), HEAD)
 
 
 def _write(

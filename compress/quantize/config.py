@@ -6,11 +6,12 @@ from typing import Literal
 
 from edgepress.console import Command
 from edgepress.models import Weights
+from edgepress.task_flags import TaskFlags
 from export.base.config import CpuFlags
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuantizeConfig(CpuFlags, Command):
+class QuantizeConfig(CpuFlags, TaskFlags, Command):
     """Make a model smaller and faster with 8, 4 or 16 bits, and see at a glance what it bought.
 
     python -m compress.quantize --model distilbert

@@ -36,7 +36,9 @@ def quantize(config: QuantizeConfig) -> Path:
         ExpectationError: parity or --max-drop does not hold (exit code 1); nothing is written.
     """
     order = check(config)
-    opened = open_model(config.model, config.weights, config.task, config.data, config.seed)
+    opened = open_model(
+        config.model, config.weights, config.task, config.data, config.seed, options=config.task_options
+    )
     check_classifier(opened)
     with create_artifact(order.output, config.overwrite) as draft:
         builder = _open_builder(config, order, opened, draft)

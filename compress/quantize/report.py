@@ -57,7 +57,7 @@ class Outcome:
         verdict = variant.verdict
         return self._row(variant.name, variant.path, verdict.parity.agreement, verdict.score)
 
-    def _row(self, name: str, path: Path, agreement: float, score: float | None) -> Row:
+    def _row(self, name: str, path: Path, agreement: float | None, score: float | None) -> Row:
         return Row(
             name=name,
             size_bytes=size_bytes(path),
@@ -167,9 +167,13 @@ def _rival_notes(outcome: Outcome) -> Iterator[str]:
 def _duel(row: Row, rival: Row, why_slower: str) -> str:
     ratios = {length: row.speed_up(rival, length).value for length in row.sequence_lengths}
     speeds = ", ".join(f"{ratio:.2f}x at {length}" for length, ratio in ratios.items())
-    agreements = f"agreement {100 * row.agreement:.1f} % against {100 * rival.agreement:.1f} %"
+    agreements = f"agreement {_percent(row.agreement)} against {_percent(rival.agreement)}"
     reason = "" if min(ratios.values()) > 1 else f"; where it is not faster: {why_slower}"
     return f"{row.name} against {rival.name}: {speeds}; {agreements}{reason}"
+
+
+def _percent(share: float | None) -> str:
+    return "undefined" if share is None else f"{100 * share:.1f} %"
 
 
 def _sensitivity_table(sensitivities: Sequence[Sensitivity]) -> Table:

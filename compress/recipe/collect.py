@@ -91,7 +91,8 @@ def _of_figures(line: Line) -> Line:
             value = value[key]
         found[seed] = value if isinstance(value, dict) else {"": value}
     task = manifest.task or ""
-    metric = _metric(task, line.row.path, found.values())
+    recorded = manifest.data["metric"] if manifest.data else ""
+    metric = _metric(task, recorded, line.row.path, found.values())
     scores = {seed: float(_score(line, own, metric)) for seed, own in found.items()}
     return replace(
         line,
@@ -104,14 +105,14 @@ def _of_figures(line: Line) -> Line:
     )
 
 
-def _metric(task: str, path: Sequence[str], found: Iterable[dict[str, Any]]) -> str:
-    """The figure's own name, the task's metric, or of a task that is a folder the first number that is no
-    time: it says its metric nowhere else.
+def _metric(task: str, recorded: str, path: Sequence[str], found: Iterable[dict[str, Any]]) -> str:
+    """The figure's own name, the metric that the manifest records, or the task's; else the first number that
+    is no time.
     """
     if any("" in own for own in found):
         return path[-1]
-    if task in TASKS:
-        return TASKS[task].metric
+    if recorded or task in TASKS:
+        return recorded or TASKS[task].metric
     numbers = (k for own in found for k, v in own.items() if isinstance(v, int | float) and k != "seconds")
     return next(numbers, "")
 

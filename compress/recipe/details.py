@@ -89,7 +89,7 @@ def step_scores(line: Line) -> dict[str, dict[str, float]]:
 def _means(facts: Iterable[Entry]) -> dict[str, float]:
     """Metric -> mean over the seeds."""
     known = list(facts)
-    shared = [name for name in METRICS if known and all(name in own for own in known)]
+    shared = [name for name in METRICS if known and all(own.get(name) is not None for own in known)]
     return {name: fmean(own[name] for own in known) for name in shared}
 
 

@@ -1,6 +1,5 @@
 """What a recipe leaves behind: table, rows, raw measurements and pictures, in one folder, all at once."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from device_bench import records
 from device_bench.chart.draw import write as draw
 from device_bench.chart.theme import THEMES
 from edgepress.errors import EdgepressError
-from edgepress.files import staged_folder
+from edgepress.files import staged_folder, to_json
 
 ROWS, MEASUREMENTS, PAGE, SUMMARY = "rows.jsonl", "measurements.jsonl", "README.md", "recipe.json"
 THEME = THEMES["light"]
@@ -53,10 +52,10 @@ def write(result: Result, verdicts: Sequence[Verdict], story: Story, folder: Pat
     check_folder(folder)
     drawn = pictures(result)
     with staged_folder(folder, overwrite=True) as stage:
-        lines = [json.dumps({**row, "quick": story.quick}) for row in table.records(result)]
+        lines = [to_json({**row, "quick": story.quick}) for row in table.records(result)]
         (stage / ROWS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         records.append(stage / MEASUREMENTS, [line.measurement for line in result.lines if line.measurement])
-        summary = json.dumps(_summary(result, verdicts, story), indent=2)
+        summary = to_json(_summary(result, verdicts, story), indent=2)
         (stage / SUMMARY).write_text(summary + "\n", encoding="utf-8")
         names = [f"{chart.name}-{THEME.name}.png" for chart in drawn]
         (stage / PAGE).write_text(_page(result, verdicts, story, names), encoding="utf-8")

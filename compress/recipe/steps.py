@@ -176,7 +176,7 @@ def _portable(value: Any, outputs: Mapping[str, str]) -> Any:
 
 def _present(place: Path) -> Path | None:
     """What lies there; for SET/SPLIT that is the split's file."""
-    return place if place.exists() else local_split(place.parent, place.name)
+    return place if place.exists() else next(iter(local_split(place.parent, place.name)), None)
 
 
 @cache

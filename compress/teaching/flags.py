@@ -5,13 +5,14 @@ from typing import Literal
 
 from compress.training.config import TrainingFlags
 from edgepress.errors import EdgepressError, require_flags
+from edgepress.task_flags import TaskFlags
 
 Response = Literal["kl", "mse"]
 WEIGHTS = {"response_weight": 0.5, "label_weight": 0.5, "cosine_weight": 0.0}
 
 
 @dataclass(frozen=True, kw_only=True)
-class TeachingFlags(TrainingFlags):
+class TeachingFlags(TaskFlags, TrainingFlags):
     """How the teacher's answers and states are compared with the student's, and what weighs how much."""
 
     response: Response = "kl"

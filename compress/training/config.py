@@ -7,8 +7,9 @@ from typing import Any, Literal, TypeVar
 from edgepress.console import Command
 from edgepress.errors import require_flags
 from edgepress.models import Schedule
+from edgepress.task_flags import TaskFlags
 
-Head = Literal["own", "mlp"]
+Head = Literal["own", "new", "mlp"]
 Thresholds = Literal["half", "gmean"]
 Keep = Literal["last", "best"]
 
@@ -76,11 +77,12 @@ class TrainingFlags(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassifierFlags(TrainingFlags):
+class ClassifierFlags(TaskFlags, TrainingFlags):
     """Of a model that classifies, besides."""
 
     head: Head = "own"
-    """own: the architecture's classifier; mlp: one hidden layer of 50 units, dropout 0.2."""
+    """own: the architecture's classifier, and its weights where the model has them; new: the same with new
+    weights and the data's labels; mlp: one hidden layer of 50 units, dropout 0.2."""
     thresholds: Thresholds = "half"
     """From which probability on a task of several labels at once gives one. half: 0.5; gmean: for each label
     where the geometric mean of sensitivity and specificity is largest, on the validation split."""

@@ -1,5 +1,6 @@
 """What a training run said of itself on the way."""
 
+import math
 from typing import Any
 
 from transformers import Trainer
@@ -41,7 +42,9 @@ def kept_epoch(trainer: Trainer) -> dict[str, float]:
 
 
 def _renamed(logged: dict[str, Any]) -> dict[str, float]:
-    kept = {name: value for name, value in logged.items() if name not in DROPPED}
+    kept = {
+        name: value for name, value in logged.items() if name not in DROPPED and math.isfinite(value)
+    }  # an undefined score is no point of a curve
     return {WORDS.get(name, _short(name)): value for name, value in kept.items()}
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit
-from sklearn.metrics import auc, confusion_matrix, multilabel_confusion_matrix, roc_curve
+from sklearn.metrics import auc, confusion_matrix, roc_curve
 
 from edgepress.metrics import predict
 from edgepress.tasks import Task
@@ -34,8 +34,11 @@ def confusion(
     if task.problem_type == "single_label_classification":
         return {task.name: confusion_matrix(labels, given, labels=range(len(task.labels))).tolist()}
     if task.problem_type == "multi_label_classification":
-        matrices = multilabel_confusion_matrix(labels.astype(np.int64), given).tolist()
-        return dict(zip(task.labels, matrices, strict=True))
+        # Label by label: of a single column scikit-learn makes a matrix for "no" as well.
+        return {
+            label: confusion_matrix(labels[:, index], given[:, index], labels=(0, 1)).tolist()
+            for index, label in enumerate(task.labels)
+        }
     return {}
 
 

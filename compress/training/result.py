@@ -58,7 +58,8 @@ def write_trained(
     with create_artifact(output, config.overwrite) as draft:
         save_model(opened, draft.folder)
         draft.manifest = replace(manifest, model=trained)
-        scores = {"fp32": step.metrics[task.metric]} if task else {}
+        reached = step.metrics[task.metric] if task else None
+        scores = {} if reached is None else {"fp32": reached}
         card = Card(
             *(output.name, trained, task, relation, opened.license, scores, body),
             pipeline="text-classification" if task else "fill-mask",
@@ -104,4 +105,5 @@ def answer_scores(metrics: dict[str, Any]) -> str:
 
 def percent(task: Task, metrics: dict[str, Any]) -> str:
     """A score in words."""
-    return f"{task.metric} {100 * metrics[task.metric]:.2f} %"
+    value = metrics[task.metric]
+    return f"{task.metric} undefined" if value is None else f"{task.metric} {100 * value:.2f} %"

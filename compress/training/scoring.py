@@ -12,7 +12,7 @@ from compress.training.history import history, kept_epoch
 from compress.training.mistakes import confusion, roc
 from compress.training.trainer import TrainingData, compute_as_written, logits_of
 from edgepress.console import warn
-from edgepress.metrics import USUAL, scores
+from edgepress.metrics import scores
 from edgepress.splits import Examples
 from edgepress.tables import markdown_table
 from edgepress.tasks import ProblemType, Task
@@ -94,11 +94,16 @@ def threshold_table(metrics: dict[str, Any]) -> str:
     """Markdown: scores with thresholds of one half, and chosen on each split; nothing for other tasks."""
     if "thresholds" not in metrics:
         return ""
+    names = [name for name in next(iter(metrics["thresholds"].values())) if name != "values"]
     rows = [
-        (where, *(f"{100 * figures[name]:.2f} %" for name in USUAL[MULTI_LABEL]))
+        (where, *(_percent(figures[name]) for name in names))
         for where, figures in metrics["thresholds"].items()
     ]
-    return "\n" + markdown_table(("thresholds from", *USUAL[MULTI_LABEL]), rows)
+    return "\n" + markdown_table(("thresholds from", *names), rows)
+
+
+def _percent(score: float | None) -> str:
+    return "undefined" if score is None else f"{100 * score:.2f} %"
 
 
 def _warn_of_single_sided(task: Task, examples: Examples) -> None:

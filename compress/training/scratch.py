@@ -8,6 +8,7 @@ from edgepress import console
 from edgepress.errors import EdgepressError
 from edgepress.loading import OpenedModel, open_model
 from edgepress.models import MODELS
+from edgepress.tasks import Task
 from edgepress.vocabulary import train_tokenizer
 
 
@@ -33,7 +34,7 @@ def check_vocabulary(name: str, vocabulary: int) -> None:
 
 
 def open_untrained(
-    name: str, task: str, data: Path | None, seed: int, vocabulary: int, text: TrainingText
+    name: str, task: Task, data: Path | None, seed: int, vocabulary: int, text: TrainingText
 ) -> OpenedModel:
     """A model that is trained from scratch, with a vocabulary from the train split or BERT's."""
     own = None

@@ -33,6 +33,8 @@ from edgepress.tasks import Task
 # Rows that a learning curve is of, at most: of all of IMDb's it would take as long as the training.
 CURVE_ROWS = 4000
 NEVER = 10**9
+# What the Trainer compares an undefined score as: any other is better.
+UNDEFINED = float("-inf")
 
 Metrics = Callable[[EvalPrediction], dict[str, Any]]
 
@@ -225,6 +227,7 @@ def _arguments(config: TrainingFlags, checkpoints: Path, metric: str) -> Trainin
 def _metrics(task: Task) -> Metrics:
     def compute(prediction: EvalPrediction) -> dict[str, Any]:
         logits, labels = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
-        return {task.metric: score(task.metric, logits, labels, task.problem_type)}
+        value = score(task.metric, logits, labels, task.problem_type)
+        return {task.metric: UNDEFINED if value is None else value}
 
     return compute

@@ -13,6 +13,7 @@ from device_bench.stats import Interval
 from edgepress import console
 from edgepress.environment import environment
 from edgepress.errors import EdgepressError, first_line
+from edgepress.files import to_json
 
 MACHINE_KEYS = ("cpu", "cores", "system", "versions")
 
@@ -47,7 +48,7 @@ class Ledger:
         self._rows |= {claim.name: self._row(claim, ours) for claim, ours in found}
         first = [claim.name for claim, _ in found]
         names = [*first, *(name for name in self._rows if name not in first)]
-        content = json.dumps([self._rows[name] for name in names], indent=2) + "\n"
+        content = to_json([self._rows[name] for name in names], indent=2) + "\n"
         stage = self._config.output.with_name(self._config.output.name + ".part")
         stage.write_text(content, encoding="utf-8")
         stage.replace(self._config.output)

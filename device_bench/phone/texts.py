@@ -11,7 +11,7 @@ from device_bench.plan import Subject
 from edgepress.artifact import is_artifact, open_artifact
 from edgepress.console import warn
 from edgepress.errors import EdgepressError
-from edgepress.local_tasks import find_task
+from edgepress.loading import artifact_task
 from edgepress.splits import Examples, load_split
 from edgepress.tasks import Task
 from edgepress.thresholds import THRESHOLDS
@@ -36,12 +36,13 @@ def texts_of(subject: Subject, data: Path | None, count: int) -> Texts | None:
         count: most texts, drawn with a fixed seed.
     """
     folder = artifact_folder(subject.path)
-    name = open_artifact(folder).manifest.task if is_artifact(folder) else None
-    if name is None:
+    artifact = open_artifact(folder) if is_artifact(folder) else None
+    if artifact is None or artifact.manifest.task is None:
         warn(f"{subject.name}: no task is known, so it is not scored")
         return None
     try:
-        task = find_task(name, data)
+        task = artifact_task(artifact, data)
+        assert task is not None, "its manifest names one"
         examples = load_split(task, task.evaluation_split, data).sample(count)
         return Texts(task, examples, json.loads((folder / "config.json").read_text()).get(THRESHOLDS))
     except EdgepressError as error:

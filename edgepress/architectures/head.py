@@ -44,6 +44,24 @@ def put_head(model: PreTrainedModel, seed: int) -> None:
         rebuild_head(model, MLP)
 
 
+def reset_head(model: PreTrainedModel, seed: int) -> None:
+    """Draw the weights of a classifier's head anew; its encoder stays.
+
+    Raises:
+        EdgepressError: the two are not apart.
+    """
+    encoder = model.base_model
+    if encoder is model:
+        raise EdgepressError(
+            f"a {model.config.model_type} has no head apart from its encoder", "leave --head new away"
+        )
+    inside = set(encoder.modules())
+    torch.manual_seed(seed)
+    for module in model.modules():
+        if module not in inside and module is not model:
+            model._init_weights(module)
+
+
 def rebuild_head(model: PreTrainedModel, record: dict[str, Any]) -> None:
     """Build the head that a config records into a stock model.
 

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from edgepress.console import Command
 from edgepress.models import Weights
+from edgepress.task_flags import TaskFlags
 from export.base.shapes import Shapes
 
 
@@ -24,7 +25,7 @@ class CpuFlags:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportConfig(CpuFlags, Command):
+class ExportConfig(CpuFlags, TaskFlags, Command):
     """Write a model in another format, and compare the file with the model before it is kept."""
 
     model: str

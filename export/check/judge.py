@@ -1,5 +1,6 @@
 """Judge: what an exported file is worth on real sentences, beside the model that it was made from."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,8 @@ class Verdict:
     def drop(self, parent_score: float | None) -> float:
         """What is lost [points]: of the task's metric, or of agreement where there is no score."""
         if self.score is None or parent_score is None:
-            return 100 * (1 - self.parity.agreement)
+            # Nothing shows that an undefined agreement is near: more is lost than anybody allows.
+            return math.inf if self.parity.agreement is None else 100 * (1 - self.parity.agreement)
         return 100 * (parent_score - self.score)
 
 

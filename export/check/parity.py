@@ -26,8 +26,8 @@ class Parity:
 
     max_abs: float
     mean_abs: float
-    agreement: float
-    """Share of rows on which both decide alike."""
+    agreement: float | None
+    """Share of rows on which both decide alike; of values their rank correlation, None where undefined."""
     worst_batch: int
     """Batch size, and `worst_length`: sequence length, where `max_abs` stands."""
     worst_length: int

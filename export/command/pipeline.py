@@ -26,7 +26,9 @@ def export(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) 
         ExpectationError: a file is too far from its parent (exit code 1); nothing is written.
     """
     order = check(config, wanted)
-    opened = open_model(config.model, config.weights, config.task, config.data, config.seed)
+    opened = open_model(
+        config.model, config.weights, config.task, config.data, config.seed, options=config.task_options
+    )
     order.check_lengths(opened.longest)
     check_classifier(opened)
     with create_artifact(order.output, config.overwrite) as draft:
