@@ -44,7 +44,7 @@ def run(config_type: type[ConfigT], verb: Callable[[ConfigT], object], program: 
     Exit codes: 0 done, 1 an expectation failed, 2 bad input or use, 130 interrupted.
     """
     config = tyro.cli(config_type, prog=program, config=(tyro.conf.FlagCreatePairsOff,))
-    _said.clear()
+    warn_anew()
     try:
         verb(config)
     except KeyboardInterrupt:
@@ -87,6 +87,11 @@ def warn(text: str) -> None:
 
 
 _said: set[str] = set()
+
+
+def warn_anew() -> None:
+    """Let `warn_once` begin again, for another command in the same process."""
+    _said.clear()
 
 
 def warn_once(text: str) -> None:

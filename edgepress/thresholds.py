@@ -34,7 +34,10 @@ def _best(logits: np.ndarray, flags: np.ndarray) -> float:
     if flags.min() == flags.max():
         return HALF
     wrong, right, thresholds = roc_curve(flags, logits, drop_intermediate=False)
-    best = np.argmax(right * (1 - wrong))
+    means = right * (1 - wrong)
+    best = np.argmax(means)
+    if means[best] == 0:  # no threshold tells any two texts apart: one logit for all, or the wrong way round
+        return HALF
     # Never the last point: there every text has the label, and the mean is 0.
     return float(expit((thresholds[best] + thresholds[best + 1]) / 2))
 

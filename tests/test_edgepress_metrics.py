@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from edgepress.metrics import METRICS, agreement, predict, score
+from edgepress.console import warn_anew
+from edgepress.metrics import METRICS, agreement, predict, score, scores, undefined
 from edgepress.tasks import TASKS
 
 SINGLE, MULTI, REGRESSION = "single_label_classification", "multi_label_classification", "regression"
@@ -34,6 +35,79 @@ def test_known_values(metric: str, predicted: np.ndarray, labels: np.ndarray, ex
 @pytest.mark.parametrize("metric", ["accuracy", "f1", "f1_macro", "f1_micro", "matthews"])
 def test_perfect_predictions_score_one(metric: str) -> None:
     assert METRICS[metric](LABELS, LABELS) == 1
+
+
+ONE_FLAG, ONE_TRUE = np.array([[1], [1], [0], [0]]), np.array([[1.0], [0.0], [1.0], [0.0]])
+THREE_FLAGS = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0], [0, 1, 0]])
+THREE_TRUE = np.array([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
+THREE_CLASSES, THREE_CLASSES_TRUE = np.array([0, 1, 1, 2]), np.array([0, 1, 2, 2])
+
+
+@pytest.mark.parametrize(
+    ("metric", "predicted", "labels", "expected"),
+    [
+        # One label: TP 1, FP 1, FN 1, TN 1. As one class a text micro F1 would be the accuracy, 2 / 4.
+        ("f1_micro", ONE_FLAG, ONE_TRUE, 2 / 4),
+        ("f1_macro", ONE_FLAG, ONE_TRUE, 2 / 4),
+        ("f1_micro", np.array([[1], [0], [0], [0]]), np.array([[1.0], [1.0], [0.0], [0.0]]), 2 / 3),
+        ("f1_macro", np.array([[1], [0], [0], [0]]), np.array([[1.0], [1.0], [0.0], [0.0]]), 2 / 3),
+        ("hamming_score", ONE_FLAG, ONE_TRUE, (1 + 0 + 0 + 1) / 4),
+        ("hamming_labelwise", ONE_FLAG, ONE_TRUE, 2 / 4),
+        # Three labels, of which the last never occurs: F1 is 1, 1/2 and, by scikit-learn's custom, 0.
+        ("f1_micro", THREE_FLAGS, THREE_TRUE, 6 / (6 + 1 + 1)),
+        ("f1_macro", THREE_FLAGS, THREE_TRUE, (1 + 1 / 2 + 0) / 3),
+        ("hamming_score", THREE_FLAGS, THREE_TRUE, (1 + 1 / 2 + 0 + 1) / 4),
+        ("hamming_labelwise", THREE_FLAGS, THREE_TRUE, 10 / 12),
+        # Three classes: F1 is 1, 2/3, 2/3.
+        ("accuracy", THREE_CLASSES, THREE_CLASSES_TRUE, 3 / 4),
+        ("f1_macro", THREE_CLASSES, THREE_CLASSES_TRUE, (1 + 2 / 3 + 2 / 3) / 3),
+        ("f1_micro", THREE_CLASSES, THREE_CLASSES_TRUE, 3 / 4),
+        # One row.
+        ("f1_micro", np.array([[1, 0]]), np.array([[1.0, 1.0]]), 2 / 3),
+        ("f1_micro", np.array([[1]]), np.array([[1.0]]), 1.0),
+        ("accuracy", np.array([1]), np.array([1]), 1.0),
+    ],
+)
+def test_known_values_of_other_shapes(
+    metric: str, predicted: np.ndarray, labels: np.ndarray, expected: float
+) -> None:
+    assert METRICS[metric](predicted, labels) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("metric", "logits", "labels", "problem_type", "reason"),
+    [
+        ("spearman", [[1.0], [2.0]], [3.0, 3.0], REGRESSION, "all labels are the same"),
+        ("pearson", [[1.0], [1.0]], [3.0, 4.0], REGRESSION, "all predictions are the same"),
+        ("pearson", [[1.0], [1.0]], [3.0, 3.0], REGRESSION, "all labels and all predictions are the same"),
+        ("spearman", [[1.0]], [3.0], REGRESSION, "there is one text only"),
+        ("spearman", [[float("nan")], [1.0]], [3.0, 4.0], REGRESSION, "not a finite number"),
+        ("matthews", [[1.0, 0.0], [0.0, 1.0]], [1, 1], SINGLE, "all labels are the same"),
+        ("f1", [[1.0, 0.0], [1.0, 0.0]], [0, 0], SINGLE, "no text has a label"),
+        ("f1_micro", [[-1.0], [-1.0]], [[0.0], [0.0]], MULTI, "no text has a label"),
+        ("f1_micro_on_train", [[-1.0], [-1.0]], [[0.0], [0.0]], MULTI, "no text has a label"),
+    ],
+)
+def test_undefined_scores_say_why(capsys, metric, logits, labels, problem_type, reason) -> None:
+    warn_anew()
+    assert score(metric, np.array(logits), np.array(labels), problem_type) is None
+    assert f"{metric} is undefined: " in capsys.readouterr().err.replace("\n", " ")
+    assert reason in undefined(
+        metric.removesuffix("_on_train"), predict(np.array(logits), problem_type), np.array(labels)
+    )
+
+
+def test_on_train_names_the_usual_scores_too() -> None:
+    logits, labels = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 1])
+    assert scores("accuracy_on_train", logits, labels, SINGLE) == {
+        "accuracy_on_train": 1,
+        "f1_macro_on_train": 1,
+    }
+
+
+def test_agreement_of_constant_values_is_undefined() -> None:
+    assert agreement(np.ones((4, 1)), np.arange(4.0)[:, None], REGRESSION) is None
+    assert agreement(np.arange(4.0)[:, None], 2 * np.arange(4.0)[:, None], REGRESSION) == pytest.approx(1)
 
 
 def test_f1_without_positives_is_zero_and_no_warning(recwarn: pytest.WarningsRecorder) -> None:
