@@ -1,0 +1,277 @@
+"""Small models and data sets of the kinds that people bring, each odd in one way, by name."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from conftest import SENTENCES, small_bert
+from safetensors.torch import load_file, save_file
+from transformers import BertForSequenceClassification, PreTrainedTokenizerFast
+
+Build = Callable[["Workshop", Path], None]
+
+
+class Workshop:
+    """What models are made from: a trained classifier of two classes and its tokenizer."""
+
+    def __init__(self, trained: BertForSequenceClassification, tokenizer: PreTrainedTokenizerFast) -> None:
+        self.trained, self.tokenizer = trained, tokenizer
+
+    def classifier(self, folder: Path, rows: list[int | None], labels: tuple[str, ...]) -> None:
+        """A classifier whose logits are the trained one's rows in this order; None never wins."""
+        model = small_bert(len(self.tokenizer), labels)
+        weights, own = self.trained.state_dict(), model.state_dict()
+        own.update({name: value for name, value in weights.items() if not name.startswith("classifier")})
+        for row, old in enumerate(rows):
+            own["classifier.weight"][row] = 0 if old is None else weights["classifier.weight"][old]
+            own["classifier.bias"][row] = -100 if old is None else weights["classifier.bias"][old]
+        model.load_state_dict(own)
+        self.save(model, folder)
+
+    def save(self, model: torch.nn.Module, folder: Path) -> None:
+        """As save_pretrained writes model and tokenizer."""
+        model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+
+def labelled(*labels: str, rows: list[int | None] | None = None) -> Build:
+    return lambda shop, folder: shop.classifier(folder, rows or [0, 1], labels)
+
+
+def with_config(**changes: object) -> Build:
+    """The two-class model with other words in config.json; None removes one."""
+
+    def build(shop: Workshop, folder: Path) -> None:
+        shop.classifier(folder, [0, 1], ("negative", "positive"))
+        path = folder / "config.json"
+        config = {**json.loads(path.read_text()), **changes}
+        path.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
+
+    return build
+
+
+def with_weights(change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -> Build:
+    """The two-class model with other tensors in its file."""
+
+    def build(shop: Workshop, folder: Path) -> None:
+        shop.classifier(folder, [0, 1], ("negative", "positive"))
+        path = folder / "model.safetensors"
+        save_file(change(load_file(path)), path, {"format": "pt"})
+
+    return build
+
+
+def without(*parts: str) -> Build:
+    return with_weights(
+        lambda weights: {
+            name: value for name, value in weights.items() if not any(part in name for part in parts)
+        }
+    )
+
+
+def prefixed(prefix: str) -> Build:
+    return with_weights(lambda weights: {prefix + name: value for name, value in weights.items()})
+
+
+def headed(kind: str, labels: int = 5) -> Build:
+    """A model of transformers' class with another head."""
+
+    def build(shop: Workshop, folder: Path) -> None:
+        import transformers
+
+        config = small_bert(len(shop.tokenizer)).config
+        config.id2label = {number: f"TAG_{number}" for number in range(labels)}
+        config.label2id = {f"TAG_{number}": number for number in range(labels)}
+        torch.manual_seed(0)
+        shop.save(getattr(transformers, kind)(config), folder)
+
+    return build
+
+
+def bare(shop: Workshop, folder: Path) -> None:
+    shop.save(shop.trained.bert, folder)
+
+
+def without_files(*names: str) -> Build:
+    def build(shop: Workshop, folder: Path) -> None:
+        shop.classifier(folder, [0, 1], ("negative", "positive"))
+        for name in names:
+            (folder / name).unlink()
+
+    return build
+
+
+def with_file(name: str, content: bytes) -> Build:
+    def build(shop: Workshop, folder: Path) -> None:
+        shop.classifier(folder, [0, 1], ("negative", "positive"))
+        (folder / name).write_bytes(content)
+
+    return build
+
+
+MODELS: dict[str, Build] = {
+    "two classes": labelled("negative", "positive"),
+    "turned": labelled("positive", "negative", rows=[1, 0]),
+    "capitals": labelled("NEGATIVE", "POSITIVE"),
+    "no names": labelled("LABEL_0", "LABEL_1"),
+    "numbers from 1": labelled("1", "2"),
+    "turned numbers": labelled("1", "0"),
+    "POS NEG NEU": labelled("POS", "NEG", "NEU", rows=[1, 0, None]),
+    "same name twice": labelled("a", "A"),
+    "several labels": with_config(
+        problem_type="multi_label_classification",
+        id2label={"0": "good", "1": "film"},
+        label2id={"good": 0, "film": 1},
+    ),
+    "a value": labelled("LABEL_0", rows=[1]),
+    "encoder": bare,
+    "token classifier": headed("BertForTokenClassification"),
+    "masked lm": headed("BertForMaskedLM"),
+    "question answering": headed("BertForQuestionAnswering"),
+    "next sentence": headed("BertForNextSentencePrediction"),
+    "multiple choice": headed("BertForMultipleChoice"),
+    "pre-training heads": headed("BertForPreTraining"),
+    "a layer less in config": with_config(num_hidden_layers=1),
+    "a layer more in config": with_config(num_hidden_layers=3),
+    "other width in config": with_config(hidden_size=32, intermediate_size=64),
+    "more tokens in config": with_config(vocab_size=1000),
+    "no architectures": with_config(architectures=None),
+    "architectures of an encoder": with_config(architectures=["BertModel"]),
+    "unknown model type": with_config(model_type="bertt"),
+    "no model type": with_config(model_type=None),
+    "other model type": with_config(model_type="distilbert"),
+    "remote code": with_config(auto_map={"AutoModel": "evil.Model"}, model_type="evil"),
+    "huge vocabulary": with_config(vocab_size=10**12),
+    "no pooler": without("pooler"),
+    "no bias in the head": without("classifier.bias"),
+    "no head": without("classifier"),
+    "no second layer": without("layer.1."),
+    "module. before names": prefixed("module."),
+    "_orig_mod. before names": prefixed("_orig_mod."),
+    "no config": without_files("config.json"),
+    "no weights": without_files("model.safetensors"),
+    "no tokenizer": without_files("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+    "weights cut off": with_file("model.safetensors", b"\x10\x00\x00\x00\x00\x00\x00\x00{}"),
+    "config cut off": with_file("config.json", b'{"model_type": "be'),
+    "config that is a list": with_file("config.json", b"[]"),
+    "manifest that is none": with_file("manifest.json", b"{}"),
+    "manifest cut off": with_file("manifest.json", b'{"name"'),
+    "tokenizer cut off": with_file("tokenizer.json", b'{"version"'),
+}
+
+
+def table(
+    text: str = "{text}",
+    header: str = "text,label",
+    names: tuple[str, str] = ("negative", "positive"),
+    splits: tuple[str, ...] = ("train.csv", "validation.csv"),
+    line: str = '"{text}",{label}',
+) -> Callable[[Path], None]:
+    """The sentences as CSV; `names` are what the two classes are written as."""
+
+    def build(folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for split in splits:
+            part = SENTENCES if split.lower().startswith("train") else SENTENCES[::5]
+            lines = [
+                line.format(
+                    text=text.format(text=sentence),
+                    label=names[label == "positive"],
+                    number=number,
+                    flag=int(label == "positive"),
+                    film=int("film" in sentence),
+                )
+                for number, (sentence, label) in enumerate(part)
+            ]
+            (folder / split).write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+
+    return build
+
+
+def several(*builds: Callable[[Path], None]) -> Callable[[Path], None]:
+    def build(folder: Path) -> None:
+        for each in builds:
+            each(folder)
+
+    return build
+
+
+def raw(content: bytes | str, name: str = "validation.csv") -> Callable[[Path], None]:
+    def build(folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    return build
+
+
+DATA: dict[str, Callable[[Path], None]] = {
+    "words": table(),
+    "capitals": table(names=("NEGATIVE", "Positive")),
+    "blanks": table(names=(" negative", "positive  ")),
+    "numbers": table(names=("0", "1")),
+    "numbers from 1": table(names=("1", "2")),
+    "whole floats": table(names=("0.0", "1.0")),
+    "floats": table(names=("0.25", "1.5")),
+    "stars": table(names=("1", "5")),
+    "true and false": table(names=("False", "True")),
+    "other words": table(names=("bad", "good")),
+    "short words": table(names=("neg", "pos")),
+    "None as a class": table(names=("None", "positive")),
+    "n/a as a class": table(names=("n/a", "NA")),
+    "one class": table(names=("positive", "positive")),
+    "two spellings": several(table(), raw("text,label\na,Positive\nb,positive\nc,negative\n", "train.csv")),
+    "blanks in training": several(
+        table(), raw("text,label\na,positive \nb,positive\nc,negative\n", "train.csv")
+    ),
+    "val": table(splits=("train.csv", "val.csv")),
+    "dev": table(splits=("train.csv", "dev.csv")),
+    "valid": table(splits=("train.csv", "valid.csv")),
+    "Capital Dev": table(splits=("Train.csv", "Dev.csv")),
+    "tsv": table(splits=("train.tsv", "validation.tsv"), header="text\tlabel", line="{text}\t{label}"),
+    "shards": table(splits=("train-00000-of-00001.csv", "validation-00000-of-00001.csv")),
+    "a shard missing": table(splits=("train-00000-of-00002.csv", "validation.csv")),
+    "train alone": table(splits=("train.csv",)),
+    "train and holdout": table(splits=("train.csv", "holdout.csv")),
+    "test alone": table(splits=("test.csv",)),
+    "val and dev": table(splits=("train.csv", "val.csv", "dev.csv")),
+    "a split twice": table(splits=("train.csv", "validation.csv", "validation.tsv")),
+    "one flag": table(header="text,spam", line='"{text}",{flag}'),
+    "flags": table(header="text,film,good", line='"{text}",{film},{flag}'),
+    "target and a flag": table(header="text,target,is_reply", line='"{text}",{flag},{film}'),
+    "column labels": table(header="text,labels"),
+    "column sentiment": table(header="text,sentiment"),
+    "column review": table(header="review,label"),
+    "more columns": table(header="id,text,label,body", line='{number},"{text}",{label},long'),
+    "row numbers": table(header=",text,label", line='{number},"{text}",{label}'),
+    "pairs and text": table(
+        header="premise,hypothesis,text,label", line='"{text}","{text}","{text}",{label}'
+    ),
+    "pairs": table(header="sentence1,sentence2,label", line='"{text}","{text}",{label}'),
+    "separator ;": table(header="text;label", line="{text};{label}"),
+    "no quotes": table(line="{text}, so it is,{label}"),
+    "no label": table(header="text,by,place", line='"{text}",me,here'),
+    "a number in each row": table(header="text,label", line='"{text}",{number}'),
+    "byte order mark": several(table(), raw("\ufefftext,label\na fine film,positive\n")),
+    "latin-1": several(table(), raw("text,label\ncaf\xe9,positive\n".encode("latin-1"))),
+    "UTF-16": several(table(), raw("text,label\nfine,positive\n".encode("utf-16"))),
+    "empty file": several(table(), raw("")),
+    "headings only": several(table(), raw("text,label\n")),
+    "an empty text": several(table(), raw('text,label\nfine,positive\n"",negative\n')),
+    "an empty label": several(table(), raw("text,label\nfine,positive\nfair,\n")),
+    "a cell missing": several(table(), raw("text,label\nfine,positive\nfair\n")),
+    "a class of its own": several(table(), raw("text,label\nfine,positive\nfair,neutral\n")),
+    "a huge text": several(table(), raw(f"text,label\n{'word ' * 20_000},positive\nfair,negative\n")),
+    "no split": several(lambda folder: folder.mkdir(parents=True)),
+    "JSON cut off": several(table(splits=("train.csv",)), raw('{"text": "a", "la', "validation.jsonl")),
+    "JSON lists": several(
+        table(splits=("train.csv",)), raw('{"text": "a", "label": [1]}\n', "validation.jsonl")
+    ),
+    "JSON of one kind and another": several(
+        table(splits=("train.csv",)),
+        raw('{"text": "a", "label": 1}\n{"text": "b", "label": "positive"}\n', "validation.jsonl"),
+    ),
+    "no Parquet": several(table(splits=("train.csv",)), raw(b"PAR1 nothing PAR1", "validation.parquet")),
+    "brackets in its name [v2]": table(),
+    "a blank and # in its name": table(),
+}

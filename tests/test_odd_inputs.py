@@ -1,0 +1,225 @@
+"""A table of what people bring, and what must come: a score with class names, or the error's first words.
+
+A row: command, model, data, flags, expected. `odd_inputs.py` says what the names of models and data mean. Expected
+is a score of the evaluation split, with the model's class names where they matter; or words of an error, which
+ends with exit code 2 and leaves nothing written.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from odd_inputs import DATA, MODELS, Workshop
+
+from edgepress.artifact import open_artifact
+
+NEG_POS, POS_NEG, THREE = ["negative", "positive"], ["positive", "negative"], ["POS", "NEG", "NEU"]
+MULTI = ("--problem-type", "multi_label_classification")
+SINGLE = ("--problem-type", "single_label_classification")
+VALUE = ("--problem-type", "regression")
+UNFIT = "the labels do not fit"
+# A model, then data, that are as they should be.
+FINE, WORDS = "two classes", "words"
+
+
+def right(names: list[str] = NEG_POS, score: float = 1.0) -> dict[str, Any]:
+    """A score, and the class names of what is written."""
+    return {"score": score, "names": names}
+
+
+Row = tuple[str, str, str, tuple[str, ...], Any]
+
+# What the labels of the data are to a trained classifier. All sentences are classified rightly.
+LABELS: list[Row] = [
+    ("export.onnx", FINE, WORDS, (), right()),
+    ("export.onnx", FINE, "capitals", (), right()),
+    ("export.onnx", FINE, "blanks", (), right()),
+    ("export.onnx", FINE, "numbers", (), right()),
+    ("export.onnx", FINE, "whole floats", (), right()),
+    ("export.onnx", FINE, "numbers from 1", (), UNFIT),
+    ("export.onnx", FINE, "numbers from 1", ("--label-map", "1=negative", "2=positive"), right()),
+    ("export.onnx", FINE, "short words", (), UNFIT),
+    ("export.onnx", FINE, "short words", ("--label-map", "neg=0", "pos=1"), right()),
+    ("export.onnx", FINE, "other words", (), UNFIT),
+    ("export.onnx", FINE, "other words", ("--label-map", "bad=negative"), UNFIT),
+    (
+        "export.onnx",
+        FINE,
+        "other words",
+        ("--label-map", "bad=negative", "good=best"),
+        "--label-map: the model has no class",
+    ),
+    ("export.onnx", FINE, "other words", ("--label-map", "fair=negative"), "--label-map: words has no label"),
+    ("export.onnx", FINE, WORDS, ("--label-map", "negative"), "--label-map: 'negative' is not DATA=MODEL"),
+    ("export.onnx", FINE, "true and false", (), UNFIT),
+    ("export.onnx", FINE, "stars", (), UNFIT),
+    ("export.onnx", FINE, "floats", (), UNFIT),
+    ("export.onnx", FINE, "floats", VALUE, "the data are a regression"),
+    ("export.onnx", FINE, "one class", (), right(score=0.5)),
+    ("export.onnx", FINE, "None as a class", (), UNFIT),
+    ("export.onnx", "turned", WORDS, (), right(POS_NEG)),
+    ("export.onnx", "turned", "numbers", (), right(POS_NEG, score=0.0)),
+    ("export.onnx", "capitals", WORDS, (), right(["NEGATIVE", "POSITIVE"])),
+    ("export.onnx", "no names", "numbers", (), right(["LABEL_0", "LABEL_1"])),
+    ("export.onnx", "no names", WORDS, (), UNFIT),
+    (
+        "export.onnx",
+        "no names",
+        WORDS,
+        ("--label-map", "negative=0", "positive=1"),
+        right(["LABEL_0", "LABEL_1"]),
+    ),
+    ("export.onnx", "numbers from 1", "numbers from 1", (), right(["1", "2"])),
+    ("export.onnx", "numbers from 1", "numbers", (), UNFIT),
+    ("export.onnx", "turned numbers", "numbers", (), right(["1", "0"], score=0.0)),
+    ("export.onnx", "POS NEG NEU", "short words", (), right(THREE)),
+    ("export.onnx", "POS NEG NEU", WORDS, (), UNFIT),
+    ("export.onnx", "POS NEG NEU", "numbers", (), UNFIT),
+    ("export.onnx", "POS NEG NEU", "numbers", ("--label-map", "id"), right(THREE, score=0.0)),
+    ("export.onnx", "POS NEG NEU", "numbers", ("--label-map", "0=NEG", "1=POS"), right(THREE)),
+    ("export.onnx", "same name twice", "numbers", (), right(["a", "A"])),
+    ("export.onnx", "several labels", "flags", (), right(["good", "film"])),
+    ("export.onnx", "several labels", WORDS, (), "the labels do not fit"),
+    ("export.onnx", "several labels", "one flag", (), "the labels do not fit"),
+    ("export.onnx", "a value", "floats", (), right(["LABEL_0"])),
+    ("export.onnx", "a value", WORDS, (), "label 'negative' is not a number"),
+    ("compress.quantize", "turned", WORDS, (), right(POS_NEG)),
+    ("compress.quantize", FINE, "short words", (), UNFIT),
+    ("compress.finetune", "turned", WORDS, (), right(POS_NEG)),
+    ("compress.finetune", FINE, "short words", (), UNFIT),
+    ("compress.finetune", FINE, "short words", ("--head", "new", "--epochs", "4"), right(["neg", "pos"])),
+    ("compress.finetune", "POS NEG NEU", WORDS, (), UNFIT),
+    ("compress.distill", "turned", WORDS, (), right(POS_NEG)),
+    ("compress.distill", FINE, "short words", (), UNFIT),
+    ("compress.prune", "turned", WORDS, ("--ffn", "0.1"), right(POS_NEG)),
+    ("compress.prune", FINE, "short words", ("--ffn", "0.1"), UNFIT),
+    ("compress.sparsify", "turned", WORDS, ("--sparsity", "0.05"), right(POS_NEG)),
+    ("compress.qat", FINE, "short words", (), UNFIT),
+    ("compress.trim_vocab", "turned", WORDS, (), right(POS_NEG)),
+    ("compress.trim_vocab", FINE, "short words", (), UNFIT),
+    ("export.torchscript", "turned", WORDS, (), right(POS_NEG)),
+]
+
+# What a folder of files is taken for.
+FOLDERS: list[Row] = [
+    *(
+        ("export.onnx", FINE, name, (), right())
+        for name in ("val", "dev", "valid", "Capital Dev", "tsv", "shards")
+    ),
+    *(("export.onnx", FINE, name, (), right()) for name in ("test alone", "more columns", "row numbers")),
+    *(
+        ("export.onnx", FINE, name, (), right())
+        for name in ("brackets in its name [v2]", "a blank and # in its name")
+    ),
+    ("export.onnx", FINE, "byte order mark", (), right()),
+    ("export.onnx", FINE, "column labels", (), right()),
+    ("export.onnx", FINE, "column sentiment", (), right()),
+    ("export.onnx", FINE, "pairs", (), right(score=None)),
+    ("export.onnx", FINE, "a shard missing", (), "1 of 2 files of the train split"),
+    ("export.onnx", FINE, "train alone", (), "no validation and no test split"),
+    ("export.onnx", FINE, "train alone", ("--split", "train"), right()),
+    ("export.onnx", FINE, "train and holdout", (), "no validation and no test split"),
+    ("export.onnx", FINE, "train and holdout", ("--split", "holdout"), right()),
+    ("export.onnx", FINE, WORDS, ("--split", "dev2"), "no split 'dev2'"),
+    ("export.onnx", FINE, "val and dev", (), "both could be the validation split"),
+    ("export.onnx", FINE, "val and dev", ("--split", "dev"), right()),
+    ("export.onnx", FINE, "a split twice", (), "both could be the validation split"),
+    ("export.onnx", FINE, "no split", (), "has no split"),
+    ("export.onnx", FINE, "target and a flag", (), "0 and 1 in each of target, is_reply"),
+    ("export.onnx", FINE, "target and a flag", ("--label-column", "target"), right()),
+    ("export.onnx", FINE, "target and a flag", ("--label-column", "goal"), "no column 'goal'"),
+    ("export.onnx", FINE, "column review", (), "no column 'text'"),
+    ("export.onnx", FINE, "column review", ("--text-columns", "review"), right()),
+    ("export.onnx", FINE, "pairs and text", (), "has text in"),
+    ("export.onnx", FINE, "pairs and text", ("--text-columns", "text"), right()),
+    ("export.onnx", FINE, "separator ;", (), "no column 'text'"),
+    ("export.onnx", FINE, "no quotes", (), "more cells than the first line"),
+    ("export.onnx", FINE, "no label", (), "no column 'label'"),
+    ("export.onnx", FINE, "latin-1", (), "is not UTF-8"),
+    ("export.onnx", FINE, "UTF-16", (), "is not UTF-8"),
+    ("export.onnx", FINE, "empty file", (), "unreadable"),
+    ("export.onnx", FINE, "headings only", (), "has no rows"),
+    ("export.onnx", FINE, "an empty text", (), "no text in column 'text'"),
+    ("export.onnx", FINE, "an empty label", (), "row 1: label ''"),
+    ("export.onnx", FINE, "a cell missing", (), "row 1: label None"),
+    ("export.onnx", FINE, "a class of its own", (), UNFIT),
+    ("export.onnx", FINE, "a huge text", (), "100,000 characters"),
+    ("export.onnx", FINE, "JSON cut off", (), "unreadable"),
+    ("export.onnx", FINE, "JSON lists", (), "label [1] is none of"),
+    ("export.onnx", FINE, "JSON of one kind and another", (), "unreadable"),
+    ("export.onnx", FINE, "no Parquet", (), "unreadable"),
+    ("compress.finetune", "encoder", "words", ("--epochs", "4"), right()),
+    ("compress.finetune", "encoder", "val", ("--epochs", "4"), right()),
+    ("compress.finetune", "encoder", "blanks in training", ("--epochs", "4"), right(score=None)),
+    ("compress.finetune", "encoder", "two spellings", (), "one class, or two"),
+    ("compress.finetune", "encoder", "one class", (), "one class only"),
+    ("compress.finetune", "encoder", "whole floats", (), "classes, or values"),
+    ("compress.finetune", "encoder", "whole floats", (*SINGLE, "--epochs", "4"), right(["0", "1"])),
+    ("compress.finetune", "encoder", "numbers from 1", ("--epochs", "4"), right(["1", "2"])),
+    ("compress.finetune", "encoder", "stars", ("--epochs", "4"), right(["1", "5"])),
+    ("compress.finetune", "encoder", "None as a class", ("--epochs", "4"), right(["None", "positive"])),
+    ("compress.finetune", "encoder", "n/a as a class", ("--epochs", "4"), right(["NA", "n/a"])),
+    ("compress.finetune", "encoder", "true and false", ("--epochs", "4"), right(["False", "True"])),
+    ("compress.finetune", "encoder", "one flag", ("--epochs", "4"), right(["spam"])),
+    ("compress.finetune", "encoder", "flags", (), "0 and 1 in each of film, good"),
+    ("compress.finetune", "encoder", "flags", (*MULTI, "--epochs", "8"), right(["film", "good"])),
+    ("compress.finetune", "encoder", "a number in each row", (), "different labels in"),
+    ("compress.finetune", "encoder", "a class of its own", (), "label 'neutral' is none of"),
+    ("compress.finetune", "encoder", "train alone", (), "no validation and no test split"),
+]
+
+# Whether a folder is the model that it is taken for.
+FOLDERS_OF_MODELS: list[Row] = []
+
+
+@pytest.fixture(scope="module")
+def workshop(trained_bert, tokenizer) -> Workshop:
+    return Workshop(trained_bert, tokenizer)
+
+
+def name_of(row: Row) -> str:
+    command, model, data, flags, _ = row
+    return " ".join([command, model, "on", data, *flags]).replace(" ", "_")
+
+
+@pytest.mark.parametrize("row", [*LABELS, *FOLDERS, *FOLDERS_OF_MODELS], ids=name_of)
+def test_what_comes_of_it(cli, workshop, tmp_path: Path, row: Row) -> None:
+    command, model, data, flags, expected = row
+    folder, task, output = tmp_path / "model", tmp_path / data, tmp_path / "out" / "it"
+    MODELS[model](workshop, folder)
+    DATA[data](task)
+    result = cli(command, *arguments(command, folder, task), *flags, "--output", output)
+    if isinstance(expected, str):
+        assert result.code == 2, result.err
+        assert expected in result.error
+        assert "Traceback" not in result.err
+        assert not output.parent.exists() or not any(output.parent.iterdir())
+        return
+    assert result.code == 0, result.err
+    score, names = found(output)
+    if expected["score"] is not None:
+        assert score == pytest.approx(expected["score"], abs=0.05)
+    assert names == expected["names"]
+
+
+def arguments(command: str, folder: Path, task: Path) -> list[object]:
+    """How a command names model and task, and what keeps it quick."""
+    own: dict[str, list[object]] = {
+        "compress.quantize": ["--time-budget", 1, "--sequence-lengths", 8, "--eval-samples", 30],
+        "compress.finetune": ["--epochs", 1, "--learning-rate", "1e-3"],
+        "compress.distill": ["--epochs", 3, "--learning-rate", "1e-3", "--no-baseline"],
+    }
+    quick = own.get(command, ["--eval-samples", 30])
+    return ["--teacher" if command == "compress.distill" else "--model", folder, "--task", task, *quick]
+
+
+def found(output: Path) -> tuple[float, list[str]]:
+    """The score of what was written, and the class names in its config."""
+    metrics = open_artifact(output).manifest.steps[-1].metrics
+    places = ("parent_score", "accuracy", "accuracy_on_train", "f1_micro", "spearman")
+    score = next((metrics[place] for place in places if place in metrics), None)
+    if score is None:
+        score = metrics["after"]["score"]
+    labels = json.loads((output / "config.json").read_text())["id2label"]
+    return score, [labels[number] for number in sorted(labels, key=int)]
