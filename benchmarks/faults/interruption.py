@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -42,7 +41,7 @@ class Undisturbed:
     room: int
     """The most that it took on its file system [bytes]; 0 where none was mounted."""
     kept: Path
-    """A copy of its working folder."""
+    """Its working folder."""
 
 
 @dataclass(frozen=True)
@@ -104,22 +103,34 @@ def undisturbed(command: str, material: Material, scratch: Path, mounts: bool) -
     Raises:
         EdgepressError: it fails.
     """
-    folder, kept = scratch / f"{command}-undisturbed", scratch / f"{command}-kept"
-    with disk.mounted(folder) if mounts else nullcontext(folder):
-        work, room = _prepared(command, material, folder), 0
-        log = scratch / f"{command}-undisturbed.log"
-        begun, names = time.monotonic(), _names(work)
-        process, first = processes.start(typed(command, material, work), folder / "home", log), begun
-        while process.poll() is None:
-            if first == begun and _names(work) != names:
-                first = time.monotonic()
-            room = max(room, disk.used(folder) if mounts else 0)
-            time.sleep(processes.POLL_S)
-        ended = time.monotonic()
-        if process.returncode:
-            raise EdgepressError(f"{command} failed undisturbed: {log.read_text()[-2000:]}")
-        shutil.copytree(work, kept)
-    return Undisturbed(outcomes.expected(command, kept), first - begun, ended - first, room, kept)
+    folder, log = scratch / f"{command}-undisturbed", scratch / f"{command}-undisturbed.log"
+    work = _prepared(command, material, folder)
+    begun, names = time.monotonic(), _names(work)
+    process, first = processes.start(typed(command, material, work), folder / "home", log), begun
+    while process.poll() is None:
+        if first == begun and _names(work) != names:
+            first = time.monotonic()
+        time.sleep(processes.POLL_S)
+    if process.returncode:
+        raise EdgepressError(f"{command} failed undisturbed: {log.read_text()[-2000:]}")
+    took = first - begun, time.monotonic() - first
+    room = _room(command, material, scratch / f"{command}-room") if mounts else 0
+    return Undisturbed(outcomes.expected(command, work), *took, room, work)
+
+
+def _room(command: str, material: Material, folder: Path) -> int:
+    """The most that a command takes on its file system [bytes]."""
+    with disk.mounted(folder):
+        work, most = _prepared(command, material, folder), [0]
+        before = disk.used(folder)
+
+        def watch() -> None:
+            most[0] = max(most[0], disk.used(folder) - before)
+
+        processes.run(
+            typed(command, material, work), folder / "home", folder.with_suffix(".log"), watch=watch
+        )
+        return most[0]
 
 
 def killed(command: str, material: Material, own: Undisturbed, moment: Moment, scratch: Path) -> Case:

@@ -13,6 +13,7 @@ MANIFEST, RECORDS, RECIPE = "manifest.json", "records.jsonl", "recipe.yaml"
 # How many of a hundred files are of each kind.
 FILES = {CONFIG: 24, TOKENIZER: 14, TOKENIZER_CONFIG: 10, MANIFEST: 18, RECORDS: 18, RECIPE: 16}
 
+UNDAMAGED = "none"
 HUGE = 10**11
 DEPTH = 3000
 """Beyond what Python's own parser recurses to."""
@@ -32,7 +33,11 @@ class Job:
 
 
 def plan(count: int, seed: int) -> list[Job]:
-    """Files and kinds of damage; each kind of damage meets each kind of file as counts allow."""
+    """Files and kinds of damage, and one file of each kind undamaged: were that refused, the rest would show
+    nothing.
+
+    Each kind of damage meets each kind of file as counts allow.
+    """
     rng = random.Random(f"mutations {seed}")
     files = rng.choices(list(FILES), weights=list(FILES.values()), k=count)
     kinds = [
@@ -40,14 +45,15 @@ def plan(count: int, seed: int) -> list[Job]:
         for _ in range(count // len(MUTATIONS) + 1)
         for name in rng.sample(list(MUTATIONS), len(MUTATIONS))
     ]
-    return [
-        Job(number, file, kind, f"{seed} {number}")
-        for number, (file, kind) in enumerate(zip(files, kinds, strict=False))
-    ]
+    whole = [(file, UNDAMAGED) for file in FILES] if count else []
+    jobs = [*zip(files, kinds, strict=False), *whole]
+    return [Job(number, file, kind, f"{seed} {number}") for number, (file, kind) in enumerate(jobs)]
 
 
 def mutate(content: bytes, job: Job) -> bytes:
     """The file's content, damaged as the job says."""
+    if job.mutation == UNDAMAGED:
+        return content
     rng = random.Random(job.seed)
     mutation = MUTATIONS[job.mutation]
     if job.mutation in RAW:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.faults import processes
 from benchmarks.faults.material import TASK, Material
-from benchmarks.faults.mutations import MANIFEST, RECIPE, RECORDS, Job, mutate
+from benchmarks.faults.mutations import MANIFEST, RECIPE, RECORDS, UNDAMAGED, Job, mutate
 from benchmarks.faults.processes import Ended
 from device_bench import records
 from device_bench.records import Launch, Measurement
@@ -51,7 +51,7 @@ def damaged(material: Material, job: Job, folder: Path) -> Damaged:
     target.parent.mkdir()
     args = [str(target) if word == "TARGET" else word for word in typed]
     ended = processes.run(args, folder / "home", folder / "log", HANG_S, ADDRESS_SPACE)
-    problems = tuple(each.replace(str(folder), "FOLDER") for each in _problems(ended, target))
+    problems = tuple(each.replace(str(folder), "FOLDER") for each in _problems(job, ended, target))
     said = ended.error.replace(str(folder), "FOLDER")
     kept = content if problems else b""
     command = " ".join(typed[: 2 if typed[0] == "device_bench" else 1])
@@ -117,7 +117,9 @@ def _measured(name: str, milliseconds: float) -> Measurement:
     )
 
 
-def _problems(ended: Ended, target: Path) -> Iterator[str]:
+def _problems(job: Job, ended: Ended, target: Path) -> Iterator[str]:
+    if job.mutation == UNDAMAGED and ended.code:
+        yield f"undamaged, and exit code {ended.code}: {ended.error}"
     if ended.traceback:
         yield "traceback: " + _raised(ended.screen)
     if ended.hung:

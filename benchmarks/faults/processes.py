@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -119,7 +119,14 @@ def end(processes: Sequence[psutil.Process]) -> None:
     psutil.wait_procs(processes, timeout=10)
 
 
-def run(typed: Sequence[str], home: Path, log: Path, longest_s: float = LONGEST_S, memory: int = 0) -> Ended:
+def run(
+    typed: Sequence[str],
+    home: Path,
+    log: Path,
+    longest_s: float = LONGEST_S,
+    memory: int = 0,
+    watch: Callable[[], object] = lambda: None,
+) -> Ended:
     """`python -m TYPED` in a fork of this process.
 
     Args:
@@ -128,19 +135,20 @@ def run(typed: Sequence[str], home: Path, log: Path, longest_s: float = LONGEST_
         log: where it shows what it shows.
         longest_s: it is ended after so long.
         memory: most address space that it may take beyond what this process has [bytes]; 0: any.
+        watch: called every now and then while it runs.
     """
     before = psutil.Process().memory_info()
     started = time.monotonic()
     pid = os.fork()
     if not pid:
         _child(typed, home, log, before.vms + memory if memory else 0)
-    code, peak, hung = _await(pid, started + longest_s)
+    code, peak, hung = _await(pid, started + longest_s, watch)
     seconds = time.monotonic() - started
     screen = log.read_text(encoding="utf-8", errors="replace")
     return Ended(code, screen, seconds, max(0, peak - before.rss), hung)
 
 
-def _await(pid: int, deadline: float) -> tuple[int, int, bool]:
+def _await(pid: int, deadline: float, watch: Callable[[], object]) -> tuple[int, int, bool]:
     """Exit code, largest resident set [bytes], and whether it had to be ended."""
     hung = False
     while True:
@@ -150,6 +158,7 @@ def _await(pid: int, deadline: float) -> tuple[int, int, bool]:
         if not hung and time.monotonic() > deadline:
             hung = True
             os.killpg(pid, signal.SIGKILL)
+        watch()
         time.sleep(POLL_S)
 
 
