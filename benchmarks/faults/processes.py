@@ -170,6 +170,8 @@ def _child(typed: Sequence[str], home: Path, log: Path, address_space: int) -> N
         stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(stream, 1)
         os.dup2(stream, 2)
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # as long as it lives
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
         _take_environment(home)
         if address_space:
             resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
