@@ -7,7 +7,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
-from edgepress.errors import EdgepressError
+from edgepress.console import warn
+from edgepress.errors import EdgepressError, first_line
+from edgepress.fields import require_fields
 from edgepress.files import to_json
 
 SCHEMA_VERSION = 4
@@ -119,6 +121,9 @@ class Measurement:
         )
 
 
+# What a line that is no record raises; one that is nested too deep, RecursionError.
+WRONG = (ValueError, TypeError, KeyError, RecursionError)
+
 _FIELDS = frozenset(entry.name for entry in fields(Measurement))
 
 
@@ -132,12 +137,19 @@ def append(path: Path, measurements: Iterable[Measurement]) -> None:
 
 
 def _drop_cut_line(path: Path) -> None:
-    if path.exists() and not (content := path.read_bytes()).endswith(b"\n"):
-        path.write_bytes(content[: content.rfind(b"\n") + 1])
+    """Take away what a killed run left cut; a whole record whose line was not ended is ended."""
+    if not path.exists() or (content := path.read_bytes()).endswith(b"\n"):
+        return
+    kept, _, last = content.rpartition(b"\n")
+    try:
+        _parse(json.loads(last))
+        path.write_bytes(content + b"\n")
+    except WRONG:
+        path.write_bytes(kept + b"\n" if kept else b"")
 
 
 def read(path: Path) -> list[Measurement]:
-    """The records of a JSON-lines file; a cut last line is left out.
+    """The records of a JSON-lines file; a cut last line is left out with a warning.
 
     Raises:
         EdgepressError: a line is no record, or of a schema that is newer than this program.
@@ -146,19 +158,23 @@ def read(path: Path) -> list[Measurement]:
 
 
 def _parse_lines(path: Path) -> Iterator[Measurement]:
-    lines = path.read_text(encoding="utf-8").splitlines()
+    # Not by splitlines: U+2028 and others, which JSON allows in a text, would end a line. And of bytes, for a
+    # cut may fall within a character.
+    lines = path.read_bytes().split(b"\n")
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            yield _parse(json.loads(line))
-        except (ValueError, TypeError, KeyError) as error:
-            if number == len(lines):
-                return  # the run was killed as it wrote
-            raise EdgepressError(f"{path}, line {number}: no record: {error}") from error
+            yield _parse(json.loads(line.decode()))
+        except WRONG as error:
+            if number == len(lines):  # not ended: the run was killed as it wrote
+                warn(f"{path}, line {number}: cut, and left out")
+                return
+            raise EdgepressError(f"{path}, line {number}: no record: {first_line(error)}") from error
 
 
 def _parse(content: dict[str, Any]) -> Measurement:
+    require_fields(Measurement, content, signed=("score",))
     version = content.setdefault("schema_version", 1)
     if version > SCHEMA_VERSION:
         raise EdgepressError(
@@ -172,4 +188,5 @@ def _parse(content: dict[str, Any]) -> Measurement:
 
 
 def _parse_launch(content: dict[str, Any]) -> Launch:
+    require_fields(Launch, content)
     return Launch(**{**content, "cores": tuple(content.get("cores", ()))})

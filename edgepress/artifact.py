@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edgepress.errors import EdgepressError, first_line
+from edgepress.fields import require_fields
 from edgepress.files import sha256, staged_folder, stored_bytes, to_json
 
 MANIFEST = "manifest.json"
@@ -100,6 +101,9 @@ class Manifest:
     schema_version: int = SCHEMA_VERSION
 
 
+PartT = TypeVar("PartT", ModelRecord, Step, FileRecord)
+
+
 @dataclass(frozen=True)
 class Artifact:
     """A verified folder."""
@@ -144,19 +148,25 @@ def read_manifest(folder: Path) -> Manifest:
     """
     try:
         return _parse(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise EdgepressError(
             f"{folder / MANIFEST}: unreadable manifest: {first_line(error)}", "make the artifact again"
         ) from error
 
 
 def _parse(content: dict[str, Any]) -> Manifest:
+    require_fields(Manifest, content, signed=("seed",))
     if content["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"schema version {content['schema_version']}")
-    content["model"] = ModelRecord(**content["model"])
-    content["steps"] = tuple(Step(**step) for step in content["steps"])
-    content["files"] = tuple(FileRecord(**record) for record in content["files"])
+    content["model"] = _part(ModelRecord, content["model"])
+    content["steps"] = tuple(_part(Step, step) for step in content["steps"])
+    content["files"] = tuple(_part(FileRecord, record) for record in content["files"])
     return Manifest(**content)
+
+
+def _part(kind: type[PartT], content: dict[str, Any]) -> PartT:
+    require_fields(kind, content)
+    return kind(**content)
 
 
 def _verify(path: Path, record: FileRecord) -> None:

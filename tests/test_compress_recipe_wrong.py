@@ -9,6 +9,7 @@ from compress.recipe.node import parse
 from compress.recipe.plan import plan
 from compress.recipe.spec import load
 from compress.recipe.verbs import command_line, verbs
+from edgepress.errors import EdgepressError
 
 WRONG = [
     ("verb: distill", "verb: distil", "steps.student.verb: unknown verb 'distil'", "mean 'distill'"),
@@ -182,3 +183,10 @@ def test_numbers_of_yaml():
 
 def test_what_changed_is_named_by_its_place():
     assert changed({"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 3}, "d": 4}) == ["b.c", "d"]
+
+
+def test_a_recipe_nested_too_deep_is_refused(tmp_path):
+    path = tmp_path / "deep.yaml"
+    path.write_text("title: " + "[" * 3000 + "]" * 3000)
+    with pytest.raises(EdgepressError, match=r"deep.yaml: nested too deep"):
+        load(path, False, ())

@@ -90,6 +90,62 @@ def test_a_broken_line_in_the_middle_is_named(path: Path) -> None:
         read(path)
 
 
+def test_a_cut_line_is_told(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    append(path, [FIRST, SECOND])
+    path.write_bytes(path.read_bytes()[:-40])
+    read(path)
+    assert "line 2: cut, and left out" in capsys.readouterr().err
+
+
+def test_a_whole_record_whose_line_was_not_ended_is_kept(path: Path) -> None:
+    append(path, [FIRST])
+    path.write_bytes(path.read_bytes()[:-1])
+    append(path, [SECOND])
+    assert read(path) == [FIRST, SECOND]
+
+
+def test_a_broken_last_line_that_was_ended_is_refused(path: Path) -> None:
+    append(path, [FIRST])
+    path.write_text(path.read_text() + "{}\n")
+    with pytest.raises(EdgepressError, match="line 2: no record"):
+        read(path)
+
+
+def test_separators_of_unicode_end_no_line(path: Path) -> None:
+    append(path, [replace(FIRST, error="a\u2028b\x85c")])
+    path.write_text(json.dumps(json.loads(path.read_text()), ensure_ascii=False) + "\n", encoding="utf-8")
+    assert read(path)[0].error == "a\u2028b\x85c"
+
+
+WRONG_VALUES = {
+    "load_ms": ["fast", None, True, float("nan"), float("inf"), -1.0, 10**400],
+    "size_bytes": ["1 MB", 1.5, -1],
+    "samples_ms": ["fast", [1.0], [["fast"]], [[float("nan")]], {"a": 1}],
+    "launches": [7, [[]], [{"rounds": "two", "load_ms": 1, "first_forward_ms": 1, "peak_memory_bytes": 1}]],
+    "environment": [None, [], "Linux"],
+    "kind": ["warm", 7],
+    "score": ["good", []],
+    "schema_version": ["4", None, -1],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name in WRONG_VALUES for value in WRONG_VALUES[name]]
+)
+def test_a_value_of_another_type_is_named(path: Path, name: str, value: object) -> None:
+    append(path, [FIRST])
+    path.write_text(json.dumps({**json.loads(path.read_text()), name: value}) + "\n")
+    with pytest.raises(EdgepressError, match="line 1: no record: (rounds|" + name + ") is "):
+        read(path)
+
+
+@pytest.mark.parametrize("line", ["[]", "7", "null", '"a"', "[" * 5000 + "]" * 5000])
+def test_a_line_that_is_no_mapping_is_refused(path: Path, line: str) -> None:
+    path.write_text(line + "\n")
+    with pytest.raises(EdgepressError, match="line 1: no record"):
+        read(path)
+
+
 def test_a_newer_schema_is_refused(path: Path) -> None:
     append(path, [replace(FIRST, schema_version=SCHEMA_VERSION + 1), SECOND])
     with pytest.raises(EdgepressError, match=f"schema version {SCHEMA_VERSION + 1}") as refused:

@@ -169,3 +169,21 @@ def test_existing_artifact_is_refused(artifact: Artifact) -> None:
 def test_versions_leave_out_what_is_not_installed() -> None:
     found = versions(("onnx", "no-such-package-anywhere"))
     assert sorted(found) == ["onnx", "python"]
+
+
+def test_a_manifest_nested_too_deep_is_refused(artifact: Artifact) -> None:
+    artifact.manifest_path.write_text("[" * 5000 + "]" * 5000)
+    with pytest.raises(EdgepressError, match="unreadable manifest"):
+        open_artifact(artifact.folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"steps": {}}, {"files": ["model.safetensors"]}, {"model": []}, {"seed": "7"}, {"schema_version": True}],
+)
+def test_a_value_of_another_type_in_the_manifest_is_named(
+    artifact: Artifact, changes: dict[str, Any]
+) -> None:
+    rewrite_manifest(artifact, **changes)
+    with pytest.raises(EdgepressError, match=r"unreadable manifest: .* (is|in the place of) .*a "):
+        open_artifact(artifact.folder)

@@ -1,0 +1,1 @@
+"""What an interrupted command, a full file system and a damaged file leave behind."""

@@ -1,0 +1,69 @@
+"""The flags of `benchmarks.faults`."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgepress.console import Command
+from edgepress.errors import require_flags, unknown_name
+
+INTERRUPTED = ("finetune", "distill", "prune", "quantize", "export", "recipe")
+MUTATIONS = "mutations"
+KNOWN = (*INTERRUPTED, MUTATIONS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultsConfig(Command):
+    """Kill commands, fill their file systems, damage the files that they open, and look at what is left.
+
+    python -m benchmarks.faults
+
+    python -m benchmarks.faults --commands finetune,quantize --moments 2 --sizes 1
+
+    After each kill and each full file system the target has to be the old output or the new one, whole, and
+    the same command has to give the weights of a run that nobody disturbed, byte for byte. Exit code 1 where
+    something else came.
+    """
+
+    commands: str = ",".join(KNOWN)
+    """What to try, with commas: finetune, distill, prune, quantize, export, recipe, mutations."""
+    moments: int = 10
+    """Moments at which each command is killed."""
+    sizes: int = 5
+    """Sizes of a file system that is too small for each command; mounting one needs root."""
+    mutations: int = 200
+    """Damaged files."""
+    seed: int = 0
+    """For moments and mutations."""
+    workers: int = 2
+    """Cases at once, each on one thread."""
+    quick: bool = False
+    """Two commands, 2 moments, 1 size, 30 mutations."""
+    output: Path = Path("results/faults")
+    """Folder of the record; what is there is replaced."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The commands to try."""
+        return tuple(name.strip() for name in self.commands.split(","))
+
+    def check(self) -> None:
+        """Raise for a flag that is out of range, or an unknown command."""
+        require_flags(
+            {
+                "--moments": self.moments >= 0,
+                "--sizes": self.sizes >= 0,
+                "--mutations": self.mutations >= 0,
+                "--workers": self.workers > 0,
+            }
+        )
+        for name in self.names:
+            if name not in KNOWN:
+                raise unknown_name("command", name, KNOWN)
+
+
+def shortened(config: FaultsConfig) -> FaultsConfig:
+    """The quick form, where it was asked for."""
+    if not config.quick:
+        return config
+    names = config.commands if config.commands != ",".join(KNOWN) else "finetune,quantize,mutations"
+    return replace(config, commands=names, moments=2, sizes=1, mutations=30)
