@@ -47,6 +47,8 @@ class Bench:
     ignore_code: bool
     runs: dict[str, Run]
     """By name, as far as they are planned."""
+    restart: bool = False
+    """Whether a training that was interrupted is begun again."""
 
     def do(self, run: Run, progress: str, work: Callable[[Run], None] | None = None) -> None:
         """Run a step, or say that it is done.
@@ -147,6 +149,8 @@ class Bench:
         typed = [*command_line(run.verb, run.flags), "--output", str(run.output), "--overwrite"]
         if run.verb.has("data") and self.data is not None:
             typed += ["--data", str(self.data)]
+        if run.verb.has("restart") and self.restart:
+            typed.append("--restart")
         # A session of its own: it gets one Ctrl-C, from here, and ends as it does when it is run alone.
         process = subprocess.Popen([sys.executable, "-m", run.verb.module, *typed], start_new_session=True)
         with noted(self.mark, process.pid):
