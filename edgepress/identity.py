@@ -112,6 +112,11 @@ def rows_identity(name: str, rows: Examples | Dataset) -> dict[str, Any]:
     return {f"{name} {key}": {"rows": len(rows), SHA256: _digest(own)} for key, own in found.items()}
 
 
+def texts_digest(examples: Examples | None) -> str:
+    """SHA-256 of labelled texts; empty where there are none."""
+    return digest_of(rows_identity("", examples)) if examples else ""
+
+
 def model_identity(name: str, opened: OpenedModel) -> dict[str, Any]:
     """Contents of a model: its weights, config, and tokenizer.
 
