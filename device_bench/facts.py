@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from device_bench.plan import Subject
+from device_bench.plan import Case, Subject
 from edgepress.errors import EdgepressError
 from edgepress.files import sha256
 from export.base.registry import format_of, size_bytes
@@ -16,6 +17,7 @@ from export.base.registry import format_of, size_bytes
 # What DEFLATE in app packages does by default.
 ZLIB_LEVEL = 6
 BLOCK_BYTES = 1 << 20
+OF_PASSES = ("rows", "pass_sha256")
 
 
 def with_facts(subject: Subject) -> Subject:
@@ -33,6 +35,13 @@ def _facts(subject: Subject) -> dict[str, Any]:
         return {"file_sha256": digest, **sizes}
     except (EdgepressError, OSError):
         return {"file_sha256": "", "size_bytes": 0}
+
+
+def of_case(known: Mapping[str, Any], case: Case) -> dict[str, Any]:
+    """What a record of one case says of its file: the texts of passes only where it is a pass."""
+    if case.kind == "pass":
+        return dict(known)
+    return {name: value for name, value in known.items() if name not in OF_PASSES}
 
 
 @cache

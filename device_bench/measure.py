@@ -12,7 +12,7 @@ from statistics import fmean
 from device_bench import stats
 from device_bench.cores import Cores
 from device_bench.energy import counter
-from device_bench.facts import with_facts
+from device_bench.facts import of_case, with_facts
 from device_bench.lane import Lane, Taken
 from device_bench.plan import Case, Plan, Subject
 from device_bench.process import of_each
@@ -183,7 +183,7 @@ def _record(lane: Lane, case: Case, run: str) -> Measurement:
     launches = () if taken.error else tuple(taken.launches)
     loaded = {} if taken.error else lane.loaded
     settled = bool(launches) and taken.settled(plan.target_half_width)
-    known = {**subject.known, "rows": subject.known.get("rows", 0) if case.kind == "pass" else 0}
+    known = of_case(subject.known, case)
     return Measurement(
         name=subject.name,
         file=subject.path.name,

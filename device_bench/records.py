@@ -92,6 +92,10 @@ class Measurement:
     score: float | None = None
     """The task's metric, 0..1, through this very runtime; None where nothing was scored."""
     scored_rows: int = 0
+    texts_sha256: str = ""
+    """Of the texts and labels that it was scored on, and `pass_sha256`: of those that a pass went over; empty
+    where there were none, and before they were noted."""
+    pass_sha256: str = ""
     energy_j: float | None = None
     """Energy of the package or GPU over all samples; None where it cannot be read."""
     state: dict[str, Any] = field(default_factory=dict)

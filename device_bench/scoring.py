@@ -18,6 +18,7 @@ from device_bench.texts import save
 from edgepress import console
 from edgepress.artifact import is_artifact
 from edgepress.errors import EdgepressError
+from edgepress.identity import texts_digest
 from edgepress.loading import OpenedModel, open_model
 from edgepress.metrics import score
 from edgepress.pretrained import encode
@@ -55,10 +56,12 @@ class Texts:
         self._metric = task.metric
         sample = split.sample(order.scored) if order.scored and opened.scored else None
         self._labels = sample.labels if sample else None
+        self.known |= {"texts_sha256": texts_digest(sample)}
         self._scored = _save(opened, sample, order.folder / f"{folder.name}-scored.npz")
         whole = split.sample(order.pass_samples or len(split)) if order.passes else None
         self.path = _save(opened, whole, order.folder / f"{folder.name}-pass.npz")
         self.rows = len(whole) if whole else 0
+        self.passed = {"rows": self.rows, "pass_sha256": texts_digest(whole)}
 
     def facts(self, subject: Subject, plan: Plan) -> dict[str, Any]:
         """Score of one file, through its own process; nothing where there are no labels or it fails."""
@@ -121,4 +124,4 @@ def _texts(folder: Path, order: Order) -> Texts | None:
 
 def _with(subject: Subject, texts: Texts, plan: Plan) -> Subject:
     known = {**subject.known, **texts.known, **texts.facts(subject, plan)}
-    return replace(subject, texts=texts.path, known={**known, "rows": texts.rows})
+    return replace(subject, texts=texts.path, known={**known, **texts.passed})

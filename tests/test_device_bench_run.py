@@ -117,7 +117,7 @@ def test_an_interrupted_line_is_measured_again(measured: Measured, tmp_path: Pat
 def test_records_of_another_machine_or_file_do_not_count(measured: Measured, artifact: Path) -> None:
     _, found = measured("--no-accuracy", "--precisions", "fp32")
     subjects = find_subjects([artifact], Selection(precisions=("fp32",)))
-    plan = Plan((4, 8))
+    plan = Plan((4, 8), launches=2)
     assert done_cases(found, subjects, plan) == frozenset(plan.cases)
     elsewhere = [replace(one, environment={**one.environment, "cpu": "another"}) for one in found]
     changed = [replace(one, file_sha256="0" * 64) for one in found]

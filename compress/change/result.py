@@ -1,16 +1,17 @@
 """What a change of a model leaves: an artifact that says what is left, and the score before and after."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from compress.teaching.flags import TeachingFlags
-from compress.teaching.lesson import Learned
-from compress.teaching.logits import model_digest
+from compress.teaching.lesson import Learned, load_lesson_text
 from compress.training.checkpoints import checkpoint_folder
+from compress.training.data import TrainingText
+from compress.training.identity import run_identity
 from compress.training.result import write_trained
 from edgepress import console
 from edgepress.artifact import Step, create_artifact
@@ -71,13 +72,29 @@ def headings(opened: OpenedModel) -> tuple[str, str, str]:
 
 
 @contextmanager
-def checkpoints_of(config: TeachingFlags, output: Path, opened: OpenedModel) -> Iterator[Path]:
-    """Where the trainings of a change go on after an interruption; nowhere where there are none."""
+def checkpoints_of(
+    config: TeachingFlags, output: Path, opened: OpenedModel, more: Mapping[str, Any] | None = None
+) -> Iterator[tuple[Path, TrainingText | None]]:
+    """Where the trainings of a change go on after an interruption, and the texts that they are of.
+
+    Where there are none: nowhere, and no texts.
+
+    Args:
+        config: the command's flags.
+        output: what it will write.
+        opened: the model before the change.
+        more: further contents that decide what is trained, by name.
+
+    Raises:
+        EdgepressError: checkpoints of another run are there; or there are no texts.
+    """
     if not config.epochs:
-        yield output
+        yield output, None
         return
-    with checkpoint_folder(config, output, model_digest(opened.model)) as folder:
-        yield folder
+    text = load_lesson_text(config, opened)
+    identity = run_identity(config, opened.text_task, text, more, model=opened)
+    with checkpoint_folder(config, output, identity) as folder:
+        yield folder, text
 
 
 def write_learned(

@@ -10,11 +10,12 @@ import numpy as np
 from compress.distill import report
 from compress.distill.config import DistillConfig
 from compress.distill.student import open_student
-from compress.teaching.logits import model_digest, span_logits
+from compress.teaching.logits import span_logits
 from compress.training.answering import Answering, Reading, answering_data, load_reading, require_answering
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
 from compress.training.history import seconds
+from compress.training.identity import run_identity
 from compress.training.result import answer_scores, reached, write_trained
 from compress.training.trainer import train
 from edgepress import console
@@ -35,8 +36,9 @@ def distill_answering(config: DistillConfig, output: Path, teacher: OpenedModel,
     reading = load_reading(
         config, task, teacher.tokenizer, min(config.max_length, teacher.longest, student.longest)
     )
-    hashes = model_digest(teacher.model), model_digest(student.model)
-    with checkpoint_folder(config, output, *hashes) as folder:
+    rows = answering_data(student.tokenizer, reading)
+    identity = run_identity(config, task, rows, reading.contents, teacher=teacher, student=student)
+    with checkpoint_folder(config, output, identity) as folder:
         parts = {"train": reading.train, "evaluation": reading.evaluation}
         logits = {name: span_logits(teacher, windows) for name, windows in parts.items()}
         metrics: dict[str, Any] = {"teacher": reading.scores(_padded(logits["evaluation"]))}
@@ -103,7 +105,7 @@ def _write(
     metrics: dict[str, Any],
 ) -> None:
     teacher, student = models
-    step = Step("distill", config.identity(), metrics["seconds"], metrics)
+    step = Step("distill", config.recorded(), metrics["seconds"], metrics)
     body = (
         f"Distilled from {teacher.record().name} on {task.name}: {answer_scores(metrics)}; "
         f"its teacher {answer_scores(metrics['teacher'])}.\n"

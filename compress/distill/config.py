@@ -55,6 +55,12 @@ class DistillConfig(TeachingFlags, ClassifierFlags):
     baseline: bool = True
     """Also train the same student without the teacher (task stage)."""
 
+    # The student without the teacher has checkpoints of its own.
+    AFTER_TRAINING = ClassifierFlags.AFTER_TRAINING | {"baseline"}
+    SEEN_IN_CONTENTS = ClassifierFlags.SEEN_IN_CONTENTS | {
+        *("teacher", "student", "corpus", "layers", "depth", "init"),
+    }
+
     def _default_weights(self) -> dict[str, float]:
         return STAGE_WEIGHTS[self.stage]
 

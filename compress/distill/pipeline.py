@@ -11,13 +11,13 @@ from compress.distill import report
 from compress.distill.answering import distill_answering
 from compress.distill.config import DistillConfig
 from compress.distill.student import open_student
-from compress.teaching.logits import model_digest
 from compress.teaching.objective import Distillation
 from compress.teaching.rows import read_by_teacher, with_logits
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
 from compress.training.data import TrainingText, load_text
 from compress.training.history import seconds
+from compress.training.identity import run_identity
 from compress.training.mistakes import confusion
 from compress.training.result import percent, write_trained
 from compress.training.samples import markdown, samples
@@ -84,9 +84,8 @@ def distill(config: DistillConfig) -> Path:
     text = load_text(config, task)
     student = open_student(config, teacher, task, text)
     config = with_schedule(config, student.schedule)
-    with checkpoint_folder(
-        config, output, model_digest(teacher.model), model_digest(student.model)
-    ) as folder:
+    identity = run_identity(config, task, text, teacher=teacher, student=student)
+    with checkpoint_folder(config, output, identity) as folder:
         lesson = Lesson(config, teacher, task, text, read_by_teacher(config, teacher, text))
         plain = _plain(lesson, folder) if config.baseline else None
         console.step(f"distilling for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
@@ -160,7 +159,7 @@ def _write(
         metrics["plain"] = plain.figures
     logits = lesson.logits["evaluation"], taught.judged.logits
     metrics["samples"] = samples(task, lesson.text.evaluation, logits, config.seed)
-    step = Step("distill", config.identity(), taught.seconds, metrics)
+    step = Step("distill", config.recorded(), taught.seconds, metrics)
     body = (
         f"Distilled from {lesson.teacher.record().name} on {task.name}: {percent(task, metrics)} on the "
         f"{task.evaluation_split} split; its teacher {percent(task, metrics['teacher'])}.\n"

@@ -10,10 +10,10 @@ from transformers import Trainer
 from compress.distill.config import DistillConfig
 from compress.distill.pretraining_objective import PretrainingDistillation
 from compress.distill.student import HALF, part_of
-from compress.teaching.logits import model_digest
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
 from compress.training.history import seconds
+from compress.training.identity import run_identity
 from compress.training.masked_lm import PRETRAINING, MaskedLanguageModel, corpus_data, figures, loss_words
 from compress.training.result import write_trained
 from compress.training.trainer import TrainingData, loss_before, train
@@ -44,8 +44,8 @@ def distill(config: DistillConfig) -> Path:
     module = PretrainingDistillation(student.model, teacher.model, config)
     data = corpus_data(student.tokenizer, corpus, config, min(teacher.longest, student.longest))
     console.step(f"{config.corpus}: {len(data.train)} blocks, {len(data.evaluation)} held out")
-    digests = (model_digest(teacher.model), model_digest(student.model), corpus.digest)
-    with checkpoint_folder(config, output, *digests) as checkpoints:
+    identity = run_identity(config, None, data, teacher=teacher, student=student)
+    with checkpoint_folder(config, output, identity) as checkpoints:
         taught_by = loss_before(MaskedLanguageModel(teacher.model), data, config, checkpoints)
         before = loss_before(module, data, config, checkpoints)
         trainer = _train(module, data, config, checkpoints)
@@ -101,6 +101,6 @@ def _write(
         f"{loss_words(metrics)} of {config.corpus}; its teacher {metrics['teacher']['masked_lm_loss']:.3f}"
     )
     body = f"Distilled from {teacher.record().name} as a masked language model: {losses}.\n"
-    step = Step("distill", config.identity(), taken, metrics)
+    step = Step("distill", config.recorded(), taken, metrics)
     write_trained(config, output, student, None, step, "finetune", body)
     console.out.print(f"{output.name}: {losses}, {taken:.0f} s", highlight=False)

@@ -8,6 +8,7 @@ from compress.training.answering import Answering, answering_data, load_reading,
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
 from compress.training.history import seconds
+from compress.training.identity import run_identity
 from compress.training.result import answer_scores, reached, write_trained
 from compress.training.trainer import train
 from edgepress import console
@@ -26,13 +27,14 @@ def finetune_answering(config: FinetuneConfig, output: Path, opened: OpenedModel
     reading = load_reading(config, task, opened.tokenizer, min(config.max_length, opened.longest))
     config = with_schedule(config, opened.schedule)
     console.step(f"{len(reading.train.questions)} windows, {config.epochs:g} epochs")
-    with checkpoint_folder(config, output, opened.parent or "") as checkpoints:
-        data = answering_data(opened.tokenizer, reading)
+    data = answering_data(opened.tokenizer, reading)
+    identity = run_identity(config, task, data, reading.contents, model=opened)
+    with checkpoint_folder(config, output, identity) as checkpoints:
         trainer = train(Answering(opened.model), data, config, checkpoints)
         taken, metrics = seconds(trainer), reached(trainer, task.metric, "exact_match")
         if trainer.is_world_process_zero():
             said = f"{answer_scores(metrics)} on {task.name}"
-            step = Step("finetune", config.identity(), taken, metrics)
+            step = Step("finetune", config.recorded(), taken, metrics)
             body = f"{opened.record().name} fine-tuned on {task.name}: {said}.\n"
             write_trained(config, output, opened, task, step, "finetune", body)
             console.out.print(f"{output.name}: {said}, {taken:.0f} s", highlight=False)

@@ -10,6 +10,7 @@ from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
 from compress.training.data import TrainingText, load_text
 from compress.training.history import seconds
+from compress.training.identity import run_identity
 from compress.training.result import percent, write_trained
 from compress.training.scoring import Judged, judge, threshold_table
 from compress.training.scratch import check_vocabulary, from_scratch, open_untrained
@@ -46,7 +47,8 @@ def finetune(config: FinetuneConfig) -> Path:
         put_head(opened.model, config.seed)
     config = with_schedule(config, opened.schedule)
     console.step(f"training for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
-    with checkpoint_folder(config, output, opened.parent or "") as checkpoints:
+    identity = run_identity(config, task, text, model=opened)
+    with checkpoint_folder(config, output, identity) as checkpoints:
         length = min(config.max_length, opened.longest)
         data = classification_data(opened.tokenizer, task, text, length)
         trainer = train(opened.model, data, config, checkpoints)
@@ -106,6 +108,6 @@ def _write(
     score = f"{percent(task, judged.metrics)} on {task.name}/{task.evaluation_split}"
     table = threshold_table(judged.metrics)
     body = f"{opened.record().name} fine-tuned on {task.name}: {score}.\n{table}"
-    step = Step("finetune", config.identity(), taken, judged.metrics)
+    step = Step("finetune", config.recorded(), taken, judged.metrics)
     write_trained(config, output, opened, task, step, "finetune", body, judged.thresholds)
     console.out.print(f"{output.name}: {score}, {taken:.0f} s{table}", highlight=False)

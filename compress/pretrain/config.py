@@ -23,3 +23,5 @@ class PretrainConfig(TrainingFlags):
     movie_reviews/train, ORG/NAME/config/train), or a file with a text a line."""
     only_head: bool = False
     """Leave the encoder and its embeddings as they are."""
+
+    SEEN_IN_CONTENTS = TrainingFlags.SEEN_IN_CONTENTS | {"corpus"}

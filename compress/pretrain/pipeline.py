@@ -8,6 +8,7 @@ from compress.pretrain.config import PretrainConfig
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import with_schedule
 from compress.training.history import seconds
+from compress.training.identity import run_identity
 from compress.training.masked_lm import PRETRAINING, MaskedLanguageModel, corpus_data, figures, loss_words
 from compress.training.result import write_trained
 from compress.training.trainer import loss_before, train
@@ -35,7 +36,8 @@ def pretrain(config: PretrainConfig) -> Path:
     data = corpus_data(opened.tokenizer, corpus, config, opened.longest)
     console.step(f"{config.corpus}: {len(data.train)} blocks, {len(data.evaluation)} held out")
     module = MaskedLanguageModel(opened.model, config.only_head)
-    with checkpoint_folder(config, output, opened.parent or "", corpus.digest) as checkpoints:
+    identity = run_identity(config, None, data, model=opened)
+    with checkpoint_folder(config, output, identity) as checkpoints:
         before = loss_before(module, data, config, checkpoints)
         console.step(f"training for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
         trainer = train(module, data, config, checkpoints)
@@ -51,6 +53,6 @@ def _write(
 ) -> None:
     losses = f"{loss_words(metrics)} of {config.corpus}"
     body = f"{opened.record().name} trained as a masked language model: {losses}.\n"
-    step = Step("pretrain", config.identity(), taken, metrics)
+    step = Step("pretrain", config.recorded(), taken, metrics)
     write_trained(config, output, opened, None, step, "finetune", body)
     console.out.print(f"{output.name}: {losses}, {taken:.0f} s", highlight=False)

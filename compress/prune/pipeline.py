@@ -13,6 +13,7 @@ from compress.prune.report import Outcome
 from compress.prune.shapes import Shape
 from compress.teaching.lesson import Learned, Lesson
 from compress.training.config import with_schedule
+from compress.training.data import TrainingText
 from edgepress import console
 from edgepress.architectures.pruned import record_shapes
 from edgepress.artifact import Step
@@ -28,24 +29,26 @@ def prune(config: PruneConfig) -> Path:
     output, opened = open_to_change(config, "pruned")
     config = with_schedule(config, opened.schedule)
     cutting = Cutting.of(opened.model, config)
-    with checkpoints_of(config, output, opened) as checkpoints:
+    with checkpoints_of(config, output, opened) as (checkpoints, text):
         before = State.of(opened, config.eval_samples, config.seed, config.data)
         shape, begun = Shape.of(opened.model), time.monotonic()
-        found = _cut(config, opened, cutting, checkpoints)
+        found = _cut(config, opened, cutting, text, checkpoints)
         if all(learned.writes for learned in found):
             seconds = sum(own.seconds for own in found) if found else time.monotonic() - begun
             outcome = _outcome(config, opened, before, shape, found)
-            step = Step("prune", config.identity(), seconds, outcome.metrics)
+            step = Step("prune", config.recorded(), seconds, outcome.metrics)
             last = found[-1] if found else None
             write_learned(config, output, opened, step, outcome.markdown(), last, checkpoints)
             outcome.show()
     return output
 
 
-def _cut(config: PruneConfig, opened: OpenedModel, cutting: Cutting, checkpoints: Path) -> list[Learned]:
+def _cut(
+    config: PruneConfig, opened: OpenedModel, cutting: Cutting, text: TrainingText | None, checkpoints: Path
+) -> list[Learned]:
     """As often as was asked for; what the training after each cut reached, where there is one."""
     looks = config.importance in LOOKING
-    lesson = Lesson.of(config, opened) if looks or config.epochs else None
+    lesson = Lesson.of(config, opened, text) if looks or config.epochs else None
     found = []
     for number in range(config.iterations):
         console.step(f"cut {number + 1} of {config.iterations}, by {config.importance}")

@@ -31,6 +31,8 @@ class QatConfig(TeachingFlags):
     weights: Weights = "pretrained"
     """pretrained: local, Hub, package index; there is nothing to lose with random ones."""
 
+    AFTER_TRAINING = TeachingFlags.AFTER_TRAINING | {"max_drop"}  # whether to train at all, not how
+
     def check(self) -> None:
         """Raise for a flag that is out of range."""
         super().check()

@@ -24,8 +24,8 @@ def qat(config: QatConfig) -> Path:
     """
     output, opened = open_to_change(config, "qat")
     config = with_schedule(config, opened.schedule)
-    with checkpoints_of(config, output, opened) as checkpoints:
-        lesson = Lesson.of(config, opened)
+    with checkpoints_of(config, output, opened) as (checkpoints, text):
+        lesson = Lesson.of(config, opened, text)
         before = State.of(opened, config.eval_samples, config.seed, config.data)
         with rounding(opened.model):
             at_once = State.of(opened, config.eval_samples, config.seed, config.data)
@@ -66,6 +66,6 @@ def _write(
     after = states[1] if learned is None else State.after(config, opened, learned)
     outcome = Outcome(opened, *states, after, learned.figures if learned else {})
     seconds = learned.seconds if learned else 0.0
-    step = Step("qat", config.identity(), seconds, outcome.metrics)
+    step = Step("qat", config.recorded(), seconds, outcome.metrics)
     write_learned(config, output, opened, step, outcome.markdown(), learned, checkpoints)
     outcome.show()

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from edgepress.artifact import PACKAGES as RECORDED
+from edgepress.identity import LIBRARIES
+
 PACKAGES = ("compress", "device_bench", "export", "edgepress")
 ROOT = Path(__file__).parents[2]
 LISTED = re.compile(r"iter_modules\((?:(\w+)\.)?__path__\)")
@@ -23,6 +26,15 @@ def code_digest(module: str) -> str:
     for name in sorted(_closure(module)):
         digest.update(f"{name} {_tree_digest(name)}\n".encode())
     return digest.hexdigest()
+
+
+@cache
+def libraries(module: str) -> tuple[str, ...]:
+    """The libraries that decide what a file holds, of those that `module` or what it imports of the suite
+    imports anywhere. Of the suite's own code its digest tells more than a version."""
+    paths = (path for name in _closure(module) if (path := _source(name)))
+    imported = {name.partition(".")[0] for path in paths for name in _imports(path)}
+    return tuple(sorted((imported & {*RECORDED, *LIBRARIES}) - {*PACKAGES}))
 
 
 def _closure(module: str) -> set[str]:

@@ -37,6 +37,8 @@ class RecipeConfig(Command):
     train_only: bool = False
     """Export and time nothing: the table has the scores that the steps gave. For a machine that trains; where
     its output folder is taken to another, the same command without this measures there and trains nothing."""
+    restart: bool = False
+    """Begin a step again whose training was interrupted, and remove its checkpoints; what is done stays."""
     ignore_code: bool = False
     """Do not run steps again only because the suite's code or a library changed."""
     check: bool = False

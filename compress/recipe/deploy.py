@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from compress.recipe.code import code_digest
+from compress.recipe.code import code_digest, libraries
+from compress.recipe.ledger import INPUTS
 from compress.recipe.plan import Run
 from compress.recipe.spec import Measure
 from compress.recipe.spec_rows import RowSpec
@@ -20,8 +21,10 @@ from device_bench.plan import EAGER, EAGER_MODES, Plan, Subject
 from device_bench.scoring import Order, with_texts
 from device_bench.subjects import Selection, find_subjects, smallest_vocabulary
 from edgepress import console
+from edgepress.environment import environment
 from edgepress.errors import EdgepressError
 from edgepress.files import sha256
+from edgepress.identity import library_versions
 from export.base.registry import find_format
 from export.command.pipeline import export
 from export.onnx import OnnxConfig
@@ -90,10 +93,12 @@ class Deployment:
             "eval_samples": self.measure.eval_samples,
             "data": self.bench.digests([str(subject.known.get("task", ""))]),
             "code": code_digest("device_bench.scoring"),
+            "versions": library_versions(libraries("device_bench.scoring")),
+            "cpu": environment().cpu,  # int8 sums overflow on some
         }
         name = f"{run.name}-{subject.mode or subject.path.name}-{SCORED}"
         known = self.bench.ledger.known(name)
-        if known is not None and known["inputs"] == inputs:
+        if known is not None and known[INPUTS] == inputs and "facts" in known:
             return dict(known["facts"])
         console.step(f"    scoring {subject.name}")
         facts = self._scored(subject)

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from edgepress.files import writable_folder
+from edgepress.identity import differences
 from edgepress.running import alone
 
 LOCK = ".running"
+INPUTS = "inputs"
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Ledger:
             content = json.loads(self._path(name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return content if isinstance(content, dict) else None
+        return content if isinstance(content, dict) and isinstance(content.get(INPUTS), dict) else None
 
     def note(self, name: str, content: Mapping[str, Any]) -> None:
         """Write whole or not at all."""
@@ -38,16 +40,9 @@ class Ledger:
         return writable_folder(self.folder) / f"{name}.json"
 
 
-def changed(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """The places at which two nested mappings differ: `flags.epochs`, ..."""
-    found = []
-    for key in dict.fromkeys([*before, *now]):
-        old, new = before.get(key), now.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            found += changed(old, new, f"{prefix}{key}.")
-        elif old != new:
-            found.append(f"{prefix}{key}")
-    return found
+    return [own.place for own in differences(before, now)]
 
 
 @contextmanager

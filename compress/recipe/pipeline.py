@@ -52,7 +52,7 @@ def recipe(config: RecipeConfig) -> Path:
         _list(own, runs)
         return target
     with at_work(output) as mark:
-        bench = Bench(Ledger(output / LEDGER), mark, config.data, config.ignore_code, {})
+        bench = Bench(Ledger(output / LEDGER), mark, config.data, config.ignore_code, {}, config.restart)
         result = _run(own, runs, Deployment(bench, own.measure), watch)
         verdicts = _judged(config, expected, result)
         story = _story(config, bench, time.monotonic() - start)

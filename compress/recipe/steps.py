@@ -7,23 +7,22 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from compress.recipe.code import code_digest
+from compress.recipe.code import code_digest, libraries
 from compress.recipe.ledger import Ledger, changed
 from compress.recipe.plan import Run
 from compress.recipe.verbs import command_line
 from edgepress import console
-from edgepress.artifact import MANIFEST, open_artifact, read_manifest, versions
+from edgepress.artifact import MANIFEST, open_artifact, read_manifest
 from edgepress.errors import EdgepressError
 from edgepress.files import sha256, staged_folder
+from edgepress.identity import library_versions
 from edgepress.running import noted
 from edgepress.splits import data_root, local_split
 
-# Libraries that decide what a step makes.
-LIBRARIES = ("torch", "transformers", "onnxruntime")
 LEDGER = ".runs"
 WINDOWS = sys.platform == "win32"
 
@@ -47,6 +46,8 @@ class Bench:
     ignore_code: bool
     runs: dict[str, Run]
     """By name, as far as they are planned."""
+    restart: bool = False
+    """Whether a training that was interrupted is begun again."""
 
     def do(self, run: Run, progress: str, work: Callable[[Run], None] | None = None) -> None:
         """Run a step, or say that it is done.
@@ -73,6 +74,9 @@ class Bench:
         start = time.monotonic()
         (work or self._process)(run)
         seconds = time.monotonic() - start
+        if meanwhile := changed(inputs, self._inputs(run)):
+            console.warn(f"{run.title}: {', '.join(meanwhile)} changed while it ran; next time it runs again")
+            return
         manifest = sha256(run.output / MANIFEST)
         self.ledger.note(run.name, {"inputs": inputs, "manifest": manifest, "seconds": seconds})
 
@@ -104,7 +108,7 @@ class Bench:
             differing = [place for place in differing if place.split(".")[0] not in ("code", "versions")]
         if differing:
             return f"{', '.join(differing)} changed"
-        if sha256(folder / MANIFEST) != known["manifest"]:
+        if sha256(folder / MANIFEST) != known.get("manifest"):
             return "another command wrote its folder"
         try:
             open_artifact(folder)
@@ -123,12 +127,13 @@ class Bench:
             "uses": uses,
             "data": self._data(run, outputs),
             "code": code_digest(run.verb.module),
-            "versions": {name: found for name, found in versions(LIBRARIES).items() if name in LIBRARIES},
+            "versions": library_versions(libraries(run.verb.module)),
         }
 
     def _data(self, run: Run, outputs: Mapping[str, str]) -> dict[str, str]:
         """Digests of what the flags name, and of the tasks that the artifacts used were trained on."""
-        names = [value for value in run.flags.values() if isinstance(value, str) and value not in outputs]
+        values = chain.from_iterable(_parts(value) for value in run.flags.values())
+        names = [value for value in values if isinstance(value, str) and value not in outputs]
         return self.digests([*names, *(read_manifest(Path(folder)).task or "" for folder in outputs)])
 
     def digests(self, names: Iterable[str]) -> dict[str, str]:
@@ -139,7 +144,7 @@ class Bench:
             places = [Path(name), *([root / name] if root else [])]
             place = next(filter(None, map(_present, places)), None)
             if place is not None:
-                found[name] = _digest(place.resolve())
+                found[name] = sha256(place)
         return found
 
     def _process(self, run: Run) -> None:
@@ -147,6 +152,8 @@ class Bench:
         typed = [*command_line(run.verb, run.flags), "--output", str(run.output), "--overwrite"]
         if run.verb.has("data") and self.data is not None:
             typed += ["--data", str(self.data)]
+        if run.verb.has("restart") and self.restart:
+            typed.append("--restart")
         # A session of its own: it gets one Ctrl-C, from here, and ends as it does when it is run alone.
         process = subprocess.Popen([sys.executable, "-m", run.verb.module, *typed], start_new_session=True)
         with noted(self.mark, process.pid):
@@ -168,6 +175,11 @@ def _end_of(process: subprocess.Popen[bytes]) -> int:
         raise
 
 
+def _parts(value: Any) -> tuple[Any, ...]:
+    """A flag's values, of which some take several."""
+    return value if isinstance(value, tuple) else (value,)
+
+
 def _portable(value: Any, outputs: Mapping[str, str]) -> Any:
     if isinstance(value, tuple):
         return [_portable(item, outputs) for item in value]
@@ -177,8 +189,3 @@ def _portable(value: Any, outputs: Mapping[str, str]) -> Any:
 def _present(place: Path) -> Path | None:
     """What lies there; for SET/SPLIT that is the split's file."""
     return place if place.exists() else next(iter(local_split(place.parent, place.name)), None)
-
-
-@cache
-def _digest(path: Path) -> str:
-    return sha256(path)

@@ -16,7 +16,7 @@ from export.base.registry import formats
 from export.command.config import FormatsConfig
 
 # What the recipe itself says to each step.
-OWN_FLAGS = ("data", "output", "overwrite", "debug")
+OWN_FLAGS = ("data", "output", "overwrite", "restart", "debug")
 EXPORT_VERB = "export.onnx"
 
 

@@ -46,6 +46,8 @@ class SparsifyConfig(TeachingFlags):
     time_budget: float = 20.0
     """Most time to spend on that timing, but each file is started three times in any case [s]."""
 
+    AFTER_TRAINING = TeachingFlags.AFTER_TRAINING | {"formats", "sequence_length", "time_budget"}
+
     def check(self) -> None:
         """Raise for a flag that is out of range."""
         super().check()

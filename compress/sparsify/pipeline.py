@@ -12,6 +12,7 @@ from compress.sparsify.masks import Sparsity, matrices, share_of_zeros
 from compress.sparsify.report import Outcome
 from compress.teaching.lesson import Learned, Lesson
 from compress.training.config import with_schedule
+from compress.training.data import TrainingText
 from edgepress import console
 from edgepress.artifact import Step
 from edgepress.loading import OpenedModel
@@ -27,22 +28,24 @@ def sparsify(config: SparsifyConfig) -> Path:
     output, opened = open_to_change(config, "sparse")
     formats = timed_formats(config.formats)
     config = with_schedule(config, opened.schedule)
-    with TemporaryDirectory() as files, checkpoints_of(config, output, opened) as checkpoints:
+    with TemporaryDirectory() as files, checkpoints_of(config, output, opened) as (checkpoints, text):
         write(opened.model, formats, Path(files) / DENSE)
         before, begun = State.of(opened, config.eval_samples, config.seed, config.data), time.monotonic()
-        learned = _sparsify(config, opened, checkpoints)
+        learned = _sparsify(config, opened, text, checkpoints)
         if learned is None or learned.writes:
             seconds = learned.seconds if learned else time.monotonic() - begun
             outcome = _outcome(config, opened, before, learned, formats, Path(files))
-            step = Step("sparsify", config.identity(), seconds, outcome.metrics)
+            step = Step("sparsify", config.recorded(), seconds, outcome.metrics)
             write_learned(config, output, opened, step, outcome.markdown(), learned, checkpoints)
             outcome.show()
     return output
 
 
-def _sparsify(config: SparsifyConfig, opened: OpenedModel, checkpoints: Path) -> Learned | None:
+def _sparsify(
+    config: SparsifyConfig, opened: OpenedModel, text: TrainingText | None, checkpoints: Path
+) -> Learned | None:
     """In place; what the training reached, where there is one."""
-    lesson = Lesson.of(config, opened) if config.epochs else None
+    lesson = Lesson.of(config, opened, text) if config.epochs else None
     masks = Sparsity(opened.model, config.method, config.pattern, config.sparsity, config.cooldown)
     learned = None
     if lesson is None:

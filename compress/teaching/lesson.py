@@ -40,17 +40,20 @@ class Lesson:
     """A copy of the model as it was, only where hidden states are compared."""
 
     @classmethod
-    def of(cls, config: TeachingFlags, opened: OpenedModel) -> Lesson:
+    def of(cls, config: TeachingFlags, opened: OpenedModel, text: TrainingText | None = None) -> Lesson:
         """Before the model is changed.
 
+        Args:
+            config: the command's flags.
+            opened: the model.
+            text: from `load_lesson_text`; None loads it.
+
         Raises:
-            EdgepressError: nobody said what the model was trained for, or no source has a split of the task.
+            EdgepressError: as `load_lesson_text`.
         """
-        if opened.task is None:
-            raise EdgepressError(f"nobody said what {opened.source.name} was trained for", "name its --task")
-        text = load_text(config, opened.task)
+        text = text or load_lesson_text(config, opened)
         length = min(config.max_length, opened.longest)
-        data = classification_data(opened.tokenizer, opened.task, text, length)
+        data = classification_data(opened.tokenizer, opened.text_task, text, length)
         if not config.epochs:  # nothing is learned: texts are looked at
             return cls(config, opened, text, data, {}, None)
         logits = read_by_teacher(config, opened, text)
@@ -74,6 +77,17 @@ class Lesson:
         chosen = self.opened.thresholds is not None
         judged = judge(trainer, taught, self.opened.text_task, self.text, chosen)
         return Learned(judged, seconds(trainer), trainer)
+
+
+def load_lesson_text(config: TeachingFlags, opened: OpenedModel) -> TrainingText:
+    """The texts of the task that a model was trained for.
+
+    Raises:
+        EdgepressError: nobody said what the model was trained for, or no source has a split of the task.
+    """
+    if opened.task is None:
+        raise EdgepressError(f"nobody said what {opened.source.name} was trained for", "name its --task")
+    return load_text(config, opened.task)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The teacher's logits: it reads every text once, and what it said is kept on disk."""
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from transformers import DataCollatorWithPadding, PreTrainedModel, PreTrainedTok
 from compress.training.arithmetic import device, has_bf16
 from compress.training.data import encode_examples
 from edgepress import console
+from edgepress.identity import digest_of, library_versions, model_identity
 from edgepress.loading import OpenedModel
 from edgepress.sources import cache_root
 from edgepress.spans import Windows
@@ -32,19 +32,18 @@ def teacher_logits(
 ) -> np.ndarray:
     """What the teacher says to each text: (rows, labels), float32.
 
-    They are kept under the hash of the teacher's weights, its tokenizer, the texts, their longest length and
-    the arithmetic, so that whatever changes is computed anew. A damaged file is too, with a warning.
+    They are kept under a digest of all that they are made from (the teacher's weights, config and tokenizer,
+    the texts and their longest length, arithmetic, libraries), so that whatever changes is computed anew. A
+    damaged file is too, with a warning.
     """
-    text = hashlib.sha256(json.dumps(examples.texts).encode()).hexdigest()
-    key = _key(teacher, [text, max_length, bf16])
+    key = _key(teacher, [digest_of(examples.texts), max_length, bf16])
     return _kept(key, len(examples), lambda: _compute(teacher, examples, max_length, bf16))
 
 
 def span_logits(teacher: OpenedModel, windows: Windows) -> list[np.ndarray]:
     """What the teacher says of start and end at each token: (tokens, 2) a window, float32; kept as above."""
     lengths = [len(ids) for ids in windows.inputs["input_ids"]]
-    text = hashlib.sha256(json.dumps(windows.inputs).encode()).hexdigest()
-    key = _key(teacher, [text, "spans", has_bf16()])
+    key = _key(teacher, [digest_of(windows.inputs), "spans", has_bf16()])
     tokens = _kept(key, sum(lengths), lambda: _compute_spans(teacher, windows, lengths))
     return np.split(tokens, np.cumsum(lengths)[:-1])
 
@@ -60,25 +59,8 @@ def _kept(key: str, rows: int, compute: Callable[[], np.ndarray]) -> np.ndarray:
     return logits
 
 
-def model_digest(model: PreTrainedModel) -> str:
-    """SHA-256 of a model's weights and config."""
-    digest = hashlib.sha256(model.config.to_json_string(use_diff=False).encode())
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.cpu().contiguous().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
 def _key(teacher: OpenedModel, read: list[str | int]) -> str:
-    content = [model_digest(teacher.model), _tokenizer_digest(teacher.tokenizer), *read]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-
-def _tokenizer_digest(tokenizer: PreTrainedTokenizerBase) -> str:
-    content = json.loads(tokenizer.backend_tokenizer.to_str())
-    for left_by_the_last_call in ("truncation", "padding"):
-        del content[left_by_the_last_call]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return digest_of([model_identity("teacher", teacher), device().type, library_versions(), *read])
 
 
 def _read(path: Path, rows: int) -> np.ndarray | None:

@@ -16,6 +16,7 @@ from compress.training.config import ClassifierFlags, TrainingFlags
 from compress.training.scratch import from_scratch
 from compress.training.trainer import TrainingData, by_length
 from edgepress.errors import EdgepressError
+from edgepress.identity import SHA256, digest_of
 from edgepress.spans import Windows, best_answers, cut_windows
 from edgepress.squad import Question, load_questions, score_answers
 from edgepress.tasks import Task
@@ -32,6 +33,12 @@ class Reading:
     evaluation: Windows
     questions: list[Question]
     """Those of `evaluation`."""
+
+    @property
+    def contents(self) -> dict[str, Any]:
+        """What rows do not show: every answer that counts as right, which the best weights are chosen by."""
+        answers = [question.answers for question in self.questions]
+        return {"answers": {"rows": len(answers), SHA256: digest_of(answers)}}
 
     def scores(self, logits: np.ndarray) -> dict[str, float]:
         """`exact_match` and `answer_f1` of logits (rows of `evaluation`, tokens, 2)."""

@@ -1,45 +1,89 @@
-"""Where a run that was interrupted continues."""
+"""Where a run that was interrupted continues, and whether it is the same run."""
 
-import hashlib
+from __future__ import annotations
+
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from compress.training.config import TrainingFlags
+from compress.training.identity import RunIdentity
+from compress.training.launch import agreed, is_first
+from compress.training.saved import AGAIN, checkpoints_below
 from edgepress import console
-from edgepress.files import writable_folder
+from edgepress.errors import EdgepressError
+from edgepress.files import remove, writable_folder
+from edgepress.identity import in_words
+from edgepress.running import alone
 
-SAME_RUN = "run.sha256"
+IDENTITY = "identity.json"
+RUNNING = ".running"
 
 
 @contextmanager
-def checkpoint_folder(config: TrainingFlags, output: Path, *inputs: str) -> Iterator[Path]:
-    """A folder beside `output` for the run's checkpoints; it stays where the run does not end well.
+def checkpoint_folder(config: TrainingFlags, output: Path, identity: RunIdentity) -> Iterator[Path]:
+    """A folder beside `output` for the run's checkpoints; they stay where the run does not end well.
 
-    What another configuration left there is not resumed from.
+    In a launch of several processes the first one decides for all of them.
 
     Args:
-        config: the run's flags.
+        config: says whether to begin again.
         output: what the run will write.
-        inputs: whatever else has to be the same for a run to be the same: hashes of its models.
+        identity: what the run is made from.
+
+    Raises:
+        EdgepressError: checkpoints of another run are there, or another process is training there.
     """
-    folder = _matching_folder(config, output, inputs)
-    try:
-        yield folder
-    except KeyboardInterrupt:
-        console.warn("the same command resumes from the last checkpoint")
-        raise
+    folder = output.absolute().with_name(f".{output.name}.training")
+    with ExitStack() as stack:
+        agreed(lambda: _enter(stack, folder, identity, config.restart))
+        try:
+            yield folder
+        except KeyboardInterrupt:
+            kept = any(checkpoints_below(folder))
+            console.warn(f"the same command {'resumes from the last checkpoint' if kept else 'begins again'}")
+            raise
+        finally:
+            if is_first() and not any(checkpoints_below(folder)):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
-def _matching_folder(config: TrainingFlags, output: Path, inputs: tuple[str, ...]) -> Path:
-    folder = output.with_name(f".{output.name}.training")
-    content = json.dumps([config.identity(), *inputs], sort_keys=True)
-    digest = hashlib.sha256(content.encode()).hexdigest()
-    mark = folder / SAME_RUN
-    if folder.exists() and not (mark.exists() and mark.read_text() == digest):
-        shutil.rmtree(folder, ignore_errors=True)  # other processes of the same launch do it as well
+def _enter(stack: ExitStack, folder: Path, identity: RunIdentity, restart: bool) -> None:
     writable_folder(folder)
-    mark.write_text(digest)
-    return folder
+    busy = f"{folder}: the same command is still at work"
+    stack.enter_context(alone(folder / RUNNING, busy, "wait for it or end it, or name another --output"))
+    if not restart and any(own.is_of_use for own in checkpoints_below(folder)):
+        _require_same(folder, identity)
+    else:  # what a kill cut as it was first written is nothing to lose
+        for path in folder.iterdir():
+            if path.name != RUNNING:
+                remove(path)
+    _write(folder / IDENTITY, identity)
+
+
+def _require_same(folder: Path, identity: RunIdentity) -> None:
+    before = _read(folder / IDENTITY)
+    if before is None:
+        raise EdgepressError(f"{folder} holds checkpoints, and no {IDENTITY} that says of what run", AGAIN)
+    if found := identity.since(before):
+        raise EdgepressError(f"{folder} holds checkpoints of another run: {in_words(found)}", AGAIN)
+
+
+def _read(path: Path) -> RunIdentity | None:
+    """What was written; None where it is missing, damaged, or another format."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found = RunIdentity(content["decides"], content["typed"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found.decides, dict) and isinstance(found.typed, dict) else None
+
+
+def _write(path: Path, identity: RunIdentity) -> None:
+    """Whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(asdict(identity), indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)

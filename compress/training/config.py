@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from edgepress.console import Command
 from edgepress.errors import require_flags
@@ -47,13 +47,33 @@ class TrainingFlags(Command):
     """Texts of the evaluation split, or held-out blocks of a corpus, to score on, drawn at random."""
     seed: int = 0
     """For the head's first weights, the order of texts, dropout."""
+    restart: bool = False
+    """Begin again: checkpoints that an interrupted run left are removed. Without it the same command resumes,
+    and one that differs in what it trains is refused."""
 
-    def identity(self) -> dict[str, Any]:
-        """What makes a run this run: not where its data and its output lie."""
-        content = asdict(self)
-        for name in ("data", "output", "overwrite", "debug"):
-            del content[name]
-        return content
+    NOT_RECORDED: ClassVar[frozenset[str]] = frozenset({"data", "output", "overwrite", "restart", "debug"})
+    """Flags that belong in no manifest."""
+    AFTER_TRAINING: ClassVar[frozenset[str]] = frozenset()
+    """Flags of what is done with the trained model."""
+    SEEN_IN_CONTENTS: ClassVar[frozenset[str]] = frozenset(
+        {"model", "task", "weights", "train_samples", "eval_samples", "max_length"}
+    )
+    """Flags that change a training only through its texts, weights or tokenizer."""
+
+    def recorded(self) -> dict[str, Any]:
+        """The flags that belong in a manifest."""
+        return {flag: value for flag, value in asdict(self).items() if flag not in self.NOT_RECORDED}
+
+    def deciding(self) -> dict[str, Any]:
+        """The flags that change the training by themselves, as they are typed."""
+        beside = self.AFTER_TRAINING | self.SEEN_IN_CONTENTS
+        return _typed({flag: value for flag, value in self.recorded().items() if flag not in beside})
+
+    def seen_in_contents(self) -> dict[str, Any]:
+        """Those that change it through contents, as they are typed."""
+        return _typed(
+            {flag: value for flag, value in self.recorded().items() if flag in self.SEEN_IN_CONTENTS}
+        )
 
     def check(self) -> None:
         """Raise for a flag that is out of range."""
@@ -87,8 +107,15 @@ class ClassifierFlags(TaskFlags, TrainingFlags):
     """From which probability on a task of several labels at once gives one. half: 0.5; gmean: for each label
     where the geometric mean of sensitivity and specificity is largest, on the validation split."""
 
+    AFTER_TRAINING = TrainingFlags.AFTER_TRAINING | {"thresholds"}
+    SEEN_IN_CONTENTS = TrainingFlags.SEEN_IN_CONTENTS | {"head", "vocabulary"}
+
 
 FlagsT = TypeVar("FlagsT", bound=TrainingFlags)
+
+
+def _typed(flags: dict[str, Any]) -> dict[str, Any]:
+    return {f"--{name.replace('_', '-')}": value for name, value in flags.items()}
 
 
 def with_schedule(config: FlagsT, schedule: Schedule) -> FlagsT:

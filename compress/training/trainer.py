@@ -18,7 +18,6 @@ from transformers import (
     TrainerCallback,
     TrainingArguments,
 )
-from transformers.trainer_utils import get_last_checkpoint
 
 from compress.training.allocation import keep_freed_memory
 from compress.training.arithmetic import has_accelerator, has_bf16
@@ -26,6 +25,7 @@ from compress.training.config import TrainingFlags
 from compress.training.data import TrainingText, encode_examples
 from compress.training.progress import Progress
 from compress.training.sampler import LengthSampler
+from compress.training.saved import Marking, newest_checkpoint
 from edgepress.console import step
 from edgepress.metrics import score
 from edgepress.tasks import Task
@@ -104,14 +104,14 @@ def train(
     """
     keep_freed_memory()
     progress = Progress()
-    trainer = _trainer(model, data, config, checkpoints, [progress, *callbacks])
-    newest = get_last_checkpoint(str(checkpoints)) if checkpoints.exists() else None
+    trainer = _trainer(model, data, config, checkpoints, [progress, Marking(), *callbacks])
+    newest = newest_checkpoint(checkpoints, model, config.keep == "best")
     if newest is not None:
-        step(f"resuming from step {newest.rpartition('-')[2]}")
+        step(f"resuming from step {newest.name.rpartition('-')[2]}")
     with progress.interruptible(), warnings.catch_warnings():
         # Checkpoints have numbers; that two were written at one moment of the disk's clock is no matter.
         warnings.filterwarnings("ignore", message="mtime may not be reliable")
-        trainer.train(resume_from_checkpoint=newest)
+        trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     return trainer
 
 

@@ -40,6 +40,8 @@ class TrimVocabConfig(TeachingFlags):
     weights: Weights = "auto"
     """auto: local, Hub, package index, else random; pretrained: fail instead; random: ask for it."""
 
+    SEEN_IN_CONTENTS = TeachingFlags.SEEN_IN_CONTENTS | {"corpus", "min_count", "size"}
+
     def check(self) -> None:
         """Raise for a flag that is out of range."""
         super().check()

@@ -10,6 +10,7 @@ from compress.change.check import open_to_change
 from compress.change.result import State, checkpoints_of, write_learned
 from compress.teaching.lesson import Learned, Lesson
 from compress.training.config import with_schedule
+from compress.training.data import TrainingText
 from compress.training.trainer import classification_data
 from compress.trim_vocab.config import TrimVocabConfig
 from compress.trim_vocab.dropout import encode_with_dropout
@@ -27,6 +28,7 @@ from edgepress import console
 from edgepress.artifact import Step
 from edgepress.corpus import load_corpus
 from edgepress.errors import EdgepressError
+from edgepress.identity import SHA256, digest_of
 from edgepress.loading import OpenedModel
 from edgepress.splits import load_split
 
@@ -42,11 +44,12 @@ def trim_vocab(config: TrimVocabConfig) -> Path:
     config = with_schedule(config, opened.schedule)
     begun = time.monotonic()
     corpus, kept = _choose(config, opened)
-    with checkpoints_of(config, output, opened) as checkpoints:
-        outcome, learned = _trim(config, opened, corpus, kept, checkpoints)
+    tokens = {"kept tokens": {"rows": len(kept.ids), SHA256: digest_of(kept.ids)}}
+    with checkpoints_of(config, output, opened, tokens) as (checkpoints, text):
+        outcome, learned = _trim(config, opened, corpus, kept, text, checkpoints)
         if learned is None or learned.writes:
             seconds = learned.seconds if learned else time.monotonic() - begun
-            step = Step("trim_vocab", config.identity(), seconds, outcome.metrics)
+            step = Step("trim_vocab", config.recorded(), seconds, outcome.metrics)
             body = outcome.markdown()
             write_learned(config, output, outcome.opened, step, body, learned, checkpoints)
             outcome.show()
@@ -72,10 +75,15 @@ def _texts(config: TrimVocabConfig, opened: OpenedModel) -> Iterable[str]:
 
 
 def _trim(
-    config: TrimVocabConfig, opened: OpenedModel, corpus: str, kept: Kept, checkpoints: Path
+    config: TrimVocabConfig,
+    opened: OpenedModel,
+    corpus: str,
+    kept: Kept,
+    text: TrainingText | None,
+    checkpoints: Path,
 ) -> tuple[Outcome, Learned | None]:
     judged = config.eval_samples, config.seed, config.data
-    lesson = Lesson.of(config, opened) if config.epochs else None
+    lesson = Lesson.of(config, opened, text) if config.epochs else None
     before = State.of(opened, *judged)
     trimmed = replace(opened, tokenizer=trimmed_tokenizer(opened.tokenizer, kept))
     trim_embeddings(opened.model, kept)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from device_bench import stats
+from device_bench.facts import of_case
 from device_bench.lane import Taken
 from device_bench.phone.app import artifact_folder
 from device_bench.phone.contract import Result
@@ -23,7 +24,6 @@ def record(series: Series, run: str) -> Measurement:
     """The record of one file at one case of a measurement; without samples where it failed."""
     plan, case, subject = series.plan, series.case, series.file.subject
     launches = [] if series.error else series.launches
-    rows = subject.known.get("rows", 0) if case.kind == "pass" else 0
     return Measurement(
         name=subject.name,
         file=subject.path.name,
@@ -43,7 +43,7 @@ def record(series: Series, run: str) -> Measurement:
         taken_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         error=series.error,
         **_samples(series),
-        **{**subject.known, "rows": rows, **_scored(series)},
+        **{**of_case(subject.known, case), **_scored(series)},
     )
 
 

@@ -16,9 +16,9 @@ class RunConfig(Command):
 
     python -m device_bench run --artifacts outputs/distilbert-int8 --eager --threads 1,2
 
-    The same command continues what was interrupted: what --output holds of these files, shapes and this
-    machine is not measured again. A ratio needs rounds of the same moment, so a shape of which one file
-    is missing is measured for all files.
+    The same command continues what was interrupted: what --output holds of these files, texts and shapes, in
+    these runtimes on this machine, with as many launches, is not measured again. A ratio needs rounds of the
+    same moment, so a shape of which one file is missing is measured for all files.
     """
 
     artifacts: tuple[Path, ...]

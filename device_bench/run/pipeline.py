@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -19,11 +18,13 @@ from device_bench.plan import EAGER_MODES, Plan, Subject
 from device_bench.records import Measurement
 from device_bench.run import report
 from device_bench.run.config import RunConfig, names, numbers
-from device_bench.run.resume import done_cases
+from device_bench.run.resume import done_cases, why_again
 from device_bench.subjects import Selection, find_subjects, smallest_vocabulary
 from edgepress import console
+from edgepress.environment import environment
 from edgepress.errors import require_flags
 from edgepress.files import writable_folder
+from edgepress.identity import in_words, texts_digest
 
 if TYPE_CHECKING:
     from device_bench.phone.adb import Adb
@@ -42,7 +43,9 @@ def run(config: RunConfig) -> None:
     plans = [replace(plan, vocabulary=vocabulary) for plan in plans]
     with TemporaryDirectory() as folder, _phone(config) as phone:
         subjects = _with_texts(config, subjects, plans[0], Path(folder))
-        measured = (_measured(config, subjects, plan, phone) for plan in plans)
+        texts = _phone_texts(config, subjects)
+        subjects = [_with_digest(subject, texts.get(subject)) for subject in subjects]
+        measured = (_measured(config, subjects, plan, phone, texts) for plan in plans)
         found = [record for measurements in measured for record in _keep(config, measurements)]
     report.show([*found, *_known(config, subjects, found)])
     if config.profile:
@@ -130,19 +133,27 @@ def _with_texts(config: RunConfig, subjects: list[Subject], plan: Plan, folder: 
 
 
 def _measured(
-    config: RunConfig, subjects: list[Subject], plan: Plan, phone: Adb | None
+    config: RunConfig,
+    subjects: list[Subject],
+    plan: Plan,
+    phone: Adb | None,
+    texts: Mapping[Subject, Texts | None],
 ) -> Generator[Measurement, None, None]:
     known = [] if config.again or not config.output.exists() else records.read(config.output)
-    plan = replace(plan, done=done_cases(known, subjects, plan, _machine_facts(phone)))
+    facts = _machine_facts(config, phone)
+    plan = replace(plan, done=done_cases(known, subjects, plan, facts))
     if not plan.cases:
         console.step(f"{config.output} has all of {_told(plan)}: not repeated")
         return
+    if differing := why_again(known, subjects, plan, facts):
+        console.step(
+            f"{config.output} has {_told(plan)} of these files, but {in_words(differing)}: measured again"
+        )
     plan = replace(plan, budget_s=config.budget * len(subjects) * len(plan.cases))
     if phone is not None:
         from device_bench.phone import measure_on_phone
 
-        scored = (lambda _: None) if config.no_accuracy else partial(_phone_texts, config)
-        yield from measure_on_phone(subjects, plan, phone, config.apk, scored)
+        yield from measure_on_phone(subjects, plan, phone, config.apk, texts.get)
     else:
         yield from _with_progress(subjects, plan)
 
@@ -151,7 +162,11 @@ def _told(plan: Plan) -> str:
     return f"batch {', '.join(map(str, plan.batches))}, {plan.threads} thread(s)"
 
 
-def _machine_facts(phone: Adb | None) -> dict[str, Any] | None:
+def _machine_facts(config: RunConfig, phone: Adb | None) -> dict[str, Any] | None:
+    if config.device == "gpu":
+        from device_bench.gpu import environment as gpu
+
+        return {**environment().to_dict(), **gpu()}
     if phone is None:
         return None
     from device_bench.phone import phone_environment
@@ -159,10 +174,19 @@ def _machine_facts(phone: Adb | None) -> dict[str, Any] | None:
     return phone_environment(phone)
 
 
-def _phone_texts(config: RunConfig, subject: Subject) -> Texts | None:
+def _phone_texts(config: RunConfig, subjects: Sequence[Subject]) -> dict[Subject, Texts | None]:
+    """What each file is to classify on a phone."""
+    if config.device != "phone" or config.no_accuracy:
+        return {}
     from device_bench.phone.texts import texts_of
 
-    return texts_of(subject, config.data, config.eval_samples)
+    return {subject: texts_of(subject, config.data, config.eval_samples) for subject in subjects}
+
+
+def _with_digest(subject: Subject, texts: Texts | None) -> Subject:
+    if texts is None:
+        return subject
+    return replace(subject, known={**subject.known, "texts_sha256": texts_digest(texts.examples)})
 
 
 def _with_progress(subjects: Sequence[Subject], plan: Plan) -> Iterator[Measurement]:

@@ -1,13 +1,80 @@
 """What an output file already holds of a measurement that is to be taken."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from device_bench.plan import Case, Plan, Subject
 from device_bench.records import Measurement
 from edgepress.environment import environment
+from edgepress.identity import Difference, differences
 
-MACHINE_KEYS = ("cpu", "cores", "system", "phone")
+MACHINE_KEYS = ("cpu", "cores", "system", "phone", "gpu", "build")
+# Libraries that run files, as a record's runtime calls them; weights themselves run in transformers' code.
+RUNTIMES = ("onnxruntime", "torch", "openvino", "executorch", "coremltools")
+WEIGHTS = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A measurement that is to be taken."""
+
+    subjects: Sequence[Subject]
+    plan: Plan
+    environment: Mapping[str, Any]
+    """Of records of the machine at hand."""
+
+    @classmethod
+    def of(
+        cls, subjects: Sequence[Subject], plan: Plan, machine_facts: Mapping[str, Any] | None = None
+    ) -> Asked:
+        """What is to be measured of some files.
+
+        Args:
+            subjects: the files.
+            plan: the cases.
+            machine_facts: the `environment` of records of the machine at hand; None: this computer's.
+        """
+        return cls(subjects, plan, machine_facts or environment().to_dict())
+
+    def differing(self, record: Measurement) -> list[Difference] | None:
+        """How a record of one of the files differs from what is asked for; None where it is of none of them.
+
+        A file is known by name, mode and SHA-256.
+        """
+        for subject in self.subjects:
+            if (subject.name, subject.known.get("file_sha256", "")) == (record.name, record.file_sha256):
+                return differences(self._of(record), self._wanted(record, subject))
+        return None
+
+    def _of(self, record: Measurement) -> dict[str, Any]:
+        own = record.environment
+        return {
+            **{key: own.get(key) for key in MACHINE_KEYS},
+            "device": record.device,
+            "threads": record.threads,
+            "versions": _versions(own, record),
+            "texts": record.texts_sha256,
+            "texts of passes": record.pass_sha256,
+            "launches": len(record.launches),
+        }
+
+    def _wanted(self, record: Measurement, subject: Subject) -> dict[str, Any]:
+        """The same of a record that would do; what nobody asks for is as the record has it."""
+        plan, passes = self.plan, record.kind == "pass"
+        least = plan.passes if passes else plan.launches
+        enough = record.error or plan.device == "phone" or len(record.launches) >= least
+        return {
+            **{key: self.environment.get(key) for key in MACHINE_KEYS},
+            "device": plan.device,
+            "threads": plan.threads,
+            "versions": _versions(self.environment, record),
+            "texts": subject.known.get("texts_sha256") or record.texts_sha256,
+            "texts of passes": subject.known.get("pass_sha256", "") if passes else record.pass_sha256,
+            "launches": len(record.launches) if enough else least,
+        }
 
 
 def done_cases(
@@ -16,26 +83,51 @@ def done_cases(
     plan: Plan,
     machine_facts: Mapping[str, Any] | None = None,
 ) -> frozenset[Case]:
-    """The cases that every subject has a record of, in one interleaved measurement on the machine at hand.
+    """The cases that every subject has a record of, in one interleaved measurement as it is asked for now.
 
-    A file is known by name, mode and SHA-256. A record of a failure counts: the next try would fail as well.
+    A record of a failure counts: the next try would fail as well.
 
     Args:
         known: what was measured.
         subjects: the files.
         plan: what is to be measured.
-        machine_facts: the `environment` of records of the machine at hand; None: this computer's.
+        machine_facts: as `Asked.of`.
     """
-    machine = _machine(machine_facts or environment().to_dict())
-    groups: dict[tuple[str, Case], set[tuple[str, str]]] = {}
+    asked = Asked.of(subjects, plan, machine_facts)
+    groups: dict[tuple[str, Case], set[str]] = {}
     for record in known:
-        if (record.device, record.threads) == (plan.device, plan.threads) and (
-            _machine(record.environment) == machine
-        ):
-            groups.setdefault((record.run, Case.of(record)), set()).add((record.name, record.file_sha256))
-    wanted = {(subject.name, str(subject.known.get("file_sha256", ""))) for subject in subjects}
+        if asked.differing(record) == []:
+            groups.setdefault((record.run, Case.of(record)), set()).add(record.name)
+    wanted = {subject.name for subject in subjects}
     return frozenset(case for (_, case), found in groups.items() if wanted <= found)
 
 
-def _machine(content: Mapping[str, Any]) -> tuple[object, ...]:
-    return tuple(content.get(key) for key in MACHINE_KEYS)
+def why_again(
+    known: Iterable[Measurement],
+    subjects: Sequence[Subject],
+    plan: Plan,
+    machine_facts: Mapping[str, Any] | None = None,
+) -> list[Difference]:
+    """How the last record of a case that is to be measured differs from what is asked for.
+
+    Nothing where there is none, or where it differs in nothing but a file that is missing beside it.
+
+    Args:
+        known: what was measured.
+        subjects: the files.
+        plan: with what is done already.
+        machine_facts: as `Asked.of`.
+    """
+    asked = Asked.of(subjects, plan, machine_facts)
+    compared = (asked.differing(record) for record in known if Case.of(record) in plan.cases)
+    return next((found for found in reversed([one for one in compared if one is not None])), [])
+
+
+def _versions(environment: Mapping[str, Any], record: Measurement) -> dict[str, str]:
+    """Those of the libraries that a record's file ran in; a phone has its own in the app."""
+    if record.device == "phone":
+        return {}
+    wanted = [name for name in RUNTIMES if name in record.runtime] or list(RUNTIMES)
+    wanted += ["transformers"] if record.file.endswith(WEIGHTS) else []
+    versions = environment.get("versions") or {}
+    return {name: versions[name] for name in wanted if name in versions}
