@@ -1,8 +1,8 @@
 """A table of what people bring, and what must come: a score with class names, or the error's first words.
 
-A row: command, model, data, flags, expected. `odd_inputs.py` says what the names of models and data mean. Expected
-is a score of the evaluation split, with the model's class names where they matter; or words of an error, which
-ends with exit code 2 and leaves nothing written.
+A row: command, model, data, flags, expected. `odd_inputs.py` says what the names of models and data mean.
+Expected is a score of the evaluation split, with the class names of what is written; or words of an error,
+which ends with exit code 2 and leaves nothing written.
 """
 
 import json
