@@ -1,6 +1,6 @@
 """The flags of every command that trains."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -57,6 +57,7 @@ class TrainingFlags(Command):
     """Flags of what is done with the trained model."""
     SEEN_IN_CONTENTS: ClassVar[frozenset[str]] = frozenset(
         {"model", "task", "weights", "train_samples", "eval_samples", "max_length"}
+        | {field.name for field in fields(TaskFlags)}
     )
     """Flags that change a training only through its texts, weights or tokenizer."""
 
