@@ -49,7 +49,11 @@ def campaign(config: FaultsConfig) -> Path:
         processes.preload()
         material = make_material(scratch / "material")
         with ProcessPoolExecutor(config.workers, get_context("fork")) as pool:
-            found = list(_run(config, pool, material, scratch))
+            try:
+                found = list(_run(config, pool, material, scratch))
+            except BaseException:  # what has not begun is not waited for
+                pool.shutdown(cancel_futures=True)
+                raise
     report.write(config, found)
     return _concluded(config, found)
 

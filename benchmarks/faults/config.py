@@ -8,6 +8,7 @@ from edgepress.errors import require_flags, unknown_name
 
 INTERRUPTED = ("finetune", "distill", "prune", "quantize", "export", "recipe")
 MUTATIONS = "mutations"
+KEPT = Path("results/faults")
 KNOWN = (*INTERRUPTED, MUTATIONS)
 
 
@@ -38,8 +39,8 @@ class FaultsConfig(Command):
     """Cases at once, each on one thread."""
     quick: bool = False
     """Two commands, 2 moments, 1 size, 30 mutations."""
-    output: Path = Path("results/faults")
-    """Folder of the record; what is there is replaced."""
+    output: Path = KEPT
+    """Folder of the record; what is there is replaced. A quick one goes to outputs/faults."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -66,4 +67,5 @@ def shortened(config: FaultsConfig) -> FaultsConfig:
     if not config.quick:
         return config
     names = config.commands if config.commands != ",".join(KNOWN) else "finetune,quantize,mutations"
-    return replace(config, commands=names, moments=2, sizes=1, mutations=30)
+    output = Path("outputs/faults") if config.output == KEPT else config.output
+    return replace(config, commands=names, moments=2, sizes=1, mutations=30, output=output)

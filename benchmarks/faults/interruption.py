@@ -107,10 +107,13 @@ def undisturbed(command: str, material: Material, scratch: Path, mounts: bool) -
     work = _prepared(command, material, folder)
     begun, names = time.monotonic(), _names(work)
     process, first = processes.start(typed(command, material, work), folder / "home", log), begun
-    while process.poll() is None:
-        if first == begun and _names(work) != names:
-            first = time.monotonic()
-        time.sleep(processes.POLL_S)
+    try:
+        while process.poll() is None:
+            if first == begun and _names(work) != names:
+                first = time.monotonic()
+            time.sleep(processes.POLL_S)
+    finally:
+        processes.kill(process, orphans=False)
     if process.returncode:
         raise EdgepressError(f"{command} failed undisturbed: {log.read_text()[-2000:]}")
     took = first - begun, time.monotonic() - first
@@ -140,8 +143,10 @@ def killed(command: str, material: Material, own: Undisturbed, moment: Moment, s
     old, args = sha256(work / target(command)), typed(command, material, work)
     begun = time.monotonic()
     process = processes.start(args, folder / "home", log)
-    _wait_for(moment, own, work, process)
-    below = processes.kill(process, moment.orphans)
+    try:
+        _wait_for(moment, own, work, process)
+    finally:
+        below = processes.kill(process, moment.orphans)
     ended = Ended(process.returncode, log.read_text(errors="replace"), time.monotonic() - begun)
     problems = [] if ended.code in (-9, 0) else [f"exit code {ended.code} before it was killed"]
     try:

@@ -103,9 +103,9 @@ def kill(process: "subprocess.Popen[bytes]", orphans: bool) -> list[psutil.Proce
         the descendants that may still be there.
     """
     below = family(process)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    if process.poll() is None:
+        _end_group(process.pid)
+        process.wait()
     if not orphans:
         end(below)
     return below
@@ -142,7 +142,11 @@ def run(
     pid = os.fork()
     if not pid:
         _child(typed, home, log, before.vms + memory if memory else 0)
-    code, peak, hung = _await(pid, started + longest_s, watch)
+    try:
+        code, peak, hung = _await(pid, started + longest_s, watch)
+    except BaseException:  # Ctrl-C: nothing outlives the campaign
+        _end_group(pid)
+        raise
     seconds = time.monotonic() - started
     screen = log.read_text(encoding="utf-8", errors="replace")
     return Ended(code, screen, seconds, max(0, peak - before.rss), hung)
@@ -157,9 +161,16 @@ def _await(pid: int, deadline: float, watch: Callable[[], object]) -> tuple[int,
             return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024, hung
         if not hung and time.monotonic() > deadline:
             hung = True
-            os.killpg(pid, signal.SIGKILL)
+            _end_group(pid)
         watch()
         time.sleep(POLL_S)
+
+
+def _end_group(leader: int) -> None:
+    """`kill -9` of a group whose leader may not have made it yet."""
+    for kill_ in (os.killpg, os.kill):
+        with suppress(ProcessLookupError):
+            kill_(leader, signal.SIGKILL)
 
 
 def _child(typed: Sequence[str], home: Path, log: Path, address_space: int) -> None:
