@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -17,8 +16,7 @@ from device_bench.plan import PACKED
 from edgepress.models import find_model
 from edgepress.pretrained import load_model
 from export.base.eager import EagerRunner
-from export.base.inputs import input_names
-from export.base.runner import Batch, Runner
+from export.base.runner import Runner
 
 
 class PackedLinear(nn.Module):
@@ -47,19 +45,15 @@ def pack_weights(model: nn.Module) -> None:
 
 
 class _FolderRunner(EagerRunner):
-    """An artifact's folder in torch; ignores inputs that its model does not take."""
+    """An artifact's folder in torch."""
 
     def __init__(self, folder: Path, threads: int, packed: bool) -> None:
         torch.set_num_threads(threads)
         model, _ = load_model(find_model(str(folder)), labels=None, problem_type=None, seed=0)
-        self._names = input_names(model)
         if packed:
             with torch.inference_mode():
                 pack_weights(model)
         super().__init__(model)
-
-    def __call__(self, batch: Batch) -> np.ndarray:
-        return super().__call__({name: batch[name] for name in self._names if name in batch})
 
 
 def open_eager(path: Path, threads: int, mode: str) -> Runner:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +78,7 @@ class TorchGpuRunner(Runner):
         from transformers import AutoConfig
 
         from edgepress.architectures.pruned import classifier_type
+        from edgepress.inputs import input_names
 
         torch.backends.cuda.matmul.allow_tf32 = mode == "tf32"
         config = AutoConfig.from_pretrained(folder)
@@ -86,8 +86,7 @@ class TorchGpuRunner(Runner):
         model = classifier_type(config).from_pretrained(folder, config=config, dtype=dtype)
         self._torch, self._device, self._model = torch, device, model.eval().to(device)
         self._forward: Callable[..., Any] = torch.compile(self._model) if mode == "compile" else self._model
-        # Not of its code object: transformers 5 wraps forward in (self, *args, **kwargs).
-        self._taken = set(signature(model.forward).parameters)
+        self._taken = set(input_names(model))
         self._graphs: dict[tuple[int, ...], tuple[Any, dict[str, Any], Any]] | None = (
             {} if mode == "graph" else None
         )

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from huggingface_hub import EvalResult, ModelCardData
+from huggingface_hub.repocard import metadata_load
 
 from edgepress.artifact import ModelRecord
 from edgepress.tasks import Task
 
+CARD = "README.md"
 UNTRAINED = """> **Not for use.** {what} Size and latency are real; its answers are not.
 """
 
@@ -27,6 +30,8 @@ class Card:
     """File -> the task's metric, 0..1; empty where nothing was scored."""
     body: str
     """Markdown below the heading."""
+    language: str | list[str] | None = None
+    """Of its texts, as codes of the Hub; None where nobody says."""
     pipeline: Literal["text-classification", "fill-mask"] = "text-classification"
     """What transformers' pipeline of it is: it is a classifier, or a masked language model."""
 
@@ -43,7 +48,7 @@ class Card:
 
     def _metadata(self) -> ModelCardData:
         return ModelCardData(
-            language="en",
+            language=self.language,
             license=self.license,
             library_name="transformers",
             pipeline_tag=self.pipeline,
@@ -71,3 +76,14 @@ class Card:
             )
             for name, score in self.scores.items()
         ]
+
+
+def card_language(folder: Path) -> str | list[str] | None:
+    """What the metadata of a folder's card say of its texts' language; None where there are none."""
+    path = folder / CARD
+    try:
+        said = (metadata_load(path) or {}).get("language") if path.is_file() else None
+    except Exception:  # a card is prose: YAML that cannot be read says nothing
+        return None
+    codes = said if isinstance(said, list) else [said]
+    return said if said and all(isinstance(code, str) for code in codes) else None

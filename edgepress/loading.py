@@ -13,14 +13,18 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from edgepress import console
 from edgepress.architectures.pruned import record_shapes
 from edgepress.artifact import Artifact, Manifest, ModelRecord, Step, is_artifact, open_artifact
+from edgepress.card import card_language
+from edgepress.checkpoint import read_checkpoint
 from edgepress.columns import TrainedHead
 from edgepress.console import warn
 from edgepress.errors import EdgepressError, first_line
 from edgepress.files import sha256
+from edgepress.heads import TEXT_CLASSIFIER, find_head
+from edgepress.inputs import longest_input
 from edgepress.labels import LabelMismatchError, label_key
 from edgepress.local_tasks import describe, find_task
 from edgepress.models import FINE_TUNING, MODELS, ModelSource, ModelSpec, Schedule, Weights, find_model
-from edgepress.pretrained import keep_whole, load_config, load_model, load_tokenizer, max_length
+from edgepress.pretrained import keep_whole, load_config, load_model, load_tokenizer
 from edgepress.tasks import DEFAULT_TASK, TASKS, ProblemType, Task, TaskOptions
 from edgepress.thresholds import THRESHOLDS
 
@@ -68,9 +72,17 @@ class OpenedModel:
         return self.spec.license if self.spec else None
 
     @property
+    def language(self) -> str | list[str] | None:
+        """Of its texts, where the zoo or the card of the folder that it came from says so."""
+        said = card_language(self.source.folder) if self.source.folder else None
+        return said or (self.spec.language if self.spec else None)
+
+    @property
     def spec(self) -> ModelSpec | None:
-        """What the zoo says of the model that it once was."""
-        return MODELS.get(self.record().name)
+        """What the zoo says of the model that it once was; a folder may have a zoo model's name."""
+        record = self.record()
+        spec = MODELS.get(record.name)
+        return spec if spec and spec.hub_id == record.hub_id else None
 
     @property
     def schedule(self) -> Schedule:
@@ -80,7 +92,7 @@ class OpenedModel:
     @property
     def longest(self) -> int:
         """The longest input [tokens]."""
-        return max_length(self.model.config)
+        return longest_input(self.model, self.tokenizer)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -141,6 +153,7 @@ def open_model(
     tokenizer: PreTrainedTokenizerBase | None = None,
     options: TaskOptions | None = None,
     new_head: bool = False,
+    drops_others: bool = False,
 ) -> OpenedModel:
     """Resolve, verify and load a model with its tokenizer and task.
 
@@ -156,6 +169,7 @@ def open_model(
         tokenizer: for a model that is trained from scratch, instead of BERT's.
         options: what the user says of the task's data.
         new_head: give the model a new classifier with the task's labels, whatever head it has.
+        drops_others: whether a head of another kind may be dropped for a random one, as training does.
 
     Raises:
         EdgepressError: as `find_model`, `open_artifact`, `find_task` and `load_model`.
@@ -169,7 +183,12 @@ def open_model(
     found = _task(task, artifact, data, options, head)
     shown = found or (TASKS[DEFAULT_TASK] if source.spec else None)
     model, head_trained = load_model(
-        source, shown.labels if shown else None, shown.problem_type if shown else None, seed, new_head
+        source,
+        shown.labels if shown else None,
+        shown.problem_type if shown else None,
+        seed,
+        new_head,
+        drops_others,
     )
     if artifact is not None:  # its folder holds a whole head also where that is random
         head_trained = head_trained and artifact.manifest.model.head_trained
@@ -196,7 +215,7 @@ def _trained_head(source: ModelSource, artifact: Artifact | None) -> TrainedHead
     if source.folder is None or (artifact is not None and not artifact.manifest.model.head_trained):
         return None
     config = load_config(source)
-    if not (config.architectures or [""])[0].endswith("ForSequenceClassification"):
+    if find_head(config, read_checkpoint(source.folder)).head is not TEXT_CLASSIFIER:
         return None
     labels = tuple(label for _, label in sorted((config.id2label or {}).items()))
     problem = config.problem_type if config.problem_type in get_args(ProblemType) else None

@@ -2,16 +2,17 @@
 
 from dataclasses import replace
 
-import torch
 from transformers import AutoModelForMaskedLM, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from edgepress.architectures.pruned import SHAPES
 from edgepress.artifact import is_artifact, open_artifact
 from edgepress.errors import EdgepressError
+from edgepress.heads import MASKED_LM
 from edgepress.loading import OpenedModel
 from edgepress.models import ModelSource, find_model
-from edgepress.pretrained import load_config, load_tokenizer, read_weights
+from edgepress.pretrained import load_config, load_tokenizer
+from edgepress.weights import load_weights
 
 
 def open_masked_lm(name: str, seed: int = 0) -> OpenedModel:
@@ -50,8 +51,5 @@ def _load(source: ModelSource, seed: int) -> tuple[PreTrainedModel, bool]:
     if hasattr(config, SHAPES):
         raise EdgepressError(f"{source.name} was pruned to other shapes in each layer", "pre-train before")
     assert source.folder is not None, "there are no random weights among pretrained ones"
-    torch.manual_seed(seed)
-    model, missing, mismatched = read_weights(AutoModelForMaskedLM, source.folder, config)
-    if mismatched:
-        raise EdgepressError(f"{source.folder}: {mismatched[0]} has another shape than config.json says")
-    return model.eval(), not missing
+    model, head_trained = load_weights(source, config, AutoModelForMaskedLM, MASKED_LM, "others", seed)
+    return model.eval(), head_trained

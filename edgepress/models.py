@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgepress import sources
+from edgepress.checkpoint import refuse_adapter
+from edgepress.console import warn
 from edgepress.errors import EdgepressError, unknown_name
 from edgepress.sources import Mirror, Wheel
 
@@ -44,6 +46,8 @@ class ModelSpec:
     """Pinned Hub commit; None takes the newest, and the manifest says which that was."""
     mirror: Mirror | None = None
     license: str | None = "apache-2.0"
+    language: str | None = "en"
+    """Of the texts that it was trained on, as its card says."""
 
     @property
     def pretrained(self) -> bool:
@@ -57,7 +61,7 @@ class ModelSpec:
 
 
 def _from_scratch(name: str, architecture: str, **config: Any) -> ModelSpec:
-    return ModelSpec(name, None, architecture, config, license=None)
+    return ModelSpec(name, None, architecture, config, license=None, language=None)
 
 
 MINILM_MIRROR = Mirror(
@@ -165,14 +169,10 @@ MODELS: dict[str, ModelSpec] = {
     )
 }
 
-CONFIG_AND_TOKENIZER = (
-    "config.json",
-    "tokenizer*.json",
-    "special_tokens_map.json",
-    "vocab.*",
-    "merges.txt",
-    "*.model",
-)
+# All that transformers' many tokenizers may be kept in, the card, and what sentence-transformers says.
+CONFIG_AND_TOKENIZER = ("*.json", "*.txt", "*.model", "*.codes", "*.vocab", "README.md")
+CONFIG = "config.json"
+WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx")
 SAFETENSORS = "*.safetensors"
 # Only where a repository has no safetensors; transformers reads it with torch's weights_only loader.
 LEGACY_WEIGHTS = "pytorch_model.bin"
@@ -212,6 +212,8 @@ def find_model(name: str, weights: Weights = "auto") -> ModelSource:
         EdgepressError: the name is unknown, or no source has the weights.
     """
     if name in MODELS:
+        if Path(name).is_dir():
+            warn(f"--model {name} is the zoo's, not the folder of that name here: that one is ./{name}")
         return _find_in_zoo(MODELS[name], weights)
     if weights == "random":
         raise EdgepressError(
@@ -255,18 +257,19 @@ def _find_on_hub(name: str) -> ModelSource:
 def _hub_model(repo_id: str, revision: str | None) -> Path | None:
     for weights in (SAFETENSORS, LEGACY_WEIGHTS):
         patterns = (*CONFIG_AND_TOKENIZER, weights)
-        folder = sources.from_hub(repo_id, revision, patterns, required=("config.json", weights))
+        folder = sources.from_hub(repo_id, revision, patterns, required=(CONFIG, weights))
         if folder is None or sources.has_file(folder, weights):
             return folder
     raise EdgepressError(f"{repo_id} on the Hub has no {SAFETENSORS} and no {LEGACY_WEIGHTS}")
 
 
 def _checked_folder(folder: Path) -> Path:
-    if not (folder / "config.json").is_file():
-        raise EdgepressError(f"{folder} has no config.json", "name a folder that save_pretrained wrote")
-    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json")):
-        raise EdgepressError(
-            f"{folder} has no tokenizer (tokenizer.json, vocab.txt or vocab.json)",
-            "save it there with tokenizer.save_pretrained",
-        )
-    return folder
+    if (folder / CONFIG).is_file():
+        return folder
+    refuse_adapter(folder)
+    inner = sorted(path.parent for path in folder.glob(f"*/{CONFIG}") if "Pooling" not in path.parent.name)
+    hint = "name a folder that save_pretrained wrote"
+    if inner:
+        hint = f"its folder {inner[-1].name} has one: --model {inner[-1]}"
+    found = ", ".join(sorted(path.name for path in folder.iterdir() if path.suffix in WEIGHTS))
+    raise EdgepressError(f"{folder} has no {CONFIG}" + (f", but {found}" if found else ""), hint)

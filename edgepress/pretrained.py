@@ -1,14 +1,13 @@
 """Into memory: what transformers keeps in a folder, as config, classifier and tokenizer."""
 
-import inspect
-from collections.abc import Iterable
+import re
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from transformers import (
+    TOKENIZER_MAPPING,
     AutoConfig,
     AutoModelForQuestionAnswering,
     AutoTokenizer,
@@ -19,13 +18,31 @@ from transformers import (
 from transformers.utils import logging
 
 from edgepress import sources
-from edgepress.architectures.head import reset_head
-from edgepress.architectures.pruned import SHAPES, classifier_type
+from edgepress.architectures.pruned import classifier_type
+from edgepress.console import warn
 from edgepress.errors import EdgepressError, first_line
+from edgepress.heads import QUESTION_ANSWERING
+from edgepress.inputs import fit_inputs, fit_padding, require_token_types
 from edgepress.models import MINILM_MIRROR, ModelSource
+from edgepress.weights import Drops, build, head_of, load_weights
 
-LONGEST_INPUT = 512
 ANSWERS = "question_answering"
+TOKENIZER = "tokenizer.json"
+# What transformers' tokenizers need beside itself: the name in the package index -> the module.
+TOKENIZER_LIBRARIES = {
+    "sentencepiece": "sentencepiece",
+    "protobuf": "google.protobuf",
+    "tiktoken": "tiktoken",
+    "sacremoses": "sacremoses",
+    "fugashi": "fugashi",
+    "ipadic": "ipadic",
+    "unidic_lite": "unidic_lite",
+    "sudachipy": "sudachipy",
+    "rhoknp": "rhoknp",
+    "rjieba": "rjieba",
+    "emoji": "emoji",
+    "ftfy": "ftfy",
+}
 
 
 def load_config(source: ModelSource) -> PretrainedConfig:
@@ -34,9 +51,26 @@ def load_config(source: ModelSource) -> PretrainedConfig:
         assert source.spec is not None
         return AutoConfig.for_model(source.spec.architecture, **source.spec.config)
     try:
-        return AutoConfig.from_pretrained(source.folder)
-    except (OSError, ValueError, TypeError) as error:
+        config = AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
+    except Exception as error:  # whatever a wrong value trips over
+        if "trust_remote_code" in str(error):
+            raise EdgepressError(
+                f"{source.folder}: its model is code in the folder (auto_map), which is never run",
+                "name a model of an architecture that transformers has",
+            ) from error
         raise EdgepressError(f"{source.folder}: unreadable config.json: {first_line(error)}") from error
+    _refuse_quantized(source.folder, config)
+    return config
+
+
+def _refuse_quantized(folder: Path, config: PretrainedConfig) -> None:
+    settings = getattr(config, "quantization_config", None)
+    if settings is not None:
+        method = settings.get("quant_method") if isinstance(settings, dict) else None
+        raise EdgepressError(
+            f"{folder}: its weights are quantized already ({method or 'quantization_config'} in config.json)",
+            "name the folder of the model before it was quantized",
+        )
 
 
 def load_model(
@@ -45,8 +79,11 @@ def load_model(
     problem_type: str | None,
     seed: int,
     new_head: bool = False,
+    drops_others: bool = False,
 ) -> tuple[PreTrainedModel, bool]:
     """The classifier in fp32, and whether its head was trained.
+
+    A zoo name asks for an encoder: whatever head its folder has is dropped for a random one.
 
     Args:
         source: from `find_model`.
@@ -54,76 +91,34 @@ def load_model(
         problem_type: transformers' problem type; None keeps the config's.
         seed: for whatever weights have to be drawn at random.
         new_head: draw the classifier's weights at random, whichever the folder has.
+        drops_others: whether a head of another kind may be dropped for a random one, as training does.
 
     Raises:
-        EdgepressError: the weights are truncated or altered, or the labels do not fit a trained head.
+        EdgepressError: the weights are not those of the config, the folder has another head, or the labels do
+            not fit a trained one.
     """
     config = load_config(source)
     own_labels = tuple(label for _, label in sorted((config.id2label or {}).items()))
     if labels is not None:
         _set_labels(config, labels, problem_type)
-    torch.manual_seed(seed)
+    wanted = head_of(config, None if problem_type is None else problem_type == ANSWERS)
+    kind = AutoModelForQuestionAnswering if wanted is QUESTION_ANSWERING else classifier_type(config)
     if source.folder is None:
-        return _kind(config, problem_type).from_config(config).eval(), False
-    model, missing, mismatched = read_weights(_kind(config, problem_type), source.folder, config)
-    if new_head:
-        reset_head(model, seed)
-        prefix = f"{model.base_model_prefix}."
-        mismatched = [key for key in mismatched if key.startswith(prefix)]
-    _refuse_foreign_shapes(source.folder, config, mismatched)
-    if labels is not None and not missing and not new_head:
+        torch.manual_seed(seed)
+        return build(kind, config).eval(), False
+    if getattr(config, "auto_map", None):
+        warn(f"{source.name}: the code that config.json names (auto_map) is not run; transformers' own is")
+    drops: Drops = "all" if new_head else "others" if drops_others or source.spec is not None else "none"
+    model, head_trained = load_weights(source, config, kind, wanted, drops, seed)
+    if labels is not None and head_trained:
         check_labels(own_labels, labels, source.name)
-    return model.eval(), not missing and not new_head
-
-
-def _kind(config: PretrainedConfig, problem_type: str | None) -> Any:
-    """What loads a model: for the task, or where there is none for what it was saved as."""
-    saved = (config.architectures or [""])[0].endswith("ForQuestionAnswering")
-    if problem_type == ANSWERS or (problem_type is None and saved):
-        return AutoModelForQuestionAnswering
-    return classifier_type(config)
+    return model.eval(), head_trained
 
 
 def _set_labels(config: PretrainedConfig, labels: tuple[str, ...], problem_type: str | None) -> None:
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
     config.problem_type = None if problem_type == ANSWERS else problem_type  # transformers knows three
-
-
-def read_weights(
-    kind: Any, folder: Path, config: PretrainedConfig
-) -> tuple[PreTrainedModel, list[str], list[str]]:
-    """A model of this class, the names of weights that the folder lacks, and of those in other shapes.
-
-    Raises:
-        EdgepressError: the weights are truncated or altered, or another architecture's.
-    """
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # our own warning about an untrained head is clearer than its list
-    try:
-        model, info = kind.from_pretrained(
-            folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True
-        )
-    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-        raise EdgepressError(f"{folder}: unreadable weights: {first_line(error)}") from error
-    finally:
-        logging.set_verbosity(verbosity)
-    if len(info["missing_keys"]) > len(model.state_dict()) / 2:
-        raise EdgepressError(f"{folder}: its weights are not those of a {config.model_type} model")
-    return model, info["missing_keys"], info["mismatched_keys"]
-
-
-def _refuse_foreign_shapes(folder: Path, config: PretrainedConfig, mismatched: Iterable[str]) -> None:
-    for key in mismatched:
-        if hasattr(config, SHAPES):
-            raise EdgepressError(
-                f"{folder}: {key} has another shape than config.json's {SHAPES} says",
-                "make the artifact again",
-            )
-        raise EdgepressError(
-            f"{folder}: {key} has another shape than the task needs: the labels do not fit the model's head",
-            "name the --task that the model was trained for",
-        )
 
 
 def check_labels(own: tuple[str, ...], wanted: tuple[str, ...], name: str) -> None:
@@ -141,39 +136,73 @@ def load_tokenizer(
     """The model's tokenizer; for random weights `own` or BERT's (from MiniLM's mirror).
 
     With BERT's vocabulary, size, latency and agreement of a model with random weights can be measured on
-    real sentences; its embedding table is made to fit (ALBERT's has 522 rows less). The tokenizer's
-    outputs are narrowed to what `model` takes (DistilBERT and RoBERTa have no token types).
+    real sentences; its embedding table is made to fit (ALBERT's has 522 rows less). The tokenizer
+    gives what `model` takes afterwards (`edgepress.inputs`).
 
     Raises:
         EdgepressError: the tokenizer's files are unreadable, or it gives ids that the model does not have.
     """
-    tokenizer = own or _read_tokenizer(source.folder or sources.from_index(MINILM_MIRROR))
-    ids = max(tokenizer.get_vocab().values()) + 1
+    tokenizer = own or _read_tokenizer(source.folder or sources.from_index(MINILM_MIRROR), model.config)
+    ids = max(tokenizer.get_vocab().values(), default=0) + 1
     if source.folder is None and (own or ids > model.config.vocab_size):
         model.resize_token_embeddings(ids, mean_resizing=False)
-    if ids > model.config.vocab_size:
+    rows = getattr(model.config, "vocab_size", ids)  # a model of characters has no table of them
+    if ids > rows:
         raise EdgepressError(
-            f"{source.folder}: its tokenizer has ids up to {ids - 1}, "
-            f"its embedding table {model.config.vocab_size} rows",
+            f"{source.folder}: its tokenizer has ids up to {ids - 1}, its embedding table {rows} rows",
             "the tokenizer is another model's: save the model's own there",
         )
-    narrow(tokenizer, model)
+    fit_inputs(tokenizer, model)
+    fit_padding(tokenizer, model)
+    require_token_types(tokenizer, model, source.name)
     return tokenizer
 
 
-def narrow(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
-    """Let the tokenizer give out nothing that `model` does not take."""
-    taken = inspect.signature(model.forward).parameters
-    tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name in taken]
-
-
-def _read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+def _read_tokenizer(folder: Path, config: PretrainedConfig) -> PreTrainedTokenizerBase:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # the tokenizers library raises nothing narrower
-        raise EdgepressError(f"{folder}: unreadable tokenizer: {first_line(error)}") from error
+        raise _no_tokenizer(folder, config, error) from error
+    if not tokenizer.is_fast:  # of each pair that it cuts it would say that the rest is not kept
+        logging.get_logger("transformers.tokenization_utils_base").setLevel(logging.ERROR)
     keep_whole(tokenizer)  # some repositories ship padding and truncation inside tokenizer.json
     return tokenizer
+
+
+def _no_tokenizer(folder: Path, config: PretrainedConfig, error: Exception) -> EdgepressError:
+    """What to say where transformers opens none: a library or a file is missing, or it is damaged."""
+    text = str(error)
+    named = {name for name in TOKENIZER_LIBRARIES if re.search(rf"\b{name}\b", text, re.IGNORECASE)}
+    missing = sorted(name for name in named if find_spec(TOKENIZER_LIBRARIES[name]) is None)
+    if missing:
+        return EdgepressError(
+            f"{folder}: its tokenizer needs {', '.join(missing)}", f"pip install {' '.join(missing)}"
+        )
+    if "trust_remote_code" in text:
+        return EdgepressError(
+            f"{folder}: its tokenizer is code in the folder (auto_map), which is never run",
+            "save a tokenizer of transformers' own there",
+        )
+    lacking = _lacking(folder, config)
+    if lacking:
+        names = ", no ".join([TOKENIZER, *lacking])
+        return EdgepressError(
+            f"{folder} has no tokenizer that transformers opens: no {names}",
+            "save it there with tokenizer.save_pretrained",
+        )
+    return EdgepressError(f"{folder}: unreadable tokenizer: {first_line(error)}")
+
+
+def _lacking(folder: Path, config: PretrainedConfig) -> list[str]:
+    """The files that the architecture's tokenizer is made from and the folder does not have."""
+    slow, fast = TOKENIZER_MAPPING.get(type(config), (None, None))
+    names = getattr(slow or fast, "vocab_files_names", {}).values()
+    files = sorted({*names} - {"tokenizer.json"})
+    return (
+        []
+        if (folder / "tokenizer.json").is_file()
+        else [name for name in files if not (folder / name).is_file()]
+    )
 
 
 def keep_whole(tokenizer: PreTrainedTokenizerBase) -> None:
@@ -181,13 +210,6 @@ def keep_whole(tokenizer: PreTrainedTokenizerBase) -> None:
     if tokenizer.is_fast:
         tokenizer.backend_tokenizer.no_padding()
         tokenizer.backend_tokenizer.no_truncation()
-
-
-def max_length(config: PretrainedConfig) -> int:
-    """The longest input in tokens; positions of RoBERTa's family begin behind the padding id."""
-    positions = int(getattr(config, "max_position_embeddings", LONGEST_INPUT))
-    offset = (config.pad_token_id or 0) + 1 if config.model_type in ("roberta", "mpnet") else 0
-    return min(positions - offset, LONGEST_INPUT)
 
 
 def encode(

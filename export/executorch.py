@@ -103,11 +103,10 @@ class _Capture:
     def __init__(self, model: PreTrainedModel, shapes: Shapes) -> None:
         import torch
 
-        from edgepress.pretrained import max_length
-        from export.base.inputs import input_names
+        from edgepress.inputs import input_names, longest_input
 
         fixed = shapes.fixed_length
-        self.lengths = (fixed, fixed) if fixed else (1, max_length(model.config))
+        self.lengths = (fixed, fixed) if fixed else (1, longest_input(model))
         size = (shapes.batch or ROWS, fixed or EXAMPLE_LENGTH)
         self.inputs = {name: torch.ones(size, dtype=torch.int64) for name in input_names(model)}
 

@@ -75,7 +75,7 @@ def export(model: PreTrainedModel, target: Path, shapes: Shapes | None = None) -
     """
     import torch
 
-    from export.base.inputs import input_names
+    from edgepress.inputs import input_names
 
     openvino, taken = _openvino(), shapes or Shapes()
     size = (taken.batch or EXAMPLE[0], taken.fixed_length or EXAMPLE[1])

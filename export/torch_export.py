@@ -60,8 +60,7 @@ def export(model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
     import torch
     from torch.export import Dim
 
-    from edgepress.pretrained import max_length
-    from export.base.inputs import input_names
+    from edgepress.inputs import input_names, longest_input
     from export.base.traceable import EXAMPLE_LENGTH, EXAMPLE_ROWS, Traceable, example_inputs
 
     shapes, names = config.shapes, input_names(model)
@@ -69,7 +68,7 @@ def export(model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
         axis: dimension
         for axis, size, dimension in (
             (0, shapes.batch, Dim("batch")),
-            (1, shapes.fixed_length, Dim("sequence", max=max_length(model.config))),
+            (1, shapes.fixed_length, Dim("sequence", max=longest_input(model))),
         )
         if size is None
     }

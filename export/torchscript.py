@@ -74,7 +74,7 @@ def export(model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
     """
     import torch
 
-    from export.base.inputs import input_names
+    from edgepress.inputs import input_names
     from export.base.traceable import EXAMPLE_LENGTH, EXAMPLE_ROWS, Traceable, example_inputs
 
     shapes = config.shapes

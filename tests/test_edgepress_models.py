@@ -21,8 +21,9 @@ from transformers import (
 )
 
 from edgepress.errors import EdgepressError
+from edgepress.inputs import longest_input
 from edgepress.models import MODELS, ModelSource, ModelSpec, find_model, short_name
-from edgepress.pretrained import encode, load_config, load_model, load_tokenizer, max_length
+from edgepress.pretrained import encode, load_config, load_model, load_tokenizer
 
 # Millions of parameters with two labels: what the papers and model cards say, head included.
 PARAMETERS = {
@@ -86,7 +87,7 @@ def test_config_has_the_architecture_and_size(name: str) -> None:
         model = AutoModelForSequenceClassification.from_config(config)
     assert config.model_type == spec.architecture
     assert model.num_parameters() / 1e6 == pytest.approx((PARAMETERS | SMALL_PARAMETERS)[name], rel=0.01)
-    assert max_length(config) == (512 if spec.pretrained else 128)
+    assert longest_input(model) == (512 if spec.pretrained else 128)
 
 
 def test_every_zoo_name_is_random_when_asked() -> None:
@@ -158,9 +159,11 @@ def test_folder_without_config(folder: Path) -> None:
 
 
 def test_folder_without_tokenizer(folder: Path) -> None:
-    (folder / "tokenizer.json").unlink()
-    with pytest.raises(EdgepressError, match="has no tokenizer"):
-        find_model(str(folder))
+    model = load(folder)[0]
+    for path in folder.glob("*tok*"):
+        path.unlink()
+    with pytest.raises(EdgepressError, match="has no tokenizer that transformers opens"):
+        load_tokenizer(local(folder), model)
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"model_type": "no-such-type"}', "{}"])
@@ -290,8 +293,9 @@ def test_random_head_of_an_encoder_depends_on_the_seed_alone(
         (MPNetConfig(max_position_embeddings=130), 128),
     ],
 )
-def test_max_length(config: BertConfig, expected: int) -> None:
-    assert max_length(config) == expected
+def test_longest_input(config: BertConfig, expected: int) -> None:
+    with torch.device("meta"):
+        assert longest_input(AutoModelForSequenceClassification.from_config(config)) == expected
 
 
 def test_longest_roberta_input_runs_and_one_more_does_not() -> None:
@@ -300,7 +304,7 @@ def test_longest_roberta_input_runs_and_one_more_does_not() -> None:
     )
     config.max_position_embeddings = 34
     model = AutoModelForSequenceClassification.from_config(config).eval()
-    longest = max_length(config)
+    longest = longest_input(model)
     assert model(input_ids=torch.full((1, longest), 5)).logits.shape == (1, 2)
     with pytest.raises((IndexError, RuntimeError)):
         model(input_ids=torch.full((1, longest + 1), 5))

@@ -21,10 +21,10 @@ from transformers import (
 pytest.importorskip("coremltools", reason="the extra 'coreml' is not installed")
 
 from edgepress.errors import EdgepressError
+from edgepress.inputs import input_names
 from export.base.config import ExportConfig
 from export.base.cpu import CPU_TARGETS
 from export.base.eager import EagerRunner
-from export.base.inputs import input_names
 from export.base.registry import find_format, format_of, open_runner
 from export.base.scheme import Options
 from export.check.parity import Parity, compare, parity_batches

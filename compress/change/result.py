@@ -145,6 +145,7 @@ def write_changed(
         save_model(opened, draft.folder)
         draft.manifest = manifest
         scores = {} if score is None else {"fp32": score}
-        card = Card(output.name, record, opened.task, "finetune", opened.license, scores, body)
+        said = (opened.license, scores, body, opened.language)
+        card = Card(output.name, record, opened.task, "finetune", *said)
         (draft.folder / "README.md").write_text(card.text(), encoding="utf-8")
     console.step(f"written: {output}")

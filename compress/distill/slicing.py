@@ -1,6 +1,7 @@
 """A student made of some of its teacher's layers (Sanh et al. 2019, sections 3 and 4).
 
-A BERT becomes a DistilBERT, without token types and pooler; every other architecture stays what it is.
+A BERT becomes a DistilBERT, without token types and pooler; one with relative positions, which a DistilBERT
+does not have, and every other architecture stays what it is.
 """
 
 import copy
@@ -24,6 +25,7 @@ from transformers import (
 
 from edgepress.architectures.head import HEAD
 from edgepress.architectures.pruned import SHAPES
+from edgepress.checkpoint import listed
 from edgepress.errors import EdgepressError
 
 DISTILBERT: dict[type[PreTrainedModel], type[PreTrainedModel]] = {
@@ -91,14 +93,23 @@ def slice_layers(teacher: PreTrainedModel, layers: list[int], seed: int) -> PreT
     """A model with these layers of the teacher, and its embeddings; its head too, where it fits.
 
     Raises:
-        EdgepressError: the teacher was pruned to other shapes in each layer.
+        EdgepressError: the teacher was pruned to other shapes in each layer, or a tensor of the student's
+            encoder would be random.
     """
     student = random_student(teacher, len(layers), seed)
     weights = _kept(teacher.state_dict(), layers)
-    if _stock(teacher) in DISTILBERT:
+    if _becomes_distilbert(teacher):
         weights = _as_distilbert(weights)
     shapes = {name: value.shape for name, value in student.state_dict().items()}
     fitting = {name: value for name, value in weights.items() if shapes.get(name) == value.shape}
+    random = {
+        name for name in shapes.keys() - fitting.keys() if name.startswith(f"{student.base_model_prefix}.")
+    }
+    if random:
+        raise EdgepressError(
+            f"the teacher gives a {student.config.model_type} of fewer layers no {listed(random)}",
+            "--init random begins with new weights",
+        )
     student.load_state_dict(fitting, strict=False)
     return student
 
@@ -115,7 +126,7 @@ def random_student(teacher: PreTrainedModel, depth: int, seed: int) -> PreTraine
             "distil first, prune then",
         )
     own = _stock(teacher)
-    kind = DISTILBERT.get(own, own)
+    kind = DISTILBERT[own] if _becomes_distilbert(teacher) else own
     torch.manual_seed(seed)
     return kind(_config(teacher, depth)).eval()
 
@@ -126,12 +137,18 @@ def _stock(teacher: PreTrainedModel) -> type[PreTrainedModel]:
     return known[type(teacher.config)] if hasattr(teacher.config, HEAD) else type(teacher)
 
 
+def _becomes_distilbert(teacher: PreTrainedModel) -> bool:
+    """Whether it is a BERT with its positions in a table, which is all that a DistilBERT knows."""
+    absolute = getattr(teacher.config, "position_embedding_type", "absolute") == "absolute"
+    return _stock(teacher) in DISTILBERT and absolute
+
+
 def _config(teacher: PreTrainedModel, depth: int) -> PretrainedConfig:
     own = copy.deepcopy(teacher.config)
     own.num_hidden_layers = depth
     if hasattr(own, HEAD):
         delattr(own, HEAD)
-    return _distilbert_config(own) if _stock(teacher) in DISTILBERT else own
+    return _distilbert_config(own) if _becomes_distilbert(teacher) else own
 
 
 def _distilbert_config(bert: PretrainedConfig) -> DistilBertConfig:

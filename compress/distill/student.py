@@ -10,8 +10,8 @@ from compress.training.scratch import check_vocabulary, from_scratch, open_untra
 from edgepress import console
 from edgepress.architectures.head import put_head, reset_head
 from edgepress.errors import EdgepressError
+from edgepress.inputs import fit_inputs
 from edgepress.loading import OpenedModel, open_model
-from edgepress.pretrained import narrow
 from edgepress.tasks import Task
 
 HALF = "half"
@@ -43,7 +43,13 @@ def _named(config: DistillConfig, teacher: OpenedModel, task: Task, text: Traini
         student = open_untrained(config.student, task, config.data, config.seed, config.vocabulary, text)
     else:
         student = open_model(
-            config.student, "pretrained", task, config.data, config.seed, new_head=config.head == "new"
+            config.student,
+            "pretrained",
+            task,
+            config.data,
+            config.seed,
+            new_head=config.head == "new",
+            drops_others=True,
         )
     _compare_vocabularies(config, teacher, student)
     return student
@@ -68,7 +74,7 @@ def part_of(teacher: OpenedModel, config: DistillConfig) -> OpenedModel:
         model = slice_layers(teacher.model, layers, config.seed)
     console.step(f"student: {len(layers)} of {count} layers, as {model.config.model_type}")
     tokenizer = copy.deepcopy(teacher.tokenizer)
-    narrow(tokenizer, model)
+    fit_inputs(tokenizer, model)
     return replace(teacher, model=model, tokenizer=tokenizer, head_trained=False)
 
 

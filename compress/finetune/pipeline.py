@@ -85,6 +85,7 @@ def _open_pretrained(config: FinetuneConfig) -> OpenedModel:
             config.seed,
             options=config.task_options,
             new_head=_replaces_head(config),
+            drops_others=True,
         )
     except LabelMismatchError as error:
         raise LabelMismatchError(str(error), f"{error.hint}; --head new trains a new classifier") from error

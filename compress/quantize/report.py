@@ -134,8 +134,8 @@ def _card(outcome: Outcome) -> str:
     )
     opened = outcome.opened
     scores = {row.name: row.score for row in rows if row.score is not None}
-    card = Card(name, opened.record(), opened.task, "quantized", opened.license, scores, body)
-    return card.text()
+    said = (opened.license, scores, body, opened.language)
+    return Card(name, opened.record(), opened.task, "quantized", *said).text()
 
 
 def show(outcome: Outcome) -> None:

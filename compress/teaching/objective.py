@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from transformers import PreTrainedModel
 from compress.teaching import losses
 from compress.teaching.flags import TeachingFlags
 from edgepress.errors import EdgepressError
+from edgepress.inputs import input_names
 from edgepress.tasks import ProblemType
 
 
@@ -122,7 +122,7 @@ class Distillation(nn.Module):
 
 def _taken(model: PreTrainedModel, text: dict[str, torch.Tensor | None]) -> dict[str, torch.Tensor]:
     """The inputs that a model takes (DistilBERT and RoBERTa have no token types)."""
-    known = inspect.signature(model.forward).parameters
+    known = input_names(model)
     return {name: ids for name, ids in text.items() if ids is not None and name in known}
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from compress.training.scratch import from_scratch
 from compress.training.trainer import TrainingData, by_length
 from edgepress.errors import EdgepressError
 from edgepress.identity import SHA256, digest_of
+from edgepress.inputs import TOKEN_TYPES, input_names
 from edgepress.spans import Windows, best_answers, cut_windows
 from edgepress.squad import Question, load_questions, score_answers
 from edgepress.tasks import Task
@@ -66,6 +66,11 @@ def load_reading(
         raise EdgepressError(
             f"windows of {longest} tokens have no room for a question and a context",
             f"raise --max-length to {SHORTEST_WINDOW} or more; 384 is usual",
+        )
+    if not tokenizer.is_fast:
+        raise EdgepressError(
+            f"{type(tokenizer).__name__} does not say where in a text its tokens stand, as answers need it",
+            "name a model whose tokenizer has a fast form in transformers",
         )
     counts = {"train": config.train_samples, "validation": config.eval_samples}
     train, evaluation = (
@@ -144,7 +149,7 @@ class Answering(nn.Module):
     ) -> None:
         super().__init__()
         self.model = model
-        self.takes_types = "token_type_ids" in signature(model.forward).parameters
+        self.takes_types = TOKEN_TYPES in input_names(model)
         self.weights = label_weight, response_weight
         self.temperature = temperature
 

@@ -61,7 +61,7 @@ def write_trained(
         reached = step.metrics[task.metric] if task else None
         scores = {} if reached is None else {"fp32": reached}
         card = Card(
-            *(output.name, trained, task, relation, opened.license, scores, body),
+            *(output.name, trained, task, relation, opened.license, scores, body, opened.language),
             pipeline="text-classification" if task else "fill-mask",
         )
         names = _draw(output.name, task, step.metrics, draft.folder)

@@ -4,20 +4,22 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from edgepress.inputs import input_names
 from export.base.runner import Batch, Runner
 
 
 class EagerRunner(Runner):
-    """A transformers classifier in torch eager mode."""
+    """A transformers classifier in torch eager mode; ignores inputs that it does not take."""
 
     runtime = f"torch {torch.__version__}"
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model.eval()
+        self._names = input_names(model)
 
     def __call__(self, batch: Batch) -> np.ndarray:
         with torch.inference_mode():
-            inputs = {name: torch.from_numpy(value) for name, value in batch.items()}
+            inputs = {name: torch.from_numpy(batch[name]) for name in self._names if name in batch}
             logits: np.ndarray = self._model(**inputs).logits.float().numpy()
         return logits
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from export.base.inputs import input_names
+from edgepress.inputs import input_names
 
 # Tracers keep a size of 1 as a constant; the ids are the smallest vocabulary's.
 EXAMPLE_ROWS = 2
@@ -32,5 +32,5 @@ def example_inputs(
     ids = torch.ones((rows, length), dtype=torch.int64)
     mask = torch.ones_like(ids)
     mask[0, 1:][-1:] = 0
-    types = torch.zeros_like(ids)
-    return (ids, mask, types)[: len(input_names(model))]
+    examples = {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
+    return tuple(examples[name] for name in input_names(model))

@@ -41,7 +41,7 @@ def require_tokenizer_parity(folder: Path, tokenizer: PreTrainedTokenizerBase, l
     compare_tokenizers(str(folder), encoder(tokenizer, longest), encoder(shipped, longest))
     if (folder / "tokenizer.json").is_file():
         _require_file_parity(folder / "tokenizer.json", tokenizer, longest)
-    if (folder / "vocab.txt").is_file():
+    if (folder / "vocab.txt").is_file() and _has_word_pieces(tokenizer):
         _require_same_vocabulary(folder / "vocab.txt", tokenizer)
 
 
@@ -110,6 +110,16 @@ def _require_file_parity(path: Path, tokenizer: PreTrainedTokenizerBase, longest
     compare_tokenizers(str(path), encoder(tokenizer, None), encode)
     shipped.enable_truncation(longest)
     compare_tokenizers(f"{path}, cut", encoder(tokenizer, longest), encode)
+
+
+def _has_word_pieces(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether its vocab.txt is a list; others write a token and its count on each line."""
+    from tokenizers.models import WordPiece
+    from transformers import BertTokenizer
+
+    if tokenizer.is_fast:
+        return isinstance(tokenizer.backend_tokenizer.model, WordPiece)
+    return isinstance(tokenizer, BertTokenizer)
 
 
 def _require_same_vocabulary(path: Path, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -91,7 +91,8 @@ def _card(outcome: Outcome) -> str:
     scores = {
         file.path.name: file.verdict.score for file in outcome.written if file.verdict.score is not None
     }
-    return Card(name, opened.record(), opened.task, "quantized", opened.license, scores, body).text()
+    said = (opened.license, scores, body, opened.language)
+    return Card(name, opened.record(), opened.task, "quantized", *said).text()
 
 
 def write(outcome: Outcome, draft: Draft) -> None:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgepress.errors import EdgepressError, first_line
-from edgepress.pretrained import max_length
+from edgepress.inputs import input_names, longest_input
 from export.base.config import ExportConfig, derive
-from export.base.inputs import input_names
 from export.base.shapes import Shapes
 from export.mil.config import CoreMlConfig
 from export.mil.package import quiet
@@ -38,7 +37,7 @@ def write(
 
 def _shapes(model: PreTrainedModel, config: CoreMlConfig) -> Shapes:
     """The config's shapes; a range ends with the model's positions."""
-    longest, shapes = max_length(model.config), config.shapes
+    longest, shapes = longest_input(model), config.shapes
     asked = max(shapes.longest or 0, shapes.least)
     if asked > longest:
         raise EdgepressError(

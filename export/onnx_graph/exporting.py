@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 
 from edgepress.architectures import SmallClassifier
 from edgepress.errors import EdgepressError, first_line
+from edgepress.inputs import input_names
 
 TASK = "text-classification"
 
@@ -24,7 +25,8 @@ class SmallClassifierOnnxConfig(TextEncoderOnnxConfig):  # type: ignore[misc]  #
 
 
 def export_config(model: PreTrainedModel) -> OnnxConfig:
-    """optimum's export config for the architecture, or ours for what is ours.
+    """optimum's export config for the architecture, or ours for what is ours, with the inputs that this
+    model is given: optimum goes by the architecture alone.
 
     Raises:
         EdgepressError: neither has one.
@@ -37,4 +39,8 @@ def export_config(model: PreTrainedModel) -> OnnxConfig:
         )
     except (KeyError, ValueError) as error:
         raise EdgepressError(f"no ONNX export for {model.config.model_type}: {first_line(error)}") from error
-    return config_type(model.config)
+    axes = {0: "batch_size", 1: "sequence_length"}
+    inputs = dict.fromkeys(input_names(model), axes)
+    config = config_type(model.config)
+    config.__class__ = type("OwnInputs", (type(config),), {"inputs": property(lambda _: inputs)})
+    return config
