@@ -141,7 +141,7 @@ MODELS: dict[str, Build] = {
     "unknown model type": with_config(model_type="bertt"),
     "no model type": with_config(model_type=None),
     "other model type": with_config(model_type="distilbert"),
-    "remote code": with_config(auto_map={"AutoModel": "evil.Model"}, model_type="evil"),
+    "remote code": with_config(auto_map={"AutoConfig": "evil.Config"}, model_type="evil"),
     "huge vocabulary": with_config(vocab_size=10**12),
     "no pooler": without("pooler"),
     "no bias in the head": without("classifier.bias"),
