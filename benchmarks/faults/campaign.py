@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -48,7 +50,7 @@ def campaign(config: FaultsConfig) -> Path:
         console.step("importing, and making a tiny model and its data")
         processes.preload()
         material = make_material(scratch / "material")
-        with ProcessPoolExecutor(config.workers, get_context("fork")) as pool:
+        with ProcessPoolExecutor(config.workers, get_context("fork"), _heed_interrupt) as pool:
             try:
                 found = list(_run(config, pool, material, scratch))
             except BaseException:  # what has not begun is not waited for
@@ -56,6 +58,11 @@ def campaign(config: FaultsConfig) -> Path:
                 raise
     report.write(config, found)
     return _concluded(config, found)
+
+
+def _heed_interrupt() -> None:
+    """Let a worker end at Ctrl-C as if it had been told to: an idle one would show a traceback."""
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(console.INTERRUPTED))
 
 
 def _run(

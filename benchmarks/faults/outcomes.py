@@ -12,7 +12,8 @@ from edgepress.files import sha256
 
 OLD, NEW, ASIDE = "old", "new", "aside"
 """aside: killed between the two renames of `staged_folder`; the next command puts the old one back."""
-WEIGHTS = ("*.safetensors", "*.onnx", "*.pt")
+# Not TorchScript: names in its code count what the process had traced before.
+WEIGHTS = ("*.safetensors", "*.onnx")
 # What a recipe keeps beside its steps.
 KEPT = (".runs", ".running")
 
