@@ -217,7 +217,7 @@ def _judged(
     work = folder / "work"
     found = outcomes.state(own.expected, work, old)
     problems = [*problems, *([] if found in (OLD, NEW, ASIDE) else [found])]
-    problems += ["traceback: " + _last(ended.screen)] if ended.traceback else []
+    problems += [f"traceback: {ended.raised}"] if ended.traceback else []
     if not ended.code and found != NEW:
         problems.append(f"exit code 0, and the target is {found}")
     problems += outcomes.half_written(own.expected, work)
@@ -235,7 +235,7 @@ def _after(again: Ended, own: Undisturbed, work: Path, old: str) -> Iterator[str
         yield f"exit code {again.code}: {again.error or _last(again.screen)}"
         return
     if again.traceback:
-        yield "traceback: " + _last(again.screen)
+        yield f"traceback: {again.raised}"
     if (found := outcomes.state(own.expected, work, old)) != NEW:
         yield f"the target is {found}"
     yield from outcomes.half_written(own.expected, work)

@@ -121,7 +121,7 @@ def _problems(job: Job, ended: Ended, target: Path) -> Iterator[str]:
     if job.mutation == UNDAMAGED and ended.code:
         yield f"undamaged, and exit code {ended.code}: {ended.error}"
     if ended.traceback:
-        yield "traceback: " + _raised(ended.screen)
+        yield f"traceback: {ended.raised}"
     if ended.hung:
         yield f"hung: ended after {HANG_S:g} s"
     elif ended.code not in EXIT_CODES:
@@ -129,13 +129,6 @@ def _problems(job: Job, ended: Ended, target: Path) -> Iterator[str]:
     if ended.memory > MEMORY or any(word in ended.screen for word in NO_MEMORY):
         yield f"memory: {ended.memory / 1e6:.0f} MB beyond the imports: {ended.error}"
     yield from _written(ended, target)
-
-
-def _raised(screen: str) -> str:
-    """The last line of a traceback, and the last places in it that are ours."""
-    lines = screen.strip().splitlines()
-    own = [line.strip() for line in lines if 'File "' in line and "lib/python" not in line]
-    return " | ".join([*own[-2:], lines[-1][:300]])
 
 
 def _written(ended: Ended, target: Path) -> Iterator[str]:

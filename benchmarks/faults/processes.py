@@ -5,6 +5,7 @@ is forked: importing torch and transformers takes longer than all that a tiny mo
 """
 
 import os
+import re
 import resource
 import runpy
 import signal
@@ -38,6 +39,8 @@ PRELOADED = (
     "optimum.exporters.onnx",
     "onnxruntime",
 )
+# The line of a traceback that names the exception.
+RAISED = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b")
 POLL_S = 0.01
 LONGEST_S = 600.0
 
@@ -64,6 +67,14 @@ class Ended:
     @property
     def traceback(self) -> bool:
         return "Traceback (most recent call last)" in self.screen
+
+    @property
+    def raised(self) -> str:
+        """What a traceback ends with, and the last two places of this suite in it."""
+        lines = [line.strip() for line in self.screen.splitlines()]
+        own = [line for line in lines if line.startswith('File "') and "lib/python" not in line]
+        ends = [line for line in lines if RAISED.match(line)]
+        return " | ".join([*own[-2:], *ends[-1:]])
 
 
 def preload() -> None:
