@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from edgepress import sources
 from edgepress.columns import text_columns
 from edgepress.errors import EdgepressError, unknown_name
-from edgepress.split_files import READERS, SPLITS
+from edgepress.split_files import SPLITS, TABLES
 from edgepress.splits import data_root, local_split, read_split, read_table, require_utf8
 from edgepress.tasks import TASKS
 
@@ -80,7 +80,7 @@ def load_corpus(name: str, data: Path | None = None) -> Corpus:
         EdgepressError: there is no such corpus, it is unreadable, or it has no text.
     """
     path = Path(name)
-    texts = _lines(path) if path.is_file() and path.suffix not in READERS else _column(name, data)
+    texts = _lines(path) if path.is_file() and path.suffix.lower() not in TABLES else _column(name, data)
     texts = [text for text in texts if text.strip()]
     if not texts:
         raise EdgepressError(f"{name} has no text", HINT)

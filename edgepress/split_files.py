@@ -6,8 +6,8 @@ from pathlib import Path
 
 from edgepress.errors import EdgepressError
 
-# Ending -> what `datasets` reads it with.
-READERS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json"}
+# What `edgepress.rows` reads.
+TABLES = (".parquet", ".csv", ".tsv", ".jsonl", ".json")
 SPLITS = ("train", "validation", "test")
 # Names that people give a split, in lower case.
 ALIASES = {
@@ -54,7 +54,7 @@ def _tables(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.suffix.lower() in READERS and path.is_file()]
+    return [path for path in folder.iterdir() if path.suffix.lower() in TABLES and path.is_file()]
 
 
 def _only(folder: Path, split: str, files: dict[str, list[Path]], preferred: Sequence[str]) -> list[Path]:

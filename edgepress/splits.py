@@ -2,23 +2,21 @@
 
 import hashlib
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas
-from datasets import Dataset, concatenate_datasets, disable_progress_bars, load_dataset
-from datasets.exceptions import DatasetGenerationError
+from datasets import Dataset, concatenate_datasets, disable_progress_bars
 from datasets.utils.logging import CRITICAL, set_verbosity
-from pandas.errors import ParserWarning
+from pyarrow import ArrowException
 
 from edgepress import sources
 from edgepress.errors import EdgepressError, first_line
 from edgepress.labels import label_key, label_number, label_text
-from edgepress.split_files import READERS, find_splits, split_name
+from edgepress.rows import read_rows
+from edgepress.split_files import find_splits, split_name
 from edgepress.tasks import DEFAULT_TASK, Task
 
 DATA_VARIABLE = "EDGEPRESS_DATA"
@@ -129,34 +127,24 @@ def read_table(files: Sequence[Path]) -> Dataset:
     """The rows of Parquet, CSV or JSON-lines files of one split.
 
     Raises:
-        EdgepressError: a file has no rows, is not UTF-8, or cannot be read.
+        EdgepressError: a file has no rows, is not UTF-8, or cannot be read, or two files differ in a
+            column's type.
     """
-    first = files[0]
-    require_utf8(first)
-    kind = READERS[first.suffix.lower()]
+    parts = [_read_file(path) for path in files]
     try:
-        if kind == "csv":
-            return concatenate_datasets([_read_csv(path) for path in files])
-        return load_dataset(kind, data_files=[str(path) for path in files], split="train")
-    except StopIteration as error:  # how an empty JSON file ends
-        raise EdgepressError(f"{first} has no rows") from error
-    except (DatasetGenerationError, OSError, ValueError) as error:
-        if "corresponds to no data" in str(error):
-            raise EdgepressError(f"{first} has no rows") from error
-        raise EdgepressError(f"{first}: unreadable: {first_line(error.__cause__ or error)}") from error
+        return concatenate_datasets(parts)
+    except ValueError as error:
+        raise EdgepressError(f"{files[0]} and the others of its split differ: {first_line(error)}") from error
 
 
-def _read_csv(path: Path) -> Dataset:
-    """The cells as they are written: pandas by itself takes "None" and "n/a" for missing, and 007 for 7."""
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    with warnings.catch_warnings():
-        # A row with more cells than headings: a text with a comma and no quotes.
-        warnings.simplefilter("error", ParserWarning)
-        try:
-            table = pandas.read_csv(path, sep=separator, dtype=str, keep_default_na=False, index_col=False)
-        except ParserWarning:
-            raise ValueError("rows have more cells than the first line has headings") from None
-    rows = Dataset.from_pandas(table, preserve_index=False)
+def _read_file(path: Path) -> Dataset:
+    try:
+        require_utf8(path)
+        rows = read_rows(path)
+    except OSError as error:
+        raise EdgepressError(f"{path}: unreadable: {error.strerror or first_line(error)}") from error
+    except (ValueError, ArrowException) as error:
+        raise EdgepressError(f"{path}: unreadable: {first_line(error)}") from error
     if not len(rows):
         raise EdgepressError(f"{path} has no rows")
     return rows
@@ -164,7 +152,7 @@ def _read_csv(path: Path) -> Dataset:
 
 def require_utf8(path: Path) -> None:
     """Raise for a text file in another encoding; Parquet has its own."""
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         return
     try:
         with path.open(encoding="utf-8") as stream:
