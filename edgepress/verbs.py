@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from typing import NoReturn
 
-from edgepress.console import log, out
+from edgepress.console import log, out, whole_output
 from edgepress.errors import EdgepressError, unknown_name
 
 
@@ -17,14 +17,15 @@ def run_verb(program: str, verbs: Mapping[str, tuple[str, str]]) -> NoReturn:
         verbs: verb -> (module, what it does in one line).
     """
     verb = sys.argv.pop(1) if sys.argv[1:] else "--help"
-    if verb in ("-h", "--help"):
-        _list_verbs(program, verbs)
-        sys.exit(0)
-    if verb not in verbs:
-        error = unknown_name("verb", verb, verbs)
-        log.print(f"[bold red]error:[/] {error}\n       {error.hint}", highlight=False)
-        sys.exit(EdgepressError.exit_code)
-    runpy.run_module(verbs[verb][0], run_name="__main__", alter_sys=True)
+    with whole_output():
+        if verb in ("-h", "--help"):
+            _list_verbs(program, verbs)
+            sys.exit(0)
+        if verb not in verbs:
+            error = unknown_name("verb", verb, verbs)
+            log.print(f"[bold red]error:[/] {error}\n       {error.hint}", highlight=False)
+            sys.exit(EdgepressError.exit_code)
+        runpy.run_module(verbs[verb][0], run_name="__main__", alter_sys=True)
     sys.exit(0)
 
 

@@ -33,7 +33,7 @@ class StepError(EdgepressError):
     def __init__(self, run: Run, code: int) -> None:
         ended = f"was killed by signal {-code}" if code < 0 else f"failed (exit code {code})"
         super().__init__(f"{run.title} {ended}", "what was done is kept; the same command goes on from here")
-        self.exit_code = code if code in (1, 2) else EdgepressError.exit_code
+        self.exit_code = code if code in (1, 2, console.UNFORESEEN) else EdgepressError.exit_code
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from transformers import DataCollatorWithPadding, PreTrainedModel, PreTrainedTok
 from compress.training.arithmetic import device, has_bf16
 from compress.training.data import encode_examples
 from edgepress import console
+from edgepress.caches import SUITE, cache_root
+from edgepress.causes import cause
+from edgepress.errors import first_line
 from edgepress.identity import digest_of, library_versions, model_identity
 from edgepress.loading import OpenedModel
-from edgepress.sources import cache_root
 from edgepress.spans import Windows
 from edgepress.splits import Examples
 
@@ -64,7 +67,7 @@ def _key(teacher: OpenedModel, read: list[str | int]) -> str:
 
 
 def _read(path: Path, rows: int) -> np.ndarray | None:
-    if not path.exists():
+    if not os.path.exists(path):  # False, too, where the folder may not be looked into
         return None
     try:
         with safe_open(path, "numpy") as stream:
@@ -78,10 +81,16 @@ def _read(path: Path, rows: int) -> np.ndarray | None:
 
 
 def _write(path: Path, logits: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")  # processes of one launch write the same
-    save_file({LOGITS: logits}, partial, {"sha256": hashlib.sha256(logits.tobytes()).hexdigest()})
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({LOGITS: logits}, partial, {"sha256": hashlib.sha256(logits.tobytes()).hexdigest()})
+        partial.replace(path)
+    except (SafetensorError, OSError) as error:  # the next run computes them again
+        reason = cause(error, path.parent) or first_line(error)
+        console.warn(f"the teacher's logits are not kept in {path.parent}: {reason}; {SUITE}=FOLDER moves it")
+        with suppress(OSError):
+            partial.unlink()
 
 
 def _compute(teacher: OpenedModel, examples: Examples, max_length: int, bf16: bool) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgepress import console
+from edgepress.causes import cause
 from edgepress.errors import EdgepressError, first_line
 from edgepress.files import remove
 from edgepress.loading import OpenedModel
@@ -124,10 +125,19 @@ def _as_one_line(format_: Format, target: Path) -> Iterator[None]:
     """Make whatever a format's library raises an error of ours."""
     try:
         yield
-    except (EdgepressError, OSError):
-        raise
+    except OSError as error:
+        # Looked at now: what the file took is given back before the command ends.
+        raise _unwritten(format_, target, error, cause(error, target.parent)) from error
+    except EdgepressError as error:
+        if error.__cause__ is None or not (reason := cause(error, target.parent)):
+            raise
+        raise _unwritten(format_, target, error, reason) from error
     except Exception as error:  # exporters and quantizers raise whatever they like
-        raise EdgepressError(
-            f"{format_.title} cannot write {target.name}: {first_line(error)}",
-            "a fixed --sequence-length asks less of an exporter; --debug shows where it failed",
-        ) from error
+        raise _unwritten(format_, target, error, cause(error, target.parent)) from error
+
+
+def _unwritten(format_: Format, target: Path, error: Exception, reason: str) -> EdgepressError:
+    if not reason:
+        hint = "a fixed --sequence-length asks less of an exporter; --debug shows where it failed"
+        return EdgepressError(f"{format_.title} cannot write {target.name}: {first_line(error)}", hint)
+    return EdgepressError(f"{format_.title} cannot write {target.name}: {reason}", "--debug shows all")
