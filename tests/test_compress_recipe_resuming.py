@@ -5,12 +5,13 @@ import shutil
 import signal
 import subprocess
 import time
+from dataclasses import replace
 
 import pytest
 from conftest import interruptible
 from tiny_recipe import command
 
-from compress.recipe.ledger import LOCK, Ledger, at_work
+from compress.recipe.ledger import LOCK, Ledger, at_work, changed
 from compress.recipe.plan import plan
 from compress.recipe.spec import load
 from compress.recipe.steps import LEDGER, Bench
@@ -63,6 +64,53 @@ def test_a_damaged_artifact_is_made_again(bench, copied):
     with (copied / "new" / "out" / "teacher" / "model.safetensors").open("ab") as stream:
         stream.write(b"x")
     assert "truncated or altered" in str(why(bench, teacher_of(bench, copied)))
+
+
+def test_another_version_of_a_library_that_the_verb_uses_is_named(bench, copied, monkeypatch):
+    monkeypatch.setattr("compress.recipe.steps.library_versions", lambda names: dict.fromkeys(names, "1.0"))
+    found = why(bench, teacher_of(bench, copied))
+    assert "versions.torch" in found
+    assert "versions.tokenizers" in found
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"inputs": 1}', '{"inputs": {}}', "{"])
+def test_a_damaged_note_runs_the_step_again(bench, copied, content):
+    run = teacher_of(bench, copied)
+    (copied / "new" / "out" / LEDGER / f"{run.name}.json").write_text(content)
+    assert why(bench, run) is not None
+
+
+def test_a_note_without_its_manifest_runs_the_step_again(bench, copied):
+    run = teacher_of(bench, copied)
+    known = bench.ledger.known(run.name)
+    bench.ledger.note(run.name, {"inputs": known["inputs"]})
+    assert why(bench, run) == "another command wrote its folder"
+
+
+def test_each_of_several_files_that_a_flag_names_counts(bench, copied):
+    """A flag that takes several values is looked through as one that takes one."""
+    first, second = copied / "one.txt", copied / "two.txt"
+    first.write_text("a")
+    second.write_text("b")
+    run = teacher_of(bench, copied)
+    several = replace(run, flags={**run.flags, "files": (str(first), str(second))})
+    before = bench._inputs(several)
+    second.write_text("c")
+    assert changed(before, bench._inputs(several)) == [f"data.{second}"]
+
+
+def test_data_that_change_while_a_step_runs_are_not_noted_as_its_own(bench, copied, capsys):
+    run = teacher_of(bench, copied, "epochs=21")
+    before = bench.ledger.known(run.name)
+
+    def work(_):
+        with (copied / "data" / "verdicts" / "train.jsonl").open("a") as stream:
+            stream.write('{"text": "one more", "label": "negative"}\n')
+
+    bench.do(run, "[1/1]", work)
+    assert "data.verdicts changed while it ran" in capsys.readouterr().err
+    assert bench.ledger.known(run.name) == before
+    assert "flags.epochs" in why(bench, run)
 
 
 def test_what_lies_behind_a_changed_step_is_run_again(bench, copied):
@@ -127,6 +175,28 @@ def test_killed_then_interrupted_it_goes_on_where_it_was(copied, data_root):
     assert not list((output / LOCK).iterdir())
     assert not (copied / "results").exists()
     assert list(output.glob(checkpoints))
+
+
+@pytest.mark.slow
+def test_a_changed_step_that_was_interrupted_is_begun_again_when_told_to(copied, data_root):
+    output, log = copied / "new" / "out", copied / "log"
+    checkpoints = ".student-seed0.training/*/checkpoint-*/finished"
+    process = start(copied, data_root, log)
+    wait_until(lambda: list(output.glob(checkpoints)), process)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    where = ("--output", output, "--results", copied / "results")
+    typed = command(copied / "tiny.yaml", "--data", data_root, "--set", "student_epochs=2", *where)
+    for _ in range(2):
+        refused = subprocess.run(typed, capture_output=True, text=True, check=False)
+        assert refused.returncode == 2
+        assert "--epochs was 1000.0, is 2.0" in refused.stderr
+        assert "--restart" in refused.stderr
+    assert list(output.glob(checkpoints))
+    done = subprocess.run([*typed, "--restart"], capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), done.stderr[-3000:]  # whatever the table has to reach
+    assert "[1/3] teacher: finetune: nothing changed, not run again" in done.stderr
+    assert not list(output.glob(".*.training"))
 
 
 def test_a_step_that_fails_gives_its_exit_code(copied, data_root):

@@ -1,10 +1,12 @@
 """The teacher's logits on disk: read again, computed anew, told apart."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from transformers import BertTokenizer
 
 from compress.teaching import logits as module
 from compress.teaching.logits import teacher_logits
@@ -115,4 +117,60 @@ def test_another_length_is_another_key(teacher, texts, computed):
 def test_labels_do_not_matter(teacher, texts, computed):
     teacher_logits(teacher, texts, 64)
     teacher_logits(teacher, Examples(texts.texts, 1 - texts.labels), 64)
+    assert len(computed) == 1
+
+
+def slow(teacher, tmp_path, **settings) -> OpenedModel:
+    """The teacher with a tokenizer in Python, which has no tokenizer.json."""
+    vocabulary = teacher.tokenizer.get_vocab()
+    path = tmp_path / "vocab.txt"
+    path.write_text("\n".join(sorted(vocabulary, key=vocabulary.get)), encoding="utf-8")
+    return replace(teacher, tokenizer=BertTokenizer(str(path), **settings))
+
+
+def test_a_slow_tokenizer_teaches_and_is_kept(teacher, texts, computed, tmp_path):
+    found = [teacher_logits(slow(teacher, tmp_path), texts, 64) for _ in range(2)]
+    assert np.array_equal(*found)
+    assert computed == [len(texts)]
+
+
+def test_settings_of_a_slow_tokenizer_are_another_key(teacher, texts, computed, tmp_path):
+    for settings in ({}, {"do_lower_case": False}, {"strip_accents": False}, {"unk_token": "[PAD]"}):
+        teacher_logits(slow(teacher, tmp_path, **settings), texts, 64)
+    assert len(computed) == 4
+
+
+def test_the_side_that_is_padded_or_cut_is_another_key(teacher, texts, computed):
+    for side in ("right", "left"):
+        teacher.tokenizer.padding_side = side
+        teacher_logits(teacher, texts, 64)
+    teacher.tokenizer.truncation_side = "left"
+    teacher_logits(teacher, texts, 64)
+    assert len(computed) == 3
+
+
+def test_pairs_that_join_to_the_same_text_are_two_keys(teacher, computed):
+    for pair in (("the film", "is dull ."), ("the film is", "dull .")):
+        teacher_logits(teacher, Examples([pair], np.zeros(1)), 64)
+    assert len(computed) == 2
+
+
+def test_another_config_is_another_key(teacher, texts, computed):
+    teacher_logits(teacher, texts, 64)
+    teacher.model.config.layer_norm_eps = 1e-3
+    teacher_logits(teacher, texts, 64)
+    assert len(computed) == 2
+
+
+def test_another_version_of_a_library_is_another_key(teacher, texts, computed, monkeypatch):
+    teacher_logits(teacher, texts, 64)
+    monkeypatch.setattr(module, "library_versions", lambda: {"transformers": "1.0"})
+    teacher_logits(teacher, texts, 64)
+    assert len(computed) == 2
+
+
+def test_a_folder_that_was_moved_is_the_same_key(teacher, texts, computed, model_folder, data_root, tmp_path):
+    teacher_logits(teacher, texts, 64)
+    moved = shutil.copytree(model_folder, tmp_path / "moved")
+    teacher_logits(open_model(str(moved), task="verdicts", data=data_root), texts, 64)
     assert len(computed) == 1

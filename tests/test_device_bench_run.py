@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SENTENCES, Result
+from conftest import SENTENCES, Result, write_split
 
 from device_bench import facts
 from device_bench.eager import open_eager
@@ -16,7 +16,7 @@ from device_bench.facts import deflated_bytes
 from device_bench.plan import EAGER, EAGER_MODES, PACKED, Plan
 from device_bench.records import Measurement, read
 from device_bench.run.config import numbers
-from device_bench.run.resume import done_cases
+from device_bench.run.resume import done_cases, why_again
 from device_bench.subjects import Selection, find_subjects, smallest_vocabulary
 from edgepress.errors import EdgepressError
 from export.base.registry import find_format, open_runner
@@ -124,6 +124,54 @@ def test_records_of_another_machine_or_file_do_not_count(measured: Measured, art
     assert not done_cases(elsewhere, subjects, plan)
     assert not done_cases(changed, subjects, plan)
     assert not done_cases(found, subjects, replace(plan, threads=2))
+
+
+def test_records_of_another_runtime_gpu_or_fewer_launches_do_not_count(
+    measured: Measured, artifact: Path
+) -> None:
+    _, found = measured("--no-accuracy", "--precisions", "fp32")
+    subjects = find_subjects([artifact], Selection(precisions=("fp32",)))
+    plan = Plan((4, 8), launches=2)
+
+    def elsewhere(**facts: object) -> list[Measurement]:
+        return [replace(one, environment={**one.environment, **facts}) for one in found]
+
+    versions = found[0].environment["versions"]
+    assert done_cases(found, subjects, plan) == frozenset(plan.cases)
+    assert done_cases(elsewhere(versions={**versions, "edgepress": "0"}), subjects, plan)
+    assert done_cases(elsewhere(versions={**versions, "openvino": "0"}), subjects, plan)
+    assert not done_cases(elsewhere(versions={**versions, "onnxruntime": "0"}), subjects, plan)
+    assert not done_cases(elsewhere(gpu="another"), subjects, plan)
+    assert not done_cases(found, subjects, replace(plan, launches=3))
+    assert done_cases(found, subjects, replace(plan, launches=1))
+    failed = [replace(one, launches=(), samples_ms=(), error="killed") for one in found]
+    assert done_cases(failed, subjects, plan) == frozenset(plan.cases)
+    (said,) = why_again(elsewhere(versions={**versions, "onnxruntime": "0"}), subjects, plan)
+    assert str(said) == f"versions.onnxruntime was 0, is {versions['onnxruntime']}"
+
+
+def test_corrected_labels_are_scored_again(measured: Measured, data_root: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(data_root, tmp_path / "data")
+    flags = ("--precisions", "fp32", "--seq-lens", "4")
+    _, first = measured(*flags, data=data)
+    (same, again) = measured(*flags, data=data)
+    assert "not repeated" in same.err
+    assert len(again) == len(first) == 1
+    write_split(data / "verdicts" / "validation.jsonl", [(text, "negative") for text, _ in SENTENCES[::5]])
+    (result, found) = measured(*flags, data=data)
+    assert "records.jsonl has batch 1, 1 thread(s) of these files, but texts was " in result.err
+    assert [record.score for record in found] == [1.0, pytest.approx(found[1].score)]
+    assert found[1].score < 1
+
+
+def test_a_score_that_was_left_out_is_taken_when_it_is_asked_for(measured: Measured) -> None:
+    flags = ("--precisions", "fp32", "--seq-lens", "4")
+    measured(*flags, "--no-accuracy")
+    _, found = measured(*flags)
+    assert [record.score for record in found] == [None, 1.0]
+    result, found = measured(*flags, "--no-accuracy")
+    assert "not repeated" in result.err
+    assert len(found) == 2
 
 
 def test_whole_passes(measured: Measured) -> None:
