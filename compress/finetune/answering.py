@@ -36,6 +36,6 @@ def finetune_answering(config: FinetuneConfig, output: Path, task: Task) -> Path
             step = Step("finetune", config.identity(), taken, metrics)
             body = f"{opened.record().name} fine-tuned on {task.name}: {said}.\n"
             write_trained(config, output, opened, task, step, "finetune", body)
-            console.out.print(f"{output.name}: {said}, {taken:.0f} s", highlight=False)
+            console.line(f"{output.name}: {said}, {taken:.0f} s")
             shutil.rmtree(checkpoints)
     return output

@@ -14,12 +14,13 @@ from compress.training.trainer import TrainingData, compute_as_written, logits_o
 from edgepress.console import warn
 from edgepress.metrics import USUAL, scores
 from edgepress.splits import Examples
-from edgepress.tables import markdown_table
+from edgepress.tables import markdown_table, screen_table
 from edgepress.tasks import ProblemType, Task
 from edgepress.thresholds import gmean_thresholds
 
 MULTI_LABEL: ProblemType = "multi_label_classification"
 HALF = "0.5"
+THRESHOLD_HEADINGS = ("thresholds from", *USUAL[MULTI_LABEL])
 
 
 @dataclass(frozen=True)
@@ -92,13 +93,21 @@ def _several(
 
 def threshold_table(metrics: dict[str, Any]) -> str:
     """Markdown: scores with thresholds of one half, and chosen on each split; nothing for other tasks."""
-    if "thresholds" not in metrics:
-        return ""
-    rows = [
+    rows = _threshold_rows(metrics)
+    return "\n" + markdown_table(THRESHOLD_HEADINGS, rows) if rows else ""
+
+
+def show_thresholds(metrics: dict[str, Any]) -> None:
+    """The same on the screen."""
+    if rows := _threshold_rows(metrics):
+        screen_table("", THRESHOLD_HEADINGS, rows).show()
+
+
+def _threshold_rows(metrics: dict[str, Any]) -> list[tuple[str, ...]]:
+    return [
         (where, *(f"{100 * figures[name]:.2f} %" for name in USUAL[MULTI_LABEL]))
-        for where, figures in metrics["thresholds"].items()
+        for where, figures in metrics.get("thresholds", {}).items()
     ]
-    return "\n" + markdown_table(("thresholds from", *USUAL[MULTI_LABEL]), rows)
 
 
 def _warn_of_single_sided(task: Task, examples: Examples) -> None:

@@ -10,8 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import Progress
-
 from device_bench import records
 from device_bench.energy import counter
 from device_bench.measure import measure_each
@@ -167,7 +165,7 @@ def _phone_texts(config: RunConfig, subject: Subject) -> Texts | None:
 
 def _with_progress(subjects: Sequence[Subject], plan: Plan) -> Iterator[Measurement]:
     title = f"timing, interleaved: {_told(plan)}"
-    with Progress(console=console.log, transient=True) as progress:
+    with console.progress() as progress:
         task = progress.add_task(title, total=1.0)
         yield from measure_each(subjects, plan, lambda share: progress.update(task, completed=share))
 
