@@ -50,7 +50,7 @@ class ScreenTable:
             widths = self._widths(headings)
             widths = [0, *widths[1:]] if apart else widths
             if _total(widths) <= width:
-                return self._grid(headings, widths)
+                return self._grid(headings, widths, width)
         return Text("\n".join(self._stacked(width)))
 
     @cached_property
@@ -75,21 +75,20 @@ class ScreenTable:
     def _left(self) -> set[int]:
         return {number % len(self.headings) for number in self.words}
 
-    def _grid(self, headings: Sequence[Sequence[str]], widths: Sequence[int]) -> Text:
+    def _grid(self, headings: Sequence[Sequence[str]], widths: Sequence[int], room: int) -> Text:
         """Rows in columns; where the first is 0 wide its cell stands above the others."""
         # Headings stand at the foot of their cells.
         tallest = max(map(len, headings))
         heads = [[""] * (tallest - len(lines)) + list(lines) for lines in headings]
         rule = "─" if console.out.encoding.startswith("utf") else "-"
-        text = Text("\n".join(self._lines(heads, widths)), "bold")
-        body = (line for row in self._cells for line in self._lines(row, widths))
+        text = Text("\n".join(self._lines(heads, widths, room)), "bold")
+        body = (line for row in self._cells for line in self._lines(row, widths, room))
         return Text("\n").join([text, Text(rule * _total(widths), "dim"), *map(Text, body)])
 
-    def _lines(self, cells: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
-        above = list(cells[0]) if not widths[0] else []
-        shown = [[] if above else cells[0], *cells[1:]]
-        lines = zip_longest(*shown, fillvalue="")
-        return [line for line in above if line] + [self._line(line, widths) for line in lines]
+    def _lines(self, cells: Sequence[Sequence[str]], widths: Sequence[int], room: int) -> list[str]:
+        above = [] if widths[0] else [line for own in cells[0] if own for line in _wrapped(own, room)]
+        beside = [cells[0] if widths[0] else [], *cells[1:]]
+        return above + [self._line(line, widths) for line in zip_longest(*beside, fillvalue="")]
 
     def _line(self, line: Sequence[str], widths: Sequence[int]) -> str:
         left = self._left()
