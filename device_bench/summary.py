@@ -3,12 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rich import box
-from rich.table import Table
-
 from device_bench import stats
 from device_bench.records import Measurement
-from edgepress.tables import markdown_table
+from edgepress.tables import ScreenTable, markdown_table
 
 # A file below this ratio to its parent, with its whole interval, is called slower.
 BREAK_EVEN = 1.0
@@ -77,21 +74,10 @@ def _latency_cell(row: Row, parent: Row, length: int) -> str:
     return f"{text}\n{ratio.value:.2f}x\n[{ratio.low:.2f}, {ratio.high:.2f}]"
 
 
-def table(rows: Sequence[Row], metric: str, title: str) -> Table:
+def table(rows: Sequence[Row], metric: str, title: str) -> ScreenTable:
     """The screen's table; the first row is the parent."""
-    result = Table(
-        title=title,
-        caption=caption(rows),
-        title_justify="left",
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    for index, heading in enumerate(headings(rows, metric)):
-        result.add_column(heading, justify="left" if index == 0 else "right")
-    for row in rows:
-        result.add_row(*cells(row, rows[0]))
-    return result
+    shown = [cells(row, rows[0]) for row in rows]
+    return ScreenTable(title, headings(rows, metric), shown, caption=caption(rows))
 
 
 def markdown(rows: Sequence[Row], metric: str) -> str:

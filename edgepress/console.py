@@ -6,14 +6,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import tyro
 from rich.console import Console
+from rich.text import Text
 
 from edgepress.caches import cache_hint, move_unusable
 from edgepress.causes import cause, said_cause
 from edgepress.errors import EdgepressError, first_line
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 UNFORESEEN = 70
 """EX_SOFTWARE of sysexits.h: the fault is the command's."""
@@ -33,8 +37,12 @@ class _Screen(Console):
         raise BrokenPipeError
 
 
-out = _Screen(width=None if sys.stdout.isatty() else PIPE_WIDTH)
-log = _Screen(stderr=True)
+# Names, labels and texts are printed as they are: brackets are no markup, ":smile:" is no picture, and a line
+# ends where the text says, so that a path can be copied.
+out = _Screen(width=None if sys.stdout.isatty() else PIPE_WIDTH, markup=False, emoji=False, soft_wrap=True)
+log = _Screen(stderr=True, markup=False, emoji=False, soft_wrap=True)
+# What would move the cursor or colour the terminal; a tab and the end of a line are let through.
+CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 
 
 # What a flag says about this machine's folders, or about the screen, does not belong in a manifest.
@@ -147,26 +155,30 @@ def _describe(error: OSError) -> str:
 def _fail(message: str, hint: str, debug: bool, code: int) -> NoReturn:
     if debug:
         log.print_exception()
-    log.print(f"[bold red]error:[/] {_escape(message)}", soft_wrap=True, highlight=False)
-    if hint:
-        log.print(f"       {_escape(hint)}", soft_wrap=True, highlight=False)
+    print_error(message, hint)
     sys.exit(code)
 
 
-def _escape(text: str) -> str:
-    # Square brackets of a message ("tensor [2, 3]") are text, not rich's markup.
-    return text.replace("[", r"\[")
+def visible(text: str, console: Console = out) -> str:
+    """The text, with escapes for control characters and for what the console's encoding lacks."""
+    shown = text.translate(CONTROL)
+    return shown.encode(console.encoding, "backslashreplace").decode(console.encoding)
+
+
+def line(text: str) -> None:
+    """Print an answer, exactly as it is."""
+    out.print(Text(visible(text)))
 
 
 def step(text: str) -> None:
     """Say which stage of a long command begins."""
     _steps.append(text)
-    log.print(f"[dim]·[/] {_escape(text)}", soft_wrap=True, highlight=False)
+    _say("·", "dim", text)
 
 
 def warn(text: str) -> None:
     """Say something that nobody should overlook."""
-    log.print(f"[bold yellow]warning:[/] {_escape(text)}", soft_wrap=True, highlight=False)
+    _say("warning:", "bold yellow", text)
 
 
 _steps: list[str] = []
@@ -184,3 +196,23 @@ def warn_once(text: str) -> None:
     if text not in _said:
         _said.add(text)
         warn(text)
+
+
+def print_error(message: str, hint: str) -> None:
+    """Say what is wrong and, below, what to do next."""
+    _say("error:", "bold red", message)
+    if hint:
+        _say("      ", "", hint)
+
+
+def _say(label: str, style: str, text: str) -> None:
+    log.print(Text.assemble((visible(label, log), style), " ", visible(text, log)))
+
+
+def progress() -> "Progress":
+    """A bar on stderr that vanishes when it is full; descriptions are shown as they are."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    description = TextColumn("{task.description}", style="progress.description", markup=False)
+    columns = (description, BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=log, transient=True)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from typing import NoReturn
 
-from edgepress.console import log, out, whole_output
+from edgepress.console import line, print_error, whole_output
 from edgepress.errors import EdgepressError, unknown_name
 
 
@@ -22,8 +22,8 @@ def run_verb(program: str, verbs: Mapping[str, tuple[str, str]]) -> NoReturn:
             _list_verbs(program, verbs)
             sys.exit(0)
         if verb not in verbs:
-            error = unknown_name("verb", verb, verbs)
-            log.print(f"[bold red]error:[/] {error}\n       {error.hint}", highlight=False)
+            unknown = unknown_name("verb", verb, verbs)
+            print_error(str(unknown), unknown.hint)
             sys.exit(EdgepressError.exit_code)
         runpy.run_module(verbs[verb][0], run_name="__main__", alter_sys=True)
     sys.exit(0)
@@ -31,6 +31,6 @@ def run_verb(program: str, verbs: Mapping[str, tuple[str, str]]) -> NoReturn:
 
 def _list_verbs(program: str, verbs: Mapping[str, tuple[str, str]]) -> None:
     usage = f"usage: {program} VERB [flags]        ({program} VERB --help says which)\n"
-    out.print(usage, markup=False, highlight=False)
+    line(usage)
     for verb, (_, summary) in verbs.items():
-        out.print(f"  {verb:10} {summary}", markup=False, highlight=False)
+        line(f"  {verb:10} {summary}")

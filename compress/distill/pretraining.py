@@ -103,4 +103,4 @@ def _write(
     body = f"Distilled from {teacher.record().name} as a masked language model: {losses}.\n"
     step = Step("distill", config.recorded(), taken, metrics)
     write_trained(config, output, student, None, step, "finetune", body)
-    console.out.print(f"{output.name}: {losses}, {taken:.0f} s", highlight=False)
+    console.line(f"{output.name}: {losses}, {taken:.0f} s")

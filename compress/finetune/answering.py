@@ -37,6 +37,6 @@ def finetune_answering(config: FinetuneConfig, output: Path, opened: OpenedModel
             step = Step("finetune", config.recorded(), taken, metrics)
             body = f"{opened.record().name} fine-tuned on {task.name}: {said}.\n"
             write_trained(config, output, opened, task, step, "finetune", body)
-            console.out.print(f"{output.name}: {said}, {taken:.0f} s", highlight=False)
+            console.line(f"{output.name}: {said}, {taken:.0f} s")
             shutil.rmtree(checkpoints)
     return output

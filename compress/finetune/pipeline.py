@@ -12,7 +12,7 @@ from compress.training.data import TrainingText, load_text
 from compress.training.history import seconds
 from compress.training.identity import run_identity
 from compress.training.result import percent, write_trained
-from compress.training.scoring import Judged, judge, threshold_table
+from compress.training.scoring import Judged, judge, show_thresholds, threshold_table
 from compress.training.scratch import check_vocabulary, from_scratch, open_untrained
 from compress.training.trainer import classification_data, train
 from edgepress import console
@@ -107,8 +107,8 @@ def _write(
     taken: float,
 ) -> None:
     score = f"{percent(task, judged.metrics)} on {task.name}/{task.evaluation_split}"
-    table = threshold_table(judged.metrics)
-    body = f"{opened.record().name} fine-tuned on {task.name}: {score}.\n{table}"
+    body = f"{opened.record().name} fine-tuned on {task.name}: {score}.\n{threshold_table(judged.metrics)}"
     step = Step("finetune", config.recorded(), taken, judged.metrics)
     write_trained(config, output, opened, task, step, "finetune", body, judged.thresholds)
-    console.out.print(f"{output.name}: {score}, {taken:.0f} s{table}", highlight=False)
+    console.line(f"{output.name}: {score}, {taken:.0f} s")
+    show_thresholds(judged.metrics)

@@ -55,4 +55,4 @@ def _write(
     body = f"{opened.record().name} trained as a masked language model: {losses}.\n"
     step = Step("pretrain", config.recorded(), taken, metrics)
     write_trained(config, output, opened, None, step, "finetune", body)
-    console.out.print(f"{output.name}: {losses}, {taken:.0f} s", highlight=False)
+    console.line(f"{output.name}: {losses}, {taken:.0f} s")

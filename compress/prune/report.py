@@ -62,9 +62,8 @@ class Outcome:
 
     def show(self) -> None:
         """Print the table."""
-        table = screen_table(f"{self.opened.source.short_name}, pruned", self._headings, self._rows)
-        console.out.print(table)
+        screen_table(f"{self.opened.source.short_name}, pruned", self._headings, self._rows).show()
         for number, own in enumerate(self.recovered, start=1):
             reached = percent(self.opened.text_task, own)
-            console.out.print(f"after cut {number}: {reached}, {own['seconds']:.0f} s", highlight=False)
-        console.out.print(self.where, highlight=False, soft_wrap=True)
+            console.line(f"after cut {number}: {reached}, {own['seconds']:.0f} s")
+        console.line(self.where)

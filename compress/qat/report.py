@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compress.change.result import State
-from edgepress import console
 from edgepress.loading import OpenedModel
 from edgepress.tables import markdown_table, screen_table
 
@@ -42,5 +41,4 @@ class Outcome:
     def show(self) -> None:
         """Print the table."""
         title = f"{self.opened.source.short_name}: what rounding costs"
-        table = screen_table(title, ("", self.opened.text_task.metric), self._rows)
-        console.out.print(table)
+        screen_table(title, ("", self.opened.text_task.metric), self._rows).show()

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from rich.progress import Progress
-
 from compress.quantize import report
 from compress.quantize.checks import Order, check
 from compress.quantize.config import QuantizeConfig
@@ -129,6 +127,6 @@ def _measure(
         vocabulary=opened.model.config.vocab_size,
         budget_s=config.time_budget,
     )
-    with Progress(console=console.log, transient=True) as progress:
+    with console.progress() as progress:
         task = progress.add_task("timing, interleaved", total=1.0)
         return measure(subjects, plan, lambda share: progress.update(task, completed=share))

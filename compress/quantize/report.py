@@ -6,8 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from compress.quantize.checks import Order
 from compress.quantize.config import QuantizeConfig
 from compress.quantize.search import Found, Sensitivity
@@ -19,6 +17,7 @@ from edgepress import console
 from edgepress.artifact import Draft, Step
 from edgepress.card import Card
 from edgepress.loading import OpenedModel
+from edgepress.tables import screen_table
 from export.base.format import Format
 from export.base.registry import size_bytes
 
@@ -140,9 +139,9 @@ def _card(outcome: Outcome) -> str:
 
 def show(outcome: Outcome) -> None:
     """The table, the layers' sensitivities if they were measured, and what to know about them."""
-    console.out.print(summary.table(outcome.rows, outcome.metric, outcome.title))
+    summary.table(outcome.rows, outcome.metric, outcome.title).show()
     if outcome.found.sensitivities:
-        console.out.print(_sensitivity_table(outcome.found.sensitivities))
+        _show_sensitivities(outcome.found.sensitivities)
     for warning in summary.slower_than_parent(outcome.rows):
         console.warn(warning)
     for note in _rival_notes(outcome):
@@ -176,10 +175,7 @@ def _percent(share: float | None) -> str:
     return "undefined" if share is None else f"{100 * share:.1f} %"
 
 
-def _sensitivity_table(sensitivities: Sequence[Sensitivity]) -> Table:
-    shown = Table(title=f"most sensitive layers ({len(sensitivities)} measured)", title_justify="left")
-    shown.add_column("layer")
-    shown.add_column("logit RMS when it alone is int8", justify="right")
-    for entry in sensitivities[:SHOWN_LAYERS]:
-        shown.add_row(entry.layer, f"{entry.rms:.4f}")
-    return shown
+def _show_sensitivities(sensitivities: Sequence[Sensitivity]) -> None:
+    title = f"most sensitive layers ({len(sensitivities)} measured)"
+    rows = [(entry.layer, f"{entry.rms:.4f}") for entry in sensitivities[:SHOWN_LAYERS]]
+    screen_table(title, ("layer", "logit RMS when it alone is int8"), rows).show()

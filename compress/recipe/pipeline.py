@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rich.progress import Progress
-
 from compress.recipe import results, table
 from compress.recipe.collect import collect
 from compress.recipe.config import RecipeConfig
@@ -71,9 +69,9 @@ def _folders(config: RecipeConfig, own: Recipe) -> tuple[Path, Path]:
 
 
 def _list(own: Recipe, runs: Sequence[Run]) -> None:
-    console.out.print(f"{own.title}: {len(runs)} steps", highlight=False)
+    console.line(f"{own.title}: {len(runs)} steps")
     for index, run in enumerate(runs, start=1):
-        console.out.print(f"  {index}  {run.title}", markup=False, highlight=False)
+        console.line(f"  {index}  {run.title}")
 
 
 def _run(own: Recipe, runs: Sequence[Run], deployment: Deployment, watch: Watch) -> Result:
@@ -107,7 +105,7 @@ def _timed(lines: Sequence[Line], how: Measure) -> tuple[Line, ...]:
         vocabulary=smallest_vocabulary(subjects),
         budget_s=how.budget * len(subjects),
     )
-    with Progress(console=console.log, transient=True) as progress:
+    with console.progress() as progress:
         task = progress.add_task("timing, interleaved", total=1.0)
         found = measure(subjects, plan_, lambda share: progress.update(task, completed=share))
     records = dict(zip(_distinct(subjects), found, strict=True))
@@ -148,9 +146,9 @@ def _story(config: RecipeConfig, bench: Bench, seconds: float) -> results.Story:
 
 
 def _show(result: Result, verdicts: Sequence[Verdict], target: Path) -> None:
-    console.out.print(table.screen(result))
+    table.screen(result).show()
     if verdicts:
-        console.out.print(table.verdict_screen(verdicts))
+        table.verdict_screen(verdicts).show()
     console.step(f"written: {target}")
 
 

@@ -6,9 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich import box
-from rich.table import Table
-
 from compress.recipe.details import step_scores
 from compress.recipe.lines import PERCENT, Line, Result
 from compress.recipe.machine import machine
@@ -16,7 +13,7 @@ from compress.recipe.reach import Verdict
 from compress.recipe.statistics import Estimate
 from device_bench.summary import MISSING
 from edgepress.environment import environment
-from edgepress.tables import markdown_table
+from edgepress.tables import ScreenTable, markdown_table
 
 Form = Callable[[float], str]
 FORMS: dict[str, Form] = {
@@ -91,21 +88,10 @@ def published(line: Line) -> str:
     return ", ".join(FORMS[name](value) for name, value in found if value is not None) or MISSING
 
 
-def screen(result: Result) -> Table:
+def screen(result: Result) -> ScreenTable:
     """The screen's table."""
-    table = Table(
-        title=result.recipe.title,
-        caption=caption(result),
-        title_justify="left",
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    for index, heading in enumerate(headings(result)):
-        table.add_column(heading, justify="left" if index == 0 else "right")
-    for line in result.lines:
-        table.add_row(*cells(result, line))
-    return table
+    rows = [cells(result, line) for line in result.lines]
+    return ScreenTable(result.recipe.title, headings(result), rows, caption=caption(result))
 
 
 def markdown(result: Result) -> str:
@@ -148,14 +134,9 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> list[list[str]]:
     ]
 
 
-def verdict_screen(verdicts: Sequence[Verdict]) -> Table:
+def verdict_screen(verdicts: Sequence[Verdict]) -> ScreenTable:
     """The expectations' table."""
-    table = Table(title="to reach", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("expected", "measured", ""):
-        table.add_column(heading)
-    for row in verdict_lines(verdicts):
-        table.add_row(*row)
-    return table
+    return ScreenTable("to reach", ("expected", "measured", ""), verdict_lines(verdicts), words=(0, 1, 2))
 
 
 def verdict_markdown(verdicts: Sequence[Verdict]) -> str:

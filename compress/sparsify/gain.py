@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.progress import Progress
 from transformers import PreTrainedModel
 
 from device_bench import stats
@@ -73,7 +72,7 @@ def measure_gains(
     paths = [folder / name / own.file for own in formats for name in (DENSE, SPARSE)]
     subjects = [Subject(f"{path.parent.parent.name}/{path.name}", path) for path in paths]
     plan = Plan((length,), launches=LAUNCHES, vocabulary=vocabulary, budget_s=budget_s)
-    with Progress(console=console.log, transient=True) as progress:
+    with console.progress() as progress:
         task = progress.add_task("timing, interleaved", total=1.0)
         found = measure(subjects, plan, lambda share: progress.update(task, completed=share))
     return [Gain(own.title, *found[2 * n : 2 * n + 2]) for n, own in enumerate(formats)]

@@ -69,10 +69,9 @@ class Outcome:
 
     def show(self) -> None:
         """Print the table and the sentences."""
-        console.out.print(self.sentence, highlight=False, soft_wrap=True)
+        console.line(self.sentence)
         if self.gains:
             title = f"{self.opened.source.short_name}: what zeros buy"
-            table = screen_table(title, HEADINGS, [own.cells for own in self.gains])
-            console.out.print(table)
+            screen_table(title, HEADINGS, [own.cells for own in self.gains]).show()
         for note in self.notes:
-            console.out.print(note, highlight=False, soft_wrap=True)
+            console.line(note)

@@ -14,7 +14,7 @@ from compress.training.trainer import TrainingData, compute_as_written, logits_o
 from edgepress.console import warn
 from edgepress.metrics import scores
 from edgepress.splits import Examples
-from edgepress.tables import markdown_table
+from edgepress.tables import markdown_table, screen_table
 from edgepress.tasks import ProblemType, Task
 from edgepress.thresholds import gmean_thresholds
 
@@ -92,14 +92,23 @@ def _several(
 
 def threshold_table(metrics: dict[str, Any]) -> str:
     """Markdown: scores with thresholds of one half, and chosen on each split; nothing for other tasks."""
-    if "thresholds" not in metrics:
-        return ""
-    names = [name for name in next(iter(metrics["thresholds"].values())) if name != "values"]
-    rows = [
-        (where, *(_percent(figures[name]) for name in names))
-        for where, figures in metrics["thresholds"].items()
-    ]
-    return "\n" + markdown_table(("thresholds from", *names), rows)
+    headings, rows = _threshold_rows(metrics)
+    return "\n" + markdown_table(headings, rows) if rows else ""
+
+
+def show_thresholds(metrics: dict[str, Any]) -> None:
+    """The same on the screen."""
+    headings, rows = _threshold_rows(metrics)
+    if rows:
+        screen_table("", headings, rows).show()
+
+
+def _threshold_rows(metrics: dict[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Headings and rows; none of either for other tasks."""
+    chosen = metrics.get("thresholds", {})
+    names = [name for name in next(iter(chosen.values()), {}) if name != "values"]
+    rows = [(where, *(_percent(figures[name]) for name in names)) for where, figures in chosen.items()]
+    return ("thresholds from", *names), rows
 
 
 def _percent(score: float | None) -> str:

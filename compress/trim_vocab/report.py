@@ -76,9 +76,8 @@ class Outcome:
 
     def show(self) -> None:
         """Print the table, and the first texts that are split otherwise."""
-        table = screen_table(f"{self.opened.source.short_name}: {self.corpus}", self._headings, self._rows)
-        console.out.print(table)
-        console.out.print(self.sentence, highlight=False)
+        screen_table(f"{self.opened.source.short_name}: {self.corpus}", self._headings, self._rows).show()
+        console.line(self.sentence)
         for change in self.changed[:SHOWN]:
             pieces = f"{' '.join(change.before)} -> {' '.join(change.after)}"
-            console.out.print(f"  {pieces}", highlight=False, markup=False)
+            console.line(f"  {pieces}")

@@ -16,7 +16,8 @@ class ClaimsConfig(Command):
     that --output holds, measured in the same way on this machine, is not measured again.
 
     What needs a phone or pre-trained weights is taken from --records, where they have it. Exit code 1 if
-    a claim that was measured does not hold.
+    a claim does not hold on the kind of device that it was made on. What was claimed of a GPU is measured
+    on the CPU here: both figures are shown, and nothing is refuted.
     """
 
     records: tuple[Path, ...] = ()
@@ -26,6 +27,8 @@ class ClaimsConfig(Command):
     """Folder of local data sets, one folder each (stsb); default: EDGEPRESS_DATA, then the Hub."""
     output: Path | None = None
     """JSON file to write the table to, claim by claim, for `device_bench report --claims`."""
+    judge_only: bool = False
+    """Measure nothing: judge what --output has by the claims as this version knows them."""
     again: bool = False
     """Measure what --output has already, too."""
     only: str = ""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from device_bench.claims.claim import Claim, Device, Finding, Found
 from device_bench.claims.config import ClaimsConfig
-from device_bench.claims.registry import Claim
 from device_bench.stats import Interval
 from edgepress import console
 from edgepress.environment import environment
@@ -32,40 +32,63 @@ class Ledger:
         self._machine = json.loads(json.dumps({key: own[key] for key in MACHINE_KEYS}))
         self._rows = _read(config.output) if config.output and config.output.exists() else {}
 
-    def known(self, claim: Claim) -> Interval | None:
+    def known(self, claim: Claim) -> Finding | None:
         """What the same command measured on this machine; never of what comes from records."""
         row = self._rows.get(claim.name, {})
         same = (row.get("command"), row.get("machine")) == (command(self._config, claim.name), self._machine)
         if self._config.again or claim.needs or not same or not row.get("interval"):
             return None
         console.step(f"{self._config.output} has {claim.name}: not measured again")
-        return Interval(row["ours"], *row["interval"])
+        return self._finding(row)
 
-    def write(self, found: Sequence[tuple[Claim, Interval | None]]) -> None:
+    def kept(self, claim: Claim) -> Finding | None:
+        """What it has of a claim, whatever measured it, wherever.
+
+        Before devices were kept nothing told which phone, and in what measure; such rows stay as they are.
+        """
+        row = self._rows.get(claim.name, {})
+        readable = row.get("interval") and (row.get("measured_on") or not claim.needs)
+        return self._finding(row) if readable else None
+
+    def judge(self, found: Found) -> None:
+        """Write the verdicts on what is kept anew; the figures, their commands and machines stay."""
+        for claim, own in found:
+            row: dict[str, Any] = self._rows.get(claim.name, {})
+            if own or (row and not row.get("interval")):
+                self._rows[claim.name] = {**row, **claim.record(own)}
+        self._save(list(self._rows))
+
+    def write(self, found: Found) -> None:
         """Put what was found so far into the file, and keep what an earlier run found behind it."""
         if self._config.output is None:
             return
-        self._rows |= {claim.name: self._row(claim, ours) for claim, ours in found}
+        self._rows |= {claim.name: self._row(claim, own) for claim, own in found}
         first = [claim.name for claim, _ in found]
         names = [*first, *(name for name in self._rows if name not in first)]
-        content = to_json([self._rows[name] for name in names], indent=2) + "\n"
-        stage = self._config.output.with_name(self._config.output.name + ".part")
-        stage.write_text(content, encoding="utf-8")
-        stage.replace(self._config.output)
+        self._save(names)
 
-    def _row(self, claim: Claim, ours: Interval | None) -> dict[str, Any]:
+    def _save(self, names: Sequence[str]) -> None:
+        target = self._config.output
+        assert target is not None
+        content = to_json([self._rows[name] for name in names], indent=2) + "\n"
+        stage = target.with_name(target.name + ".part")
+        stage.write_text(content, encoding="utf-8")
+        stage.replace(target)
+
+    def _row(self, claim: Claim, found: Finding | None) -> dict[str, Any]:
         """A claim as the report reads it."""
-        return {
-            "claim": claim.name,
-            "source": claim.source,
-            "published": claim.figure,
-            "measured_text": claim.what,
-            "ours": ours.value if ours else None,
-            "interval": [ours.low, ours.high] if ours else None,
-            "verdict": claim.verdict(ours),
-            "command": command(self._config, claim.name),
-            "machine": self._machine,
-        }
+        own = {"command": command(self._config, claim.name), "machine": self._machine}
+        return {**claim.record(found), **own}
+
+    def _finding(self, row: dict[str, Any]) -> Finding:
+        """As the table has it; before devices were kept, what was measured was measured on the CPU."""
+        try:
+            device = row.get("measured_on") or {"kind": "cpu", "name": row["machine"]["cpu"]}
+            ours = Interval(*map(float, (row["ours"], *row["interval"])))
+            return Finding(ours, Device(**device), str(row.get("part", "")))
+        except (TypeError, ValueError, KeyError) as error:
+            message = f"{self._config.output}: {row.get('claim')}: no figures: {first_line(error)}"
+            raise EdgepressError(message, "--again measures it") from error
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:

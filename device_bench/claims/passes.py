@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from rich.progress import Progress
 
 from device_bench import stats
 from device_bench.cpu import SMALLEST_VOCABULARY
@@ -53,7 +52,7 @@ def time_ratio(slow: Side, fast: Side, passes: int, title: str) -> Interval:
             probe = [_part_ms(process, parts[0]) for process, parts in pair]
         rounds = passes * len(slow.parts)
         console.step(f"{title}: about {_duration(sum(probe) / 1000 * rounds)}")
-        progress = stack.enter_context(Progress(console=console.log, transient=True))
+        progress = stack.enter_context(console.progress())
         found = [_round(pair, number) for number in progress.track(range(rounds), description=title)]
     return ratio_of_totals([a for a, _ in found], [b for _, b in found])
 

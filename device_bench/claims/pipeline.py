@@ -5,43 +5,51 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rich import box
-from rich.table import Table
-
 from device_bench import records
+from device_bench.claims import table
+from device_bench.claims.claim import FAILS, Claim, Finding, Found
 from device_bench.claims.config import ClaimsConfig
 from device_bench.claims.lab import Lab
 from device_bench.claims.ledger import Ledger, command
-from device_bench.claims.registry import CLAIMS, FAILS, Claim
-from device_bench.stats import Interval
-from edgepress import console
-from edgepress.errors import ExpectationError, require_flags, unknown_name
-
-HEADINGS = ("claim", "source", "published", "measured", "ours", "verdict")
-MISSING = "-"
+from device_bench.claims.registry import CLAIMS
+from edgepress.errors import EdgepressError, ExpectationError, require_flags, unknown_name
 
 
-def judge_claims(config: ClaimsConfig) -> list[tuple[Claim, Interval | None]]:
+def judge_claims(config: ClaimsConfig) -> Found:
     """Run the command; gives each claim with what was measured.
 
     Raises:
-        EdgepressError: there is no such claim, or the data are not here (exit code 2).
-        ExpectationError: a claim that was measured does not hold (exit code 1).
+        EdgepressError: there is no such claim, the data are not here, or --judge-only has no table (exit
+            code 2).
+        ExpectationError: a claim does not hold on the kind of device that it was made on (exit code 1).
     """
     require_flags({"--sample": config.sample > 1, "--passes": config.passes > 0})
     chosen, ledger = _chosen(config), Ledger(config)
+    found = _kept(config, chosen, ledger) if config.judge_only else _measured(config, chosen, ledger)
+    table.show(found, command(config, "CLAIM"))
+    failed = [claim.name for claim, own in found if claim.verdict(own) == FAILS]
+    if failed:
+        raise ExpectationError(f"does not hold here: {', '.join(failed)}")
+    return found
+
+
+def _kept(config: ClaimsConfig, chosen: list[Claim], ledger: Ledger) -> Found:
+    if config.output is None or not config.output.exists():
+        raise EdgepressError("--judge-only needs the table of an earlier run", "name it with --output")
+    found = [(claim, ledger.kept(claim)) for claim in chosen]
+    ledger.judge(found)
+    return found
+
+
+def _measured(config: ClaimsConfig, chosen: list[Claim], ledger: Ledger) -> Found:
     known = [record for path in config.records for record in records.read(path)]
-    found = []
+    found: list[tuple[Claim, Finding | None]] = []
     with TemporaryDirectory() as folder:
         lab = Lab(Path(folder), config.data, config.sample, config.passes, records=known)
         for claim in chosen:
             ours = ledger.known(claim) or claim.measure(lab)
             found.append((claim, ours))
             ledger.write(found)
-    console.out.print(_table(config, found))
-    failed = [claim.name for claim, ours in found if claim.verdict(ours) == FAILS]
-    if failed:
-        raise ExpectationError(f"does not hold here: {', '.join(failed)}")
     return found
 
 
@@ -51,28 +59,3 @@ def _chosen(config: ClaimsConfig) -> list[Claim]:
         if name not in CLAIMS:
             raise unknown_name("claim", name, CLAIMS)
     return [CLAIMS[name] for name in names]
-
-
-def _table(config: ClaimsConfig, found: list[tuple[Claim, Interval | None]]) -> Table:
-    table = Table(
-        title="Published claims, and what is so here",
-        caption=f"one row again: {command(config, 'CLAIM')}",
-        title_justify="left",
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    for heading in HEADINGS:
-        table.add_column(heading, overflow="fold")
-    for claim, ours in found:
-        cells = (claim.name, claim.source, claim.figure, claim.what, _text(ours), claim.verdict(ours))
-        table.add_row(*cells)
-    return table
-
-
-def _text(ours: Interval | None) -> str:
-    if ours is None:
-        return MISSING
-    if ours.low == ours.high:
-        return f"{ours.value:.3g}"
-    return f"{ours.value:.2f} [{ours.low:.2f}, {ours.high:.2f}]"

@@ -1,15 +1,12 @@
 """The command as a pipeline: read both, pair them, judge each figure, show what changed."""
 
-from rich import box
-from rich.markup import escape
-from rich.table import Table
-
 from device_bench.compare.config import CompareConfig
 from device_bench.compare.figures import Change, Margins, compare_records, not_measured_again
 from device_bench.records import Measurement
 from device_bench.series import identity, load, newest, shape
 from edgepress import console
 from edgepress.errors import EdgepressError, ExpectationError, require_flags
+from edgepress.tables import ScreenTable
 
 Records = dict[tuple[object, ...], Measurement]
 """By machine, file and shape."""
@@ -82,12 +79,8 @@ def _tell_unpaired(before: Records, after: Records) -> None:
 
 def _show(changes: list[Change], compared: int) -> None:
     if not changes:
-        console.out.print(f"{compared} records compared: nothing changed beyond its interval")
+        console.line(f"{compared} records compared: nothing changed beyond its interval")
         return
-    table = Table(title=f"{compared} records compared", title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in ("file", "figure", "before", "after", "change", ""):
-        table.add_column(heading, justify="left" if heading in ("file", "figure", "") else "right")
-    for own in changes:
-        cells = (own.subject, own.figure, own.before, own.after, own.change, own.verdict)
-        table.add_row(*map(escape, cells))
-    console.out.print(table)
+    headings = ("file", "figure", "before", "after", "change", "")
+    rows = [(own.subject, own.figure, own.before, own.after, own.change, own.verdict) for own in changes]
+    ScreenTable(f"{compared} records compared", headings, rows, words=(0, 1, 5)).show()

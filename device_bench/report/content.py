@@ -19,7 +19,17 @@ from edgepress.artifact import Step
 from edgepress.errors import EdgepressError, first_line
 
 MISSING = "–"  # noqa: RUF001
-CLAIM_KEYS = ("claim", "verdict", "published", "ours", "interval", "measured_text", "source", "command")
+CLAIM_KEYS = (
+    "claim",
+    "verdict",
+    "comparison",
+    "published",
+    "ours",
+    "interval",
+    "measured_text",
+    "source",
+    "command",
+)
 
 
 @dataclass(frozen=True)

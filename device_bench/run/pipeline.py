@@ -9,8 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import Progress
-
 from device_bench import records
 from device_bench.energy import counter
 from device_bench.measure import measure_each
@@ -191,7 +189,7 @@ def _with_digest(subject: Subject, texts: Texts | None) -> Subject:
 
 def _with_progress(subjects: Sequence[Subject], plan: Plan) -> Iterator[Measurement]:
     title = f"timing, interleaved: {_told(plan)}"
-    with Progress(console=console.log, transient=True) as progress:
+    with console.progress() as progress:
         task = progress.add_task(title, total=1.0)
         yield from measure_each(subjects, plan, lambda share: progress.update(task, completed=share))
 

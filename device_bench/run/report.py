@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich import box
-from rich.table import Table
-
 from device_bench import stats
 from device_bench.plan import Plan, Subject
-from device_bench.profile import Profile, profile
+from device_bench.profile import Operator, Profile, profile
 from device_bench.records import Measurement
 from device_bench.summary import MISSING, score_text
 from edgepress import console
 from edgepress.errors import EdgepressError
+from edgepress.tables import ScreenTable, screen_table
 
 HEADINGS = (
     "file",
@@ -38,17 +36,12 @@ def show(measurements: Iterable[Measurement]) -> None:
         case = (record.kind, record.threads, record.batch, record.sequence_length, record.padding)
         groups.setdefault((*case, record.run), []).append(record)
     for _, group in sorted(groups.items(), key=lambda entry: str(entry[0][:2]) + f"{entry[0][2:4]}"):
-        console.out.print(_table(group))
+        _table(group).show()
     _say_what_to_know(groups.values())
 
 
-def _table(group: Sequence[Measurement]) -> Table:
-    table = Table(title=_title(group[0]), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, heading in enumerate(HEADINGS):
-        table.add_column(heading, justify="left" if index == 0 else "right", overflow="fold")
-    for record in group:
-        table.add_row(*_cells(record, group[0]))
-    return table
+def _table(group: Sequence[Measurement]) -> ScreenTable:
+    return screen_table(_title(group[0]), HEADINGS, [_cells(record, group[0]) for record in group])
 
 
 def _title(record: Measurement) -> str:
@@ -99,17 +92,16 @@ def show_profiles(subjects: Sequence[Subject], plan: Plan) -> None:
     """For each file the operators that most of the time goes to, at the plan's longest shape."""
     for subject in subjects:
         try:
-            console.out.print(_profile_table(profile(subject, plan)))
+            _profile_table(profile(subject, plan)).show()
         except EdgepressError as error:
             console.warn(f"no profile: {error}")
 
 
-def _profile_table(found: Profile) -> Table:
-    table = Table(title=f"{found.name}: time by operator", title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in ("operator", "calls a run", "ms a run", "share"):
-        table.add_column(heading, justify="left" if heading == "operator" else "right")
-    for operator in found.operators[:SHOWN_OPERATORS]:
-        share = operator.milliseconds / found.total_ms
-        cells = (f"{operator.calls:g}", f"{operator.milliseconds:.3f}", f"{100 * share:.1f} %")
-        table.add_row(operator.name, *cells)
-    return table
+def _profile_table(found: Profile) -> ScreenTable:
+    rows = [(own.name, *_operator_cells(own, found.total_ms)) for own in found.operators[:SHOWN_OPERATORS]]
+    headings = ("operator", "calls a run", "ms a run", "share")
+    return screen_table(f"{found.name}: time by operator", headings, rows)
+
+
+def _operator_cells(own: Operator, total_ms: float) -> tuple[str, str, str]:
+    return f"{own.calls:g}", f"{own.milliseconds:.3f}", f"{100 * own.milliseconds / total_ms:.1f} %"

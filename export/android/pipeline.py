@@ -11,7 +11,7 @@ from typing import Any
 from edgepress import console
 from edgepress.errors import EdgepressError
 from edgepress.files import sha256, staged_folder
-from edgepress.tables import screen_table
+from edgepress.tables import ScreenTable
 from export.android.choice import Choice, choose
 from export.android.config import AndroidConfig
 
@@ -67,4 +67,4 @@ def _copy(one: Choice, name: str, stage: Path) -> dict[str, Any]:
 
 def _show(entries: Sequence[dict[str, Any]]) -> None:
     rows = [(one["name"], one["file"], f"{one['files'][one['file']] / 1e6:.1f}") for one in entries]
-    console.out.print(screen_table("in the app", ("model", "file", "MB"), rows))
+    ScreenTable("in the app", ("model", "file", "MB"), rows, words=(0, 1)).show()

@@ -3,14 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich import box
-from rich.table import Table
-
-from edgepress import console
 from edgepress.artifact import Draft, Step
 from edgepress.card import Card
 from edgepress.loading import OpenedModel
-from edgepress.tables import markdown_table
+from edgepress.tables import ScreenTable, markdown_table
 from export.base.config import ExportConfig
 from export.command.checks import Order
 from export.command.writer import Written
@@ -60,14 +56,8 @@ def _percent(share: float | None) -> str:
 
 def show(outcome: Outcome) -> None:
     """The table."""
-    table = Table(
-        title=f"{outcome.opened.source.short_name}: each file beside the model", box=box.SIMPLE_HEAD
-    )
-    for heading in outcome.headings:
-        table.add_column(heading, justify="left" if heading in ("file", "precision") else "right")
-    for row in outcome.rows:
-        table.add_row(*row)
-    console.out.print(table)
+    title = f"{outcome.opened.source.short_name}: each file beside the model"
+    ScreenTable(title, outcome.headings, outcome.rows, words=(0, 1)).show()
 
 
 CARD_BODY = """{table}
