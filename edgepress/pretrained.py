@@ -164,7 +164,7 @@ def _read_tokenizer(folder: Path, config: PretrainedConfig) -> PreTrainedTokeniz
     except Exception as error:  # the tokenizers library raises nothing narrower
         raise _no_tokenizer(folder, config, error) from error
     if not tokenizer.is_fast:  # of each pair that it cuts it would say that the rest is not kept
-        logging.get_logger("transformers.tokenization_utils_base").setLevel(logging.ERROR)
+        logging.get_logger("transformers.tokenization_utils_base").setLevel("ERROR")
     keep_whole(tokenizer)  # some repositories ship padding and truncation inside tokenizer.json
     return tokenizer
 
