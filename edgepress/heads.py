@@ -1,5 +1,6 @@
 """Which head a model's folder has: by the class that its config names, or by its tensors."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,6 +162,14 @@ def is_pooler(name: str) -> bool:
     return POOLER in name.split(".")
 
 
+def tied_names(model: PreTrainedModel) -> list[set[str]]:
+    """The names of each tensor that has several."""
+    groups: dict[int, set[str]] = defaultdict(set)
+    for name, tensor in model.named_parameters(remove_duplicate=False):
+        groups[id(tensor)].add(name)
+    return [names for names in groups.values() if len(names) > 1]
+
+
 def _on_meta(kind: Any, config: PretrainedConfig) -> PreTrainedModel:
     with torch.device("meta"):
         return kind(config)
@@ -188,8 +197,7 @@ def _fits(head: Head, config: PretrainedConfig, tensors: tuple[str, ...], pooled
         return ""
     model = _on_meta(kind, config)
     own = set(head_tensors(config, model.state_dict()))
-    shared: list[str] = kind._tied_weights_keys or []
-    tied = {name for name in own if name.endswith(tuple(shared))}
+    tied = set().union(*tied_names(model))  # a file has one name of each, or several
     if not own - tied <= set(tensors) <= own:
         return ""
     has_pooler = any(is_pooler(name) for name in model.state_dict())

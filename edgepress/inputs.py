@@ -62,7 +62,7 @@ def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | N
     limits = [LONGEST_INPUT, getattr(model.config, "max_position_embeddings", None)]
     limits += [_rows_for_text(table) for name, table in model.named_modules() if _is_positions(name, table)]
     limits.append(None if tokenizer is None else tokenizer.model_max_length)
-    return min(int(limit) for limit in limits if limit is not None and limit > 0)  # XLNet's -1: no limit
+    return int(min(limit for limit in limits if limit is not None and limit > 0))  # XLNet's -1: no limit
 
 
 def _is_positions(name: str, module: nn.Module) -> bool:

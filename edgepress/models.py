@@ -267,7 +267,8 @@ def _checked_folder(folder: Path) -> Path:
     if (folder / CONFIG).is_file():
         return folder
     refuse_adapter(folder)
-    inner = sorted(path.parent for path in folder.glob(f"*/{CONFIG}") if "Pooling" not in path.parent.name)
+    inner = [path.parent for path in folder.glob(f"*/{CONFIG}") if "Pooling" not in path.parent.name]
+    inner.sort(key=lambda path: (len(path.name), path.name))  # of a trainer's checkpoints the last
     hint = "name a folder that save_pretrained wrote"
     if inner:
         hint = f"its folder {inner[-1].name} has one: --model {inner[-1]}"

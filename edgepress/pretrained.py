@@ -164,6 +164,11 @@ def _read_tokenizer(folder: Path, config: PretrainedConfig) -> PreTrainedTokeniz
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # the tokenizers library raises nothing narrower
         raise _no_tokenizer(folder, config, error) from error
+    if not isinstance(tokenizer.model_max_length, int | float):
+        raise EdgepressError(
+            f"{folder}: tokenizer_config.json: model_max_length is {tokenizer.model_max_length!r}, no number",
+            "write how many tokens the model takes",
+        )
     if not tokenizer.is_fast:  # of each pair that it cuts it would say that the rest is not kept
         logging.get_logger("transformers.tokenization_utils_base").setLevel(ERROR)
     keep_whole(tokenizer)  # some repositories ship padding and truncation inside tokenizer.json

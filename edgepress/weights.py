@@ -6,7 +6,7 @@ new, where the caller asks for one.
 """
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ from edgepress.heads import (
     head_tensors,
     is_pooler,
     refuse_depth,
+    tied_names,
 )
 from edgepress.models import ModelSource
 
@@ -114,10 +115,12 @@ def _is_kept(
     compared: Comparison, found: FoundHead, wanted: Head, drops: Drops, model: PreTrainedModel
 ) -> bool:
     """Whether the file's head is to be the model's."""
-    if drops == "all" or (drops == "others" and _only_head_differs(model, compared, found)):
+    if drops == "all":
         return False
-    pretrained = wanted is MASKED_LM and found.head is PRETRAINING and not compared.missing
-    return found.head is wanted or pretrained
+    if wanted is MASKED_LM and found.head is PRETRAINING and not compared.missing:
+        return True
+    broken = drops == "others" and _only_head_differs(model, compared, found)
+    return found.head is wanted and not broken
 
 
 def _beside(found: FoundHead, wanted: Head, compared: Comparison) -> tuple[str, ...]:
@@ -135,7 +138,7 @@ def _refuse_other_head(source: ModelSource, found: FoundHead, wanted: Head, drop
 def _only_head_differs(model: PreTrainedModel, compared: Comparison, found: FoundHead) -> bool:
     """Whether a head of the wanted kind has too few tensors or too many, on a whole encoder."""
     head = {*head_tensors(model.config, model.state_dict()), *found.tensors}
-    names = compared.missing | compared.unused
+    names = compared.missing | _unused(model, compared, found)
     return bool(names) and not compared.reshaped and all(name in head or is_pooler(name) for name in names)
 
 
@@ -145,7 +148,7 @@ def compare(model: PreTrainedModel, checkpoint: Checkpoint, dropped: Iterable[st
     names = _in_model(model, set(checkpoint.tensors) - set(dropped))
     buffers = {name for name, _ in model.named_buffers()}
     missing = own.keys() - names.values()
-    for tied in _tied(model):
+    for tied in tied_names(model):
         if tied & set(names.values()):
             missing -= tied
     return Comparison(
@@ -172,14 +175,6 @@ def _in_model(model: PreTrainedModel, names: Iterable[str]) -> dict[str, str]:
         new = name if old is None else name.replace(old, RENAMED[old])
         found[name] = f"{prefix}.{new}" if bare else new
     return found
-
-
-def _tied(model: PreTrainedModel) -> list[set[str]]:
-    """The names of each tensor that has several."""
-    groups: dict[int, set[str]] = defaultdict(set)
-    for name, tensor in model.named_parameters(remove_duplicate=False):
-        groups[id(tensor)].add(name)
-    return [names for names in groups.values() if len(names) > 1]
 
 
 def _refuse_prefix(model: PreTrainedModel, checkpoint: Checkpoint) -> None:
@@ -219,17 +214,21 @@ def _prefix(name: str, known: set[str]) -> str | None:
 
 
 def _require_whole(folder: Path, model: PreTrainedModel, compared: Comparison, found: FoundHead) -> None:
-    """Raise unless each tensor of model and file is in the other, but for a second head of pre-training.
+    """Raise unless each tensor of model and file is in the other."""
+    _refuse_shapes(folder, model, compared)
+    _refuse_missing(folder, model, compared.missing)
+    _refuse_unused(folder, model, _unused(model, compared, found))
+
+
+def _unused(model: PreTrainedModel, compared: Comparison, found: FoundHead) -> set[str]:
+    """What of the file the model does not have and should, but for a second head of pre-training.
 
     A pooler that the class never reads may lie in the file: old versions of transformers saved one.
     """
     has_pooler = any(is_pooler(name) for name, _ in model.named_modules())
-    unused = {name for name in compared.unused if has_pooler or not is_pooler(name)}
-    if found.head is PRETRAINING:
-        unused = {name for name in unused if name not in found.tensors and not is_pooler(name)}
-    _refuse_shapes(folder, model, compared)
-    _refuse_missing(folder, model, compared.missing)
-    _refuse_unused(folder, model, unused)
+    second = {*found.tensors} if found.head is PRETRAINING else set()
+    poolers = set() if has_pooler else {name for name in compared.unused if is_pooler(name)}
+    return set(compared.unused) - second - poolers
 
 
 def _require_encoder(folder: Path, model: PreTrainedModel, compared: Comparison) -> None:
@@ -287,11 +286,11 @@ def _refuse_unused(folder: Path, model: PreTrainedModel, unused: Iterable[str]) 
 
 def _say_new(source: ModelSource, compared: Comparison, found: FoundHead) -> None:
     """What is dropped and what is random, in one line."""
-    parts = [] if found.head is ENCODER else [f"is {found}: its head is dropped"]
-    if compared.missing:
-        parts.append(f"random: {listed(compared.missing)}; all else is the folder's")
-    if parts:
-        console.step(f"{source.name}: {'; '.join(parts)}")
+    random = f"random: {listed(compared.missing)}; all else is the folder's"
+    if found.head is ENCODER:
+        console.step(f"{source.name}: {random}")
+    else:
+        console.step(f"{source.name} is {found}: its head is dropped; {random}")
 
 
 def _refuse_other_values(model: PreTrainedModel, checkpoint: Checkpoint, dropped: Iterable[str]) -> None:
@@ -326,7 +325,7 @@ def _refuse_other_buffers(model: PreTrainedModel, checkpoint: Checkpoint) -> Non
 
 
 def _refuse_untied(model: PreTrainedModel, checkpoint: Checkpoint, names: Mapping[str, str]) -> None:
-    for tied in _tied(model):
+    for tied in tied_names(model):
         several = sorted(name for name, target in names.items() if target in tied)
         if len(several) < 2:  # noqa: PLR2004
             continue

@@ -7,7 +7,13 @@ from pathlib import Path
 import torch
 from conftest import SENTENCES, small_bert
 from safetensors.torch import load_file, save_file
-from transformers import BertForSequenceClassification, PreTrainedTokenizerFast
+from small_models import MOBILEBERT
+from transformers import (
+    BertForSequenceClassification,
+    MobileBertConfig,
+    MobileBertForTokenClassification,
+    PreTrainedTokenizerFast,
+)
 
 Build = Callable[["Workshop", Path], None]
 
@@ -44,9 +50,7 @@ def with_config(**changes: object) -> Build:
 
     def build(shop: Workshop, folder: Path) -> None:
         shop.classifier(folder, [0, 1], ("negative", "positive"))
-        path = folder / "config.json"
-        config = {**json.loads(path.read_text()), **changes}
-        path.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
+        rewrite(folder, **changes)
 
     return build
 
@@ -110,7 +114,93 @@ def with_file(name: str, content: bytes) -> Build:
     return build
 
 
+def mobile_bert(architectures: list[str] | None) -> Build:
+    """A token classifier as MobileBERT's published config has it: its pooler has no layer of its own."""
+
+    def build(shop: Workshop, folder: Path) -> None:
+        sizes = {**MOBILEBERT, "vocab_size": len(shop.tokenizer)}
+        config = MobileBertConfig(**sizes, classifier_activation=False)
+        shop.save(MobileBertForTokenClassification(config), folder)
+        rewrite(folder, architectures=architectures)
+
+    return build
+
+
+def rewrite(folder: Path, **changes: object) -> None:
+    """Other words in a folder's config.json; None removes one."""
+    path = folder / "config.json"
+    config = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
+
+
+def then(build: Build, **changes: object) -> Build:
+    def both(shop: Workshop, folder: Path) -> None:
+        build(shop, folder)
+        rewrite(folder, **changes)
+
+    return both
+
+
+def embedder(shop: Workshop, folder: Path) -> None:
+    bare(shop, folder)
+    (folder / "modules.json").write_text("[]")
+
+
+def instead_of_weights(name: str, content: bytes = b"") -> Build:
+    def build(shop: Workshop, folder: Path) -> None:
+        without_files("model.safetensors")(shop, folder)
+        (folder / name).write_bytes(content)
+
+    return build
+
+
+def index_of(*files: str) -> Build:
+    content = json.dumps({"weight_map": {f"tensor{number}": file for number, file in enumerate(files)}})
+    return instead_of_weights("model.safetensors.index.json", content.encode())
+
+
+def plus(name: str, value: torch.Tensor) -> Build:
+    return with_weights(lambda weights: {**weights, name: value})
+
+
+def in_integers(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    name = "bert.encoder.layer.0.attention.self.query.weight"
+    return {**weights, name: weights[name].to(torch.int8)}
+
+
+def named_by_tensorflow(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    names = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    return {
+        next((name.replace(new, old) for new, old in names.items() if new in name), name): value
+        for name, value in weights.items()
+    }
+
+
+POSITION_IDS = "bert.embeddings.position_ids"
 MODELS: dict[str, Build] = {
+    "token classifier of two tags": headed("BertForTokenClassification", labels=2),
+    "no architectures, token classifier": then(headed("BertForTokenClassification"), architectures=None),
+    "MobileBERT of tags": mobile_bert(["MobileBertForTokenClassification"]),
+    "no architectures, MobileBERT of tags": mobile_bert(None),
+    "no architectures, no bias": then(without("classifier.bias"), architectures=None),
+    "sentence-transformers": embedder,
+    "billions of layers": with_config(num_hidden_layers=10**9),
+    "a deeper head": plus("classifier.2.weight", torch.zeros(2, 2)),
+    "a loss's weights": plus("loss_fct.pos_weight", torch.ones(2)),
+    "position ids": plus(POSITION_IDS, torch.arange(64)[None]),
+    "other position ids": plus(POSITION_IDS, torch.arange(64)[None] + 1),
+    "whole numbers": with_weights(in_integers),
+    "names of TensorFlow": with_weights(named_by_tensorflow),
+    "quantized by bitsandbytes": with_config(quantization_config={"quant_method": "bitsandbytes"}),
+    "adapter": with_file("adapter_config.json", b'{"base_model_name_or_path": "org/base"}'),
+    "TensorFlow": instead_of_weights("tf_model.h5"),
+    "Flax": instead_of_weights("flax_model.msgpack"),
+    "llama.cpp": instead_of_weights("model.gguf"),
+    "git-lfs": with_file("model.safetensors", b"version https://git-lfs.github.com/spec/v1"),
+    "another name": instead_of_weights("best.pt"),
+    "an index without files": index_of("model-00002.safetensors"),
+    "an index of other folders": index_of("../model.safetensors"),
+    "remote code of a known type": with_config(auto_map={"AutoModelForSequenceClassification": "evil.Model"}),
     "two classes": labelled("negative", "positive"),
     "turned": labelled("positive", "negative", rows=[1, 0]),
     "capitals": labelled("NEGATIVE", "POSITIVE"),

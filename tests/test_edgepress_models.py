@@ -22,6 +22,7 @@ from transformers import (
 
 from edgepress.errors import EdgepressError
 from edgepress.inputs import longest_input
+from edgepress.loading import open_model
 from edgepress.models import MODELS, ModelSource, ModelSpec, find_model, short_name
 from edgepress.pretrained import encode, load_config, load_model, load_tokenizer
 
@@ -393,3 +394,59 @@ def test_random_weights_fit_the_tokenizer(
     model, _ = load_model(source, ("a", "b"), None, 0)
     load_tokenizer(source, model)
     assert model.get_input_embeddings().num_embeddings == len(tokenizer) > TINY.config["vocab_size"]
+
+
+def test_folder_of_a_zoo_name_is_named(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(model_folder, tmp_path / "bert")
+    monkeypatch.chdir(tmp_path)
+    assert find_model("bert", "random").origin == "random"
+    assert "the zoo's, not the folder of that name here: that one is ./bert" in capsys.readouterr().err
+    assert find_model("./bert").origin == "local"
+    assert capsys.readouterr().err == ""
+
+
+def test_folder_of_a_zoo_name_has_not_the_zoos_license(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(model_folder, tmp_path / "bert")
+    monkeypatch.chdir(tmp_path)
+    opened = open_model("./bert")
+    assert (opened.license, opened.language) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("card", "expected"),
+    [
+        ("---\nlanguage: fr\n---\n# Mine\n", "fr"),
+        ("---\nlanguage:\n- de\n- fr\n---\n", ["de", "fr"]),
+        ("---\nlicense: mit\n---\n", None),
+        ("# No metadata\n", None),
+        ("---\nlanguage: [\n---\n", None),
+        ("---\nlanguage: 3\n---\n", None),
+        ("---\nlanguage: !!python/object/apply:os.system [ls]\n---\n", None),
+    ],
+)
+def test_language_of_a_folder_is_that_of_its_card(folder: Path, card: str, expected: object) -> None:
+    (folder / "README.md").write_text(card)
+    assert open_model(str(folder)).language == expected
+
+
+def test_language_is_carried_along(cli: Callable, folder: Path, data_root: Path, tmp_path: Path) -> None:
+    (folder / "README.md").write_text("---\nlanguage: fr\n---\n# Mine\n")
+    data = ("--task", "verdicts", "--data", data_root)
+    flags = ("--epochs", 1, "--output", tmp_path / "tuned")
+    assert cli("compress.finetune", "--model", folder, *data, *flags).code == 0
+    flags = ("--eval-samples", 20, "--output", tmp_path / "onnx")
+    assert cli("export.onnx", "--model", tmp_path / "tuned", "--data", data_root, *flags).code == 0
+    assert "language: fr\n" in (tmp_path / "onnx" / "README.md").read_text()
+
+
+def test_language_that_nobody_says_is_left_out(
+    cli: Callable, model_folder: Path, data_root: Path, tmp_path: Path
+) -> None:
+    flags = ("--eval-samples", 20, "--output", tmp_path / "onnx")
+    data = ("--task", "verdicts", "--data", data_root)
+    assert cli("export.onnx", "--model", model_folder, *data, *flags).code == 0
+    assert "language" not in (tmp_path / "onnx" / "README.md").read_text()
