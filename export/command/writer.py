@@ -125,11 +125,11 @@ def _as_one_line(format_: Format, target: Path) -> Iterator[None]:
     """Make whatever a format's library raises an error of ours."""
     try:
         yield
-    except OSError as error:
+    except (EdgepressError, OSError) as error:
         # Looked at now: what the file took is given back before the command ends.
-        raise _unwritten(format_, target, error, cause(error, target.parent)) from error
-    except EdgepressError as error:
-        if error.__cause__ is None or not (reason := cause(error, target.parent)):
+        told = isinstance(error, EdgepressError) and error.__cause__ is None
+        reason = "" if told else cause(error, target.parent)
+        if not reason:
             raise
         raise _unwritten(format_, target, error, reason) from error
     except Exception as error:  # exporters and quantizers raise whatever they like
