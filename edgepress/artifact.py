@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgepress.errors import EdgepressError, first_line
-from edgepress.files import sha256, staged_folder, stored_bytes, to_json
+from edgepress.files import refuse_links_outside, require_inside, sha256, staged_folder, stored_bytes, to_json
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 1
@@ -131,6 +131,7 @@ def open_artifact(folder: Path) -> Artifact:
         EdgepressError: the manifest is unreadable, or a file is missing, truncated or altered.
     """
     manifest = read_manifest(folder)
+    refuse_links_outside(folder)
     for record in manifest.files:
         _verify(folder / record.path, record)
     return Artifact(folder, manifest)
@@ -156,11 +157,13 @@ def _parse(content: dict[str, Any]) -> Manifest:
     content["model"] = ModelRecord(**content["model"])
     content["steps"] = tuple(Step(**step) for step in content["steps"])
     content["files"] = tuple(FileRecord(**record) for record in content["files"])
+    for record in content["files"]:
+        require_inside(record.path)
     return Manifest(**content)
 
 
 def _verify(path: Path, record: FileRecord) -> None:
-    if not path.exists():
+    if not (path.is_file() or path.is_dir()):  # a pipe would be read for ever
         raise EdgepressError(f"{path} is missing", "make the artifact again")
     if stored_bytes(path) != record.size_bytes or sha256(path) != record.sha256:
         raise EdgepressError(

@@ -7,6 +7,7 @@ from typing import Literal
 from huggingface_hub import EvalResult, ModelCardData
 
 from edgepress.artifact import ModelRecord
+from edgepress.tables import as_text
 from edgepress.tasks import Task
 
 UNTRAINED = """> **Not for use.** {what} Size and latency are real; its answers are not.
@@ -32,7 +33,8 @@ class Card:
 
     def text(self) -> str:
         """The card, YAML metadata first."""
-        return f"---\n{self._metadata().to_yaml()}\n---\n\n# {self.name}\n\n{self._notice()}\n{self.body}"
+        title = as_text(" ".join(self.name.split()))
+        return f"---\n{self._metadata().to_yaml()}\n---\n\n# {title}\n\n{self._notice()}\n{self.body}"
 
     def _notice(self) -> str:
         if self.record.weights == "random":

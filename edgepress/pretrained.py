@@ -22,6 +22,7 @@ from edgepress import sources
 from edgepress.architectures.head import reset_head
 from edgepress.architectures.pruned import SHAPES, classifier_type
 from edgepress.errors import EdgepressError, first_line
+from edgepress.foreign_code import refuse_foreign_code
 from edgepress.models import MINILM_MIRROR, ModelSource
 
 LONGEST_INPUT = 512
@@ -33,8 +34,9 @@ def load_config(source: ModelSource) -> PretrainedConfig:
     if source.folder is None:
         assert source.spec is not None
         return AutoConfig.for_model(source.spec.architecture, **source.spec.config)
+    refuse_foreign_code(source.folder)
     try:
-        return AutoConfig.from_pretrained(source.folder)
+        return AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
     except (OSError, ValueError, TypeError) as error:
         raise EdgepressError(f"{source.folder}: unreadable config.json: {first_line(error)}") from error
 
@@ -102,7 +104,12 @@ def read_weights(
     logging.set_verbosity_error()  # our own warning about an untrained head is clearer than its list
     try:
         model, info = kind.from_pretrained(
-            folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True
+            folder,
+            config=config,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            trust_remote_code=False,
+            weights_only=True,
         )
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         raise EdgepressError(f"{folder}: unreadable weights: {first_line(error)}") from error
@@ -169,7 +176,7 @@ def narrow(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
 
 def _read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # the tokenizers library raises nothing narrower
         raise EdgepressError(f"{folder}: unreadable tokenizer: {first_line(error)}") from error
     keep_whole(tokenizer)  # some repositories ship padding and truncation inside tokenizer.json

@@ -23,4 +23,9 @@ def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> st
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", r"\|").replace("\n", "<br>")
+    return as_text(text).replace("|", r"\|").replace("\n", "<br>")
+
+
+def as_text(text: str) -> str:
+    """The text where a Markdown page would take it for HTML."""
+    return text.replace("&", "&amp;").replace("<", "&lt;")
