@@ -1,11 +1,8 @@
-"""Recipes and checkpoints from elsewhere run no code and do not hold the command up."""
+"""Recipes from elsewhere run no code and do not hold the command up."""
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Result
 
 from compress.recipe.node import parse, read
 from edgepress.errors import EdgepressError

@@ -21,10 +21,13 @@ PAYLOAD = re.compile(r"(weight|tensor)_\d+")
 OPERATORS = re.compile(
     r"torch\.ops\.aten\.(?!from_file)\w+\.\w+|torch\.sym_\w+|_operator\.[a-z_]+|math\.[a-z0-9]+"
 )
-# sympy evaluates these as Python.
-EXPRESSION = re.compile(r"[\w\s+\-*/%(),.<>=!&|~]*")
+# sympy evaluates these as Python: `Symbol('s21', positive=True, integer=True)` and sums of it.
+EXPRESSION = re.compile(r"([\w\s+\-*/%(),.<>=!&|~]|'[a-z]+_?\d+')*")
 SYMBOLS = re.compile(
-    r"[a-z]+_?\d+|Max|Min|Mod|PythonMod|CleanDiv|FloorDiv|CeilDiv|Eq|Ne|Ge|Gt|Le|Lt|True|False|oo|int_oo"
+    r"[a-z]+_?\d+|positive|nonnegative|integer|real|finite|commutative|evaluate|True|False|None|Symbol|Integer"
+    r"|Rational|Float|Add|Mul|Pow|Max|Min|Mod|PythonMod|CleanDiv|FloorDiv|CeilDiv|ToFloat|IntTrueDiv"
+    r"|Equality|Unequality|GreaterThan|LessThan|StrictGreaterThan|StrictLessThan|Eq|Ne|Ge|Gt|Le|Lt|And|Or|Not"
+    r"|oo|int_oo|Infinity|NegativeInfinity|precision"
 )
 NAMES = re.compile(r"[A-Za-z_]\w*")
 
