@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgepress.errors import EdgepressError, first_line
+<<<<<<< HEAD
 from edgepress.fields import require_fields
 from edgepress.files import sha256, staged_folder, stored_bytes, to_json
+=======
+from edgepress.files import refuse_links_outside, require_inside, sha256, staged_folder, stored_bytes, to_json
+>>>>>>> security
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 1
@@ -135,6 +139,7 @@ def open_artifact(folder: Path) -> Artifact:
         EdgepressError: the manifest is unreadable, or a file is missing, truncated or altered.
     """
     manifest = read_manifest(folder)
+    refuse_links_outside(folder)
     for record in manifest.files:
         _verify(folder / record.path, record)
     return Artifact(folder, manifest)
@@ -158,9 +163,17 @@ def _parse(content: dict[str, Any]) -> Manifest:
     require_fields(Manifest, content, signed=("seed",))
     if content["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"schema version {content['schema_version']}")
+<<<<<<< HEAD
     content["model"] = _part(ModelRecord, content["model"])
     content["steps"] = tuple(_part(Step, step) for step in content["steps"])
     content["files"] = tuple(_part(FileRecord, record) for record in content["files"])
+=======
+    content["model"] = ModelRecord(**content["model"])
+    content["steps"] = tuple(Step(**step) for step in content["steps"])
+    content["files"] = tuple(FileRecord(**record) for record in content["files"])
+    for record in content["files"]:
+        require_inside(record.path)
+>>>>>>> security
     return Manifest(**content)
 
 
@@ -170,7 +183,7 @@ def _part(kind: type[PartT], content: dict[str, Any]) -> PartT:
 
 
 def _verify(path: Path, record: FileRecord) -> None:
-    if not path.exists():
+    if not (path.is_file() or path.is_dir()):  # a pipe would be read for ever
         raise EdgepressError(f"{path} is missing", "make the artifact again")
     if stored_bytes(path) != record.size_bytes or sha256(path) != record.sha256:
         raise EdgepressError(

@@ -9,6 +9,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from huggingface_hub.repocard import metadata_load
 
 from edgepress.artifact import ModelRecord
+from edgepress.tables import as_text
 from edgepress.tasks import Task
 
 CARD = "README.md"
@@ -37,7 +38,8 @@ class Card:
 
     def text(self) -> str:
         """The card, YAML metadata first."""
-        return f"---\n{self._metadata().to_yaml()}\n---\n\n# {self.name}\n\n{self._notice()}\n{self.body}"
+        title = as_text(" ".join(self.name.split()))
+        return f"---\n{self._metadata().to_yaml()}\n---\n\n# {title}\n\n{self._notice()}\n{self.body}"
 
     def _notice(self) -> str:
         if self.record.weights == "random":

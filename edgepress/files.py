@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import psutil
@@ -51,6 +51,34 @@ def stored_bytes(path: Path) -> int:
 def _files_of(folder: Path) -> list[tuple[str, Path]]:
     files = (path for path in folder.rglob("*") if path.is_file())
     return sorted((path.relative_to(folder).as_posix(), path) for path in files)
+
+
+def require_inside(name: str) -> None:
+    """Raise for a relative path, of a manifest or an archive, that would lead out of its folder.
+
+    Raises:
+        ValueError: it is absolute, has `..`, or is written as on Windows.
+    """
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or set(name) & set("\\:\0"):
+        raise ValueError(f"{name!r} leads out of the folder")
+
+
+def refuse_links_outside(folder: Path) -> None:
+    """Raise if a link below `folder` leads out of it, but for those that the Hub's cache is made of.
+
+    Raises:
+        EdgepressError: names the link.
+    """
+    inside = [folder.resolve()]
+    if inside[0].parent.name == "snapshots":
+        inside.append(inside[0].parent.parent / "blobs")
+    for path in folder.rglob("*"):
+        target = path.resolve() if path.is_symlink() else None
+        if target and not any(target.is_relative_to(root) for root in inside):
+            raise EdgepressError(
+                f"{path} is a link to {target}, outside of the folder", "put the file itself there"
+            )
 
 
 def remove(path: Path) -> None:

@@ -22,8 +22,12 @@ from edgepress import sources
 from edgepress.architectures.pruned import classifier_type
 from edgepress.console import warn
 from edgepress.errors import EdgepressError, first_line
+<<<<<<< HEAD
 from edgepress.heads import QUESTION_ANSWERING
 from edgepress.inputs import fit_inputs, fit_padding, require_token_types
+=======
+from edgepress.foreign_code import refuse_foreign_code
+>>>>>>> security
 from edgepress.models import MINILM_MIRROR, ModelSource
 from edgepress.weights import Drops, build, head_of, load_weights
 
@@ -51,7 +55,9 @@ def load_config(source: ModelSource) -> PretrainedConfig:
     if source.folder is None:
         assert source.spec is not None
         return AutoConfig.for_model(source.spec.architecture, **source.spec.config)
+    refuse_foreign_code(source.folder)
     try:
+<<<<<<< HEAD
         config = AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
     except Exception as error:  # whatever a wrong value trips over
         if "trust_remote_code" in str(error):
@@ -59,6 +65,10 @@ def load_config(source: ModelSource) -> PretrainedConfig:
                 f"{source.folder}: its model is code in the folder (auto_map), which is never run",
                 "name a model of an architecture that transformers has",
             ) from error
+=======
+        return AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
+    except (OSError, ValueError, TypeError) as error:
+>>>>>>> security
         raise EdgepressError(f"{source.folder}: unreadable config.json: {first_line(error)}") from error
     _refuse_quantized(source.folder, config)
     return config
@@ -122,6 +132,50 @@ def _set_labels(config: PretrainedConfig, labels: tuple[str, ...], problem_type:
     config.problem_type = None if problem_type == ANSWERS else problem_type  # transformers knows three
 
 
+<<<<<<< HEAD
+=======
+def read_weights(
+    kind: Any, folder: Path, config: PretrainedConfig
+) -> tuple[PreTrainedModel, list[str], list[str]]:
+    """A model of this class, the names of weights that the folder lacks, and of those in other shapes.
+
+    Raises:
+        EdgepressError: the weights are truncated or altered, or another architecture's.
+    """
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # our own warning about an untrained head is clearer than its list
+    try:
+        model, info = kind.from_pretrained(
+            folder,
+            config=config,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            trust_remote_code=False,
+            weights_only=True,
+        )
+    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+        raise EdgepressError(f"{folder}: unreadable weights: {first_line(error)}") from error
+    finally:
+        logging.set_verbosity(verbosity)
+    if len(info["missing_keys"]) > len(model.state_dict()) / 2:
+        raise EdgepressError(f"{folder}: its weights are not those of a {config.model_type} model")
+    return model, info["missing_keys"], info["mismatched_keys"]
+
+
+def _refuse_foreign_shapes(folder: Path, config: PretrainedConfig, mismatched: Iterable[str]) -> None:
+    for key in mismatched:
+        if hasattr(config, SHAPES):
+            raise EdgepressError(
+                f"{folder}: {key} has another shape than config.json's {SHAPES} says",
+                "make the artifact again",
+            )
+        raise EdgepressError(
+            f"{folder}: {key} has another shape than the task needs: the labels do not fit the model's head",
+            "name the --task that the model was trained for",
+        )
+
+
+>>>>>>> security
 def check_labels(own: tuple[str, ...], wanted: tuple[str, ...], name: str) -> None:
     """Raise if a trained head's labels are not those that its data were mapped to."""
     if own != wanted:

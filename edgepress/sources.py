@@ -6,20 +6,30 @@ compares each with its pinned SHA-256.
 
 import errno
 import os
+import shutil
+import stat
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+<<<<<<< HEAD
 from edgepress.caches import HUB, SUITE, cache_root, hub_root
 from edgepress.errors import EdgepressError, first_line
 from edgepress.files import sha256, staged_folder
+=======
+from edgepress.errors import EdgepressError, first_line
+from edgepress.files import require_inside, sha256, staged_folder
+>>>>>>> security
 
 # A Hub that does not answer must not hold up a run that can go on without it.
 HUB_TIMEOUT_S = 5.0
 SHA256_DIGITS = 64
+# The largest mirror is a tenth of it [bytes].
+LARGEST_ARCHIVE = 4_000_000_000
 
 
 @dataclass(frozen=True)
@@ -109,9 +119,26 @@ def _unpack(folder: Path) -> None:
 
 
 def _unzip(archive: Path, folder: Path) -> None:
-    with zipfile.ZipFile(archive) as content:
-        content.extractall(folder)
+    try:
+        with zipfile.ZipFile(archive) as content:
+            _require_harmless(content.infolist(), shutil.disk_usage(folder).free)
+            content.extractall(folder)  # no entry is written beyond its announced size
+    except (zipfile.BadZipFile, zlib.error, ValueError) as error:
+        raise EdgepressError(f"{archive.name} is not unpacked: {first_line(error)}") from error
     archive.unlink()
+
+
+def _require_harmless(entries: Sequence[zipfile.ZipInfo], free: int) -> None:
+    """Raise for an archive that would write outside its folder, make links, or fill the disk."""
+    for entry in entries:
+        require_inside(entry.orig_filename)
+        if stat.S_ISLNK(entry.external_attr >> 16):
+            raise ValueError(f"{entry.filename!r} is a link")
+    size = sum(entry.file_size for entry in entries)
+    if size > min(LARGEST_ARCHIVE, free):
+        raise ValueError(
+            f"it would be {size / 1e9:.1f} GB, and {min(LARGEST_ARCHIVE, free) / 1e9:.1f} may be"
+        )
 
 
 def from_hub(

@@ -105,10 +105,12 @@ def open_file(path: Path, threads: int) -> Runner:
     """
     import torch
 
+    from export.base.program_archive import require_plain
     from export.base.torch_runner import TorchRunner
 
     extra = {NAMES_ENTRY: ""}
     try:
+        require_plain(path)
         with _quiet():
             module = torch.export.load(str(path), extra_files=extra).module()
     except Exception as error:  # zip, pickle and torch errors of every kind

@@ -1,6 +1,8 @@
 """Which inputs a model is given: of each combination of model and tokenizer, through training and export."""
 
 import json
+import re
+import shutil
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -36,6 +38,8 @@ from compress.training.answering import Answering
 from edgepress.errors import EdgepressError
 from edgepress.inputs import INPUTS, fit_inputs, fit_padding, input_names, longest_input, require_token_types
 from edgepress.loading import open_model
+from edgepress.models import find_model
+from edgepress.pretrained import load_model, load_tokenizer
 from export.base.eager import EagerRunner
 from export.onnx import export
 
@@ -177,6 +181,26 @@ def test_answers_ask_the_same_place(without_types: PreTrainedTokenizerBase) -> N
 def test_tokenizer_that_allows_less(model_folder: Path, limit: int, expected: int) -> None:
     own = AutoTokenizer.from_pretrained(model_folder, model_max_length=limit)
     assert longest_input(small_bert(300), own) == expected
+
+
+@pytest.mark.parametrize(("limit", "expected"), [("Infinity", 64), ("NaN", 64), ("1e400", 64)])
+def test_limit_that_is_no_limit(model_folder: Path, tmp_path: Path, limit: str, expected: int) -> None:
+    own = tokenizer_of(model_folder, tmp_path, limit)
+    assert longest_input(small_bert(300), own) == expected
+
+
+def test_limit_that_is_no_number(model_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(EdgepressError, match="model_max_length is '512', no number"):
+        tokenizer_of(model_folder, tmp_path, '"512"')
+
+
+def tokenizer_of(model_folder: Path, tmp_path: Path, limit: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a folder whose tokenizer_config.json has this as its longest input, as JSON."""
+    folder = Path(shutil.copytree(model_folder, tmp_path / "limited"))
+    path = folder / "tokenizer_config.json"
+    path.write_text(re.sub(r'"model_max_length": \d+', f'"model_max_length": {limit}', path.read_text()))
+    source = find_model(str(folder))
+    return load_tokenizer(source, load_model(source, None, None, 0)[0])
 
 
 def test_model_without_positions_has_the_usual_limit() -> None:

@@ -170,54 +170,6 @@ FOLDERS: list[Row] = [
 ]
 
 # Whether a folder is the model that it is taken for.
-<<<<<<< HEAD
-HEADS = {
-    "token classifier": "is a token classifier (BertForTokenClassification)",
-    "masked lm": "is a masked language model (BertForMaskedLM)",
-    "question answering": "is a model for question answering (BertForQuestionAnswering)",
-    "next sentence": "is a model for next-sentence prediction (BertForNextSentencePrediction)",
-    "multiple choice": "is a model for multiple choice (BertForMultipleChoice)",
-    "pre-training heads": "is a pre-trained model with its heads (BertForPreTraining)",
-}
-FOLDERS_OF_MODELS: list[Row] = [
-    *(("export.onnx", model, WORDS, (), words) for model, words in HEADS.items()),
-    ("compress.quantize", "token classifier", WORDS, (), HEADS["token classifier"]),
-    ("compress.prune", "token classifier", WORDS, ("--ffn", "0.5"), HEADS["token classifier"]),
-    ("compress.sparsify", "masked lm", WORDS, ("--sparsity", "0.5"), HEADS["masked lm"]),
-    ("compress.qat", "next sentence", WORDS, (), HEADS["next sentence"]),
-    ("compress.trim_vocab", "multiple choice", WORDS, (), HEADS["multiple choice"]),
-    ("compress.distill", "token classifier", WORDS, (), HEADS["token classifier"]),
-    ("export.torchscript", "pre-training heads", WORDS, (), HEADS["pre-training heads"]),
-    ("compress.finetune", "token classifier", WORDS, ("--epochs", "4"), right(score=None)),
-    ("compress.finetune", "masked lm", WORDS, ("--epochs", "4"), right(score=None)),
-    ("export.onnx", "no architectures", WORDS, (), right()),
-    ("export.onnx", "architectures of an encoder", WORDS, (), right()),
-    ("export.onnx", "a layer less in config", WORDS, (), "its weights hold bert.encoder.layer.1."),
-    ("export.onnx", "a layer more in config", WORDS, (), "its weights lack bert.encoder.layer.2."),
-    ("compress.finetune", "a layer more in config", WORDS, (), "its weights lack bert.encoder.layer.2."),
-    ("compress.quantize", "a layer less in config", WORDS, (), "its weights hold bert.encoder.layer.1."),
-    ("export.onnx", "no second layer", WORDS, (), "its weights lack bert.encoder.layer.1."),
-    ("export.onnx", "other width in config", WORDS, (), "has the shape (64,), and (32,) by config.json"),
-    ("export.onnx", "more tokens in config", WORDS, (), "has the shape (178, 64), and (1000, 64)"),
-    ("export.onnx", "huge vocabulary", WORDS, (), "has the shape (178, 64), and (1000000000000, 64)"),
-    ("export.onnx", "no pooler", WORDS, (), "its weights lack bert.pooler.dense.bias"),
-    ("export.onnx", "no bias in the head", WORDS, (), "its weights lack classifier.bias"),
-    ("export.onnx", "no head", WORDS, (), "its weights lack classifier.bias, classifier.weight"),
-    ("export.onnx", "other model type", WORDS, (), "its weights lack classifier.bias"),
-    ("export.onnx", "unknown model type", WORDS, (), "unreadable config.json"),
-    ("export.onnx", "no model type", WORDS, (), "unreadable config.json"),
-    (
-        "export.onnx",
-        "remote code",
-        WORDS,
-        (),
-        "its model is code in the folder (auto_map), which is never run",
-    ),
-    ("export.onnx", "module. before names", WORDS, (), "the names of its weights begin with 'module.'"),
-    ("export.onnx", "_orig_mod. before names", WORDS, (), "the names of its weights begin with '_orig_mod.'"),
-    ("export.onnx", "no config", WORDS, (), "has no config.json, but model.safetensors"),
-    ("export.onnx", "no weights", WORDS, (), "no model.safetensors and no pytorch_model.bin"),
-=======
 TOKENS, FOREIGN = "is a token classifier (BertForTokenClassification)", "the names of its weights begin with"
 LACK, HOLD, SHAPE = "its weights lack", "its weights hold", "has the shape"
 FOLDERS_OF_MODELS: list[Row] = [
@@ -288,16 +240,10 @@ FOLDERS_OF_MODELS: list[Row] = [
     ("export.onnx", "an index of other folders", WORDS, (), "names a file outside its folder"),
     ("export.onnx", "no weights", WORDS, (), "unreadable weights"),
     ("export.onnx", "no config", WORDS, (), "has no config.json"),
->>>>>>> loading
     ("export.onnx", "no tokenizer", WORDS, (), "has no tokenizer that transformers opens"),
     ("export.onnx", "weights cut off", WORDS, (), "unreadable weights"),
     ("export.onnx", "config cut off", WORDS, (), "unreadable config.json"),
     ("export.onnx", "config that is a list", WORDS, (), "unreadable config.json"),
-<<<<<<< HEAD
-    ("export.onnx", "manifest that is none", WORDS, (), "unreadable manifest"),
-    ("export.onnx", "manifest cut off", WORDS, (), "unreadable manifest"),
-    ("export.onnx", "tokenizer cut off", WORDS, (), "unreadable tokenizer"),
-=======
     ("export.onnx", "unknown model type", WORDS, (), "unreadable config.json"),
     ("export.onnx", "no model type", WORDS, (), "unreadable config.json"),
     ("export.onnx", "remote code", WORDS, (), "its model is code in the folder (auto_map)"),
@@ -310,7 +256,6 @@ FOLDERS_OF_MODELS: list[Row] = [
     ("compress.finetune", "sentence-transformers", WORDS, (), right(score=None)),
     ("compress.finetune", "no bias in the head", WORDS, (), right(score=None)),
     ("compress.finetune", "a deeper head", WORDS, (), right(score=None)),
->>>>>>> loading
 ]
 
 

@@ -89,6 +89,10 @@ def need(entries: dict[str, Node], key: str, of: Node) -> Node:
     return entries[key]
 
 
+# Values of a recipe, its aliases written out; the largest here has some 300.
+LARGEST = 100_000
+
+
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader, to which 3e-5 is a number and a key that stands twice is an error."""
 
@@ -103,6 +107,8 @@ _Loader.add_implicit_resolver(  # YAML 1.2's floats; PyYAML has 1.1's, which nee
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen = set()
     for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise yaml.MarkedYAMLError(problem="a key is a text", problem_mark=key.start_mark)
         if key.value in seen:
             raise yaml.MarkedYAMLError(problem=f"'{key.value}' stands twice", problem_mark=key.start_mark)
         seen.add(key.value)
@@ -114,7 +120,40 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 
 def parse(text: str) -> Any:
     """The value of a YAML text."""
-    return yaml.load(text, Loader=_Loader)  # a SafeLoader
+    loader = _Loader(text)  # a SafeLoader
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _size(node, {})
+        return loader.construct_document(node)
+    except RecursionError as error:
+        raise yaml.YAMLError("nested too deep") from error
+    except ValueError as error:  # a date that is none, a number of thousands of digits
+        raise yaml.YAMLError(str(error)) from error
+    finally:
+        loader.dispose()
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node is when its aliases are written out.
+
+    Raises:
+        yaml.MarkedYAMLError: too many, or it holds itself.
+    """
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = LARGEST + 1  # as long as it is not finished: a node that holds itself is endless
+        parts = (
+            node.value
+            if isinstance(node, yaml.SequenceNode)
+            else [each for pair in node.value for each in pair]
+        )
+        known[id(node)] = 1 + sum(_size(each, known) for each in parts)
+    if known[id(node)] > LARGEST:
+        raise yaml.MarkedYAMLError(problem="aliases make it too large", problem_mark=node.start_mark)
+    return known[id(node)]
 
 
 def read(path: Path) -> Node:

@@ -46,6 +46,7 @@ class Theme:
             "axes.axisbelow": True,
             "grid.color": self.grid,
             "legend.frameon": False,
+            "text.parse_math": False,  # a dollar in a name is a dollar
         }
         return {**ink, **muted, **back, **fixed}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -79,9 +80,10 @@ class Format(ABC):
 
     def usage(self, name: str, file: str) -> str:
         """`snippet` as Markdown."""
-        return (
-            f"```python\n{self.snippet.format(name=name, file=file).strip()}\n```\n" if self.snippet else ""
-        )
+        # Inside the quotes of a Python text, whatever the folder is called.
+        name, file = (json.dumps(text, ensure_ascii=False)[1:-1] for text in (name, file))
+        code = self.snippet.format(name=name, file=file).strip()
+        return f"```python\n{code}\n```\n" if self.snippet else ""
 
     def parts(self, path: Path) -> tuple[Path, ...]:
         """Everything on disk that makes up the file at `path`."""
