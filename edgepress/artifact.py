@@ -10,12 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgepress.errors import EdgepressError, first_line
-<<<<<<< HEAD
 from edgepress.fields import require_fields
-from edgepress.files import sha256, staged_folder, stored_bytes, to_json
-=======
 from edgepress.files import refuse_links_outside, require_inside, sha256, staged_folder, stored_bytes, to_json
->>>>>>> security
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 1
@@ -163,17 +159,11 @@ def _parse(content: dict[str, Any]) -> Manifest:
     require_fields(Manifest, content, signed=("seed",))
     if content["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"schema version {content['schema_version']}")
-<<<<<<< HEAD
     content["model"] = _part(ModelRecord, content["model"])
     content["steps"] = tuple(_part(Step, step) for step in content["steps"])
     content["files"] = tuple(_part(FileRecord, record) for record in content["files"])
-=======
-    content["model"] = ModelRecord(**content["model"])
-    content["steps"] = tuple(Step(**step) for step in content["steps"])
-    content["files"] = tuple(FileRecord(**record) for record in content["files"])
     for record in content["files"]:
         require_inside(record.path)
->>>>>>> security
     return Manifest(**content)
 
 

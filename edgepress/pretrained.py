@@ -20,14 +20,10 @@ from transformers.utils import logging
 
 from edgepress import sources
 from edgepress.architectures.pruned import classifier_type
-from edgepress.console import warn
 from edgepress.errors import EdgepressError, first_line
-<<<<<<< HEAD
+from edgepress.foreign_code import refuse_foreign_code
 from edgepress.heads import QUESTION_ANSWERING
 from edgepress.inputs import fit_inputs, fit_padding, require_token_types
-=======
-from edgepress.foreign_code import refuse_foreign_code
->>>>>>> security
 from edgepress.models import MINILM_MIRROR, ModelSource
 from edgepress.weights import Drops, build, head_of, load_weights
 
@@ -57,18 +53,8 @@ def load_config(source: ModelSource) -> PretrainedConfig:
         return AutoConfig.for_model(source.spec.architecture, **source.spec.config)
     refuse_foreign_code(source.folder)
     try:
-<<<<<<< HEAD
         config = AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
     except Exception as error:  # whatever a wrong value trips over
-        if "trust_remote_code" in str(error):
-            raise EdgepressError(
-                f"{source.folder}: its model is code in the folder (auto_map), which is never run",
-                "name a model of an architecture that transformers has",
-            ) from error
-=======
-        return AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
-    except (OSError, ValueError, TypeError) as error:
->>>>>>> security
         raise EdgepressError(f"{source.folder}: unreadable config.json: {first_line(error)}") from error
     _refuse_quantized(source.folder, config)
     return config
@@ -117,8 +103,6 @@ def load_model(
     if source.folder is None:
         torch.manual_seed(seed)
         return build(kind, config).eval(), False
-    if getattr(config, "auto_map", None):
-        warn(f"{source.name}: the code that config.json names (auto_map) is not run; transformers' own is")
     drops: Drops = "all" if new_head else "others" if drops_others or source.spec is not None else "none"
     model, head_trained = load_weights(source, config, kind, wanted, drops, seed)
     if labels is not None and head_trained:
@@ -132,50 +116,6 @@ def _set_labels(config: PretrainedConfig, labels: tuple[str, ...], problem_type:
     config.problem_type = None if problem_type == ANSWERS else problem_type  # transformers knows three
 
 
-<<<<<<< HEAD
-=======
-def read_weights(
-    kind: Any, folder: Path, config: PretrainedConfig
-) -> tuple[PreTrainedModel, list[str], list[str]]:
-    """A model of this class, the names of weights that the folder lacks, and of those in other shapes.
-
-    Raises:
-        EdgepressError: the weights are truncated or altered, or another architecture's.
-    """
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # our own warning about an untrained head is clearer than its list
-    try:
-        model, info = kind.from_pretrained(
-            folder,
-            config=config,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,
-            trust_remote_code=False,
-            weights_only=True,
-        )
-    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-        raise EdgepressError(f"{folder}: unreadable weights: {first_line(error)}") from error
-    finally:
-        logging.set_verbosity(verbosity)
-    if len(info["missing_keys"]) > len(model.state_dict()) / 2:
-        raise EdgepressError(f"{folder}: its weights are not those of a {config.model_type} model")
-    return model, info["missing_keys"], info["mismatched_keys"]
-
-
-def _refuse_foreign_shapes(folder: Path, config: PretrainedConfig, mismatched: Iterable[str]) -> None:
-    for key in mismatched:
-        if hasattr(config, SHAPES):
-            raise EdgepressError(
-                f"{folder}: {key} has another shape than config.json's {SHAPES} says",
-                "make the artifact again",
-            )
-        raise EdgepressError(
-            f"{folder}: {key} has another shape than the task needs: the labels do not fit the model's head",
-            "name the --task that the model was trained for",
-        )
-
-
->>>>>>> security
 def check_labels(own: tuple[str, ...], wanted: tuple[str, ...], name: str) -> None:
     """Raise if a trained head's labels are not those that its data were mapped to."""
     if own != wanted:
@@ -237,11 +177,6 @@ def _no_tokenizer(folder: Path, config: PretrainedConfig, error: Exception) -> E
     if missing:
         return EdgepressError(
             f"{folder}: its tokenizer needs {', '.join(missing)}", f"pip install {' '.join(missing)}"
-        )
-    if "trust_remote_code" in text:
-        return EdgepressError(
-            f"{folder}: its tokenizer is code in the folder (auto_map), which is never run",
-            "save a tokenizer of transformers' own there",
         )
     lacking = _lacking(folder, config)
     if lacking:

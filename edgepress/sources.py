@@ -16,14 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-<<<<<<< HEAD
 from edgepress.caches import HUB, SUITE, cache_root, hub_root
 from edgepress.errors import EdgepressError, first_line
-from edgepress.files import sha256, staged_folder
-=======
-from edgepress.errors import EdgepressError, first_line
 from edgepress.files import require_inside, sha256, staged_folder
->>>>>>> security
 
 # A Hub that does not answer must not hold up a run that can go on without it.
 HUB_TIMEOUT_S = 5.0

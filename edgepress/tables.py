@@ -157,15 +157,10 @@ def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> st
     return "".join(f"| {' | '.join(_cell_of_page(text) for text in line)} |\n" for line in lines)
 
 
-<<<<<<< HEAD
 def _cell_of_page(text: str) -> str:
-    return text.replace("|", r"\|").replace("\n", "<br>")
-=======
-def _cell(text: str) -> str:
     return as_text(text).replace("|", r"\|").replace("\n", "<br>")
 
 
 def as_text(text: str) -> str:
     """The text where a Markdown page would take it for HTML."""
     return text.replace("&", "&amp;").replace("<", "&lt;")
->>>>>>> security

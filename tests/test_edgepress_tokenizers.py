@@ -132,11 +132,6 @@ def test_vocabulary_alone(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) ->
         (RobertaConfig(**ROBERTA), {"vocab__json": "{}"}, r"no tokenizer\.json, no merges\.txt"),
         (XLMRobertaConfig(**ROBERTA), {}, r"no sentencepiece\.bpe\.model"),
         (BertConfig(**SIZES), {"vocab__txt": "a", "tokenizer_config__json": named("NoSuch")}, "NoSuch"),
-        (
-            BertConfig(**SIZES),
-            {"tokenizer_config__json": named("Own", auto_map={"AutoTokenizer": ["own.Own", None]})},
-            r"code in the folder \(auto_map\), which is never run",
-        ),
     ],
 )
 def test_tokenizer_that_is_none(
