@@ -11,7 +11,7 @@ from device_bench.claims.claim import FAILS, HOLDS, Claim, Finding, Found
 from edgepress import console
 from edgepress.tables import flow
 
-VERDICT_WIDTH, INDENT = 15, " " * 4
+VERDICT_WIDTH, INDENT = 15, " " * 2
 STYLES = {HOLDS: "green", FAILS: "bold red"}
 
 
