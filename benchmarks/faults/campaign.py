@@ -136,7 +136,7 @@ def _in_a_folder(call: Call, scratch: Path) -> Found:
 
 
 def _concluded(config: FaultsConfig, found: list[Found]) -> Path:
-    console.out.print(report.table(found), markup=False, highlight=False)
+    report.show(found)
     console.step(f"written: {config.output}")
     wrong = sum(bool(case.problems) for case in found)
     if wrong:

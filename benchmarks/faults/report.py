@@ -13,7 +13,7 @@ from benchmarks.faults.outcomes import ASIDE, NEW, OLD
 from edgepress.artifact import versions
 from edgepress.environment import environment
 from edgepress.files import staged_folder
-from edgepress.tables import markdown_table
+from edgepress.tables import markdown_table, screen_table
 
 Found = Case | Damaged
 CASES, PAGE, FAILED = "cases.jsonl", "README.md", "failed"
@@ -97,11 +97,23 @@ def _page(config: FaultsConfig, found: Sequence[Found]) -> str:
 
 def table(found: Sequence[Found]) -> str:
     """Both tables as Markdown."""
+    return "\n\n".join(markdown_table(headings, rows) for headings, rows in _tables(found)) + "\n"
+
+
+def show(found: Sequence[Found]) -> None:
+    """Print both tables."""
+    for headings, rows in _tables(found):
+        screen_table("", headings, rows).show()
+
+
+def _tables(found: Sequence[Found]) -> Iterator[tuple[Sequence[str], list[list[str]]]]:
+    """Headings and rows, where there are any."""
     cases = [case for case in found if isinstance(case, Case)]
     files = [case for case in found if isinstance(case, Damaged)]
-    parts = [markdown_table(INTERRUPTED, list(_rows(cases)))] if cases else []
-    parts += [markdown_table(DAMAGED, list(_file_rows(files)))] if files else []
-    return "\n\n".join(parts) + "\n"
+    if cases:
+        yield INTERRUPTED, list(_rows(cases))
+    if files:
+        yield DAMAGED, list(_file_rows(files))
 
 
 def _rows(cases: Sequence[Case]) -> Iterator[list[str]]:
