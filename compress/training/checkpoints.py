@@ -11,7 +11,7 @@ from pathlib import Path
 
 from compress.training.config import TrainingFlags
 from compress.training.identity import RunIdentity
-from compress.training.launch import agreed, is_first
+from compress.training.launch import agreed
 from compress.training.saved import AGAIN, checkpoints_below
 from edgepress import console
 from edgepress.errors import EdgepressError
@@ -46,15 +46,13 @@ def checkpoint_folder(config: TrainingFlags, output: Path, identity: RunIdentity
             kept = any(checkpoints_below(folder))
             console.warn(f"the same command {'resumes from the last checkpoint' if kept else 'begins again'}")
             raise
-        finally:
-            if is_first() and not any(checkpoints_below(folder)):
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _enter(stack: ExitStack, folder: Path, identity: RunIdentity, restart: bool) -> None:
     writable_folder(folder)
     busy = f"{folder}: the same command is still at work"
     stack.enter_context(alone(folder / RUNNING, busy, "wait for it or end it, or name another --output"))
+    stack.callback(_remove_unused, folder)
     if not restart and any(own.is_of_use for own in checkpoints_below(folder)):
         _require_same(folder, identity)
     else:  # what a kill cut as it was first written is nothing to lose
@@ -62,6 +60,11 @@ def _enter(stack: ExitStack, folder: Path, identity: RunIdentity, restart: bool)
             if path.name != RUNNING:
                 remove(path)
     _write(folder / IDENTITY, identity)
+
+
+def _remove_unused(folder: Path) -> None:
+    if not any(checkpoints_below(folder)):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _require_same(folder: Path, identity: RunIdentity) -> None:

@@ -17,9 +17,9 @@ def processes() -> int:
     return int(_state().num_processes)
 
 
-def is_first() -> bool:
-    """Whether this process is the one that decides and writes."""
-    return bool(_state().is_main_process)
+def wait() -> None:
+    """Until all processes of the launch have come here."""
+    _state().wait_for_everyone()
 
 
 def agreed(decide: Callable[[], T]) -> T:
@@ -29,7 +29,7 @@ def agreed(decide: Callable[[], T]) -> T:
         EdgepressError: the first process could not decide, and why.
     """
     outcome: list[Any] = [None]
-    if is_first():
+    if _state().is_main_process:
         outcome = [_outcome(decide)]
     broadcast_object_list(outcome)
     value, error = outcome[0]

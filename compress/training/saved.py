@@ -15,7 +15,7 @@ import torch
 from transformers import TrainerCallback, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from compress.training.launch import agreed, processes
+from compress.training.launch import agreed, processes, wait
 from edgepress import console
 from edgepress.errors import EdgepressError
 from edgepress.files import sha256
@@ -130,9 +130,12 @@ class Marking(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
         """Behind the last file of a checkpoint."""
+        wait()  # each process writes its own random state
         if state.is_world_process_zero:
             folder = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
-            (folder / FINISHED).write_text(sha256(folder / STATE))
+            partial = folder / f"{FINISHED}.partial"
+            partial.write_text(sha256(folder / STATE))
+            partial.replace(folder / FINISHED)
 
 
 def _is_whole(path: Path) -> bool:
