@@ -261,6 +261,9 @@ def _refuse_shapes(folder: Path, model: PreTrainedModel, compared: Comparison) -
 
 def _refuse_missing(folder: Path, model: PreTrainedModel, missing: Iterable[str]) -> None:
     if missing := set(missing):
+        if len(missing) > len(model.state_dict()) / 2:
+            kind = model.config.model_type
+            raise EdgepressError(f"{folder}: its weights are not those of a {kind} model", OTHER_CONFIG)
         head = missing <= set(head_tensors(model.config, model.state_dict())) | {*filter(is_pooler, missing)}
         raise EdgepressError(
             f"{folder}: its weights lack {listed(missing)}, which the {type(model).__name__} "

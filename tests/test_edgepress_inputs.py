@@ -141,10 +141,10 @@ def test_pairs_are_learned(
         path = tmp_path / "pairs" / f"{split}.jsonl"
         path.parent.mkdir(exist_ok=True)
         path.write_text("\n".join(map(json.dumps, rows)))
-    flags = ("--task", tmp_path / "pairs", "--epochs", 1, "--output", tmp_path / "out")
+    flags = ("--task", tmp_path / "pairs", "--epochs", 1, "--head", "new", "--output", tmp_path / "out")
     result = cli("compress.finetune", "--model", tmp_path / "model", *flags)
     assert result.code == 0, result.err
-    opened = open_model(str(tmp_path / "out"))
+    opened = open_model(str(tmp_path / "out"), data=tmp_path)
     assert input_names(opened.model) == tuple(opened.tokenizer.model_input_names)
 
 
