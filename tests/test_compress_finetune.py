@@ -172,7 +172,7 @@ def test_thresholds_are_chosen_on_one_split_and_judged_on_another(cli, bare_enco
     common = ("--task", "shades", "--data", tmp_path / "data", "--epochs", 15, "--learning-rate", 1e-3)
     flags = ("--model", bare_encoder, *common, "--output", tmp_path / "out")
     result = cli("compress.finetune", *flags, "--thresholds", "gmean")
-    assert "| thresholds from | f1_micro |" in result.out, result.err
+    assert "thresholds from" in result.out, result.err
     metrics = open_artifact(tmp_path / "out").manifest.steps[-1].metrics
     table = metrics["thresholds"]
     assert set(table) == {"0.5", "test", "validation"}
