@@ -253,9 +253,11 @@ def _refuse_shapes(folder: Path, model: PreTrainedModel, compared: Comparison) -
             f"and {own} by the labels of config.json or of the task",
             "name the --task that the model was trained for",
         )
+    recorded = hasattr(model.config, SHAPES)
     raise EdgepressError(
-        f"{folder}: {name}{more} has the shape {theirs}, and {own} by config.json",
-        "make the artifact again" if hasattr(model.config, SHAPES) else OTHER_CONFIG,
+        f"{folder}: {name}{more} has the shape {theirs}, and {own} by config.json"
+        + (f"'s {SHAPES}" if recorded else ""),
+        "make the artifact again" if recorded else OTHER_CONFIG,
     )
 
 

@@ -274,7 +274,7 @@ def test_quantizes_as_any_other(
 ) -> None:
     save(uneven(family), tokenizer, tmp_path / "pruned")
     place = ("--model", tmp_path / "pruned", "--output", tmp_path / "out")
-    text = ("--task", "verdicts", "--data", data_root)
+    text = ("--task", "verdicts", "--data", data_root, "--label-map", "negative=0", "positive=1")
     lengths = ("--sequence-lengths", 8, "--time-budget", 1)
     result = cli("compress.quantize", *place, *text, *lengths)
     assert result.code == 0, result.err
