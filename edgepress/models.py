@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgepress import sources
-from edgepress.checkpoint import refuse_adapter
 from edgepress.console import warn
 from edgepress.errors import EdgepressError, unknown_name
 from edgepress.sources import Mirror, Wheel
@@ -266,6 +265,8 @@ def _hub_model(repo_id: str, revision: str | None) -> Path | None:
 def _checked_folder(folder: Path) -> Path:
     if (folder / CONFIG).is_file():
         return folder
+    from edgepress.checkpoint import refuse_adapter  # imports torch, which --help does without
+
     refuse_adapter(folder)
     inner = [path.parent for path in folder.glob(f"*/{CONFIG}") if "Pooling" not in path.parent.name]
     inner.sort(key=lambda path: (len(path.name), path.name))  # of a trainer's checkpoints the last
