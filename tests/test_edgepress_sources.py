@@ -111,12 +111,12 @@ def test_second_time_the_cache_is_enough(repositories: Path, ask: Ask) -> None:
 
 
 def test_only_what_a_model_needs_is_fetched(repositories: Path, ask: Ask) -> None:
-    for name in ("tf_model.h5", "pytorch_model.bin", "README.md", "run.py"):
+    for name in ("tf_model.h5", "pytorch_model.bin", "run.py"):
         (repositories / "models" / "acme" / "small" / name).write_bytes(b"not needed")
     with serve(repositories) as (endpoint, asked):
         ask(FIND_MODEL, endpoint, "acme/small")
     fetched = {path.rpartition("/")[2] for path in asked if "/resolve/" in path}
-    assert fetched.isdisjoint({"tf_model.h5", "pytorch_model.bin", "README.md", "run.py"})
+    assert fetched.isdisjoint({"tf_model.h5", "pytorch_model.bin", "run.py"})
 
 
 def test_repository_with_legacy_weights_only(repositories: Path, ask: Ask) -> None:
