@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 import tyro
 from rich.console import Console
@@ -24,6 +24,8 @@ UNFORESEEN = 70
 INTERRUPTED = 130
 READER_GONE = 141
 """What a shell says of a process that SIGPIPE ended."""
+STDERR = 2
+"""The last of the numbers that every process expects to be open."""
 REPORT = "a fault of edgepress: please report it, with what the same command prints with --debug"
 
 # Answers go to stdout, everything about the way there to stderr, so that a pipe gets only the table.
@@ -38,8 +40,9 @@ class _Screen(Console):
 
 
 # Names, labels and texts are printed as they are: brackets are no markup, ":smile:" is no picture, and a line
-# ends where the text says, so that a path can be copied.
-out = _Screen(width=None if sys.stdout.isatty() else PIPE_WIDTH, markup=False, emoji=False, soft_wrap=True)
+# ends where the text says, so that a path can be copied. A process may be started without a stdout.
+_TERMINAL = sys.stdout is not None and sys.stdout.isatty()
+out = _Screen(width=None if _TERMINAL else PIPE_WIDTH, markup=False, emoji=False, soft_wrap=True)
 log = _Screen(stderr=True, markup=False, emoji=False, soft_wrap=True)
 # What would move the cursor or colour the terminal; a tab and the end of a line are let through.
 CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
@@ -82,38 +85,70 @@ def run(config_type: type[ConfigT], verb: Callable[[ConfigT], object], program: 
             raise
         except EdgepressError as error:
             _fail(_with_cause(error), error.hint, config.debug, error.exit_code)
+        except SystemExit as stop:  # of a library: none of ours would know its code
+            said = f"a library ended the command ({stop.code})"
+            _fail(f"unforeseen{_doing()}: {said}", REPORT, config.debug, UNFORESEEN)
         except Exception as error:
-            folders = _folders(config)
-            _fail(*_unforeseen(error, folders), config.debug, _exit_code(error, folders))
+            _fail_unforeseen(error, _folders(config), config.debug)
     sys.exit(0)
 
 
 @contextmanager
 def whole_output() -> Iterator[None]:
-    """End quietly where nobody reads what the block prints (`... | head -1`), and aloud where it is lost."""
+    """Let a block end as a command does, whatever it raises and whoever reads what it prints.
+
+    It ends quietly where the reader is gone (`... | head -1`), and aloud where the output is lost.
+    """
+    _open_missing_streams()
     try:
         try:
             yield
         finally:
-            if sys.stdout:
-                sys.stdout.flush()
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        _fail("interrupted", "", False, INTERRUPTED)
     except BrokenPipeError:
         _drop_output()
         sys.exit(READER_GONE)
     except OSError as error:
         _drop_output()
+        if error.filename is not None:
+            _fail_unforeseen(error, [], _asks_for_traceback())
         _fail(f"the output cannot be written: {error.strerror}", "", False, EdgepressError.exit_code)
+    except Exception as error:
+        _fail_unforeseen(error, [], _asks_for_traceback())
+
+
+def _open_missing_streams() -> None:
+    """Give a process that was started without one (`>&-`) a stdout or stderr that leads nowhere.
+
+    Without it the next file that is opened has its number, and what C libraries print lands in there.
+    """
+    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        continue
+    os.close(nowhere)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # to the end
+
+
+def _asks_for_traceback() -> bool:
+    """Whether --debug was typed, where the flags could not be read."""
+    return "--debug" in sys.argv
 
 
 def _drop_output() -> None:
     """Let Python's own flush at the end have somewhere to go."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
+        try:
             stream.flush()
-            continue
-        with suppress(OSError, ValueError):
-            os.dup2(nowhere, stream.fileno())
+        except (OSError, ValueError):
+            _drop(stream)
+
+
+def _drop(stream: TextIO) -> None:
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _folders(config: Command) -> list[Path]:
@@ -128,6 +163,10 @@ def _with_cause(error: EdgepressError) -> str:
     return f"{error} ({behind})" if behind and behind not in str(error) else str(error)
 
 
+def _fail_unforeseen(error: Exception, folders: list[Path], debug: bool) -> NoReturn:
+    _fail(*_unforeseen(error, folders), debug, _exit_code(error, folders))
+
+
 def _exit_code(error: Exception, folders: list[Path]) -> int:
     known = isinstance(error, OSError) or cause(error, *folders)
     return EdgepressError.exit_code if known else UNFORESEEN
@@ -136,7 +175,7 @@ def _exit_code(error: Exception, folders: list[Path]) -> int:
 def _unforeseen(error: Exception, folders: list[Path]) -> tuple[str, str]:
     """Message and hint for an exception that nobody made into an error of ours."""
     known = cause(error, *folders)
-    doing = f", at the step '{_steps[-1]}'" if _steps else ""
+    doing = _doing()
     if isinstance(error, OSError):
         described = _describe(error)
         return (f"{described} ({known})" if known else described), cache_hint(error)
@@ -144,6 +183,10 @@ def _unforeseen(error: Exception, folders: list[Path]) -> tuple[str, str]:
     if known:
         return f"{known}{doing} ({said})", ""
     return f"unforeseen{doing}: {said}", REPORT
+
+
+def _doing() -> str:
+    return f", at the step '{_steps[-1]}'" if _steps else ""
 
 
 def _describe(error: OSError) -> str:
@@ -206,7 +249,12 @@ def print_error(message: str, hint: str) -> None:
 
 
 def _say(label: str, style: str, text: str) -> None:
-    log.print(Text.assemble((visible(label, log), style), " ", visible(text, log)))
+    try:
+        log.print(Text.assemble((visible(label, log), style), " ", visible(text, log)))
+    except BrokenPipeError:
+        raise
+    except OSError:  # a log on a full disk is no reason to lose the work, nor another exit code
+        _drop(sys.stderr)
 
 
 def progress() -> "Progress":

@@ -147,3 +147,38 @@ def test_output_that_cannot_be_written_is_said():
     done = shell("$PY -m compress --help > /dev/full")
     assert done.returncode == 2
     assert done.stderr == "error: the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed(closed):
+    assert shell(f"$PY -m compress finetune --help {closed}").returncode == 0
+    assert shell(f"$PY -m compress nonsense {closed}").returncode == 2
+
+
+@pytest.mark.parametrize("lost", ["2>/dev/full", ">/dev/full 2>/dev/full", ">&- 2>/dev/full"])
+def test_a_log_that_cannot_be_written_changes_no_exit_code(lost):
+    assert shell(f"$PY -m compress nonsense {lost}").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (KeyError("x"), 70, "error: unforeseen: KeyError: 'x'"),
+        (ImportError("libx.so: cannot open shared object file"), 2, "a shared library is missing"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x/y"), 2, "error: /x/y: Permission denied"),
+        (KeyboardInterrupt(), 130, "error: interrupted"),
+    ],
+)
+def test_what_is_raised_before_the_flags_are_read(capsys, error, code, says):
+    console.warn_anew()
+    with pytest.raises(SystemExit) as stop, console.whole_output():
+        raise error
+    assert stop.value.code == code
+    err = capsys.readouterr().err
+    assert says in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("code", [0, 1, "text", None])
+def test_a_library_that_ends_the_process(capsys, code):
+    assert end_of(SystemExit(code), capsys)[0] == 70
