@@ -146,7 +146,7 @@ class Adb:
 
     def push(self, source: Path, target: str) -> None:
         """Copy a file or folder to the phone."""
-        self.run("push", str(source), target, timeout=TRANSFER_S)
+        self.run("push", str(source.absolute()), target, timeout=TRANSFER_S)  # "-x.onnx" is no flag
 
     def pull(self, source: str, target: Path) -> None:
         """Copy a file from the phone."""

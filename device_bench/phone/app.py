@@ -69,11 +69,11 @@ def install(phone: Adb, apk: Path | None, undo: Undo) -> None:
     if not there:
         undo("pm", "uninstall", PACKAGE)
     try:
-        phone.run("install", "-r", str(apk), timeout=INSTALL_S)
+        phone.run("install", "-r", str(apk.absolute()), timeout=INSTALL_S)
     except PhoneGoneError:
         raise
     except EdgepressError:  # streaming needs a `cmd package` that not every Android has
-        phone.run("install", "--no-streaming", "-r", str(apk), timeout=INSTALL_S)
+        phone.run("install", "--no-streaming", "-r", str(apk.absolute()), timeout=INSTALL_S)
 
 
 def clear_up(undo: Undo, run: str) -> None:

@@ -108,7 +108,7 @@ def _put_back(phone: Adb, commands: Sequence[Command], warn: Callable[[str], Non
         except PhoneGoneError:
             warn(
                 f"what was changed on phone {phone.serial} could not be put back; the next measurement does "
-                f"so, or type: adb -s {phone.serial} shell sh {JOURNAL}"
+                f"so, or type: {shlex.join(['adb', '-s', phone.serial, 'shell', 'sh', JOURNAL])}"
             )
             return
         except EdgepressError as error:
