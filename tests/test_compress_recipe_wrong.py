@@ -188,5 +188,5 @@ def test_what_changed_is_named_by_its_place():
 def test_a_recipe_nested_too_deep_is_refused(tmp_path):
     path = tmp_path / "deep.yaml"
     path.write_text("title: " + "[" * 3000 + "]" * 3000)
-    with pytest.raises(EdgepressError, match=r"deep.yaml: nested too deep"):
+    with pytest.raises(EdgepressError, match=r"deep.yaml: no YAML: nested too deep"):
         load(path, False, ())

@@ -171,8 +171,6 @@ def read(path: Path) -> Node:
         ) from error
     except UnicodeDecodeError as error:
         raise EdgepressError(f"{path} is not UTF-8 text") from error
-    except RecursionError as error:
-        raise EdgepressError(f"{path}: nested too deep", "a recipe has a few levels") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
