@@ -146,11 +146,15 @@ def test_pretrained_weights_of_a_model_that_has_none(cli, flags):
 
 
 def shades(root: Path) -> Task:
-    """A task of several labels with three splits; in validation the second label is turned."""
+    """A task of several labels with three splits; in validation the second label is mostly turned."""
     for split, turned in (("train", False), ("validation", True), ("test", False)):
         rows = [
-            {"text": text, "film": "film" in text, "good": (label == "positive") != turned}
-            for text, label in (SENTENCES if split == "train" else SENTENCES[::4])
+            {
+                "text": text,
+                "film": "film" in text,
+                "good": (label == "positive") != (turned and number % 4 > 0),
+            }
+            for number, (text, label) in enumerate(SENTENCES if split == "train" else SENTENCES[::5])
         ]
         path = root / "shades" / f"{split}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
