@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
-import tyro
 from rich.console import Console
 from rich.text import Text
 
@@ -74,6 +73,8 @@ def run(config_type: type[ConfigT], verb: Callable[[ConfigT], object], program: 
     141 the reader of the output is gone.
     """
     with whole_output():
+        import tyro  # whoever only prints, as a process that times a file may, does without
+
         config = tyro.cli(config_type, prog=program, config=(tyro.conf.FlagCreatePairsOff,))
         warn_anew()
         move_unusable()

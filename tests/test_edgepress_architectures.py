@@ -10,7 +10,8 @@ import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from edgepress.architectures import BiLstmConfig, CnnConfig, SmallClassifier
-from export.base.cpu import CPU_TARGETS
+from export.base.config import CpuFlags
+from export.base.cpu import cpu_target
 from export.base.eager import EagerRunner
 from export.base.scheme import Options
 from export.onnx import OnnxRunner, export
@@ -167,7 +168,7 @@ PRODUCTS = {
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_scheme(scheme: str, tmp_path: Path) -> None:
     sentences = [whole(1, length) for length in LENGTHS]
-    options = Options(CPU_TARGETS["avx512_vnni"], calibration_batches=sentences)
+    options = Options(cpu_target(CpuFlags()), calibration_batches=sentences)
     found = []
     for name in ("bilstm_attention", "cnn"):
         model = build(name, vocab_size=5000)
