@@ -1,4 +1,4 @@
-"""When a training run is looked at, at the end of each epoch and between, and how long it has worked."""
+"""When a training run is looked at, at the end of each epoch and between, and what is shown of it."""
 
 import math
 import signal
@@ -9,9 +9,13 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from edgepress import console
+
 # About so many checkpoints a run, each with an evaluation; never more than MOST.
 CHECKPOINTS, MOST = 10, 20
 SECONDS = "seconds"
+# What the Trainer puts among the metrics of an evaluation.
+TIMES = ("_runtime", "_per_second")
 
 
 def marks(steps: int, epochs: float) -> set[int]:
@@ -32,7 +36,7 @@ def marks(steps: int, epochs: float) -> set[int]:
 
 
 class Progress(TrainerCallback):
-    """Asks for checkpoints at the marks, and writes into each log entry the seconds of training until then.
+    """Asks for checkpoints at the marks, writes the seconds of training into each log entry, and shows a bar.
 
     Evaluations and checkpoints are not counted; what was trained before an interruption is.
     """
@@ -41,6 +45,13 @@ class Progress(TrainerCallback):
         self._marks: set[int] = set()
         self._seconds = self._since = 0.0
         self._interrupted = False
+        self._bar = console.progress()
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show how far the training is while the block runs, and clear the line however it ends."""
+        with self._bar:
+            yield
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
@@ -72,12 +83,16 @@ class Progress(TrainerCallback):
         self._marks = marks(state.max_steps, args.num_train_epochs)
         self._seconds = trained_seconds(state.log_history)
         self._since = time.monotonic()
+        if state.is_world_process_zero:
+            self._bar.add_task("training", total=state.max_steps, completed=state.global_step)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         if self._interrupted:
             raise KeyboardInterrupt
+        for task in self._bar.task_ids:
+            self._bar.update(task, completed=state.global_step)
         if state.global_step in self._marks:
             control.should_log = control.should_evaluate = control.should_save = True
 
@@ -88,6 +103,17 @@ class Progress(TrainerCallback):
             self._seconds += time.monotonic() - self._since
             state.log_history[-1][SECONDS] = self._seconds
 
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if state.is_world_process_zero and state.global_step:
+            console.step(_looked_at(state, metrics or {}))
+
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
@@ -97,3 +123,16 @@ class Progress(TrainerCallback):
 def trained_seconds(history: list[dict[str, float]]) -> float:
     """What a run has worked, by its own log; 0 where it has not begun."""
     return max((entry.get(SECONDS, 0.0) for entry in history), default=0.0)
+
+
+def _looked_at(state: TrainerState, metrics: dict[str, float]) -> str:
+    """One line about a mark: losses and metric on the rows that are watched."""
+    losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
+    found = {"loss": losses[-1]} if losses else {}
+    found |= {
+        name.replace("eval_", "evaluation "): value
+        for name, value in metrics.items()
+        if not name.endswith(TIMES) and name != "epoch"
+    }
+    shown = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
+    return f"step {state.global_step} of {state.max_steps}: {shown}"

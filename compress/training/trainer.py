@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from transformers import (
     TrainerCallback,
     TrainingArguments,
 )
+from transformers.trainer_callback import PrinterCallback
 
 from compress.training.allocation import keep_freed_memory
 from compress.training.arithmetic import has_accelerator, has_bf16
@@ -25,8 +27,9 @@ from compress.training.config import TrainingFlags
 from compress.training.data import TrainingText, encode_examples
 from compress.training.progress import Progress
 from compress.training.sampler import LengthSampler
-from compress.training.saved import Marking, newest_checkpoint
+from compress.training.saved import AGAIN, Marking, newest_checkpoint
 from edgepress.console import step
+from edgepress.errors import EdgepressError
 from edgepress.metrics import score
 from edgepress.tasks import Task
 
@@ -101,6 +104,9 @@ def train(
 
     Returns:
         the trainer, which knows whether this process is the one that writes results.
+
+    Raises:
+        EdgepressError: no checkpoint can be resumed from.
     """
     keep_freed_memory()
     progress = Progress()
@@ -108,10 +114,13 @@ def train(
     newest = newest_checkpoint(checkpoints, model, config.keep == "best")
     if newest is not None:
         step(f"resuming from step {newest.name.rpartition('-')[2]}")
-    with progress.interruptible(), warnings.catch_warnings():
+    with progress.shown(), progress.interruptible(), warnings.catch_warnings():
         # Checkpoints have numbers; that two were written at one moment of the disk's clock is no matter.
         warnings.filterwarnings("ignore", message="mtime may not be reliable")
-        trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+        try:
+            trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+        except UnpicklingError as error:
+            raise EdgepressError(f"{newest} holds more than tensors, and is not opened", AGAIN) from error
     return trainer
 
 
@@ -147,6 +156,7 @@ class LengthTrainer(Trainer):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
+        self.remove_callback(PrinterCallback)  # it prints each log entry to stdout, among the answers
         # Each batch's loss is a mean; a step over several batches takes the mean of theirs.
         self.model_accepts_loss_kwargs = False
 
@@ -156,6 +166,19 @@ class LengthTrainer(Trainer):
 
     def _get_eval_sampler(self, eval_dataset: Dataset) -> Any:
         return by_length(eval_dataset).tolist()
+
+
+class DeviceArguments(TrainingArguments):
+    """TrainingArguments whose CPU has no number.
+
+    In a launch of several processes accelerate calls it `cpu:0`, to which torch restores no checkpoint.
+    """
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is trained."""
+        found = super().device
+        return torch.device("cpu") if found.type == "cpu" else found
 
 
 def compute_as_written(trainer: Trainer) -> None:
@@ -194,7 +217,7 @@ def _arguments(config: TrainingFlags, checkpoints: Path, metric: str) -> Trainin
     assert config.epochs is not None
     assert config.learning_rate is not None
     best = config.keep == "best"
-    return TrainingArguments(
+    return DeviceArguments(
         output_dir=str(checkpoints),
         num_train_epochs=config.epochs,
         per_device_train_batch_size=config.batch_size,
@@ -220,6 +243,7 @@ def _arguments(config: TrainingFlags, checkpoints: Path, metric: str) -> Trainin
         remove_unused_columns=False,  # the data holds what the model takes, and nothing else
         label_names=["labels"],
         report_to=[],
+        disable_tqdm=True,  # `Progress` shows one bar for all
         seed=config.seed,
     )
 
