@@ -3,14 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from device_bench import stats
 from device_bench.summary import Row
-
-matplotlib.use("Agg")
 
 INK, MUTED, PARENT, VARIANT = "#1f2328", "#6e7781", "#9aa5b1", "#2f6fdd"
 BAR_HEIGHT = 0.55

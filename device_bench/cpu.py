@@ -25,6 +25,7 @@ import psutil
 
 from device_bench.texts import load, pass_batches
 from edgepress.errors import EdgepressError, first_line
+from edgepress.process import prepare
 from export.base.runner import Batch, Runner
 
 # Ids of common word pieces in BERT's vocabulary; dense arithmetic does not care which.
@@ -131,6 +132,7 @@ def _answer(content: dict[str, Any]) -> None:
 
 def answer_errors(work: Callable[[], None]) -> None:
     """Do a worker's work; what it raises becomes its last answer."""
+    prepare()
     try:
         work()
     except EdgepressError as error:

@@ -16,6 +16,7 @@ import numpy as np
 
 from device_bench.cpu import answer_errors, serve
 from edgepress.errors import EdgepressError, first_line, unknown_name
+from edgepress.process import silence_telemetry
 from export.base.runner import Batch, Runner
 
 MODES = {
@@ -143,6 +144,7 @@ class OnnxGpuRunner(Runner):
     """An ONNX file in ONNX Runtime's CUDA provider."""
 
     def __init__(self, path: Path) -> None:
+        silence_telemetry()
         import onnxruntime
 
         if not has_provider():

@@ -1,7 +1,6 @@
 """Where libraries and the suite keep what they can fetch or make again; all of it can be moved."""
 
 import getpass
-import logging
 import os
 from functools import cache
 from pathlib import Path
@@ -39,8 +38,6 @@ def move_unusable() -> None:
     To be called before they are imported. What a variable names is left as it is, and so is a cache that can
     only be read: it may hold what is needed.
     """
-    # It says at length where its cache is, and that it builds it.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     hub = hub_root()
     _default(HUB, "huggingface", hub.is_absolute() and (os.path.isdir(hub) or _usable(hub)))
     config = Path(os.path.expanduser(os.environ.get("XDG_CONFIG_HOME") or "~/.config"))

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 from rich.console import Console
 from rich.text import Text
 
-from edgepress.caches import cache_hint, move_unusable
+from edgepress.caches import cache_hint
 from edgepress.causes import cause, said_cause
 from edgepress.errors import EdgepressError, first_line
+from edgepress.process import prepare
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -77,7 +78,7 @@ def run(config_type: type[ConfigT], verb: Callable[[ConfigT], object], program: 
 
         config = tyro.cli(config_type, prog=program, config=(tyro.conf.FlagCreatePairsOff,))
         warn_anew()
-        move_unusable()
+        prepare()
         try:
             verb(config)
         except KeyboardInterrupt:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Dataset, concatenate_datasets, disable_progress_bars
-from datasets.utils.logging import CRITICAL, set_verbosity
+from datasets import Dataset, concatenate_datasets
 from pyarrow import ArrowException
 
 from edgepress import sources
@@ -25,9 +24,6 @@ DATA_VARIABLE = "EDGEPRESS_DATA"
 LONGEST_TEXT_CHARS = 50_000
 
 FLAG_WORDS = {"true": 1.0, "false": 0.0}
-
-disable_progress_bars()
-set_verbosity(CRITICAL)  # it logs whole tracebacks before it raises
 
 
 @dataclass(frozen=True)

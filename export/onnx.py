@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgepress.errors import EdgepressError, first_line
+from edgepress.process import silence_telemetry
 from export.base.config import ExportConfig
 from export.base.format import Format
 from export.base.runner import Batch, Runner
@@ -175,6 +176,7 @@ class OnnxRunner(Runner):
     """An ONNX file in ONNX Runtime's CPU provider."""
 
     def __init__(self, path: Path, threads: int = 1) -> None:
+        silence_telemetry()
         import onnxruntime
 
         self.runtime = f"onnxruntime {onnxruntime.__version__}"

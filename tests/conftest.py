@@ -17,6 +17,11 @@ from tiny_recipe import copied, experiment  # noqa: F401  # fixtures
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
+from edgepress.process import prepare
+
+# Commands run in this process: it is as they make theirs.
+prepare()
+
 # The same few examples each time, on any machine: a failure is the code's, never a draw's.
 settings.register_profile("edgepress", derandomize=True, max_examples=25, deadline=None, database=None)
 settings.load_profile("edgepress")

@@ -3,14 +3,18 @@
 import importlib
 import logging
 import pkgutil
+from collections.abc import Iterator
 
 from export.base.scheme import Scheme
 
-_MODULES = [importlib.import_module(f"{__name__}.{entry.name}") for entry in pkgutil.iter_modules(__path__)]
 
-SCHEMES: dict[str, Scheme] = {module.SCHEME.name: module.SCHEME for module in _MODULES}
+def _schemes() -> Iterator[Scheme]:
+    level = logging.root.level
+    try:
+        for entry in pkgutil.iter_modules(__path__):
+            yield importlib.import_module(f"{__name__}.{entry.name}").SCHEME
+    finally:
+        logging.root.setLevel(level)  # matmul_nbits_quantizer turns it to INFO as it is imported
 
-# matmul_nbits_quantizer turns the root logger to INFO as it is imported, and warns of the opset that
-# 4-bit tensors need: the file that is written is checked against its parent, which says more.
-logging.getLogger().setLevel(logging.WARNING)
-logging.getLogger("onnxruntime.quantization").setLevel(logging.ERROR)
+
+SCHEMES: dict[str, Scheme] = {scheme.name: scheme for scheme in _schemes()}
