@@ -3,13 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from compress.quantize.checks import Order
 from compress.quantize.config import QuantizeConfig
 from compress.quantize.search import Found, Sensitivity
-from compress.quantize.variants import Builder, Variant
 from device_bench import charts, records, summary
 from device_bench.records import Measurement
 from device_bench.summary import Row
@@ -18,8 +16,7 @@ from edgepress.artifact import Draft, Step
 from edgepress.card import Card
 from edgepress.loading import OpenedModel
 from edgepress.tables import screen_table
-from export.base.format import Format
-from export.base.registry import size_bytes
+from export.command.session import Written
 
 MEASUREMENTS_FILE = "measurements.jsonl"
 CHART_FILE = "chart.png"
@@ -33,7 +30,10 @@ class Outcome:
     config: QuantizeConfig
     order: Order
     opened: OpenedModel
-    builder: Builder
+    parent_score: float | None
+    """Of the model in torch."""
+    parent: Written
+    """The file that is not quantized."""
     found: Found
     measurements: Sequence[Measurement]
 
@@ -47,34 +47,23 @@ class Outcome:
 
     @cached_property
     def rows(self) -> list[Row]:
-        """One row for the parent, one for each variant that is kept."""
-        own = self.builder.format
-        parent = self._row(own.precision, self.builder.parent, 1.0, self.builder.judge.parent_score)
-        return [parent, *(self._variant_row(variant) for variant in self.found.kept)]
+        """One row for the parent, one for each quantized file that is kept."""
+        return [self._row(file) for file in (self.parent, *self.found.kept)]
 
-    def _variant_row(self, variant: Variant) -> Row:
-        verdict = variant.verdict
-        return self._row(variant.name, variant.path, verdict.parity.agreement, verdict.score)
-
-    def _row(self, name: str, path: Path, agreement: float | None, score: float | None) -> Row:
+    def _row(self, file: Written) -> Row:
         return Row(
-            name=name,
-            size_bytes=size_bytes(path),
+            name=file.name,
+            size_bytes=file.size_bytes,
             parameters=self.opened.model.num_parameters(),
-            agreement=agreement,
-            score=score,
-            quantized_matmuls=self.builder.format.coverage(path),
-            measurements=tuple(m for m in self.measurements if m.name == name),
+            agreement=file.verdict.parity.agreement,
+            score=file.verdict.score,
+            quantized_matmuls=file.format.coverage(file.path),
+            measurements=tuple(m for m in self.measurements if m.name == file.name),
         )
 
 
 def write(outcome: Outcome, draft: Draft) -> None:
     """Everything besides the model files themselves."""
-    for variant in outcome.found.kept:
-        for piece in outcome.builder.format.parts(variant.path):
-            draft.precisions[piece.relative_to(draft.folder).as_posix()] = variant.scheme.precision
-        name = variant.path.relative_to(draft.folder).as_posix()
-        draft.parities[name] = variant.verdict.parity.to_dict()
     if outcome.measurements:
         records.append(draft.folder / MEASUREMENTS_FILE, outcome.measurements)
         charts.trade_off_chart(outcome.rows, outcome.metric, outcome.title, draft.folder / CHART_FILE)
@@ -87,29 +76,24 @@ def _step(outcome: Outcome) -> Step:
     found = outcome.found
     resolved = {"scheme": outcome.order.scheme, "cpu": outcome.order.cpu.name}
     metrics: dict[str, Any] = {
-        "parent_score": outcome.builder.judge.parent_score,
-        "variants": [_variant_metrics(outcome.builder.format, variant) for variant in found.kept],
+        "parent_score": outcome.parent_score,
+        "variants": [_file_metrics(file) for file in found.kept],
     }
     if found.tried:
         metrics["tried"] = [{"name": name, "loss_points": loss} for name, loss in found.tried]
     if found.sensitivities:
         metrics["sensitivities"] = [asdict(entry) for entry in found.sensitivities]
-    seconds = sum(variant.seconds for variant in found.kept)
-    return Step(
-        "quantize",
-        {**outcome.config.recorded(), **resolved},
-        seconds,
-        metrics,
-    )
+    seconds = sum(file.seconds for file in found.kept)
+    return Step("quantize", {**outcome.config.recorded(), **resolved}, seconds, metrics)
 
 
-def _variant_metrics(own: Format, variant: Variant) -> dict[str, Any]:
+def _file_metrics(file: Written) -> dict[str, Any]:
     return {
-        "scheme": variant.scheme.name,
-        "score": variant.verdict.score,
-        "agreement": variant.verdict.parity.agreement,
-        "quantized_matmuls": own.coverage(variant.path),
-        "kept_float": list(variant.kept_float),
+        "scheme": file.scheme.name if file.scheme else file.precision,
+        "score": file.verdict.score,
+        "agreement": file.verdict.parity.agreement,
+        "quantized_matmuls": file.format.coverage(file.path),
+        "kept_float": list(file.kept_float),
     }
 
 
@@ -124,7 +108,7 @@ CARD_CHART = f"""
 
 
 def _card(outcome: Outcome) -> str:
-    rows, name, own = outcome.rows, outcome.order.output.name, outcome.builder.format
+    rows, name, own = outcome.rows, outcome.order.output.name, outcome.parent.format
     body = CARD_BODY.format(
         table=summary.markdown(rows, outcome.metric),
         caption=summary.caption(rows),
@@ -151,8 +135,8 @@ def show(outcome: Outcome) -> None:
 def _rival_notes(outcome: Outcome) -> Iterator[str]:
     """How a scheme did against the one it has to beat, and why where it did not."""
     rows = {row.name: row for row in outcome.rows}
-    for scheme in (variant.scheme for variant in outcome.found.kept):
-        if scheme.rival is None or scheme.name not in rows:
+    for scheme in (file.scheme for file in outcome.found.kept):
+        if scheme is None or scheme.rival is None or scheme.name not in rows:
             continue
         if scheme.rival not in rows:
             yield (

@@ -1,15 +1,14 @@
 """`--scheme auto`: the smallest scheme that loses no more than allowed."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
 
-from compress.quantize.variants import Builder, Variant
-from edgepress.errors import ExpectationError
-from export.base.scheme import Scheme
+from edgepress.errors import EdgepressError, ExpectationError
+from export.base.scheme import Options, Scheme
+from export.command.session import Session, Whole, Written
 from export.onnx_graph.layers import weight_layers
 
 # From the smallest file to the largest (results/quantize). What has layers left in float lies in size
@@ -34,16 +33,21 @@ class Sensitivity:
 
 @dataclass(frozen=True)
 class Found:
-    """The variants that are kept, and how the search came to them if there was one."""
+    """The quantized files that are kept, and how the search came to them if there was one."""
 
-    kept: tuple[Variant, ...]
+    kept: tuple[Written, ...]
     tried: tuple[tuple[str, float], ...] = ()
-    """Name and loss [points] of each variant, in the order of trying."""
+    """Name and loss [points] of each file, in the order of trying."""
     sensitivities: tuple[Sensitivity, ...] = ()
 
 
 def search(
-    builder: Builder, schemes: Mapping[str, Scheme], max_drop: float, say: Callable[[str], None]
+    session: Session,
+    whole: Whole,
+    schemes: Mapping[str, Scheme],
+    options: Options,
+    max_drop: float,
+    say: Callable[[str], None],
 ) -> Found:
     """Walk from the smallest scheme to the largest and keep the first that loses at most `max_drop` points.
 
@@ -52,16 +56,16 @@ def search(
     """
     tried: list[tuple[str, float]] = []
     sensitivities: list[Sensitivity] = []
-    for scheme, layers in _candidates(builder, schemes, sensitivities, say):
-        variant = _attempt(builder, scheme, layers, say)
-        if variant is None:
+    for scheme, layers in _candidates(session, whole, schemes, options, sensitivities, say):
+        file = _attempt(session, whole, scheme, replace(options, keep_float=options.keep_float | layers), say)
+        if file is None:
             continue
-        loss = builder.drop(variant)
-        tried.append((variant.name, loss))
-        say(f"{variant.name}: loses {loss:.2f} points")
+        loss = session.drop(file)
+        tried.append((file.name, loss))
+        say(f"{file.name}: loses {loss:.2f} points")
         if loss <= max_drop:
-            return Found((variant,), tuple(tried), tuple(sensitivities))
-        variant.path.unlink()
+            return Found((file,), tuple(tried), tuple(sensitivities))
+        file.path.unlink()
     best = min((loss for _, loss in tried), default=float("inf"))
     raise ExpectationError(
         f"no scheme loses at most {max_drop} points; the best of {len(tried)} loses {best:.2f}",
@@ -70,53 +74,62 @@ def search(
 
 
 def _attempt(
-    builder: Builder, scheme: Scheme, layers: frozenset[str], say: Callable[[str], None]
-) -> Variant | None:
-    """The variant, or None where it is out of its parent's reach: the search then goes on."""
+    session: Session, whole: Whole, scheme: Scheme, options: Options, say: Callable[[str], None]
+) -> Written | None:
+    """The file, or None where it is too far from the model: the search then goes on."""
     try:
-        return builder.build(scheme, layers)
+        return session.quantize(whole, scheme, options)
     except ExpectationError as error:
         say(f"{scheme.name}: {error}")
-        builder.target(scheme).unlink(missing_ok=True)
+        whole.path.with_name(scheme.file_name).unlink(missing_ok=True)
         return None
 
 
 def _candidates(
-    builder: Builder,
+    session: Session,
+    whole: Whole,
     schemes: Mapping[str, Scheme],
+    options: Options,
     sensitivities: list[Sensitivity],
     say: Callable[[str], None],
 ) -> Iterator[tuple[Scheme, frozenset[str]]]:
     """What to try, and which layers to leave in float; measures sensitivity only if it comes to that."""
     for name in SMALLEST_FIRST:
-        if builder.options.calibration_batches or not schemes[name].calibrated:
+        if not schemes[name].calibrated or _calibrates(session, whole, name, say):
             yield schemes[name], frozenset()
     say("no whole scheme is good enough: measuring how sensitive each layer is")
-    sensitivities += measure_sensitivity(builder, schemes[MIXED])
+    sensitivities += measure_sensitivity(session, whole, schemes[MIXED], options)
     for count in KEPT_LAYERS:
         if count < len(sensitivities):
             yield schemes[MIXED], frozenset(entry.layer for entry in sensitivities[:count])
     yield schemes[LARGEST], frozenset()
 
 
-def measure_sensitivity(builder: Builder, scheme: Scheme) -> list[Sensitivity]:
-    """Quantize each layer alone and see how far the logits move; the most sensitive comes first."""
-    layers = frozenset(weight_layers(onnx.load(str(builder.parent)).graph))
-    parent = np.concatenate(builder.judge.logits(builder.parent, SENSITIVITY_SENTENCES))
-    target = builder.parent.with_name("sensitivity.onnx")
+def _calibrates(session: Session, whole: Whole, scheme: str, say: Callable[[str], None]) -> bool:
+    """Whether there are sentences to calibrate on."""
     try:
-        found = [
-            Sensitivity(layer, _rms(builder, scheme, layers - {layer}, target, parent))
-            for layer in sorted(layers - builder.options.keep_float)
-        ]
+        return bool(session.calibration(whole.config.shapes))
+    except EdgepressError as error:
+        say(f"{scheme} is left out: {error}")
+        return False
+
+
+def measure_sensitivity(
+    session: Session, whole: Whole, scheme: Scheme, options: Options
+) -> list[Sensitivity]:
+    """Quantize each layer alone and see how far the logits move; the most sensitive comes first."""
+    layers = frozenset(weight_layers(onnx.load(str(whole.path)).graph))
+    judge = session.judge(whole.config.shapes)
+    parent = np.concatenate(judge.logits(whole.path, SENSITIVITY_SENTENCES))
+    target = whole.path.with_name("sensitivity.onnx")
+
+    def rms(layer: str) -> float:
+        session.quantize_into(target, whole, scheme, replace(options, keep_float=layers - {layer}))
+        difference = np.concatenate(judge.logits(target, SENSITIVITY_SENTENCES)) - parent
+        return float(np.sqrt(np.mean(difference**2)))
+
+    try:
+        found = [Sensitivity(layer, rms(layer)) for layer in sorted(layers - options.keep_float)]
     finally:
         target.unlink(missing_ok=True)
     return sorted(found, key=lambda entry: entry.rms, reverse=True)
-
-
-def _rms(
-    builder: Builder, scheme: Scheme, keep_float: frozenset[str], target: Path, parent: np.ndarray
-) -> float:
-    builder.quantize(scheme, keep_float, target)
-    difference = np.concatenate(builder.judge.logits(target, SENSITIVITY_SENTENCES)) - parent
-    return float(np.sqrt(np.mean(difference**2)))

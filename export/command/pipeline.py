@@ -1,17 +1,18 @@
 """The command as a pipeline: check, open, write and compare each file, keep them, show."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgepress import console
 from edgepress.artifact import create_artifact
-from edgepress.loading import check_classifier, open_model, save_model
+from edgepress.loading import check_classifier, open_model
 from export.base.config import ExportConfig
+from export.base.cpu import cpu_target
 from export.base.format import Format
-from export.check.tokenizer import require_tokenizer_parity
+from export.base.scheme import Options
 from export.command import report
-from export.command.checks import check
-from export.command.writer import Writer
+from export.command.checks import Part, check
+from export.command.session import Session, Written
 
 
 def export(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) -> Path:
@@ -32,12 +33,28 @@ def export(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) 
     order.check_lengths(opened.longest)
     check_classifier(opened)
     with create_artifact(order.output, config.overwrite) as draft:
-        save_model(opened, draft.folder)
-        require_tokenizer_parity(draft.folder, opened.tokenizer, opened.longest)
-        writer = Writer(opened, draft.folder)
-        written = [file for part in order.parts for file in writer.write(part)]
-        outcome = report.Outcome(config, order, opened, writer.judge(config).parent_score, written)
+        counts = config.eval_samples, config.calibration_samples
+        session = Session(opened, draft, *counts, config.seed, config.data)
+        session.begin()
+        written = [file for part in order.parts for file in _write(session, part)]
+        session.record(written)
+        outcome = report.Outcome(config, order, opened, session.parent_score(config.shapes), written)
         report.write(outcome, draft)
-        report.show(outcome)
+    report.show(outcome)
     console.step(f"written: {order.output}")
     return order.output
+
+
+def _write(session: Session, part: Part) -> Iterator[Written]:
+    """The files of one format, each compared before the next."""
+    console.step(f"{part.format.title}: writing, and comparing with torch")
+    whole = session.write(part.format, part.config)
+    options = Options(target=cpu_target(part.config))
+    for scheme in part.schemes:
+        if scheme is None:
+            yield session.keep(whole)
+        else:
+            console.step(f"{part.format.title}: {scheme.name}")
+            yield session.quantize(whole, scheme, options)
+    if None not in part.schemes:
+        session.discard(whole)

@@ -9,7 +9,7 @@ from edgepress.loading import OpenedModel
 from edgepress.tables import ScreenTable, markdown_table
 from export.base.config import ExportConfig
 from export.command.checks import Order
-from export.command.writer import Written
+from export.command.session import Written
 
 MISSING = "-"
 
@@ -41,7 +41,7 @@ def _cells(file: Written) -> list[str]:
     found = file.verdict.parity
     return [
         f"{file.path.parent.name}/{file.path.name}",
-        file.scheme.name if file.scheme else file.precision,
+        file.name,
         f"{file.size_bytes / 1e6:.1f}",
         f"{found.max_abs:.1e}",
         f"{found.mean_abs:.1e}",
@@ -87,11 +87,6 @@ def _card(outcome: Outcome) -> str:
 
 def write(outcome: Outcome, draft: Draft) -> None:
     """Manifest and card."""
-    for file in outcome.written:
-        companions = [file.companion] if file.companion else []
-        for piece in (*file.format.parts(file.path), *companions):
-            draft.precisions[piece.relative_to(draft.folder).as_posix()] = file.precision
-        draft.parities[file.path.relative_to(draft.folder).as_posix()] = file.verdict.parity.to_dict()
     (draft.folder / "README.md").write_text(_card(outcome), encoding="utf-8")
     name, seed = outcome.order.output.name, outcome.config.seed
     draft.manifest = outcome.opened.manifest(name, seed, _step(outcome))

@@ -1,0 +1,208 @@
+"""One model written in formats and schemes, each file compared with the model before it is kept."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from edgepress.artifact import Draft
+from edgepress.causes import cause
+from edgepress.errors import EdgepressError, first_line
+from edgepress.files import remove
+from edgepress.loading import OpenedModel, save_model
+from export.base.config import ExportConfig
+from export.base.eager import EagerRunner
+from export.base.format import Format
+from export.base.registry import size_bytes
+from export.base.runner import Batch
+from export.base.scheme import Options, Scheme
+from export.base.shapes import Shapes
+from export.check import parity
+from export.check.judge import Judge, Verdict
+from export.check.sentences import ANY, calibration_sentences, evaluation_sentences, sweep_batches
+from export.check.tokenizer import require_tokenizer_parity
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The model in one format, before any scheme, and not compared yet."""
+
+    format: Format
+    path: Path
+    config: ExportConfig
+    """How it was written."""
+    seconds: float
+    """What writing took."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that was compared with the model, and kept."""
+
+    format: Format
+    path: Path
+    scheme: Scheme | None
+    """None: as the format writes it."""
+    verdict: Verdict
+    size_bytes: int
+    seconds: float
+    """What writing took, without the comparison."""
+    kept_float: tuple[str, ...] = ()
+    """Layers that the scheme left alone."""
+    companion: Path | None = None
+    """A second file made from it."""
+
+    @property
+    def precision(self) -> str:
+        return self.scheme.precision if self.scheme else self.format.precision
+
+    @property
+    def name(self) -> str:
+        """The scheme, and how many layers it left in float; or the format's own precision."""
+        kept = f", {len(self.kept_float)} float" if self.kept_float else ""
+        return (self.scheme.name if self.scheme else self.precision) + kept
+
+
+@dataclass
+class Session:
+    """Writes one model into the folder of one artifact; all files are judged on the same sentences."""
+
+    opened: OpenedModel
+    draft: Draft
+    eval_samples: int
+    """Sentences to judge by, drawn from the evaluation split of the task."""
+    calibration_samples: int
+    seed: int
+    data: Path | None
+    _judges: dict[Shapes, Judge] = field(default_factory=dict)
+    _calibrations: dict[Shapes, list[Batch]] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Write weights, configuration and tokenizer.
+
+        Raises:
+            ExpectationError: the saved tokenizer gives other ids than the one in memory.
+        """
+        save_model(self.opened, self.draft.folder)
+        require_tokenizer_parity(self.draft.folder, self.opened.tokenizer, self.opened.longest)
+
+    def write(self, format_: Format, config: ExportConfig) -> Whole:
+        """The model in a format.
+
+        Raises:
+            EdgepressError: the format cannot hold the model, or its library fails.
+        """
+        target = self.draft.folder / format_.file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        start = time.perf_counter()
+        with _as_one_line(format_, target):
+            format_.write(self.opened.model, target, config)
+        return Whole(format_, target, config, time.perf_counter() - start)
+
+    def keep(self, whole: Whole) -> Written:
+        """Compare the file as it is with the model.
+
+        Raises:
+            ExpectationError: it is further from the model than the tolerance allows.
+        """
+        return self._examined(whole, whole.path, None, whole.seconds)
+
+    def discard(self, whole: Whole) -> None:
+        """Remove a file that was only needed to make others of it."""
+        for piece in whole.format.parts(whole.path):
+            remove(piece)
+
+    def quantize(self, whole: Whole, scheme: Scheme, options: Options) -> Written:
+        """Quantize the file into one beside it, and compare that with the model.
+
+        Raises:
+            EdgepressError: the format's quantizer fails, or there are no sentences to calibrate on.
+            ExpectationError: the file is further from the model than the tolerance allows; it is removed.
+        """
+        target = whole.path.with_name(scheme.file_name)
+        start = time.perf_counter()
+        self.quantize_into(target, whole, scheme, options)
+        seconds = time.perf_counter() - start
+        return self._examined(whole, target, scheme, seconds, tuple(sorted(options.keep_float)))
+
+    def quantize_into(self, target: Path, whole: Whole, scheme: Scheme, options: Options) -> None:
+        """Write the quantized file only."""
+        batches = self.calibration(whole.config.shapes) if scheme.calibrated else ()
+        own = replace(options, calibration_batches=batches, model=self.opened.model, export=whole.config)
+        with _as_one_line(whole.format, target):
+            scheme.quantize(whole.path, target, own)
+
+    def calibration(self, shapes: Shapes) -> list[Batch]:
+        """Sentences of the train split.
+
+        Raises:
+            EdgepressError: no source has the split.
+        """
+        if shapes not in self._calibrations:
+            drawn = self.calibration_samples, self.seed, self.data
+            self._calibrations[shapes] = calibration_sentences(self.opened, *drawn, shapes)
+        return self._calibrations[shapes]
+
+    def judge(self, shapes: Shapes) -> Judge:
+        """The judge of files with these shapes; the model runs once for all formats that share them."""
+        if shapes not in self._judges:
+            opened = self.opened
+            sentences = evaluation_sentences(opened, self.eval_samples, self.seed, self.data, shapes)
+            sweep = sweep_batches(opened, sentences, self.seed, shapes)
+            with EagerRunner(opened.model) as eager:
+                self._judges[shapes] = Judge(eager, replace(sentences, sweep=sweep))
+        return self._judges[shapes]
+
+    def parent_score(self, shapes: Shapes = ANY) -> float | None:
+        """The metric of the model itself, in torch; None where it cannot be scored."""
+        return self.judge(shapes).parent_score
+
+    def drop(self, file: Written) -> float:
+        """What a file of any shapes loses against the model [points]."""
+        return file.verdict.drop(self.parent_score())
+
+    def record(self, files: list[Written]) -> None:
+        """Note precision and parity of the files for the manifest."""
+        for file in files:
+            companions = [file.companion] if file.companion else []
+            for piece in (*file.format.parts(file.path), *companions):
+                self.draft.precisions[self._name(piece)] = file.precision
+            self.draft.parities[self._name(file.path)] = file.verdict.parity.to_dict()
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.draft.folder).as_posix()
+
+    def _examined(
+        self, whole: Whole, path: Path, scheme: Scheme | None, seconds: float, kept: tuple[str, ...] = ()
+    ) -> Written:
+        format_, config = whole.format, whole.config
+        precision = scheme.precision if scheme else format_.precision
+        format_.describe(path, self.opened.facts(precision))
+        verdict = self.judge(config.shapes)(path)
+        parity.require(verdict.parity, format_.name, precision, config.atol, path.name)
+        companion = format_.companion(path, self.opened, config)
+        return Written(format_, path, scheme, verdict, size_bytes(path), seconds, kept, companion)
+
+
+@contextmanager
+def _as_one_line(format_: Format, target: Path) -> Iterator[None]:
+    """Make whatever a format's library raises an error of ours."""
+    try:
+        yield
+    except (EdgepressError, OSError) as error:
+        # Looked at now: what the file took is given back before the command ends.
+        told = isinstance(error, EdgepressError) and error.__cause__ is None
+        reason = "" if told else cause(error, target.parent)
+        if not reason:
+            raise
+        raise _unwritten(format_, target, error, reason) from error
+    except Exception as error:  # exporters and quantizers raise whatever they like
+        raise _unwritten(format_, target, error, cause(error, target.parent)) from error
+
+
+def _unwritten(format_: Format, target: Path, error: Exception, reason: str) -> EdgepressError:
+    if not reason:
+        hint = "a fixed --sequence-length asks less of an exporter; --debug shows where it failed"
+        return EdgepressError(f"{format_.title} cannot write {target.name}: {first_line(error)}", hint)
+    return EdgepressError(f"{format_.title} cannot write {target.name}: {reason}", "--debug shows all")
