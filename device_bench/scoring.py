@@ -84,14 +84,14 @@ class Texts:
 
 def tokenize_ms(opened: OpenedModel, examples: Examples) -> tuple[float, ...]:
     """Times of tokenizing texts one at a time [ms]; the first, which loads what is lazy, is left out."""
-    calls = [partial(encode, opened.tokenizer, [text], opened.longest) for text in examples.texts]
+    calls = [partial(encode, opened.tokenizer, [text], opened.text_length) for text in examples.texts]
     return tuple(timed_ms(call) for call in calls)[1:]
 
 
 def _save(opened: OpenedModel, examples: Examples | None, target: Path) -> Path | None:
     if examples is None:
         return None
-    save(target, encode(opened.tokenizer, examples.texts, opened.longest))
+    save(target, encode(opened.tokenizer, examples.texts, opened.text_length))
     return target
 
 

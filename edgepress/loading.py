@@ -28,6 +28,9 @@ from edgepress.pretrained import keep_whole, load_config, load_model, load_token
 from edgepress.tasks import DEFAULT_TASK, TASKS, ProblemType, Task, TaskOptions
 from edgepress.thresholds import THRESHOLDS
 
+# Techniques whose `max_length` is of the texts that a classifier learned from, and was scored on.
+TRAININGS = ("finetune", "distill", "prune", "sparsify", "qat", "trim_vocab")
+
 
 @dataclass(frozen=True)
 class OpenedModel:
@@ -93,6 +96,18 @@ class OpenedModel:
     def longest(self) -> int:
         """The longest input [tokens]."""
         return longest_input(self.model, self.tokenizer)
+
+    @property
+    def text_length(self) -> int:
+        """What texts are cut to before the model reads them [tokens]: as it was trained, if that is known."""
+        return min(self.recorded_length or self.longest, self.longest)
+
+    @property
+    def recorded_length(self) -> int | None:
+        """The length that the texts of its last training were cut to [tokens]; None where nobody says."""
+        own = [step.config for step in self.steps if step.technique in TRAININGS]
+        lengths = [config.get("max_length") for config in own if config.get("stage") != "pretrain"]
+        return next((each for each in reversed(lengths) if isinstance(each, int) and each > 0), None)
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -16,6 +16,7 @@ from compress.training.result import write_trained
 from edgepress import console
 from edgepress.artifact import Step, create_artifact
 from edgepress.card import Card
+from edgepress.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.loading import OpenedModel, save_model
 from export.base.eager import EagerRunner
 from export.check.judge import Judge
@@ -31,27 +32,32 @@ class State:
     parameters: int
     score: float | None
     """The task's metric, 0..1; None where the model cannot be scored."""
+    evaluation_set: EvaluationSet | None
+    """What the score is of."""
 
     @classmethod
-    def of(cls, opened: OpenedModel, eval_samples: int, seed: int, data: Path | None) -> "State":
-        """Of a model as it is, scored in torch on texts of the evaluation split.
+    def of(cls, config: TeachingFlags, opened: OpenedModel) -> "State":
+        """Of a model as it is, scored in torch on texts of the evaluation split, as training would score it.
 
         Raises:
             EdgepressError: no source has the split.
         """
-        score = None
-        if opened.scored:
-            sentences = evaluation_sentences(opened, eval_samples, seed, data)
-            with EagerRunner(opened.model) as runner:
-                score = Judge(runner, sentences).parent_score
-        return cls(opened.model.num_parameters(), score)
+        if not opened.scored:
+            return cls(opened.model.num_parameters(), None, None)
+        drawn = config.eval_samples, config.seed, config.data
+        sentences = evaluation_sentences(opened, *drawn, max_length=config.length_for(opened))
+        with EagerRunner(opened.model) as runner:
+            score = Judge(runner, sentences).parent_score
+        return cls(opened.model.num_parameters(), score, sentences.evaluation_set)
 
     @classmethod
     def after(cls, config: TeachingFlags, opened: OpenedModel, learned: Learned | None) -> "State":
         """Of a model after a change, and after the training that followed it, if one did."""
         if learned is None:
-            return cls.of(opened, config.eval_samples, config.seed, config.data)
-        return cls(opened.model.num_parameters(), learned.judged.metrics[opened.text_task.metric])
+            return cls.of(config, opened)
+        judged = learned.judged
+        score = judged.metrics[opened.text_task.metric]
+        return cls(opened.model.num_parameters(), score, judged.evaluation_set)
 
     @property
     def cells(self) -> tuple[str, str, str]:
@@ -63,7 +69,18 @@ class State:
     @property
     def figures(self) -> dict[str, Any]:
         """Of a manifest."""
-        return {"parameters": self.parameters, "score": self.score}
+        own = {EVALUATION_SET: self.evaluation_set.recorded()} if self.evaluation_set else {}
+        return {"parameters": self.parameters, "score": self.score, **own}
+
+    @property
+    def scored_on(self) -> str:
+        """What the score is of, as a sentence; empty where there is none."""
+        return f"Scores are of {self.evaluation_set}." if self.evaluation_set else ""
+
+    def show_scored_on(self) -> None:
+        """Print it, where there is one."""
+        if self.scored_on:
+            console.line(self.scored_on)
 
 
 def headings(opened: OpenedModel) -> tuple[str, str, str]:

@@ -13,7 +13,7 @@ from compress.distill.student import open_student
 from compress.teaching.logits import span_logits
 from compress.training.answering import Answering, Reading, answering_data, load_reading, require_answering
 from compress.training.checkpoints import checkpoint_folder
-from compress.training.config import with_schedule
+from compress.training.config import with_defaults
 from compress.training.history import seconds
 from compress.training.identity import run_identity
 from compress.training.result import answer_scores, reached, write_trained
@@ -32,10 +32,8 @@ def distill_answering(config: DistillConfig, output: Path, teacher: OpenedModel,
         EdgepressError: bad input (exit code 2); the output is as it was.
     """
     student = _open_student(config, teacher, task)
-    config = with_schedule(config, student.schedule)
-    reading = load_reading(
-        config, task, teacher.tokenizer, min(config.max_length, teacher.longest, student.longest)
-    )
+    config = with_defaults(config, student.schedule, student.recorded_length)
+    reading = load_reading(config, task, teacher.tokenizer, config.length_for(teacher, student))
     rows = answering_data(student.tokenizer, reading)
     identity = run_identity(config, task, rows, reading.contents, teacher=teacher, student=student)
     with checkpoint_folder(config, output, identity) as folder:

@@ -14,7 +14,7 @@ from compress.distill.student import open_student
 from compress.teaching.objective import Distillation
 from compress.teaching.rows import read_by_teacher, with_logits
 from compress.training.checkpoints import checkpoint_folder
-from compress.training.config import with_schedule
+from compress.training.config import with_defaults
 from compress.training.data import TrainingText, load_text
 from compress.training.history import seconds
 from compress.training.identity import run_identity
@@ -83,7 +83,7 @@ def distill(config: DistillConfig) -> Path:
         return distill_answering(config, output, teacher, task)
     text = load_text(config, task)
     student = open_student(config, teacher, task, text)
-    config = with_schedule(config, student.schedule)
+    config = with_defaults(config, student.schedule, student.recorded_length)
     identity = run_identity(config, task, text, teacher=teacher, student=student)
     with checkpoint_folder(config, output, identity) as folder:
         lesson = Lesson(config, teacher, task, text, read_by_teacher(config, teacher, text))
@@ -129,20 +129,19 @@ def _train(lesson: Lesson, student: OpenedModel, checkpoints: Path) -> Taught:
     config, task = lesson.config, lesson.task
     teacher = lesson.teacher.model if config.compares_states else None
     module = Distillation(student.model, config, task.problem_type, teacher)
-    data = _data(lesson, student)
+    readers = (student, lesson.teacher) if config.compares_states else (student,)
+    length = config.length_for(*readers)
+    data = _data(lesson, student, length)
     trainer = train(module, data, config, checkpoints)
-    judged = judge(trainer, data, task, lesson.text, config.thresholds == "gmean")
+    judged = judge(trainer, data, task, lesson.text, length, config.thresholds == "gmean")
     return Taught(judged, seconds(trainer), trainer.is_world_process_zero())
 
 
-def _data(lesson: Lesson, student: OpenedModel) -> TrainingData:
+def _data(lesson: Lesson, student: OpenedModel, max_length: int) -> TrainingData:
     """Rows in the student's tokens; with the teacher's logits, or in the tokens that both read."""
     config = lesson.config
     tokenizer = lesson.teacher.tokenizer if config.compares_states else student.tokenizer
-    length = min(
-        config.max_length, student.longest, *([lesson.teacher.longest] if config.compares_states else [])
-    )
-    data = classification_data(tokenizer, lesson.task, lesson.text, length)
+    data = classification_data(tokenizer, lesson.task, lesson.text, max_length)
     return with_logits(config, data, lesson.logits)
 
 
@@ -161,8 +160,8 @@ def _write(
     metrics["samples"] = samples(task, lesson.text.evaluation, logits, config.seed)
     step = Step("distill", config.recorded(), taught.seconds, metrics)
     body = (
-        f"Distilled from {lesson.teacher.record().name} on {task.name}: {percent(task, metrics)} on the "
-        f"{task.evaluation_split} split; its teacher {percent(task, metrics['teacher'])}.\n"
+        f"Distilled from {lesson.teacher.record().name}: {percent(task, metrics)} on "
+        f"{taught.judged.evaluation_set}; its teacher {percent(task, metrics['teacher'])}.\n"
         f"{threshold_table(metrics)}\n{markdown(task, metrics['samples'])}"
     )
     write_trained(config, output, student, task, step, "finetune", body, taught.judged.thresholds)

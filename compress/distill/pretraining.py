@@ -11,7 +11,7 @@ from compress.distill.config import DistillConfig
 from compress.distill.pretraining_objective import PretrainingDistillation
 from compress.distill.student import HALF, part_of
 from compress.training.checkpoints import checkpoint_folder
-from compress.training.config import with_schedule
+from compress.training.config import with_defaults
 from compress.training.history import seconds
 from compress.training.identity import run_identity
 from compress.training.masked_lm import PRETRAINING, MaskedLanguageModel, corpus_data, figures, loss_words
@@ -36,7 +36,7 @@ def distill(config: DistillConfig) -> Path:
     config.check()
     output = config.output or Path("outputs") / f"{short_name(config.teacher)}-{short_name(config.student)}"
     refuse_existing(output, config.overwrite)
-    config = with_schedule(config, PRETRAINING)
+    config = with_defaults(config, PRETRAINING)
     assert config.corpus is not None, "check() has seen to it"
     corpus = load_corpus(config.corpus, config.data)
     teacher = _open_teacher(config)

@@ -6,7 +6,7 @@ from pathlib import Path
 from compress.finetune.config import FinetuneConfig
 from compress.training.answering import Answering, answering_data, load_reading, require_answering
 from compress.training.checkpoints import checkpoint_folder
-from compress.training.config import with_schedule
+from compress.training.config import with_defaults
 from compress.training.history import seconds
 from compress.training.identity import run_identity
 from compress.training.result import answer_scores, reached, write_trained
@@ -24,8 +24,8 @@ def finetune_answering(config: FinetuneConfig, output: Path, opened: OpenedModel
         EdgepressError: bad input (exit code 2); the output is as it was.
     """
     require_answering(config, config.model)
-    reading = load_reading(config, task, opened.tokenizer, min(config.max_length, opened.longest))
-    config = with_schedule(config, opened.schedule)
+    config = with_defaults(config, opened.schedule, opened.recorded_length)
+    reading = load_reading(config, task, opened.tokenizer, config.length_for(opened))
     console.step(f"{len(reading.train.questions)} windows, {config.epochs:g} epochs")
     data = answering_data(opened.tokenizer, reading)
     identity = run_identity(config, task, data, reading.contents, model=opened)

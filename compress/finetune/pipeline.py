@@ -7,7 +7,7 @@ from compress.finetune.answering import finetune_answering
 from compress.finetune.config import FinetuneConfig
 from compress.training.answering import require_answering
 from compress.training.checkpoints import checkpoint_folder
-from compress.training.config import with_schedule
+from compress.training.config import with_defaults
 from compress.training.data import TrainingText, load_text
 from compress.training.history import seconds
 from compress.training.identity import run_identity
@@ -45,14 +45,14 @@ def finetune(config: FinetuneConfig) -> Path:
         return finetune_answering(config, output, opened, task)
     if config.head == "mlp":
         put_head(opened.model, config.seed)
-    config = with_schedule(config, opened.schedule)
+    config = with_defaults(config, opened.schedule, opened.recorded_length)
     console.step(f"training for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
     identity = run_identity(config, task, text, model=opened)
     with checkpoint_folder(config, output, identity) as checkpoints:
-        length = min(config.max_length, opened.longest)
+        length = config.length_for(opened)
         data = classification_data(opened.tokenizer, task, text, length)
         trainer = train(opened.model, data, config, checkpoints)
-        judged = judge(trainer, data, task, text, config.thresholds == "gmean")
+        judged = judge(trainer, data, task, text, length, config.thresholds == "gmean")
         if trainer.is_world_process_zero():
             _write(config, output, opened, task, judged, seconds(trainer))
             shutil.rmtree(checkpoints)
@@ -106,7 +106,7 @@ def _write(
     judged: Judged,
     taken: float,
 ) -> None:
-    score = f"{percent(task, judged.metrics)} on {task.name}/{task.evaluation_split}"
+    score = f"{percent(task, judged.metrics)} on {judged.evaluation_set}"
     body = f"{opened.record().name} fine-tuned on {task.name}: {score}.\n{threshold_table(judged.metrics)}"
     step = Step("finetune", config.recorded(), taken, judged.metrics)
     write_trained(config, output, opened, task, step, "finetune", body, judged.thresholds)

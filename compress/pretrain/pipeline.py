@@ -6,7 +6,7 @@ from typing import Any
 
 from compress.pretrain.config import PretrainConfig
 from compress.training.checkpoints import checkpoint_folder
-from compress.training.config import with_schedule
+from compress.training.config import with_defaults
 from compress.training.history import seconds
 from compress.training.identity import run_identity
 from compress.training.masked_lm import PRETRAINING, MaskedLanguageModel, corpus_data, figures, loss_words
@@ -30,7 +30,7 @@ def pretrain(config: PretrainConfig) -> Path:
     config.check()
     output = config.output or Path("outputs") / f"{short_name(config.model)}-masked-lm"
     refuse_existing(output, config.overwrite)
-    config = with_schedule(config, PRETRAINING)
+    config = with_defaults(config, PRETRAINING)
     corpus = load_corpus(config.corpus, config.data)
     opened = open_masked_lm(config.model, config.seed)
     data = corpus_data(opened.tokenizer, corpus, config, opened.longest)

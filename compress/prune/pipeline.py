@@ -12,7 +12,7 @@ from compress.prune.plan import Cutting
 from compress.prune.report import Outcome
 from compress.prune.shapes import Shape
 from compress.teaching.lesson import Learned, Lesson
-from compress.training.config import with_schedule
+from compress.training.config import with_defaults
 from compress.training.data import TrainingText
 from edgepress import console
 from edgepress.architectures.pruned import record_shapes
@@ -27,10 +27,10 @@ def prune(config: PruneConfig) -> Path:
         EdgepressError: bad input (exit code 2); the output is as it was.
     """
     output, opened = open_to_change(config, "pruned")
-    config = with_schedule(config, opened.schedule)
+    config = with_defaults(config, opened.schedule, opened.recorded_length)
     cutting = Cutting.of(opened.model, config)
     with checkpoints_of(config, output, opened) as (checkpoints, text):
-        before = State.of(opened, config.eval_samples, config.seed, config.data)
+        before = State.of(config, opened)
         shape, begun = Shape.of(opened.model), time.monotonic()
         found = _cut(config, opened, cutting, text, checkpoints)
         if all(learned.writes for learned in found):

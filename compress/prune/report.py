@@ -53,7 +53,8 @@ class Outcome:
     def markdown(self) -> str:
         """The card's body."""
         table = markdown_table(self._headings, self._rows)
-        return f"Pruned: its weights are cut, not masked. {self.where}\n\n{table}"
+        scored_on = self.states[1].scored_on
+        return f"Pruned: its weights are cut, not masked. {self.where}\n\n{table}\n{scored_on}\n"
 
     @property
     def where(self) -> str:
@@ -66,4 +67,5 @@ class Outcome:
         for number, own in enumerate(self.recovered, start=1):
             reached = percent(self.opened.text_task, own)
             console.line(f"after cut {number}: {reached}, {own['seconds']:.0f} s")
+        self.states[1].show_scored_on()
         console.line(self.where)

@@ -10,7 +10,7 @@ from compress.qat.config import QatConfig
 from compress.qat.report import Outcome
 from compress.qat.rounding import rounding
 from compress.teaching.lesson import Learned, Lesson
-from compress.training.config import with_schedule
+from compress.training.config import with_defaults
 from edgepress import console
 from edgepress.artifact import Step
 from edgepress.loading import OpenedModel
@@ -23,12 +23,12 @@ def qat(config: QatConfig) -> Path:
         EdgepressError: bad input (exit code 2); the output is as it was.
     """
     output, opened = open_to_change(config, "qat")
-    config = with_schedule(config, opened.schedule)
+    config = with_defaults(config, opened.schedule, opened.recorded_length)
     with checkpoints_of(config, output, opened) as (checkpoints, text):
         lesson = Lesson.of(config, opened, text)
-        before = State.of(opened, config.eval_samples, config.seed, config.data)
+        before = State.of(config, opened)
         with rounding(opened.model):
-            at_once = State.of(opened, config.eval_samples, config.seed, config.data)
+            at_once = State.of(config, opened)
             learned = _learn(config, lesson, (before, at_once), checkpoints)
         if learned is None or learned.writes:
             _write(config, output, opened, (before, at_once), learned, checkpoints)

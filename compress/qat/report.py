@@ -36,9 +36,10 @@ class Outcome:
     def markdown(self) -> str:
         """The card's body."""
         table = markdown_table(("", self.opened.text_task.metric), self._rows)
-        return f"Weights that int8-dynamic's rounding changes little.\n\n{table}"
+        return f"Weights that int8-dynamic's rounding changes little.\n\n{table}\n{self.after.scored_on}\n"
 
     def show(self) -> None:
         """Print the table."""
         title = f"{self.opened.source.short_name}: what rounding costs"
         screen_table(title, ("", self.opened.text_task.metric), self._rows).show()
+        self.after.show_scored_on()

@@ -44,7 +44,8 @@ def quantize(config: QuantizeConfig) -> Path:
         files = [parent, *found.kept]
         session.record(files)
         measurements = _measure(config, opened, files)
-        outcome = Outcome(config, order, opened, session.parent_score(), parent, found, measurements)
+        score, judged_on = session.parent_score(), session.evaluation_set()
+        outcome = Outcome(config, order, opened, score, judged_on, parent, found, measurements)
         report.write(outcome, draft)
     report.show(outcome)
     console.step(f"written: {order.output}")

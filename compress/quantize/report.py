@@ -14,6 +14,7 @@ from device_bench.summary import Row
 from edgepress import console
 from edgepress.artifact import Draft, Step
 from edgepress.card import Card
+from edgepress.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.loading import OpenedModel
 from edgepress.tables import screen_table
 from export.command.session import Written
@@ -32,6 +33,8 @@ class Outcome:
     opened: OpenedModel
     parent_score: float | None
     """Of the model in torch."""
+    evaluation_set: EvaluationSet
+    """What scores are of."""
     parent: Written
     """The file that is not quantized."""
     found: Found
@@ -77,6 +80,7 @@ def _step(outcome: Outcome) -> Step:
     resolved = {"scheme": outcome.order.scheme, "cpu": outcome.order.cpu.name}
     metrics: dict[str, Any] = {
         "parent_score": outcome.parent_score,
+        EVALUATION_SET: outcome.evaluation_set.recorded(),
         "variants": [_file_metrics(file) for file in found.kept],
     }
     if found.tried:
@@ -97,8 +101,12 @@ def _file_metrics(file: Written) -> dict[str, Any]:
     }
 
 
+def _judged_on(outcome: Outcome) -> str:
+    return f"Judged on {outcome.evaluation_set}."
+
+
 CARD_BODY = """{table}
-{caption}
+{judged_on} {caption}
 {chart}
 {usage}
 """
@@ -111,6 +119,7 @@ def _card(outcome: Outcome) -> str:
     rows, name, own = outcome.rows, outcome.order.output.name, outcome.parent.format
     body = CARD_BODY.format(
         table=summary.markdown(rows, outcome.metric),
+        judged_on=_judged_on(outcome),
         caption=summary.caption(rows),
         chart=CARD_CHART if outcome.measurements else "",
         usage=own.usage(name, outcome.found.kept[-1].path.name),
@@ -124,6 +133,7 @@ def _card(outcome: Outcome) -> str:
 def show(outcome: Outcome) -> None:
     """The table, the layers' sensitivities if they were measured, and what to know about them."""
     summary.table(outcome.rows, outcome.metric, outcome.title).show()
+    console.line(_judged_on(outcome))
     if outcome.found.sensitivities:
         _show_sensitivities(outcome.found.sensitivities)
     for warning in summary.slower_than_parent(outcome.rows):

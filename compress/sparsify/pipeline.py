@@ -11,7 +11,7 @@ from compress.sparsify.gain import DENSE, SPARSE, measure_gains, timed_formats, 
 from compress.sparsify.masks import Sparsity, matrices, share_of_zeros
 from compress.sparsify.report import Outcome
 from compress.teaching.lesson import Learned, Lesson
-from compress.training.config import with_schedule
+from compress.training.config import with_defaults
 from compress.training.data import TrainingText
 from edgepress import console
 from edgepress.artifact import Step
@@ -27,10 +27,10 @@ def sparsify(config: SparsifyConfig) -> Path:
     """
     output, opened = open_to_change(config, "sparse")
     formats = timed_formats(config.formats)
-    config = with_schedule(config, opened.schedule)
+    config = with_defaults(config, opened.schedule, opened.recorded_length)
     with TemporaryDirectory() as files, checkpoints_of(config, output, opened) as (checkpoints, text):
         write(opened.model, formats, Path(files) / DENSE)
-        before, begun = State.of(opened, config.eval_samples, config.seed, config.data), time.monotonic()
+        before, begun = State.of(config, opened), time.monotonic()
         learned = _sparsify(config, opened, text, checkpoints)
         if learned is None or learned.writes:
             seconds = learned.seconds if learned else time.monotonic() - begun

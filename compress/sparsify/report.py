@@ -54,7 +54,7 @@ class Outcome:
         metric = self.opened.text_task.metric
         before, after = (state.cells[-1] for state in self.states)
         zeros = f"{100 * self.zeros:.1f} % of the layers' weights are zero."
-        return f"{zeros} {metric}: {before} before, {after} now."
+        return f"{zeros} {metric}: {before} before, {after} now. {self.states[1].scored_on}".rstrip()
 
     @property
     def notes(self) -> list[str]:

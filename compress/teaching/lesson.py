@@ -52,7 +52,7 @@ class Lesson:
             EdgepressError: as `load_lesson_text`.
         """
         text = text or load_lesson_text(config, opened)
-        length = min(config.max_length, opened.longest)
+        length = config.length_for(opened)
         data = classification_data(opened.tokenizer, opened.text_task, text, length)
         if not config.epochs:  # nothing is learned: texts are looked at
             return cls(config, opened, text, data, {}, None)
@@ -75,7 +75,8 @@ class Lesson:
         taught = with_logits(self.config, self.data, self.logits)
         trainer = train(module, taught, self.config, checkpoints, callbacks)
         chosen = self.opened.thresholds is not None
-        judged = judge(trainer, taught, self.opened.text_task, self.text, chosen)
+        length = self.config.length_for(self.opened)
+        judged = judge(trainer, taught, self.opened.text_task, self.text, length, chosen)
         return Learned(judged, seconds(trainer), trainer)
 
 

@@ -19,7 +19,7 @@ def read_by_teacher(config: TeachingFlags, teacher: OpenedModel, text: TrainingT
 
     Those of the evaluation split are what the teacher is judged by, and computed as its file computes.
     """
-    length = min(config.max_length, teacher.longest)
+    length = config.length_for(teacher)
     wanted = {"evaluation": text.evaluation}
     if config.response_weight and not config.compares_states:
         wanted["train"] = text.train

@@ -2,16 +2,20 @@
 
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from edgepress.console import Command
 from edgepress.errors import require_flags
 from edgepress.models import Schedule
 from edgepress.task_flags import TaskFlags
 
+if TYPE_CHECKING:
+    from edgepress.loading import OpenedModel
+
 Head = Literal["own", "new", "mlp"]
 Thresholds = Literal["half", "gmean"]
 Keep = Literal["last", "best"]
+MAX_LENGTH = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +40,9 @@ class TrainingFlags(Command):
     """Share of the steps in which the learning rate rises."""
     weight_decay: float = 0.01
     """AdamW's decay."""
-    max_length: int = 128
-    """Longer texts are cut, a corpus is cut into blocks [tokens]."""
+    max_length: int | None = None
+    """Longer texts are cut, a corpus is cut into blocks [tokens]; default: as the model was trained before,
+    else 128."""
     train_samples: int | None = None
     """Use only this many texts of the train split, drawn at random."""
     keep: Keep = "last"
@@ -60,6 +65,11 @@ class TrainingFlags(Command):
         | {field.name for field in fields(TaskFlags)}
     )
     """Flags that change a training only through its texts, weights or tokenizer."""
+
+    def length_for(self, *models: "OpenedModel") -> int:
+        """What texts are cut to where these models read them [tokens]; the flags are `with_defaults`."""
+        assert self.max_length is not None
+        return min(self.max_length, *(model.longest for model in models))
 
     def recorded(self) -> dict[str, Any]:
         """The flags that belong in a manifest."""
@@ -86,7 +96,7 @@ class TrainingFlags(Command):
                 "--learning-rate": self.learning_rate is None or self.learning_rate > 0,
                 "--warmup-ratio": 0 <= self.warmup_ratio <= 1,
                 "--weight-decay": self.weight_decay >= 0,
-                "--max-length": self.max_length > 0,
+                "--max-length": self.max_length is None or self.max_length > 0,
                 "--eval-samples": self.eval_samples > 0,
                 "--train-samples": self.train_samples is None or self.train_samples > 0,
             }
@@ -119,10 +129,17 @@ def _typed(flags: dict[str, Any]) -> dict[str, Any]:
     return {f"--{name.replace('_', '-')}": value for name, value in flags.items()}
 
 
-def with_schedule(config: FlagsT, schedule: Schedule) -> FlagsT:
-    """The flags with what nobody gave filled in."""
+def with_defaults(config: FlagsT, schedule: Schedule, recorded_length: int | None = None) -> FlagsT:
+    """The flags with what nobody gave filled in.
+
+    Args:
+        config: as typed.
+        schedule: what training the model takes.
+        recorded_length: the length that its texts were cut to before [tokens].
+    """
     return replace(
         config,
+        max_length=config.max_length or recorded_length or MAX_LENGTH,
         epochs=schedule.epochs if config.epochs is None else config.epochs,
         learning_rate=config.learning_rate or schedule.learning_rate,
     )

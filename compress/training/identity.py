@@ -52,7 +52,7 @@ def run_identity(
     """That of a run as it stands before its first step.
 
     Args:
-        config: the run's flags, with epochs and learning rate (`with_schedule`).
+        config: the run's flags, with epochs and learning rate (`with_defaults`).
         task: what is trained for; None for a masked language model.
         rows: what is trained on. Evaluation rows count only where they choose the weights.
         more: further contents that change the training, by name.
@@ -66,7 +66,7 @@ def run_identity(
         found |= {"classes": task.labels, "problem type": task.problem_type, "metric": task.metric}
     for name, opened in models.items():
         found |= model_identity(name, opened)
-        found[f"longest input of the {name} [tokens]"] = min(config.max_length, opened.longest)
+        found[f"longest input of the {name} [tokens]"] = config.length_for(opened)
     found |= {"arithmetic": _arithmetic(), "processes": processes(), "versions": library_versions()}
     return RunIdentity(_as_stored(found), _as_stored(config.seen_in_contents()))
 

@@ -62,7 +62,7 @@ def corpus_data(
     Raises:
         EdgepressError: there is less than one batch of blocks, or nothing is held out.
     """
-    length = min(config.max_length, longest)
+    length = min(config.max_length or longest, longest)
     if length < SHORTEST_BLOCK:
         raise EdgepressError("--max-length is out of range", f"a block has at least {SHORTEST_BLOCK} tokens")
     training, held_out = corpus.parts()

@@ -12,6 +12,7 @@ from compress.training.history import history, kept_epoch
 from compress.training.mistakes import confusion, roc
 from compress.training.trainer import TrainingData, compute_as_written, logits_of
 from edgepress.console import warn
+from edgepress.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.metrics import scores
 from edgepress.splits import Examples
 from edgepress.tables import markdown_table, screen_table
@@ -28,6 +29,8 @@ class Judged:
 
     logits: np.ndarray
     """(rows, labels), of the evaluation split."""
+    evaluation_set: EvaluationSet
+    """What the scores are of."""
     thresholds: list[float] | None
     """Those that the model is to decide with; None: one half."""
     metrics: dict[str, Any]
@@ -35,7 +38,9 @@ class Judged:
     where labels come several at once."""
 
 
-def judge(trainer: Trainer, data: TrainingData, task: Task, text: TrainingText, chosen: bool) -> Judged:
+def judge(
+    trainer: Trainer, data: TrainingData, task: Task, text: TrainingText, max_length: int, chosen: bool
+) -> Judged:
     """Score a trained model on the evaluation split, computing as its file will.
 
     In a launch of several processes all of them have to ask: each reads its part of the texts.
@@ -45,6 +50,7 @@ def judge(trainer: Trainer, data: TrainingData, task: Task, text: TrainingText, 
         data: its rows.
         task: what it was trained for.
         text: where the rows are from.
+        max_length: what its texts were cut to [tokens].
         chosen: whether it is to decide with thresholds chosen on the selection split.
     """
     compute_as_written(trainer)
@@ -57,14 +63,16 @@ def judge(trainer: Trainer, data: TrainingData, task: Task, text: TrainingText, 
         selected = gmean_thresholds(watched, text.watched.labels)
         thresholds = selected if chosen else None
         several = _several(task, text, found, selected)
+    evaluated = EvaluationSet.of(task, text.evaluation, max_length)
     metrics = {
         **scores(task.metric, found, labels, task.problem_type, thresholds),
+        EVALUATION_SET: evaluated.recorded(),
         "confusion": confusion(task, found, labels, thresholds),
         "history": history(trainer),
         **kept_epoch(trainer),
         **several,
     }
-    return Judged(found, thresholds, metrics)
+    return Judged(found, evaluated, thresholds, metrics)
 
 
 def _several(

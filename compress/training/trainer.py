@@ -98,7 +98,7 @@ def train(
     Args:
         model: returns a loss, and for rows with `labels` the logits.
         data: every column of its rows is an input of the model.
-        config: with epochs and learning rate (`with_schedule`).
+        config: with epochs and learning rate (`with_defaults`).
         checkpoints: a folder for this training alone.
         callbacks: told of each step, besides.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from compress.change.check import open_to_change
 from compress.change.result import State, checkpoints_of, write_learned
 from compress.teaching.lesson import Learned, Lesson
-from compress.training.config import with_schedule
+from compress.training.config import with_defaults
 from compress.training.data import TrainingText
 from compress.training.trainer import classification_data
 from compress.trim_vocab.config import TrimVocabConfig
@@ -41,7 +41,7 @@ def trim_vocab(config: TrimVocabConfig) -> Path:
     """
     output, opened = open_to_change(config, "trimmed")
     check_trimmable(opened.tokenizer, opened.source.name)
-    config = with_schedule(config, opened.schedule)
+    config = with_defaults(config, opened.schedule, opened.recorded_length)
     begun = time.monotonic()
     corpus, kept = _choose(config, opened)
     tokens = {"kept tokens": {"rows": len(kept.ids), SHA256: digest_of(kept.ids)}}
@@ -82,17 +82,17 @@ def _trim(
     text: TrainingText | None,
     checkpoints: Path,
 ) -> tuple[Outcome, Learned | None]:
-    judged = config.eval_samples, config.seed, config.data
     lesson = Lesson.of(config, opened, text) if config.epochs else None
-    before = State.of(opened, *judged)
+    before = State.of(config, opened)
     trimmed = replace(opened, tokenizer=trimmed_tokenizer(opened.tokenizer, kept))
     trim_embeddings(opened.model, kept)
-    states = [before, State.of(trimmed, *judged)]
+    states = [before, State.of(config, trimmed)]
     learned = _recover(config, lesson, trimmed, checkpoints) if lesson else None
     if learned:
         states.append(State.after(config, trimmed, learned))
     task = opened.text_task
-    texts = load_split(task, task.evaluation_split, config.data).sample(*judged[:2]).texts
+    split = load_split(task, task.evaluation_split, config.data)
+    texts = split.sample(config.eval_samples, config.seed).texts
     outcome = Outcome(
         opened=trimmed,
         corpus=corpus,
@@ -108,7 +108,7 @@ def _trim(
 def _recover(config: TrimVocabConfig, lesson: Lesson, trimmed: OpenedModel, checkpoints: Path) -> Learned:
     """Learn from words in pieces what the untrimmed model said to whole ones; judged on texts as they are."""
     console.step(f"recovering for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
-    length = min(config.max_length, trimmed.longest)
+    length = config.length_for(trimmed)
     data = classification_data(trimmed.tokenizer, trimmed.text_task, lesson.text, length)
     train = encode_with_dropout(trimmed, lesson.text.train, length, config.subword_dropout, config.seed)
     return replace(lesson, opened=trimmed, data=replace(data, train=train)).learn(checkpoints)

@@ -64,7 +64,8 @@ class Outcome:
     def markdown(self) -> str:
         """The card's body: the table, and texts that are split otherwise."""
         words = f"Vocabulary trimmed to what {self.corpus} needs. {self.sentence}\n"
-        return "\n".join([words, markdown_table(self._headings, self._rows), self._listed()])
+        scored_on = f"{self.states[-1].scored_on}\n"
+        return "\n".join([words, markdown_table(self._headings, self._rows), scored_on, self._listed()])
 
     def _listed(self) -> str:
         if not self.changed:
@@ -77,6 +78,7 @@ class Outcome:
     def show(self) -> None:
         """Print the table, and the first texts that are split otherwise."""
         screen_table(f"{self.opened.source.short_name}: {self.corpus}", self._headings, self._rows).show()
+        self.states[-1].show_scored_on()
         console.line(self.sentence)
         for change in self.changed[:SHOWN]:
             pieces = f"{' '.join(change.before)} -> {' '.join(change.after)}"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edgepress.environment import environment
+from edgepress.evaluation import EvaluationSet
 from edgepress.metrics import score
 from edgepress.tasks import ProblemType
 from export.base.registry import open_runner
@@ -25,6 +26,8 @@ class Sentences:
     head_trained: bool
     problem_type: ProblemType
     metric: str
+    evaluation_set: EvaluationSet
+    """Which sentences they are."""
     thresholds: Sequence[float] | None = None
     """From which probability on each label is given; None: one half."""
     sweep: Sequence[Batch] = ()

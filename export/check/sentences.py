@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgepress.evaluation import EvaluationSet
 from edgepress.loading import OpenedModel
 from edgepress.pretrained import encode
 from edgepress.splits import Examples, load_split
@@ -19,9 +20,22 @@ ANY = Shapes()
 
 
 def evaluation_sentences(
-    opened: OpenedModel, count: int, seed: int, data: Path | None = None, shapes: Shapes = ANY
+    opened: OpenedModel,
+    count: int,
+    seed: int,
+    data: Path | None = None,
+    shapes: Shapes = ANY,
+    max_length: int | None = None,
 ) -> Sentences:
     """At most `count` sentences of the evaluation split; with labels only where the model can be scored.
+
+    Args:
+        opened: reads them.
+        count: drawn at random.
+        seed: which are drawn.
+        data: the data root.
+        shapes: what a file takes, if it does not take any.
+        max_length: longer sentences are cut [tokens]; None: `OpenedModel.text_length`.
 
     Raises:
         EdgepressError: no source has the split.
@@ -29,8 +43,10 @@ def evaluation_sentences(
     task = opened.text_task
     wanted = count if opened.scored else min(count, UNSCORED_SAMPLES)
     examples = load_split(task, task.evaluation_split, data).sample(wanted, seed)
+    length = min(shapes.longest or opened.longest, max_length or opened.text_length)
     return Sentences(
-        batches=_batches(opened, examples, shapes),
+        batches=_batches(opened, examples, shapes, length),
+        evaluation_set=EvaluationSet.of(task, examples, length),
         labels=examples.labels if opened.scored else None,
         head_trained=opened.head_trained,
         problem_type=opened.problem_type,
@@ -55,9 +71,10 @@ def calibration_sentences(
     Raises:
         EdgepressError: no source has the split.
     """
-    return _batches(opened, load_split(opened.text_task, "train", data).sample(count, seed), shapes)
+    examples = load_split(opened.text_task, "train", data).sample(count, seed)
+    return _batches(opened, examples, shapes, min(shapes.longest or opened.longest, opened.text_length))
 
 
-def _batches(opened: OpenedModel, examples: Examples, shapes: Shapes) -> list[Batch]:
-    encoded = encode(opened.tokenizer, examples.texts, shapes.longest or opened.longest)
+def _batches(opened: OpenedModel, examples: Examples, shapes: Shapes, length: int) -> list[Batch]:
+    encoded = encode(opened.tokenizer, examples.texts, length)
     return [shapes.fit(batch) for batch in encoded]

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgepress import console
 from edgepress.artifact import Draft, Step
 from edgepress.card import Card
+from edgepress.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.loading import OpenedModel
 from edgepress.tables import ScreenTable, markdown_table
 from export.base.config import ExportConfig
@@ -22,6 +24,8 @@ class Outcome:
     order: Order
     opened: OpenedModel
     parent_score: float | None
+    evaluation_set: EvaluationSet
+    """What scores are of."""
     written: Sequence[Written]
 
     @property
@@ -58,11 +62,12 @@ def show(outcome: Outcome) -> None:
     """The table."""
     title = f"{outcome.opened.source.short_name}: each file beside the model"
     ScreenTable(title, outcome.headings, outcome.rows, words=(0, 1)).show()
+    console.line(f"Judged on {outcome.evaluation_set}.")
 
 
 CARD_BODY = """{table}
-Differences are those of logits from torch's, over {rows} rows: sentences of {task} one by one, and batches
-of up to 8 rows and {longest} tokens, padded and not.
+Differences are those of logits from torch's, over {rows} rows: {judged_on}, one by one, and batches of up to
+8 rows and {longest} tokens, padded and not.
 
 {usage}
 """
@@ -74,7 +79,7 @@ def _card(outcome: Outcome) -> str:
     body = CARD_BODY.format(
         table=markdown_table(outcome.headings, outcome.rows),
         rows=max(file.verdict.parity.rows for file in written),
-        task=opened.text_task.name,
+        judged_on=outcome.evaluation_set,
         longest=outcome.config.shapes.longest or opened.longest,
         usage="\n".join(usages.values()),
     )
@@ -99,4 +104,9 @@ def _step(outcome: Outcome) -> Step:
         for file in outcome.written
     ]
     seconds = sum(file.seconds for file in outcome.written)
-    return Step("export", config, seconds, {"parent_score": outcome.parent_score, "files": files})
+    metrics = {
+        "parent_score": outcome.parent_score,
+        EVALUATION_SET: outcome.evaluation_set.recorded(),
+        "files": files,
+    }
+    return Step("export", config, seconds, metrics)

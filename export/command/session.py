@@ -9,6 +9,7 @@ from pathlib import Path
 from edgepress.artifact import Draft
 from edgepress.causes import cause
 from edgepress.errors import EdgepressError, first_line
+from edgepress.evaluation import EvaluationSet
 from edgepress.files import remove
 from edgepress.loading import OpenedModel, save_model
 from export.base.config import ExportConfig
@@ -157,6 +158,10 @@ class Session:
     def parent_score(self, shapes: Shapes = ANY) -> float | None:
         """The metric of the model itself, in torch; None where it cannot be scored."""
         return self.judge(shapes).parent_score
+
+    def evaluation_set(self, shapes: Shapes = ANY) -> EvaluationSet:
+        """What files of these shapes are judged on."""
+        return self.judge(shapes).sentences.evaluation_set
 
     def drop(self, file: Written) -> float:
         """What a file of any shapes loses against the model [points]."""

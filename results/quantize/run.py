@@ -21,10 +21,9 @@ from device_bench.measure import Plan, Subject, measure
 from edgepress.artifact import open_artifact
 from edgepress.environment import environment
 from edgepress.loading import open_model
-from edgepress.pretrained import encode
-from edgepress.splits import load_split
 from export.base.registry import open_runner
-from export.check.judge import Judge, Sentences
+from export.check.judge import Judge
+from export.check.sentences import evaluation_sentences
 from results.goals import Goal, conclude, help_goal, keep_table, run
 
 HERE = Path(__file__).parent
@@ -107,14 +106,13 @@ def sst2_goals(config: Config, classifier: Path) -> Iterator[Goal]:
 def evaluation_goal(config: Config, classifier: Path, quantized: Path) -> Goal:
     """How long judging a file on all validation sentences takes, tokenization included."""
     opened = open_model(str(classifier), data=config.data)
-    examples = load_split(opened.text_task, "validation", config.data)
     path = open_artifact(quantized).folder / "onnx" / "model_quantized.onnx"
     start = time.monotonic()
-    batches = encode(opened.tokenizer, examples.texts, opened.longest)
+    sentences = evaluation_sentences(opened, 10**9, 0, config.data)
     with open_runner(path, environment().cores) as runner:
-        Judge(runner, Sentences(batches, examples.labels, True, opened.problem_type, "accuracy"))
-    seconds = time.monotonic() - start
-    return Goal(f"evaluating {len(examples)} sentences, int8 minilm [s]", 10, seconds, False, "Judge(file)")
+        Judge(runner, sentences)
+    seconds, count = time.monotonic() - start, sentences.evaluation_set.texts
+    return Goal(f"evaluating {count} sentences, int8 minilm [s]", 10, seconds, False, "Judge(file)")
 
 
 def keep(artifact: Path) -> None:
