@@ -1,1 +1,1 @@
-"""What to do to a model: finetune and quantize."""
+"""What to do to a model: train, distill, prune and quantize it; recipes of such steps."""

@@ -168,6 +168,10 @@ MODELS: dict[str, ModelSpec] = {
     )
 }
 
+MODEL_HELP = f"Zoo name ({', '.join(MODELS)}), Hub id, or local folder."
+PRETRAINED = tuple(name for name, spec in MODELS.items() if spec.pretrained)
+FROM_SCRATCH_ONLY = tuple(name for name in MODELS if name not in PRETRAINED)
+
 # All that transformers' many tokenizers may be kept in, the card, and what sentence-transformers says.
 CONFIG_AND_TOKENIZER = ("*.json", "*.txt", "*.model", "*.codes", "*.vocab", "README.md")
 CONFIG = "config.json"

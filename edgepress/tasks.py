@@ -153,3 +153,5 @@ TASKS: dict[str, Task] = {
         ),
     )
 }
+
+TASK_HELP = f"Zoo task ({', '.join(TASKS)}) or data folder"

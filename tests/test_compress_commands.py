@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from compress.__main__ import VERBS
+from compress.verbs import VERBS
 from edgepress.models import MODELS
+from edgepress.tasks import TASKS
 from export.onnx_graph.schemes import SCHEMES
 
 
@@ -31,10 +32,27 @@ def test_console_script_and_module_are_the_same(cli, verb):
     assert cli("compress", verb, "--help").out == cli(VERBS[verb][0], "--help").out
 
 
-def test_help_names_every_scheme_and_model(cli):
-    text = cli("compress.quantize", "--help").out
-    for name in (*SCHEMES, *MODELS, "auto"):
+@pytest.mark.parametrize("command", ["compress.quantize", "compress.finetune", "export.onnx"])
+def test_help_names_the_whole_zoo(cli, command):
+    text = cli(command, "--help").out
+    for name in (*MODELS, *TASKS):
         assert name in text
+
+
+def test_help_names_every_scheme(cli):
+    text = cli("compress.quantize", "--help").out
+    for name in (*SCHEMES, "auto"):
+        assert name in text
+
+
+def test_verbs_run_without_a_warning():
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "compress", "quantize", "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("verb", VERBS)

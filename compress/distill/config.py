@@ -1,14 +1,22 @@
 """The flags of `compress.distill`."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from typing_extensions import Doc
 
 from compress.teaching.flags import WEIGHTS, TeachingFlags
-from compress.training.config import ClassifierFlags
+from compress.training.config import VOCABULARY_HELP, ClassifierFlags
 from edgepress.errors import EdgepressError, require_flags
+from edgepress.models import FROM_SCRATCH_ONLY
+from edgepress.tasks import TASK_HELP
 
 Stage = Literal["task", "pretrain"]
 Init = Literal["teacher", "random"]
+STUDENT_HELP = (
+    f"half: a part of the teacher's layers; {', '.join(FROM_SCRATCH_ONLY)}: from scratch; or the local "
+    "folder or Hub id of an encoder, for example one that was distilled before."
+)
 
 # What nobody gave; of the pretrain stage as Sanh et al. 2019 trained DistilBERT.
 STAGE_WEIGHTS: dict[Stage, dict[str, float]] = {
@@ -39,19 +47,15 @@ class DistillConfig(TeachingFlags, ClassifierFlags):
     corpus: str | None = None
     """Of the pretrain stage: SET/SPLIT below the data root, of a zoo task or the Hub (imdb/unsupervised,
     wikitext2, movie_reviews/train, ORG/NAME/config/train), or a file with a text a line."""
-    task: str | None = None
-    """Zoo task or data folder; default: the one that the teacher was trained on."""
-    student: str = "half"
-    """half: a part of the teacher's layers; bilstm, bilstm_attention, cnn: from scratch; or the local folder
-    or Hub id of an encoder, for example one that was distilled before."""
+    task: Annotated[str | None, Doc(f"{TASK_HELP}; default: the one that the teacher was trained on.")] = None
+    student: Annotated[str, Doc(STUDENT_HELP)] = "half"
     layers: str = "alternate"
     """Teacher layers that --student half begins with: alternate, first, last, or their numbers (0,2,4)."""
     depth: int | None = None
     """How many layers that are; default: half of the teacher's."""
     init: Init = "teacher"
     """What --student half begins with: the teacher's weights, or random ones."""
-    vocabulary: int = 0
-    """Entries of a vocabulary built from the train split, for bilstm, bilstm_attention and cnn; 0: BERT's."""
+    vocabulary: Annotated[int, Doc(VOCABULARY_HELP)] = 0
     baseline: bool = True
     """Also train the same student without the teacher (task stage)."""
 

@@ -105,7 +105,7 @@ def _open_teacher(config: DistillConfig) -> tuple[OpenedModel, Task]:
     if not teacher.head_trained:
         raise EdgepressError(
             f"{config.teacher} has no trained classifier: it has nothing to teach",
-            f"python -m compress.finetune --model {config.teacher} --task {config.task} trains one",
+            f"python -m compress.finetune --model {config.teacher} --task {teacher.task.name} trains one",
         )
     return teacher, teacher.task
 

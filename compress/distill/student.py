@@ -12,6 +12,7 @@ from edgepress.architectures.head import put_head, reset_head
 from edgepress.errors import EdgepressError
 from edgepress.inputs import fit_inputs
 from edgepress.loading import OpenedModel, open_model
+from edgepress.models import FROM_SCRATCH_ONLY
 from edgepress.tasks import Task
 
 HALF = "half"
@@ -65,7 +66,7 @@ def part_of(teacher: OpenedModel, config: DistillConfig) -> OpenedModel:
     if count is None:
         raise EdgepressError(
             f"a {teacher.model.config.model_type} has no layers to take half of",
-            "name another --student: bilstm, bilstm_attention or cnn",
+            f"name another --student: {', '.join(FROM_SCRATCH_ONLY)}",
         )
     layers = chosen_layers(count, config.layers, config.depth)
     if config.init == "random":

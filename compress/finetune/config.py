@@ -1,9 +1,18 @@
 """The flags of `compress.finetune`."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from compress.training.config import ClassifierFlags
-from edgepress.models import Weights
+from typing_extensions import Doc
+
+from compress.training.config import VOCABULARY_HELP, ClassifierFlags
+from edgepress.models import FROM_SCRATCH_ONLY, MODEL_HELP, Weights
+from edgepress.tasks import TASK_HELP
+
+WEIGHTS_HELP = (
+    "auto: local, Hub, package index, else random; pretrained: fail instead; random: from scratch; default: "
+    f"pretrained, and random for {', '.join(FROM_SCRATCH_ONLY)}, which have no others."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,14 +27,7 @@ class FinetuneConfig(ClassifierFlags):
     accelerate launch --module compress.finetune --model minilm --task sst2
     """
 
-    model: str
-    """Zoo name (bert, distilbert, roberta, minilm, mpnet, tinybert, mobilebert, albert; bilstm,
-    bilstm_attention, cnn), Hub id, or local folder."""
-    task: str
-    """Zoo task (movie_reviews, sst2, cola, mrpc, rte, wnli, stsb, imdb, news_aggregator,
-    toxic_comments), data folder, or folder of a SQuAD."""
-    weights: Weights | None = None
-    """auto: local, Hub, package index, else random; pretrained: fail instead; random: from scratch;
-    default: pretrained, and random for bilstm, bilstm_attention and cnn, which have no others."""
-    vocabulary: int = 0
-    """Entries of a vocabulary built from the train split, for bilstm, bilstm_attention and cnn; 0: BERT's."""
+    model: Annotated[str, Doc(MODEL_HELP)]
+    task: Annotated[str, Doc(f"{TASK_HELP}, or folder of a SQuAD.")]
+    weights: Annotated[Weights | None, Doc(WEIGHTS_HELP)] = None
+    vocabulary: Annotated[int, Doc(VOCABULARY_HELP)] = 0

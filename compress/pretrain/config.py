@@ -1,8 +1,12 @@
 """The flags of `compress.pretrain`."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from typing_extensions import Doc
 
 from compress.training.config import TrainingFlags
+from edgepress.models import PRETRAINED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,9 +19,7 @@ class PretrainConfig(TrainingFlags):
     accelerate launch --module compress.pretrain --model mpnet --corpus imdb/unsupervised
     """
 
-    model: str
-    """Zoo name with pretrained weights (bert, distilbert, roberta, minilm, mpnet, tinybert, mobilebert,
-    albert), Hub id, or local folder."""
+    model: Annotated[str, Doc(f"Zoo name ({', '.join(PRETRAINED)}), Hub id, or local folder.")]
     corpus: str
     """SET/SPLIT below the data root, of a zoo task or the Hub (imdb/unsupervised, wikitext2,
     movie_reviews/train, ORG/NAME/config/train), or a file with a text a line."""

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from typing_extensions import Doc
 
 from edgepress.console import Command
-from edgepress.models import Weights
+from edgepress.models import MODEL_HELP, Weights
 from edgepress.task_flags import TaskFlags
+from edgepress.tasks import TASK_HELP
 from export.base.config import CpuFlags
 
 
@@ -21,16 +24,13 @@ class QuantizeConfig(CpuFlags, TaskFlags, Command):
     python -m compress.quantize --model outputs/minilm-movie_reviews --target openvino
     """
 
-    model: str
-    """Zoo name (bert, distilbert, roberta, minilm, mpnet, tinybert, mobilebert, albert; bilstm,
-    bilstm_attention, cnn), Hub id, or local folder."""
+    model: Annotated[str, Doc(MODEL_HELP)]
     target: str = "onnx"
     """Format to quantize in, by its own quantizer: onnx, torchscript, coreml, openvino, executorch."""
     scheme: str = ""
     """In ONNX int8-dynamic, int8-static, int8-weights, int4-weights, fp16; several with commas; or auto:
     the smallest within --max-drop. Default: the target's own int8."""
-    task: str | None = None
-    """Zoo task (movie_reviews, sst2, imdb, ...) or data folder; default: what the model was trained on."""
+    task: Annotated[str | None, Doc(f"{TASK_HELP}; default: what the model was trained on.")] = None
     data: Path | None = None
     """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
     weights: Weights = "auto"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from edgepress.console import Command
 from edgepress.errors import require_flags
-from edgepress.models import Schedule
+from edgepress.models import FROM_SCRATCH_ONLY, Schedule
 from edgepress.task_flags import TaskFlags
 
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ Head = Literal["own", "new", "mlp"]
 Thresholds = Literal["half", "gmean"]
 Keep = Literal["last", "best"]
 MAX_LENGTH = 128
+VOCABULARY_HELP = (
+    "Entries of a vocabulary built from the train split, for models trained from scratch "
+    f"({', '.join(FROM_SCRATCH_ONLY)}); 0: BERT's."
+)
 
 
 @dataclass(frozen=True, kw_only=True)

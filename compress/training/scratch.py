@@ -7,14 +7,14 @@ from compress.training.data import TrainingText
 from edgepress import console
 from edgepress.errors import EdgepressError
 from edgepress.loading import OpenedModel, open_model
-from edgepress.models import MODELS
+from edgepress.models import FROM_SCRATCH_ONLY
 from edgepress.tasks import Task
 from edgepress.vocabulary import train_tokenizer
 
 
 def from_scratch(name: str) -> bool:
     """Whether it is a zoo model that has no pretrained weights."""
-    return name in MODELS and not MODELS[name].pretrained
+    return name in FROM_SCRATCH_ONLY
 
 
 def check_vocabulary(name: str, vocabulary: int) -> None:
@@ -26,7 +26,7 @@ def check_vocabulary(name: str, vocabulary: int) -> None:
     if vocabulary < 0:
         raise EdgepressError("--vocabulary is out of range", "--help says what it takes")
     if vocabulary and not from_scratch(name):
-        names = ", ".join(name for name, spec in MODELS.items() if not spec.pretrained)
+        names = ", ".join(FROM_SCRATCH_ONLY)
         raise EdgepressError(
             f"{name} was trained with a vocabulary, which --vocabulary would take from it",
             f"leave it away, or name a model that is trained from scratch: {names}",

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+from typing_extensions import Doc
 
 from edgepress.console import Command
-from edgepress.models import Weights
+from edgepress.models import MODEL_HELP, Weights
 from edgepress.task_flags import TaskFlags
+from edgepress.tasks import TASK_HELP
 from export.base.shapes import Shapes
 
 
@@ -28,14 +31,11 @@ class CpuFlags:
 class ExportConfig(CpuFlags, TaskFlags, Command):
     """Write a model in another format, and compare the file with the model before it is kept."""
 
-    model: str
-    """Zoo name (bert, distilbert, roberta, minilm, mpnet, tinybert, mobilebert, albert; bilstm,
-    bilstm_attention, cnn), Hub id, or local folder."""
+    model: Annotated[str, Doc(MODEL_HELP)]
     precision: str = ""
     """fp32, fp16, int8, int4, or the name of one of the format's schemes; several with commas; default:
     fp16 in Core ML, fp32 elsewhere."""
-    task: str | None = None
-    """Zoo task (movie_reviews, sst2, imdb, ...) or data folder; default: what the model was trained on."""
+    task: Annotated[str | None, Doc(f"{TASK_HELP}; default: what the model was trained on.")] = None
     data: Path | None = None
     """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
     weights: Weights = "auto"

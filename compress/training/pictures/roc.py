@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def _paint(figure: Figure, models: Sequence[Trained], theme: Theme) -> None:
 def _paint_label(axes: Axes, label: str, models: Sequence[Trained], theme: Theme) -> None:
     axes.plot([0, 1], [0, 1], color=theme.muted, linewidth=0.8, linestyle=":")
     curves = [model.metrics["roc"].get(label) for model in models]
-    for curve, color in zip(curves, PALETTE, strict=False):
+    for curve, color in zip(curves, cycle(PALETTE)):
         if curve is not None:
             _paint_curve(axes, curve, color)
     areas = ", ".join(f"{curve['auc']:.3f}" for curve in curves if curve is not None)
@@ -70,9 +71,7 @@ def _paint_curve(axes: Axes, curve: Mapping[str, Any], color: str) -> None:
 
 
 def _key(models: Sequence[Trained], theme: Theme) -> list[Line2D]:
-    lines = [
-        Line2D([], [], color=color, label=model.title) for model, color in zip(models, PALETTE, strict=False)
-    ]
+    lines = [Line2D([], [], color=color, label=model.title) for model, color in zip(models, cycle(PALETTE))]
     chosen = next(iter(models[0].metrics["roc"].values()))["chosen"]
     dots = [
         Line2D([], [], linestyle="", marker=marker, color=theme.muted, label=_chosen_words(where))
