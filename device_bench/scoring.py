@@ -49,7 +49,7 @@ class Texts:
         self._folder = order.folder
         opened = open_model(str(folder), data=order.data)
         task = opened.text_task
-        split = load_split(task, task.evaluation_split, order.data)
+        split = load_split(task, task.evaluation_split)
         self.known: dict[str, Any] = {"task": task.name, "metric": task.metric}
         self.known["tokenize_ms"] = tokenize_ms(opened, split.sample(TOKENIZED))
         self._decisions = opened.problem_type, opened.thresholds

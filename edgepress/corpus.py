@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -105,7 +105,7 @@ def _rows(name: str, data: Path | None) -> Dataset:
         return concatenate_datasets([read_table(files) for files in splits])
     task, _, split = name.partition("/")
     if task in TASKS:
-        return read_split(TASKS[task], split or SPLITS[0], data)
+        return read_split(replace(TASKS[task], root=data), split or SPLITS[0])
     return read_table(_hub_files(HUB_CORPORA.get(name, name)))
 
 

@@ -43,6 +43,8 @@ class OpenedModel:
     task: Task | None
     """What it is to be scored on; None where nobody said."""
     artifact: Artifact | None
+    data: Path | None = None
+    """The data root; None: EDGEPRESS_DATA."""
 
     @property
     def scored(self) -> bool:
@@ -52,7 +54,7 @@ class OpenedModel:
     @property
     def text_task(self) -> Task:
         """Where real sentences come from: the model's task, or the embedded default."""
-        return self.task or TASKS[DEFAULT_TASK]
+        return self.task or replace(TASKS[DEFAULT_TASK], root=self.data)
 
     @property
     def problem_type(self) -> ProblemType:
@@ -212,7 +214,7 @@ def open_model(
         _warn_of_random_weights(source)
     if found is not None and found is not task and (found.folder is not None or found.matched_by):
         console.step(describe(found))
-    return OpenedModel(source, model, tokenizer, head_trained, found, artifact)
+    return OpenedModel(source, model, tokenizer, head_trained, found, artifact, data)
 
 
 def artifact_task(artifact: Artifact, data: Path | None = None) -> Task | None:

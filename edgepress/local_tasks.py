@@ -51,7 +51,7 @@ def find_task(
     """
     options = options or TaskOptions()
     if name in TASKS:
-        return _zoo_task(TASKS[name], options, head)
+        return _zoo_task(replace(TASKS[name], root=data), options, head)
     for folder in (Path(name), *([root / name] if (root := data_root(data)) else [])):
         if folder.is_dir():
             return _task_from_folder(folder, options, head)

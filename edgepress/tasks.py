@@ -57,6 +57,8 @@ class Task:
     hub_files: str = ""
     """Pattern of a split's Parquet files inside the Hub repository."""
     mirror: Mirror | None = None
+    root: Path | None = None
+    """The data root, where a task of the zoo is looked for first; None: EDGEPRESS_DATA."""
     folder: Path | None = None
     """Where a task that is a local folder lies."""
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

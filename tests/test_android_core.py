@@ -41,7 +41,7 @@ def bert() -> Path:
 def real_texts() -> list[tuple[str, ...]]:
     try:
         task = TASKS[DEFAULT_TASK]
-        texts = load_split(task, "train", None).sample(REAL_TEXTS, seed=0).texts
+        texts = load_split(task, "train").sample(REAL_TEXTS, seed=0).texts
     except EdgepressError as error:
         pytest.skip(f"no real texts: {error}")
     return [*texts, *((one[0], other[0]) for one, other in zip(texts[::10], texts[5::10], strict=True))]

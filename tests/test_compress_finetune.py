@@ -168,7 +168,7 @@ def shades(root: Path) -> Task:
 def judged(opened: OpenedModel, data: Path) -> float | None:
     """What whoever measures an exported file says of the model."""
     with EagerRunner(opened.model) as runner:
-        return Judge(runner, evaluation_sentences(opened, 1000, 0, data)).parent_score
+        return Judge(runner, evaluation_sentences(opened, 1000, 0)).parent_score
 
 
 def test_thresholds_are_chosen_on_one_split_and_judged_on_another(cli, bare_encoder, tmp_path, monkeypatch):

@@ -32,7 +32,7 @@ class Known(Session):
 @pytest.fixture(scope="module")
 def session(model_folder, data_root, tmp_path_factory) -> Known:
     opened = open_model(str(model_folder), task="verdicts", data=data_root)
-    return Known(opened, Draft(tmp_path_factory.mktemp("search")), 40, 16, 0, data_root)
+    return Known(opened, Draft(tmp_path_factory.mktemp("search")), 40, 16, 0)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ def teacher(model_folder, data_root) -> OpenedModel:
 
 @pytest.fixture
 def texts(teacher, data_root) -> Examples:
-    return load_split(teacher.task, "train", data_root)
+    return load_split(teacher.task, "train")
 
 
 @pytest.fixture

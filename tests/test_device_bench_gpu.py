@@ -172,7 +172,7 @@ def test_the_workers_logits_are_scored(model_folder: Path, artifact: Path, data_
     assert loaded["runtime"].startswith(f"torch {torch.__version__}, bf16")
     assert found["peak_memory_bytes"] == 7
     decided = np.load(artifact / "logits.npy").argmax(axis=1)
-    assert (decided == load_split(find_task("verdicts", data_root), "validation", data_root).labels).all()
+    assert (decided == load_split(find_task("verdicts", data_root), "validation").labels).all()
     assert texts.known["task"] == "verdicts"
 
 

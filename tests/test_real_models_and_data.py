@@ -8,6 +8,7 @@ import pytest
 
 from edgepress.artifact import open_artifact
 from edgepress.loading import open_model
+from edgepress.local_tasks import find_task
 from edgepress.models import find_model
 from edgepress.splits import load_split
 from edgepress.tasks import TASKS
@@ -17,10 +18,10 @@ REAL_DATA = Path(os.environ.get("EDGEPRESS_DATA", Path(__file__).parents[2] / "s
 
 @pytest.mark.parametrize("name", [name for name in TASKS if name != "movie_reviews"])
 def test_local_data_sets_read_as_their_tasks(name):
-    task = TASKS[name]
+    task = find_task(name, REAL_DATA)
     if not (REAL_DATA / name).is_dir():
         pytest.skip(f"no {name} in {REAL_DATA}")
-    examples = load_split(task, task.evaluation_split, REAL_DATA)
+    examples = load_split(task, task.evaluation_split)
     assert len(examples) > 50
     assert {len(text) for text in examples.texts} == {len(task.text_columns)}
     if task.problem_type == "single_label_classification":

@@ -44,8 +44,8 @@ class State:
         """
         if not opened.scored:
             return cls(opened.model.num_parameters(), None, None)
-        drawn = config.eval_samples, config.seed, config.data
-        sentences = evaluation_sentences(opened, *drawn, max_length=config.length_for(opened))
+        length = config.length_for(opened)
+        sentences = evaluation_sentences(opened, config.eval_samples, config.seed, max_length=length)
         with EagerRunner(opened.model) as runner:
             score = Judge(runner, sentences).parent_score
         return cls(opened.model.num_parameters(), score, sentences.evaluation_set)

@@ -35,7 +35,7 @@ def quantize(config: QuantizeConfig) -> Path:
     check_classifier(opened)
     with create_artifact(order.output, config.overwrite) as draft:
         counts = config.eval_samples, config.calibration_samples
-        session = Session(opened, draft, *counts, config.seed, config.data)
+        session = Session(opened, draft, *counts, config.seed)
         console.step(f"exporting {opened.source.name} to {order.format.title} and comparing it with torch")
         session.begin()
         whole = session.write(order.format, derive(order.format.config, config))

@@ -31,12 +31,12 @@ def load_text(config: TrainingFlags, task: Task) -> TrainingText:
     Raises:
         EdgepressError: no source has a split, or its rows are not what the task needs.
     """
-    training = load_split(task, "train", config.data)
+    training = load_split(task, "train")
     if config.train_samples is not None:
         training = training.sample(config.train_samples, config.seed)
     splits = task.evaluation_split, task.selection_split
     evaluation, selection = (
-        load_split(task, split, config.data).sample(config.eval_samples, config.seed) if split else None
+        load_split(task, split).sample(config.eval_samples, config.seed) if split else None
         for split in splits
     )
     assert evaluation is not None

@@ -71,7 +71,7 @@ def _choose(config: TrimVocabConfig, opened: OpenedModel) -> tuple[str, Kept]:
 def _texts(config: TrimVocabConfig, opened: OpenedModel) -> Iterable[str]:
     if config.corpus is not None:
         return load_corpus(config.corpus, config.data).texts
-    return chain.from_iterable(load_split(opened.text_task, "train", config.data).texts)
+    return chain.from_iterable(load_split(opened.text_task, "train").texts)
 
 
 def _trim(
@@ -91,7 +91,7 @@ def _trim(
     if learned:
         states.append(State.after(config, trimmed, learned))
     task = opened.text_task
-    split = load_split(task, task.evaluation_split, config.data)
+    split = load_split(task, task.evaluation_split)
     texts = split.sample(config.eval_samples, config.seed).texts
     outcome = Outcome(
         opened=trimmed,

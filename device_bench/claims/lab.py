@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,7 +92,7 @@ class Lab:
         """The pairs in a model's token ids; every n-th is in one part, for the split goes by source."""
         if name not in self._texts:
             opened = self.opened(name)
-            pairs = load_split(TASKS["stsb"], "validation", self.data).sample(self.sample).texts
+            pairs = load_split(replace(TASKS["stsb"], root=self.data), "validation").sample(self.sample).texts
             count = parts_of(len(pairs))
             self._texts[name] = [self.work / f"{name}-{part}.npz" for part in range(count)]
             for part, path in enumerate(self._texts[name]):

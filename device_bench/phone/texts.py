@@ -43,7 +43,7 @@ def texts_of(subject: Subject, data: Path | None, count: int) -> Texts | None:
     try:
         task = artifact_task(artifact, data)
         assert task is not None, "its manifest names one"
-        examples = load_split(task, task.evaluation_split, data).sample(count)
+        examples = load_split(task, task.evaluation_split).sample(count)
         return Texts(task, examples, json.loads((folder / "config.json").read_text()).get(THRESHOLDS))
     except EdgepressError as error:
         warn(f"{subject.name}: no texts, so it is not scored: {error}")

@@ -1,7 +1,5 @@
 """Real sentences of a model's task: to judge by, to calibrate on."""
 
-from pathlib import Path
-
 import numpy as np
 
 from edgepress.evaluation import EvaluationSet
@@ -23,7 +21,6 @@ def evaluation_sentences(
     opened: OpenedModel,
     count: int,
     seed: int,
-    data: Path | None = None,
     shapes: Shapes = ANY,
     max_length: int | None = None,
 ) -> Sentences:
@@ -33,7 +30,6 @@ def evaluation_sentences(
         opened: reads them.
         count: drawn at random.
         seed: which are drawn.
-        data: the data root.
         shapes: what a file takes, if it does not take any.
         max_length: longer sentences are cut [tokens]; None: `OpenedModel.text_length`.
 
@@ -42,7 +38,7 @@ def evaluation_sentences(
     """
     task = opened.text_task
     wanted = count if opened.scored else min(count, UNSCORED_SAMPLES)
-    examples = load_split(task, task.evaluation_split, data).sample(wanted, seed)
+    examples = load_split(task, task.evaluation_split).sample(wanted, seed)
     length = min(shapes.longest or opened.longest, max_length or opened.text_length)
     return Sentences(
         batches=_batches(opened, examples, shapes, length),
@@ -63,15 +59,13 @@ def sweep_batches(
     return [shapes.fit({name: rows[: shapes.batch] for name, rows in batch.items()}) for batch in batches]
 
 
-def calibration_sentences(
-    opened: OpenedModel, count: int, seed: int, data: Path | None = None, shapes: Shapes = ANY
-) -> list[Batch]:
+def calibration_sentences(opened: OpenedModel, count: int, seed: int, shapes: Shapes = ANY) -> list[Batch]:
     """`count` sentences of the train split, one batch of size 1 each.
 
     Raises:
         EdgepressError: no source has the split.
     """
-    examples = load_split(opened.text_task, "train", data).sample(count, seed)
+    examples = load_split(opened.text_task, "train").sample(count, seed)
     return _batches(opened, examples, shapes, min(shapes.longest or opened.longest, opened.text_length))
 
 

@@ -34,7 +34,7 @@ def export(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) 
     check_classifier(opened)
     with create_artifact(order.output, config.overwrite) as draft:
         counts = config.eval_samples, config.calibration_samples
-        session = Session(opened, draft, *counts, config.seed, config.data)
+        session = Session(opened, draft, *counts, config.seed)
         session.begin()
         written = [file for part in order.parts for file in _write(session, part)]
         session.record(written)

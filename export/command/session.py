@@ -75,7 +75,6 @@ class Session:
     """Sentences to judge by, drawn from the evaluation split of the task."""
     calibration_samples: int
     seed: int
-    data: Path | None
     _judges: dict[Shapes, Judge] = field(default_factory=dict)
     _calibrations: dict[Shapes, list[Batch]] = field(default_factory=dict)
 
@@ -141,15 +140,15 @@ class Session:
             EdgepressError: no source has the split.
         """
         if shapes not in self._calibrations:
-            drawn = self.calibration_samples, self.seed, self.data
-            self._calibrations[shapes] = calibration_sentences(self.opened, *drawn, shapes)
+            count = self.calibration_samples
+            self._calibrations[shapes] = calibration_sentences(self.opened, count, self.seed, shapes)
         return self._calibrations[shapes]
 
     def judge(self, shapes: Shapes) -> Judge:
         """The judge of files with these shapes; the model runs once for all formats that share them."""
         if shapes not in self._judges:
             opened = self.opened
-            sentences = evaluation_sentences(opened, self.eval_samples, self.seed, self.data, shapes)
+            sentences = evaluation_sentences(opened, self.eval_samples, self.seed, shapes)
             sweep = sweep_batches(opened, sentences, self.seed, shapes)
             with EagerRunner(opened.model) as eager:
                 self._judges[shapes] = Judge(eager, replace(sentences, sweep=sweep))

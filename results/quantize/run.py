@@ -108,7 +108,7 @@ def evaluation_goal(config: Config, classifier: Path, quantized: Path) -> Goal:
     opened = open_model(str(classifier), data=config.data)
     path = open_artifact(quantized).folder / "onnx" / "model_quantized.onnx"
     start = time.monotonic()
-    sentences = evaluation_sentences(opened, 10**9, 0, config.data)
+    sentences = evaluation_sentences(opened, 10**9, 0)
     with open_runner(path, environment().cores) as runner:
         Judge(runner, sentences)
     seconds, count = time.monotonic() - start, sentences.evaluation_set.texts
