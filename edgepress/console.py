@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
@@ -93,6 +94,23 @@ def run(config_type: type[ConfigT], verb: Callable[[ConfigT], object], program: 
         except Exception as error:
             _fail_unforeseen(error, _folders(config), config.debug)
     sys.exit(0)
+
+
+def run_command(config_type: type[Command], program: str = "") -> NoReturn:
+    """Run the command of a package: its `config.py` has the flags, and its `pipeline.py` a function `run`.
+
+    The pipeline is imported once the flags are parsed: `--help` answers before seconds of imports.
+
+    Args:
+        config_type: of the package.
+        program: how it is typed; default: python -m PACKAGE.
+    """
+    package = config_type.__module__.rpartition(".")[0]
+
+    def verb(config: Command) -> object:
+        return import_module(f"{package}.pipeline").run(config)
+
+    run(config_type, verb, program or f"python -m {package}")
 
 
 @contextmanager

@@ -45,6 +45,10 @@ class OpenedModel:
     artifact: Artifact | None
     data: Path | None = None
     """The data root; None: EDGEPRESS_DATA."""
+    applied: tuple[Step, ...] = ()
+    """What was done to it since it was opened."""
+    remade: ModelRecord | None = None
+    """What it is since then."""
 
     @property
     def scored(self) -> bool:
@@ -114,18 +118,35 @@ class OpenedModel:
     @property
     def steps(self) -> tuple[Step, ...]:
         """What was done to the model so far."""
-        return self.artifact.manifest.steps if self.artifact else ()
+        before = self.artifact.manifest.steps if self.artifact else ()
+        return (*before, *self.applied)
+
+    def after(self, step: Step, trained: bool) -> "OpenedModel":
+        """The model as one more step made it.
+
+        Args:
+            step: what was done.
+            trained: whether its weights come out of a training now.
+        """
+        config, task_trained = self.model.config, self.task is not None
+        record = replace(
+            self.record(), architecture=config.model_type, parameters=self.model.num_parameters()
+        )
+        if trained:
+            record = replace(record, weights="trained", head_trained=task_trained)
+        head_trained = self.head_trained or (trained and task_trained)
+        return replace(self, applied=(*self.applied, step), remade=record, head_trained=head_trained)
 
     @property
     def parent(self) -> str | None:
         """SHA-256 of its manifest, where it is an artifact."""
         return sha256(self.artifact.manifest_path) if self.artifact else None
 
-    def manifest(self, name: str, seed: int, step: Step) -> Manifest:
-        """That of an artifact which one more step made of this model."""
+    def manifest(self, name: str, seed: int) -> Manifest:
+        """That of an artifact with this model as it is now."""
         task = self.task.name if self.task else None
         data = self.task.understood if self.task else None
-        return Manifest(name, self.record(), task, seed, (*self.steps, step), self.parent, data=data)
+        return Manifest(name, self.record(), task, seed, self.steps, self.parent, data=data)
 
     def facts(self, precision: str) -> dict[str, str]:
         """What a file of it says of itself, where its format has a place for that."""
@@ -148,6 +169,8 @@ class OpenedModel:
     def record(self) -> ModelRecord:
         """What a manifest says of it."""
         spec = self.source.spec
+        if self.remade is not None:
+            return self.remade
         if self.artifact is not None:
             return self.artifact.manifest.model
         return ModelRecord(

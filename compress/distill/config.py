@@ -5,10 +5,11 @@ from typing import Annotated, Literal
 
 from typing_extensions import Doc
 
-from compress.teaching.flags import WEIGHTS, TeachingFlags
-from compress.training.config import VOCABULARY_HELP, ClassifierFlags
+from compress.distillation.options import WEIGHTS, DistillationOptions
+from compress.training.config import VOCABULARY_HELP, ClassifierOptions, StepFlags
 from edgepress.errors import EdgepressError, require_flags
 from edgepress.models import FROM_SCRATCH_ONLY
+from edgepress.task_flags import TaskFlags
 from edgepress.tasks import TASK_HELP
 
 Stage = Literal["task", "pretrain"]
@@ -26,28 +27,14 @@ STAGE_WEIGHTS: dict[Stage, dict[str, float]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class DistillConfig(TeachingFlags, ClassifierFlags):
-    """Train a small student to answer as a fine-tuned teacher does, and the same student without the
-    teacher to compare; or, in the pretrain stage, to fill masks as a masked language model does. Run again to
-    resume an interrupted run.
+class DistillOptions(DistillationOptions, ClassifierOptions):
+    """Which student learns, from what, and how."""
 
-    python -m compress.distill --teacher outputs/minilm-sst2
-
-    python -m compress.distill --teacher outputs/minilm-sst2 --student bilstm --vocabulary 10000
-
-    python -m compress.distill --stage pretrain --teacher outputs/minilm-masked-lm --corpus imdb/unsupervised
-
-    accelerate launch --module compress.distill --teacher outputs/minilm-sst2
-    """
-
-    teacher: str
-    """The fine-tuned classifier, or the masked language model: local folder or Hub id."""
     stage: Stage = "task"
     """task: learn a task from its labelled texts; pretrain: learn from a corpus, before any task."""
     corpus: str | None = None
     """Of the pretrain stage: SET/SPLIT below the data root, of a zoo task or the Hub (imdb/unsupervised,
     wikitext2, movie_reviews/train, ORG/NAME/config/train), or a file with a text a line."""
-    task: Annotated[str | None, Doc(f"{TASK_HELP}; default: the one that the teacher was trained on.")] = None
     student: Annotated[str, Doc(STUDENT_HELP)] = "half"
     layers: str = "alternate"
     """Teacher layers that --student half begins with: alternate, first, last, or their numbers (0,2,4)."""
@@ -60,8 +47,8 @@ class DistillConfig(TeachingFlags, ClassifierFlags):
     """Also train the same student without the teacher (task stage)."""
 
     # The student without the teacher has checkpoints of its own.
-    AFTER_TRAINING = ClassifierFlags.AFTER_TRAINING | {"baseline"}
-    SEEN_IN_CONTENTS = ClassifierFlags.SEEN_IN_CONTENTS | {
+    AFTER_TRAINING = ClassifierOptions.AFTER_TRAINING | {"baseline"}
+    SEEN_IN_CONTENTS = ClassifierOptions.SEEN_IN_CONTENTS | {
         *("teacher", "student", "corpus", "layers", "depth", "init"),
     }
 
@@ -85,7 +72,6 @@ class DistillConfig(TeachingFlags, ClassifierFlags):
         if self.corpus is None:
             raise EdgepressError("--stage pretrain needs a --corpus", "for example imdb/unsupervised")
         foreign = {
-            "--task": self.task is not None,
             "--vocabulary": bool(self.vocabulary),
             "--head": self.head != "own",
             "--thresholds": self.thresholds != "half",
@@ -95,3 +81,29 @@ class DistillConfig(TeachingFlags, ClassifierFlags):
         for flag, given in foreign.items():
             if given:
                 raise EdgepressError(f"{flag} belongs to --stage task", "leave it away")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillConfig(DistillOptions, TaskFlags, StepFlags):
+    """Train a small student to answer as a fine-tuned teacher does, and the same student without the
+    teacher to compare; or, in the pretrain stage, to fill masks as a masked language model does. Run again to
+    resume an interrupted run.
+
+    python -m compress.distill --teacher outputs/minilm-sst2
+
+    python -m compress.distill --teacher outputs/minilm-sst2 --student bilstm --vocabulary 10000
+
+    python -m compress.distill --stage pretrain --teacher outputs/minilm-masked-lm --corpus imdb/unsupervised
+
+    accelerate launch --module compress.distill --teacher outputs/minilm-sst2
+    """
+
+    teacher: str
+    """The fine-tuned classifier, or the masked language model: local folder or Hub id."""
+    task: Annotated[str | None, Doc(f"{TASK_HELP}; default: the one that the teacher was trained on.")] = None
+
+    def check(self) -> None:
+        """Raise for a flag that is out of range."""
+        super().check()
+        if self.stage == "pretrain" and self.task is not None:
+            raise EdgepressError("--task belongs to --stage task", "leave it away")

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from compress.distill.config import DistillConfig
-from compress.teaching import losses
+from compress.distill.config import DistillOptions
+from compress.distillation import losses
 from compress.training.masked_lm import IGNORED, masked_lm_loss, vocabulary_head
 from edgepress.errors import EdgepressError
 
@@ -19,7 +19,7 @@ class PretrainingDistillation(nn.Module):
     In evaluation it is L_mlm alone, so that held-out losses compare whatever the weights are.
     """
 
-    def __init__(self, student: PreTrainedModel, teacher: PreTrainedModel, config: DistillConfig) -> None:
+    def __init__(self, student: PreTrainedModel, teacher: PreTrainedModel, config: DistillOptions) -> None:
         """Put the parts together, and freeze the teacher.
 
         Raises:

@@ -3,14 +3,14 @@
 from typing import Any
 
 from edgepress.loading import OpenedModel
-from edgepress.tables import screen_table
+from edgepress.tables import ScreenTable, screen_table
 from edgepress.tasks import Task
 
 BYTES_OF_FP32 = 4
 
 
-def show(teacher: OpenedModel, student: OpenedModel, task: Task, metrics: dict[str, Any]) -> None:
-    """Print one row a model: parameters, size, the task's metric, and how much of the teacher's is kept."""
+def table(teacher: OpenedModel, student: OpenedModel, task: Task, metrics: dict[str, Any]) -> ScreenTable:
+    """One row a model: parameters, size, the task's metric, and how much of the teacher's is kept."""
     rows = [
         ("teacher", *_cells(teacher, task, metrics["teacher"], metrics)),
         ("student", *_cells(student, task, metrics, metrics)),
@@ -18,7 +18,7 @@ def show(teacher: OpenedModel, student: OpenedModel, task: Task, metrics: dict[s
     if "plain" in metrics:
         rows.append(("student without the teacher", *_cells(student, task, metrics["plain"], metrics)))
     headings = ("model", "params", "fp32 MB", task.metric, "kept", "training")
-    screen_table(f"{task.name}/{task.evaluation_split}", headings, rows).show()
+    return screen_table(f"{task.name}/{task.evaluation_split}", headings, rows)
 
 
 def _cells(opened: OpenedModel, task: Task, own: dict[str, Any], metrics: dict[str, Any]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import copy
 from dataclasses import replace
 
-from compress.distill.config import DistillConfig
+from compress.distill.config import DistillOptions
 from compress.distill.slicing import chosen_layers, random_student, slice_layers
 from compress.training.data import TrainingText
 from compress.training.scratch import check_vocabulary, from_scratch, open_untrained
@@ -13,50 +13,49 @@ from edgepress.errors import EdgepressError
 from edgepress.inputs import fit_inputs
 from edgepress.loading import OpenedModel, open_model
 from edgepress.models import FROM_SCRATCH_ONLY
-from edgepress.tasks import Task
 
 HALF = "half"
 
 
-def open_student(
-    config: DistillConfig, teacher: OpenedModel, task: Task, text: TrainingText | None
-) -> OpenedModel:
+def open_student(options: DistillOptions, teacher: OpenedModel, text: TrainingText | None) -> OpenedModel:
     """The student as it is before it learns; `text` is what a vocabulary of its own is built from.
 
     Raises:
         EdgepressError: there is no such model, or its vocabulary is not the teacher's where the two have
             to read the same tokens.
     """
-    check_vocabulary(config.student, config.vocabulary)
-    student = _named(config, teacher, task, text)
-    if config.head == "mlp":
-        put_head(student.model, config.seed)
-    if config.head == "new" and config.student == HALF:
-        reset_head(student.model, config.seed)
+    check_vocabulary(options.student, options.vocabulary)
+    student = _named(options, teacher, text)
+    if options.head == "mlp":
+        put_head(student.model, options.seed)
+    if options.head == "new" and options.student == HALF:
+        reset_head(student.model, options.seed)
     return student
 
 
-def _named(config: DistillConfig, teacher: OpenedModel, task: Task, text: TrainingText | None) -> OpenedModel:
-    if config.student == HALF:
-        return part_of(teacher, config)
-    if from_scratch(config.student):
+def _named(options: DistillOptions, teacher: OpenedModel, text: TrainingText | None) -> OpenedModel:
+    if options.student == HALF:
+        return part_of(teacher, options)
+    if from_scratch(options.student):
         assert text is not None
-        student = open_untrained(config.student, task, config.data, config.seed, config.vocabulary, text)
+        student = open_untrained(
+            options.student, teacher.text_task, teacher.data, options.seed, options.vocabulary, text
+        )
     else:
         student = open_model(
-            config.student,
+            options.student,
             "pretrained",
-            task,
-            config.data,
-            config.seed,
-            new_head=config.head == "new",
+            teacher.text_task,
+            teacher.data,
+            options.seed,
+            new_head=options.head == "new",
             drops_others=True,
         )
-    _compare_vocabularies(config, teacher, student)
+    _compare_vocabularies(options, teacher, student)
     return student
 
 
-def part_of(teacher: OpenedModel, config: DistillConfig) -> OpenedModel:
+def part_of(teacher: OpenedModel, options: DistillOptions) -> OpenedModel:
     """A student with some of the teacher's layers, or as many random ones.
 
     Raises:
@@ -68,23 +67,23 @@ def part_of(teacher: OpenedModel, config: DistillConfig) -> OpenedModel:
             f"a {teacher.model.config.model_type} has no layers to take half of",
             f"name another --student: {', '.join(FROM_SCRATCH_ONLY)}",
         )
-    layers = chosen_layers(count, config.layers, config.depth)
-    if config.init == "random":
-        model = random_student(teacher.model, len(layers), config.seed)
+    layers = chosen_layers(count, options.layers, options.depth)
+    if options.init == "random":
+        model = random_student(teacher.model, len(layers), options.seed)
     else:
-        model = slice_layers(teacher.model, layers, config.seed)
+        model = slice_layers(teacher.model, layers, options.seed)
     console.step(f"student: {len(layers)} of {count} layers, as {model.config.model_type}")
     tokenizer = copy.deepcopy(teacher.tokenizer)
     fit_inputs(tokenizer, model)
     return replace(teacher, model=model, tokenizer=tokenizer, head_trained=False)
 
 
-def _compare_vocabularies(config: DistillConfig, teacher: OpenedModel, student: OpenedModel) -> None:
+def _compare_vocabularies(options: DistillOptions, teacher: OpenedModel, student: OpenedModel) -> None:
     if teacher.tokenizer.get_vocab() == student.tokenizer.get_vocab():
         return
-    if config.compares_states:
+    if options.compares_states:
         raise EdgepressError(
-            f"{config.student} and the teacher have different vocabularies: their hidden states are not "
+            f"{options.student} and the teacher have different vocabularies: their hidden states are not "
             "of the same tokens",
             "leave --cosine-weight, --hidden-weight and --attention-weight away: logits are of whole texts",
         )

@@ -5,8 +5,9 @@ from typing import Annotated
 
 from typing_extensions import Doc
 
-from compress.training.config import VOCABULARY_HELP, ClassifierFlags
+from compress.training.config import VOCABULARY_HELP, ClassifierOptions, StepFlags
 from edgepress.models import FROM_SCRATCH_ONLY, MODEL_HELP, Weights
+from edgepress.task_flags import TaskFlags
 from edgepress.tasks import TASK_HELP
 
 WEIGHTS_HELP = (
@@ -16,7 +17,7 @@ WEIGHTS_HELP = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneConfig(ClassifierFlags):
+class FinetuneConfig(ClassifierOptions, TaskFlags, StepFlags):
     """Train a classifier on a task, from a pretrained encoder or from scratch. Run again to resume an
     interrupted run.
 

@@ -1,62 +1,43 @@
-"""The command as a pipeline: check, open, train, score, write."""
+"""Train a classifier on a task, or an encoder to answer questions."""
 
-import shutil
 from pathlib import Path
 
 from compress.finetune.answering import finetune_answering
 from compress.finetune.config import FinetuneConfig
+from compress.step import StepResult, prepare, run_step
 from compress.training.answering import require_answering
-from compress.training.checkpoints import checkpoint_folder
-from compress.training.config import with_defaults
+from compress.training.config import ClassifierOptions, with_defaults
 from compress.training.data import TrainingText, load_text
 from compress.training.history import seconds
-from compress.training.identity import run_identity
-from compress.training.result import percent, write_trained
-from compress.training.scoring import Judged, judge, show_thresholds, threshold_table
+from compress.training.result import percent
+from compress.training.run import Run
+from compress.training.scoring import judge, threshold_table, threshold_tables
 from compress.training.scratch import check_vocabulary, from_scratch, open_untrained
 from compress.training.trainer import classification_data, train
 from edgepress import console
 from edgepress.architectures.head import HEAD, put_head
 from edgepress.artifact import Step
-from edgepress.files import refuse_existing
 from edgepress.labels import LabelMismatchError
 from edgepress.loading import OpenedModel, open_model
 from edgepress.local_tasks import describe, find_task
 from edgepress.models import find_model, short_name
 from edgepress.pretrained import load_config
-from edgepress.tasks import Task
 
 QUESTIONS = "question_answering"
 
 
-def finetune(config: FinetuneConfig) -> Path:
-    """Run the command and return the artifact's folder.
+def run(config: FinetuneConfig) -> Path:
+    """The command; the artifact's folder.
 
     Raises:
         EdgepressError: bad input (exit code 2); the output is as it was.
     """
-    config.check()
     check_vocabulary(config.model, config.vocabulary)
-    output = config.output or Path("outputs") / f"{short_name(config.model)}-{short_name(config.task)}"
-    refuse_existing(output, config.overwrite)
+    output = prepare(config, config.model, short_name(config.task))
     opened, text = _open(config)
-    task = opened.text_task
     if text is None:
-        return finetune_answering(config, output, opened, task)
-    if config.head == "mlp":
-        put_head(opened.model, config.seed)
-    config = with_defaults(config, opened.schedule, opened.recorded_length)
-    console.step(f"training for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
-    identity = run_identity(config, task, text, model=opened)
-    with checkpoint_folder(config, output, identity) as checkpoints:
-        length = config.length_for(opened)
-        data = classification_data(opened.tokenizer, task, text, length)
-        trainer = train(opened.model, data, config, checkpoints)
-        judged = judge(trainer, data, task, text, length, config.thresholds == "gmean")
-        if trainer.is_world_process_zero():
-            _write(config, output, opened, task, judged, seconds(trainer))
-            shutil.rmtree(checkpoints)
-    return output
+        return run_step(config, output, lambda own: finetune_answering(opened, config, own))
+    return run_step(config, output, lambda own: finetune(opened, text, config, own))
 
 
 def _open(config: FinetuneConfig) -> tuple[OpenedModel, TrainingText | None]:
@@ -98,17 +79,29 @@ def _replaces_head(config: FinetuneConfig) -> bool:
     return config.head == "new" or not hasattr(load_config(find_model(config.model)), HEAD)
 
 
-def _write(
-    config: FinetuneConfig,
-    output: Path,
-    opened: OpenedModel,
-    task: Task,
-    judged: Judged,
-    taken: float,
-) -> None:
-    score = f"{percent(task, judged.metrics)} on {judged.evaluation_set}"
-    body = f"{opened.record().name} fine-tuned on {task.name}: {score}.\n{threshold_table(judged.metrics)}"
-    step = Step("finetune", config.recorded(), taken, judged.metrics)
-    write_trained(config, output, opened, task, step, "finetune", body, judged.thresholds)
-    console.line(f"{output.name}: {score}, {taken:.0f} s")
-    show_thresholds(judged.metrics)
+def finetune(opened: OpenedModel, text: TrainingText, options: ClassifierOptions, run: Run) -> StepResult:
+    """Train a classifier on the texts of its task, in place.
+
+    Raises:
+        EdgepressError: checkpoints of another run are where this one's would be.
+    """
+    task = opened.text_task
+    if options.head == "mlp":
+        put_head(opened.model, options.seed)
+    options = with_defaults(options, opened.schedule, opened.recorded_length)
+    checkpoints = run.checkpoints(options, task, text, model=opened)
+    console.step(f"training for {options.epochs:g} epochs, learning rate {options.learning_rate:g}")
+    length = options.length_for(opened)
+    data = classification_data(opened.tokenizer, task, text, length)
+    trainer = train(opened.model, data, options, checkpoints)
+    judged = judge(trainer, data, task, text, length, options.thresholds == "gmean")
+    taken, metrics = seconds(trainer), judged.metrics
+    score = f"{percent(task, metrics)} on {judged.evaluation_set}"
+    body = f"{opened.record().name} fine-tuned on {task.name}: {score}.\n{threshold_table(metrics)}"
+    return StepResult(
+        opened=opened.after(Step("finetune", options.recorded(), taken, metrics), trained=True),
+        score=metrics[task.metric],
+        body=body,
+        shown=[f"{score}, {taken:.0f} s", *threshold_tables(metrics)],
+        thresholds=judged.thresholds,
+    )

@@ -5,12 +5,25 @@ from typing import Annotated
 
 from typing_extensions import Doc
 
-from compress.training.config import TrainingFlags
+from compress.training.config import StepFlags, TrainingOptions
 from edgepress.models import PRETRAINED
 
 
 @dataclass(frozen=True, kw_only=True)
-class PretrainConfig(TrainingFlags):
+class PretrainOptions(TrainingOptions):
+    """What a masked language model learns from, and how much of it learns."""
+
+    corpus: str
+    """SET/SPLIT below the data root, of a zoo task or the Hub (imdb/unsupervised, wikitext2,
+    movie_reviews/train, ORG/NAME/config/train), or a file with a text a line."""
+    only_head: bool = False
+    """Leave the encoder and its embeddings as they are."""
+
+    SEEN_IN_CONTENTS = TrainingOptions.SEEN_IN_CONTENTS | {"corpus"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig(PretrainOptions, StepFlags):
     """Train a pretrained encoder as a masked language model; where it has no head over the vocabulary, it
     gets one, tied to its embeddings. Run again to resume an interrupted run.
 
@@ -20,10 +33,3 @@ class PretrainConfig(TrainingFlags):
     """
 
     model: Annotated[str, Doc(f"Zoo name ({', '.join(PRETRAINED)}), Hub id, or local folder.")]
-    corpus: str
-    """SET/SPLIT below the data root, of a zoo task or the Hub (imdb/unsupervised, wikitext2,
-    movie_reviews/train, ORG/NAME/config/train), or a file with a text a line."""
-    only_head: bool = False
-    """Leave the encoder and its embeddings as they are."""
-
-    SEEN_IN_CONTENTS = TrainingFlags.SEEN_IN_CONTENTS | {"corpus"}

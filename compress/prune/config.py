@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from compress.teaching.flags import TeachingFlags
+from compress.distillation.options import DistillationOptions
+from compress.training.config import ClassifierStepFlags
 from edgepress.errors import EdgepressError, require_flags
-from edgepress.models import Weights
 
 Importance = Literal["l1", "l2", "taylor", "activation"]
 Scope = Literal["layer", "global"]
@@ -14,20 +14,9 @@ KINDS = ("heads", "ffn", "hidden", "layers")
 
 
 @dataclass(frozen=True, kw_only=True)
-class PruneConfig(TeachingFlags):
-    """Cut attention heads, feed-forward units, hidden width or whole layers out of a classifier: what is left
-    is smaller on disk and faster in every format. With --epochs it recovers on its task, taught by the
-    unpruned model. Run again to resume an interrupted run.
+class PruneOptions(DistillationOptions):
+    """How much is cut of what, and by which importance."""
 
-    python -m compress.prune --model outputs/minilm-sst2 --ffn 0.5 --heads 0.25 --importance taylor --epochs 1
-
-    python -m compress.prune --model distilbert --ffn 0.5 --heads 0.5
-
-    accelerate launch --module compress.prune --model outputs/minilm-sst2 --ffn 0.5 --epochs 1
-    """
-
-    model: str
-    """Local folder, zoo name, or Hub id of a classifier."""
     heads: str = "0"
     """Share of each layer's attention heads to cut, from 0 to below 1; or one a layer, with commas."""
     ffn: str = "0"
@@ -48,10 +37,6 @@ class PruneConfig(TeachingFlags):
     """Cut in so many equal steps, with --epochs of recovery after each."""
     epochs: float | None = 0.0
     """Passes over the train split after each cut, to recover. 0: none."""
-    task: str | None = None
-    """Zoo task or data folder; default: what the model was trained on."""
-    weights: Weights = "auto"
-    """auto: local, Hub, package index, else random; pretrained: fail instead; random: ask for it."""
 
     @property
     def ratios(self) -> dict[str, tuple[float, ...]]:
@@ -87,6 +72,20 @@ class PruneConfig(TeachingFlags):
 
     def _may_stay_untrained(self) -> bool:
         return self.epochs == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruneConfig(PruneOptions, ClassifierStepFlags):
+    """Cut attention heads, feed-forward units, hidden width or whole layers out of a classifier: what is left
+    is smaller on disk and faster in every format. With --epochs it recovers on its task, taught by the
+    unpruned model. Run again to resume an interrupted run.
+
+    python -m compress.prune --model outputs/minilm-sst2 --ffn 0.5 --heads 0.25 --importance taylor --epochs 1
+
+    python -m compress.prune --model distilbert --ffn 0.5 --heads 0.5
+
+    accelerate launch --module compress.prune --model outputs/minilm-sst2 --ffn 0.5 --epochs 1
+    """
 
 
 def _ratios(text: str, flag: str) -> tuple[float, ...]:

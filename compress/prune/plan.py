@@ -9,7 +9,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from compress.prune.choose import choose, counts
-from compress.prune.config import PruneConfig
+from compress.prune.config import PruneOptions
 from compress.prune.cut import cut_layers, cut_units
 from compress.prune.importance import Batch, score
 from compress.prune.parts import Part, classifier_parts, parts
@@ -24,12 +24,12 @@ class Cutting:
     """Cuts a model step by step to what the flags leave."""
 
     model: PreTrainedModel
-    config: PruneConfig
+    config: PruneOptions
     steps: Sequence[Wanted]
     """What stays after each iteration."""
 
     @classmethod
-    def of(cls, model: PreTrainedModel, config: PruneConfig) -> Cutting:
+    def of(cls, model: PreTrainedModel, config: PruneOptions) -> Cutting:
         """The whole way, from the model as it is.
 
         Raises:

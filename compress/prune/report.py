@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compress.change.result import State, headings
+from compress.compression import ModelFigures, headings
 from compress.prune.shapes import HEADINGS, Shape, opens_everywhere
-from compress.training.result import percent
-from edgepress import console
+from compress.training.result import TrainingResult, percent
 from edgepress.loading import OpenedModel
-from edgepress.tables import markdown_table, screen_table
+from edgepress.tables import ScreenTable, markdown_table, screen_table
 
 ANYWHERE = "Its config says its shape: transformers opens it as it stands."
 HERE_ONLY = (
@@ -20,26 +20,31 @@ HERE_ONLY = (
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Pruned:
     """A model before and after."""
 
     opened: OpenedModel
     """The pruned model."""
     shapes: tuple[Shape, Shape]
-    states: tuple[State, State]
-    recovered: tuple[dict[str, Any], ...] = ()
-    """What each training after a cut reached."""
+    figures: tuple[ModelFigures, ModelFigures]
+    trainings: Sequence[TrainingResult] = ()
+    """One after each cut, or none."""
+
+    @property
+    def after(self) -> ModelFigures:
+        """The model as it is now."""
+        return self.figures[1]
 
     @property
     def metrics(self) -> dict[str, Any]:
         """Of the manifest's step: before, after; of the last training what a training has."""
         before, after = (
-            {**state.figures, "shape": shape.figures}
-            for state, shape in zip(self.states, self.shapes, strict=True)
+            {**own.recorded, "shape": shape.figures}
+            for own, shape in zip(self.figures, self.shapes, strict=True)
         )
-        metric, trained = self.opened.text_task.metric, self.recovered[-1] if self.recovered else {}
-        way = [{metric: own[metric], "seconds": own["seconds"]} for own in self.recovered]
-        return {**trained, "before": before, "after": after, "iterations": way}
+        metric, reached = self.opened.text_task.metric, [own.metrics for own in self.trainings]
+        way = [{metric: own[metric], "seconds": own["seconds"]} for own in reached]
+        return {**(reached[-1] if reached else {}), "before": before, "after": after, "iterations": way}
 
     @property
     def _headings(self) -> tuple[str, ...]:
@@ -47,13 +52,13 @@ class Outcome:
 
     @property
     def _rows(self) -> list[tuple[str, ...]]:
-        each = zip(("before", "pruned"), self.shapes, self.states, strict=True)
+        each = zip(("before", "pruned"), self.shapes, self.figures, strict=True)
         return [(name, *shape.cells, *state.cells) for name, shape, state in each]
 
     def markdown(self) -> str:
         """The card's body."""
         table = markdown_table(self._headings, self._rows)
-        scored_on = self.states[1].scored_on
+        scored_on = "".join(self.after.scored_on)
         return f"Pruned: its weights are cut, not masked. {self.where}\n\n{table}\n{scored_on}\n"
 
     @property
@@ -61,11 +66,12 @@ class Outcome:
         """Who opens it."""
         return ANYWHERE if opens_everywhere(self.opened.model) else HERE_ONLY
 
-    def show(self) -> None:
-        """Print the table."""
-        screen_table(f"{self.opened.source.short_name}, pruned", self._headings, self._rows).show()
-        for number, own in enumerate(self.recovered, start=1):
-            reached = percent(self.opened.text_task, own)
-            console.line(f"after cut {number}: {reached}, {own['seconds']:.0f} s")
-        self.states[1].show_scored_on()
-        console.line(self.where)
+    def shown(self) -> list[ScreenTable | str]:
+        """What the screen shows."""
+        title = f"{self.opened.source.short_name}, pruned"
+        cuts = [
+            f"after cut {number}: {percent(self.opened.text_task, own.metrics)}, {own.seconds:.0f} s"
+            for number, own in enumerate(self.trainings, start=1)
+        ]
+        table = screen_table(title, self._headings, self._rows)
+        return [table, *cuts, *self.after.scored_on, self.where]

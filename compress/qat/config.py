@@ -2,13 +2,33 @@
 
 from dataclasses import dataclass
 
-from compress.teaching.flags import TeachingFlags
+from compress.distillation.options import DistillationOptions
+from compress.training.config import ClassifierStepFlags
 from edgepress.errors import EdgepressError, require_flags
 from edgepress.models import Weights
 
 
 @dataclass(frozen=True, kw_only=True)
-class QatConfig(TeachingFlags):
+class QatOptions(DistillationOptions):
+    """When to train with rounding, and how."""
+
+    max_drop: float = 0.0
+    """Train only where rounding alone loses more than this [points of the metric]."""
+    epochs: float | None = 1.0
+    """Passes over the train split."""
+    learning_rate: float | None = 1e-5
+    """Peak of the linear schedule: weights have to move by less than their rounding."""
+
+    AFTER_TRAINING = DistillationOptions.AFTER_TRAINING | {"max_drop"}  # whether to train at all, not how
+
+    def check(self) -> None:
+        """Raise for a flag that is out of range."""
+        super().check()
+        require_flags({"--max-drop": self.max_drop >= 0})
+
+
+@dataclass(frozen=True, kw_only=True)
+class QatConfig(QatOptions, ClassifierStepFlags):
     """Train a classifier with the rounding of int8-dynamic in the way (quantization-aware training), taught
     by itself as it was: quantized afterwards it loses less. The last step before compress.quantize, for
     where that loses more than it may. Run again to resume an interrupted run.
@@ -18,24 +38,11 @@ class QatConfig(TeachingFlags):
     python -m compress.quantize --model outputs/minilm-sst2-pruned-qat
     """
 
-    model: str
-    """Local folder or Hub id of a trained classifier."""
-    max_drop: float = 0.0
-    """Train only where rounding alone loses more than this [points of the metric]."""
-    epochs: float | None = 1.0
-    """Passes over the train split."""
-    learning_rate: float | None = 1e-5
-    """Peak of the linear schedule: weights have to move by less than their rounding."""
-    task: str | None = None
-    """Zoo task or data folder; default: what the model was trained on."""
     weights: Weights = "pretrained"
     """pretrained: local, Hub, package index; there is nothing to lose with random ones."""
-
-    AFTER_TRAINING = TeachingFlags.AFTER_TRAINING | {"max_drop"}  # whether to train at all, not how
 
     def check(self) -> None:
         """Raise for a flag that is out of range."""
         super().check()
-        require_flags({"--max-drop": self.max_drop >= 0})
         if self.weights != "pretrained":
             raise EdgepressError(f"--weights {self.weights}: rounding costs random weights nothing")

@@ -1,71 +1,68 @@
-"""The command as a pipeline: check, open, see what rounding costs, train with it, write, show."""
+"""See what rounding costs, and train with it where that is too much."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from compress.change.check import open_to_change
-from compress.change.result import State, checkpoints_of, write_learned
-from compress.qat.config import QatConfig
-from compress.qat.report import Outcome
+from compress.compression import ModelFigures, begin_training, compressed, load_task_text, open_classifier
+from compress.distillation.self_distillation import SelfDistillation
+from compress.qat.config import QatConfig, QatOptions
+from compress.qat.report import Rounded
 from compress.qat.rounding import rounding
-from compress.teaching.lesson import Learned, Lesson
+from compress.step import StepResult, run_step
 from compress.training.config import with_defaults
+from compress.training.result import TrainingResult
+from compress.training.run import Run
 from edgepress import console
-from edgepress.artifact import Step
 from edgepress.loading import OpenedModel
 
 
-def qat(config: QatConfig) -> Path:
-    """Run the command and return the artifact's folder.
+def run(config: QatConfig) -> Path:
+    """The command; the artifact's folder.
 
     Raises:
         EdgepressError: bad input (exit code 2); the output is as it was.
     """
-    output, opened = open_to_change(config, "qat")
-    config = with_defaults(config, opened.schedule, opened.recorded_length)
-    with checkpoints_of(config, output, opened) as (checkpoints, text):
-        lesson = Lesson.of(config, opened, text)
-        before = State.of(config, opened)
-        with rounding(opened.model):
-            at_once = State.of(config, opened)
-            learned = _learn(config, lesson, (before, at_once), checkpoints)
-        if learned is None or learned.writes:
-            _write(config, output, opened, (before, at_once), learned, checkpoints)
-    return output
+    output, opened = open_classifier(config, "qat")
+    return run_step(config, output, lambda own: qat(opened, config, own))
 
 
-def _learn(
-    config: QatConfig, lesson: Lesson, states: tuple[State, State], checkpoints: Path
-) -> Learned | None:
+def qat(opened: OpenedModel, options: QatOptions, run: Run) -> StepResult:
+    """Train a classifier with the rounding of int8-dynamic in the way, in place.
+
+    Raises:
+        EdgepressError: there are no texts to learn from.
+    """
+    options = with_defaults(options, opened.schedule, opened.recorded_length)
+    checkpoints, text = begin_training(run, options, opened)
+    teacher = SelfDistillation.of(options, opened, text or load_task_text(options, opened))
+    before = ModelFigures.of(options, opened)
+    with rounding(opened.model):
+        rounded = ModelFigures.of(options, opened)
+        training = _train(options, teacher, (before, rounded), checkpoints)
+    after = rounded if training is None else ModelFigures.after(options, opened, training)
+    found = Rounded(opened, before, rounded, after, training.metrics if training else {})
+    return compressed(opened, "qat", options, found, training, training.seconds if training else 0.0)
+
+
+def _train(
+    options: QatOptions,
+    teacher: SelfDistillation,
+    figures: tuple[ModelFigures, ModelFigures],
+    checkpoints: Path,
+) -> TrainingResult | None:
     """What training reached with rounding in the way; None where rounding alone costs little enough."""
-    lost = drop(*states)
-    if lost is not None and lost <= config.max_drop:
-        said = f"rounding alone loses {lost:.2f} points, of {config.max_drop:g} that it may"
+    lost = drop(*figures)
+    if lost is not None and lost <= options.max_drop:
+        said = f"rounding alone loses {lost:.2f} points, of {options.max_drop:g} that it may"
         console.step(f"{said}: nothing to train")
         return None
-    console.step(f"training for {config.epochs:g} epochs, learning rate {config.learning_rate:g}")
-    return lesson.learn(checkpoints)
+    console.step(f"training for {options.epochs:g} epochs, learning rate {options.learning_rate:g}")
+    return teacher.train(checkpoints)
 
 
-def drop(before: State, after: State) -> float | None:
+def drop(before: ModelFigures, after: ModelFigures) -> float | None:
     """Points of the metric that were lost; None where nothing can be scored."""
     if before.score is None or after.score is None:
         return None
     return 100 * (before.score - after.score)
-
-
-def _write(
-    config: QatConfig,
-    output: Path,
-    opened: OpenedModel,
-    states: tuple[State, State],
-    learned: Learned | None,
-    checkpoints: Path,
-) -> None:
-    after = states[1] if learned is None else State.after(config, opened, learned)
-    outcome = Outcome(opened, *states, after, learned.figures if learned else {})
-    seconds = learned.seconds if learned else 0.0
-    step = Step("qat", config.recorded(), seconds, outcome.metrics)
-    write_learned(config, output, opened, step, outcome.markdown(), learned, checkpoints)
-    outcome.show()

@@ -21,7 +21,7 @@ from export.command.session import Session, Whole, Written
 LAUNCHES = 3
 
 
-def quantize(config: QuantizeConfig) -> Path:
+def run(config: QuantizeConfig) -> Path:
     """Run the command and return the artifact's folder.
 
     Raises:

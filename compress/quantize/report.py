@@ -1,7 +1,7 @@
 """What a run leaves behind and shows: rows, records, chart, card, manifest."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -72,7 +72,8 @@ def write(outcome: Outcome, draft: Draft) -> None:
         charts.trade_off_chart(outcome.rows, outcome.metric, outcome.title, draft.folder / CHART_FILE)
     (draft.folder / "README.md").write_text(_card(outcome), encoding="utf-8")
     name, seed = outcome.order.output.name, outcome.config.seed
-    draft.manifest = outcome.opened.manifest(name, seed, _step(outcome))
+    made = replace(outcome.opened, applied=(*outcome.opened.applied, _step(outcome)))
+    draft.manifest = made.manifest(name, seed)
 
 
 def _step(outcome: Outcome) -> Step:

@@ -29,7 +29,7 @@ from edgepress.splits import data_root
 RECIPES = "recipes"
 
 
-def recipe(config: RecipeConfig) -> Path:
+def run(config: RecipeConfig) -> Path:
     """Run the command and return the folder of results.
 
     Raises:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from compress.teaching.flags import TeachingFlags
+from compress.distillation.options import DistillationOptions
+from compress.training.config import ClassifierStepFlags
 from edgepress.errors import EdgepressError, require_flags
-from edgepress.models import Weights
 
 Pattern = Literal["any", "2:4"]
 Method = Literal["magnitude", "movement"]
@@ -13,18 +13,9 @@ HALF = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class SparsifyConfig(TeachingFlags):
-    """Set weights of the layers' matrices to zero (unstructured pruning). Their shapes stay: a compressed
-    file becomes smaller, a runtime no faster, and the table says so for each. With --epochs weights go step
-    by step while the model learns, taught by itself as it was. Run again to resume an interrupted run.
+class SparsifyOptions(DistillationOptions):
+    """How many weights become zero, and which."""
 
-    python -m compress.sparsify --model outputs/minilm-sst2 --sparsity 0.8 --epochs 2
-
-    python -m compress.sparsify --model outputs/minilm-sst2 --pattern 2:4
-    """
-
-    model: str
-    """Local folder, zoo name, or Hub id of a classifier."""
     sparsity: float = HALF
     """Share of each matrix' weights that are zero in the end, above 0 and below 1."""
     pattern: Pattern = "any"
@@ -35,10 +26,6 @@ class SparsifyConfig(TeachingFlags):
     """Passes over the train split, in which sparsity rises. 0: at once, without training."""
     cooldown: float = 0.3
     """Share of the steps, at the end, in which sparsity stays as it is."""
-    task: str | None = None
-    """Zoo task or data folder; default: what the model was trained on."""
-    weights: Weights = "auto"
-    """auto: local, Hub, package index, else random; pretrained: fail instead; random: ask for it."""
     formats: str = "onnx,torchscript"
     """In which formats it is shown what the zeros buy, with commas; empty: in none."""
     sequence_length: int = 32
@@ -46,7 +33,7 @@ class SparsifyConfig(TeachingFlags):
     time_budget: float = 20.0
     """Most time to spend on that timing, but each file is started three times in any case [s]."""
 
-    AFTER_TRAINING = TeachingFlags.AFTER_TRAINING | {"formats", "sequence_length", "time_budget"}
+    AFTER_TRAINING = DistillationOptions.AFTER_TRAINING | {"formats", "sequence_length", "time_budget"}
 
     def check(self) -> None:
         """Raise for a flag that is out of range."""
@@ -68,3 +55,15 @@ class SparsifyConfig(TeachingFlags):
 
     def _may_stay_untrained(self) -> bool:
         return self.epochs == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparsifyConfig(SparsifyOptions, ClassifierStepFlags):
+    """Set weights of the layers' matrices to zero (unstructured pruning). Their shapes stay: a compressed
+    file becomes smaller, a runtime no faster, and the table says so for each. With --epochs weights go step
+    by step while the model learns, taught by itself as it was. Run again to resume an interrupted run.
+
+    python -m compress.sparsify --model outputs/minilm-sst2 --sparsity 0.8 --epochs 2
+
+    python -m compress.sparsify --model outputs/minilm-sst2 --pattern 2:4
+    """

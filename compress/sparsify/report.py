@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from compress.change.result import State
+from compress.compression import ModelFigures
 from compress.sparsify.gain import HEADINGS, Gain
-from edgepress import console
 from edgepress.loading import OpenedModel
-from edgepress.tables import markdown_table, screen_table
+from edgepress.tables import ScreenTable, markdown_table, screen_table
 
 PLAINLY = (
     "A runtime multiplies by zeros as by any other number: no time is saved here. What shrinks is a "
@@ -20,7 +19,7 @@ ON_GPUS = "GPUs with sparse tensor cores multiply 2:4 matrices faster, in torch 
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Sparse:
     """A model before and after."""
 
     opened: OpenedModel
@@ -28,15 +27,20 @@ class Outcome:
     pattern: str
     zeros: float
     """Share of the layers' weights, 0..1."""
-    states: tuple[State, State]
+    figures: tuple[ModelFigures, ModelFigures]
     gains: Sequence[Gain]
-    learned: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
     """What the training reached, if there was one."""
+
+    @property
+    def after(self) -> ModelFigures:
+        """The model as it is now."""
+        return self.figures[1]
 
     @property
     def metrics(self) -> dict[str, Any]:
         """Of the manifest's step: before, after; of the training what a training has."""
-        before, after = (state.figures for state in self.states)
+        before, after = (own.recorded for own in self.figures)
         gains = [
             {
                 "format": own.format,
@@ -46,15 +50,16 @@ class Outcome:
             }
             for own in self.gains
         ]
-        return {**self.learned, "before": before, "after": after, "zeros": self.zeros, "files": gains}
+        return {**self.training, "before": before, "after": after, "zeros": self.zeros, "files": gains}
 
     @property
     def sentence(self) -> str:
         """Zeros and scores."""
         metric = self.opened.text_task.metric
-        before, after = (state.cells[-1] for state in self.states)
+        before, after = (own.cells[-1] for own in self.figures)
         zeros = f"{100 * self.zeros:.1f} % of the layers' weights are zero."
-        return f"{zeros} {metric}: {before} before, {after} now. {self.states[1].scored_on}".rstrip()
+        said = f"{zeros} {metric}: {before} before, {after} now."
+        return " ".join([said, *self.after.scored_on])
 
     @property
     def notes(self) -> list[str]:
@@ -67,11 +72,8 @@ class Outcome:
         table = markdown_table(HEADINGS, [own.cells for own in self.gains]) if self.gains else ""
         return "\n\n".join(part for part in (self.sentence, table, *self.notes) if part) + "\n"
 
-    def show(self) -> None:
-        """Print the table and the sentences."""
-        console.line(self.sentence)
-        if self.gains:
-            title = f"{self.opened.source.short_name}: what zeros buy"
-            screen_table(title, HEADINGS, [own.cells for own in self.gains]).show()
-        for note in self.notes:
-            console.line(note)
+    def shown(self) -> list[ScreenTable | str]:
+        """What the screen shows."""
+        title = f"{self.opened.source.short_name}: what zeros buy"
+        tables = [screen_table(title, HEADINGS, [own.cells for own in self.gains])] if self.gains else []
+        return [self.sentence, *tables, *self.notes]

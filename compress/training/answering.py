@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 from transformers import DataCollatorWithPadding, EvalPrediction, PreTrainedModel, PreTrainedTokenizerBase
 
-from compress.training.config import ClassifierFlags, TrainingFlags
+from compress.training.config import ClassifierOptions, TrainingOptions
 from compress.training.scratch import from_scratch
 from compress.training.trainer import TrainingData, by_length
 from edgepress.errors import EdgepressError
@@ -45,7 +45,7 @@ class Reading:
         return score_answers(best_answers(self.evaluation, logits, self.questions), self.questions)
 
 
-def require_answering(config: ClassifierFlags, model: str) -> None:
+def require_answering(config: ClassifierOptions, model: str) -> None:
     """Raise unless a model can be trained for spans with these flags."""
     if from_scratch(model):
         raise EdgepressError(f"{model} gives one answer a text, not a place in it", "name an encoder")
@@ -54,7 +54,7 @@ def require_answering(config: ClassifierFlags, model: str) -> None:
 
 
 def load_reading(
-    config: TrainingFlags, task: Task, tokenizer: PreTrainedTokenizerBase, longest: int
+    config: TrainingOptions, task: Task, tokenizer: PreTrainedTokenizerBase, longest: int
 ) -> Reading:
     """The task's questions in windows of at most `longest` tokens, as far as the flags ask for them.
 

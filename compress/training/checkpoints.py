@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from compress.training.config import TrainingFlags
 from compress.training.identity import RunIdentity
 from compress.training.launch import agreed
 from compress.training.saved import AGAIN, checkpoints_below
@@ -24,22 +23,21 @@ RUNNING = ".running"
 
 
 @contextmanager
-def checkpoint_folder(config: TrainingFlags, output: Path, identity: RunIdentity) -> Iterator[Path]:
-    """A folder beside `output` for the run's checkpoints; they stay where the run does not end well.
+def checkpoint_folder(folder: Path, restart: bool, identity: RunIdentity) -> Iterator[Path]:
+    """Hold a folder for the run's checkpoints; they stay where the run does not end well.
 
     In a launch of several processes the first one decides for all of them.
 
     Args:
-        config: says whether to begin again.
-        output: what the run will write.
+        folder: made here.
+        restart: whether checkpoints that are there already are removed.
         identity: what the run is made from.
 
     Raises:
         EdgepressError: checkpoints of another run are there, or another process is training there.
     """
-    folder = output.absolute().with_name(f".{output.name}.training")
     with ExitStack() as stack:
-        agreed(lambda: _enter(stack, folder, identity, config.restart))
+        agreed(lambda: _enter(stack, folder, identity, restart))
         try:
             yield folder
         except KeyboardInterrupt:

@@ -1,13 +1,16 @@
-"""The flags of every command that trains."""
+"""How a model is trained, and the flags that commands which train share."""
 
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
+
+from typing_extensions import Doc
 
 from edgepress.console import Command
 from edgepress.errors import require_flags
-from edgepress.models import FROM_SCRATCH_ONLY, Schedule
+from edgepress.models import FROM_SCRATCH_ONLY, Schedule, Weights
 from edgepress.task_flags import TaskFlags
+from edgepress.tasks import TASK_HELP
 
 if TYPE_CHECKING:
     from edgepress.loading import OpenedModel
@@ -23,15 +26,9 @@ VOCABULARY_HELP = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingFlags(Command):
-    """Data, schedule and output of a training run."""
+class TrainingOptions:
+    """How a model is trained; where its data lie and where it is written is said elsewhere."""
 
-    data: Path | None = None
-    """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
-    output: Path | None = None
-    """Folder to write; default: in outputs/, named after model and task."""
-    overwrite: bool = False
-    """Replace an existing output."""
     epochs: float | None = None
     """Passes over the train split; default: 3, 5 from scratch, 1 over a corpus, where distill takes 0 too."""
     batch_size: int = 32
@@ -56,9 +53,6 @@ class TrainingFlags(Command):
     """Texts of the evaluation split, or held-out blocks of a corpus, to score on, drawn at random."""
     seed: int = 0
     """For the head's first weights, the order of texts, dropout."""
-    restart: bool = False
-    """Begin again: checkpoints that an interrupted run left are removed. Without it the same command resumes,
-    and one that differs in what it trains is refused."""
 
     NOT_RECORDED: ClassVar[frozenset[str]] = frozenset({"data", "output", "overwrite", "restart", "debug"})
     """Flags that belong in no manifest."""
@@ -112,8 +106,8 @@ class TrainingFlags(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassifierFlags(TaskFlags, TrainingFlags):
-    """Of a model that classifies, besides."""
+class ClassifierOptions(TrainingOptions):
+    """How a classifier is trained."""
 
     head: Head = "own"
     """own: the architecture's classifier, and its weights where the model has them; new: the same with new
@@ -122,18 +116,44 @@ class ClassifierFlags(TaskFlags, TrainingFlags):
     """From which probability on a task of several labels at once gives one. half: 0.5; gmean: for each label
     where the geometric mean of sensitivity and specificity is largest, on the validation split."""
 
-    AFTER_TRAINING = TrainingFlags.AFTER_TRAINING | {"thresholds"}
-    SEEN_IN_CONTENTS = TrainingFlags.SEEN_IN_CONTENTS | {"head", "vocabulary"}
+    AFTER_TRAINING = TrainingOptions.AFTER_TRAINING | {"thresholds"}
+    SEEN_IN_CONTENTS = TrainingOptions.SEEN_IN_CONTENTS | {"head", "vocabulary"}
 
 
-FlagsT = TypeVar("FlagsT", bound=TrainingFlags)
+@dataclass(frozen=True, kw_only=True)
+class StepFlags(Command):
+    """Where a command that trains reads data, and where it writes."""
+
+    data: Path | None = None
+    """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
+    output: Path | None = None
+    """Folder to write; default: in outputs/, named after model and task."""
+    overwrite: bool = False
+    """Replace an existing output."""
+    restart: bool = False
+    """Begin again: checkpoints that an interrupted run left are removed. Without it the same command resumes,
+    and one that differs in what it trains is refused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierStepFlags(TaskFlags, StepFlags):
+    """Of a command that makes one classifier of another, besides."""
+
+    model: str
+    """Local folder, zoo name, or Hub id of a classifier."""
+    task: Annotated[str | None, Doc(f"{TASK_HELP}; default: what the model was trained on.")] = None
+    weights: Weights = "auto"
+    """auto: local, Hub, package index, else random; pretrained: fail instead; random: ask for it."""
+
+
+OptionsT = TypeVar("OptionsT", bound=TrainingOptions)
 
 
 def _typed(flags: dict[str, Any]) -> dict[str, Any]:
     return {f"--{name.replace('_', '-')}": value for name, value in flags.items()}
 
 
-def with_defaults(config: FlagsT, schedule: Schedule, recorded_length: int | None = None) -> FlagsT:
+def with_defaults(config: OptionsT, schedule: Schedule, recorded_length: int | None = None) -> OptionsT:
     """The flags with what nobody gave filled in.
 
     Args:

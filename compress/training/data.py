@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
-from compress.training.config import TrainingFlags
+from compress.training.config import TrainingOptions
 from edgepress.splits import Examples, load_split
 from edgepress.tasks import Task
 
@@ -25,7 +25,7 @@ class TrainingText:
         return self.evaluation if self.selection is None else self.selection
 
 
-def load_text(config: TrainingFlags, task: Task) -> TrainingText:
+def load_text(config: TrainingOptions, task: Task) -> TrainingText:
     """The task's train, evaluation and selection splits, as far as the flags ask for them.
 
     Raises:

@@ -11,7 +11,7 @@ import torch
 from datasets import Dataset
 
 from compress.training.arithmetic import device, has_bf16
-from compress.training.config import TrainingFlags
+from compress.training.config import TrainingOptions
 from compress.training.launch import processes
 from edgepress.identity import Difference, differences, library_versions, model_identity, rows_identity
 from edgepress.loading import OpenedModel
@@ -43,7 +43,7 @@ class RunIdentity:
 
 
 def run_identity(
-    config: TrainingFlags,
+    config: TrainingOptions,
     task: Task | None,
     rows: Rows,
     more: Mapping[str, Any] | None = None,

@@ -17,6 +17,11 @@ def processes() -> int:
     return int(_state().num_processes)
 
 
+def is_main_process() -> bool:
+    """Whether this process is the one that writes and shows."""
+    return bool(_state().is_main_process)
+
+
 def wait() -> None:
     """Until all processes of the launch have come here."""
     _state().wait_for_everyone()

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 from transformers import DataCollatorForLanguageModeling, PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
-from compress.training.config import TrainingFlags
+from compress.training.config import TrainingOptions
 from compress.training.history import history
 from compress.training.trainer import TrainingData
 from edgepress.corpus import Corpus, blocks
@@ -49,7 +49,7 @@ class Masking:
 
 
 def corpus_data(
-    tokenizer: PreTrainedTokenizerBase, corpus: Corpus, config: TrainingFlags, longest: int
+    tokenizer: PreTrainedTokenizerBase, corpus: Corpus, config: TrainingOptions, longest: int
 ) -> TrainingData:
     """Blocks of the corpus to train on, and those of its held-out texts.
 

@@ -15,7 +15,7 @@ from edgepress.console import warn
 from edgepress.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.metrics import scores
 from edgepress.splits import Examples
-from edgepress.tables import markdown_table, screen_table
+from edgepress.tables import ScreenTable, markdown_table, screen_table
 from edgepress.tasks import ProblemType, Task
 from edgepress.thresholds import gmean_thresholds
 
@@ -104,11 +104,10 @@ def threshold_table(metrics: dict[str, Any]) -> str:
     return "\n" + markdown_table(headings, rows) if rows else ""
 
 
-def show_thresholds(metrics: dict[str, Any]) -> None:
-    """The same on the screen."""
+def threshold_tables(metrics: dict[str, Any]) -> list[ScreenTable]:
+    """The same for the screen."""
     headings, rows = _threshold_rows(metrics)
-    if rows:
-        screen_table("", headings, rows).show()
+    return [screen_table("", headings, rows)] if rows else []
 
 
 def _threshold_rows(metrics: dict[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

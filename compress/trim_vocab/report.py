@@ -4,18 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from compress.change.result import State, headings
+from compress.compression import ModelFigures, headings
 from compress.trim_vocab.pieces import Change
-from edgepress import console
 from edgepress.loading import OpenedModel
-from edgepress.tables import markdown_table, screen_table
+from edgepress.tables import ScreenTable, markdown_table, screen_table
 
 NAMES = ("before", "trimmed", "recovered")
 SHOWN, SHOWN_IN_CARD = 5, 20
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Trimmed:
     """Everything that a run found out."""
 
     opened: OpenedModel
@@ -23,30 +22,35 @@ class Outcome:
     corpus: str
     tokens: tuple[int, int]
     """In the vocabulary, before and after."""
-    states: Sequence[State]
+    figures: Sequence[ModelFigures]
     """Before, trimmed, and recovered where it did."""
     texts: int
     """Of the evaluation split that both tokenizers read."""
     changed: Sequence[Change]
-    recovered: Mapping[str, Any]
-    """What training reached; empty where there was none."""
+    training: Mapping[str, Any]
+    """What the training reached; empty where there was none."""
+
+    @property
+    def after(self) -> ModelFigures:
+        """The model as it is now."""
+        return self.figures[-1]
 
     @property
     def metrics(self) -> dict[str, Any]:
         """Of the manifest's step: before, trimmed, after; of a training what a training has."""
-        named = {name: {"tokens": tokens, **state.figures} for name, tokens, state in self._each}
+        named = {name: {"tokens": tokens, **own.recorded} for name, tokens, own in self._each}
         changed = [asdict(change) for change in self.changed]
         after = [*named.values()][-1]
-        return {**self.recovered, **named, "after": after, "texts": self.texts, "changed": changed}
+        return {**self.training, **named, "after": after, "texts": self.texts, "changed": changed}
 
     @property
-    def _each(self) -> Iterator[tuple[str, int, State]]:
+    def _each(self) -> Iterator[tuple[str, int, ModelFigures]]:
         before, after = self.tokens
-        return zip(NAMES, (before, after, after), self.states, strict=False)
+        return zip(NAMES, (before, after, after), self.figures, strict=False)
 
     @property
     def _rows(self) -> list[tuple[str, ...]]:
-        return [(name, f"{tokens:,}", *state.cells) for name, tokens, state in self._each]
+        return [(name, f"{tokens:,}", *own.cells) for name, tokens, own in self._each]
 
     @property
     def _headings(self) -> tuple[str, ...]:
@@ -64,7 +68,7 @@ class Outcome:
     def markdown(self) -> str:
         """The card's body: the table, and texts that are split otherwise."""
         words = f"Vocabulary trimmed to what {self.corpus} needs. {self.sentence}\n"
-        scored_on = f"{self.states[-1].scored_on}\n"
+        scored_on = "".join(self.after.scored_on) + "\n"
         return "\n".join([words, markdown_table(self._headings, self._rows), scored_on, self._listed()])
 
     def _listed(self) -> str:
@@ -75,11 +79,9 @@ class Outcome:
         rest = "" if shown == self.changed else "\nThe rest stands in manifest.json.\n"
         return markdown_table(("text", "pieces before", "now"), rows) + rest
 
-    def show(self) -> None:
-        """Print the table, and the first texts that are split otherwise."""
-        screen_table(f"{self.opened.source.short_name}: {self.corpus}", self._headings, self._rows).show()
-        self.states[-1].show_scored_on()
-        console.line(self.sentence)
-        for change in self.changed[:SHOWN]:
-            pieces = f"{' '.join(change.before)} -> {' '.join(change.after)}"
-            console.line(f"  {pieces}")
+    def shown(self) -> list[ScreenTable | str]:
+        """What the screen shows: the table, and the first texts that are split otherwise."""
+        title = f"{self.opened.source.short_name}: {self.corpus}"
+        table = screen_table(title, self._headings, self._rows)
+        pieces = [f"  {' '.join(own.before)} -> {' '.join(own.after)}" for own in self.changed[:SHOWN]]
+        return [table, *self.after.scored_on, self.sentence, *pieces]

@@ -14,7 +14,7 @@ from edgepress.errors import EdgepressError
 from edgepress.files import staged_folder
 
 
-def chart(config: ChartConfig) -> Path:
+def run(config: ChartConfig) -> Path:
     """Run the command and return the folder.
 
     Raises:

@@ -15,7 +15,7 @@ from device_bench.claims.registry import CLAIMS
 from edgepress.errors import EdgepressError, ExpectationError, require_flags, unknown_name
 
 
-def judge_claims(config: ClaimsConfig) -> Found:
+def run(config: ClaimsConfig) -> Found:
     """Run the command; gives each claim with what was measured.
 
     Raises:

@@ -12,7 +12,7 @@ Records = dict[tuple[object, ...], Measurement]
 """By machine, file and shape."""
 
 
-def compare(config: CompareConfig) -> list[Change]:
+def run(config: CompareConfig) -> list[Change]:
     """Run the command and return what changed.
 
     Raises:

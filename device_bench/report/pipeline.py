@@ -23,7 +23,7 @@ from edgepress.errors import EdgepressError
 from edgepress.files import writable_folder
 
 
-def report(config: ReportConfig) -> Path:
+def run(config: ReportConfig) -> Path:
     """Run the command and return the page.
 
     Raises:

@@ -21,7 +21,7 @@ SCHEMA_VERSION = 1
 OWN_FOLDER = "models"
 
 
-def put_in(config: AndroidConfig) -> Path:
+def run(config: AndroidConfig) -> Path:
     """Run the command and return the assets' folder.
 
     Raises:

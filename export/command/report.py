@@ -1,7 +1,7 @@
 """What an export leaves behind and shows: table, card, manifest."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgepress import console
 from edgepress.artifact import Draft, Step
@@ -94,7 +94,8 @@ def write(outcome: Outcome, draft: Draft) -> None:
     """Manifest and card."""
     (draft.folder / "README.md").write_text(_card(outcome), encoding="utf-8")
     name, seed = outcome.order.output.name, outcome.config.seed
-    draft.manifest = outcome.opened.manifest(name, seed, _step(outcome))
+    made = replace(outcome.opened, applied=(*outcome.opened.applied, _step(outcome)))
+    draft.manifest = made.manifest(name, seed)
 
 
 def _step(outcome: Outcome) -> Step:

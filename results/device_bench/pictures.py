@@ -27,7 +27,7 @@ import tyro
 from device_bench.chart.draw import Chart, charts, write
 from device_bench.chart.theme import THEMES
 from device_bench.report.config import ReportConfig
-from device_bench.report.pipeline import report
+from device_bench.report.pipeline import run as report
 from device_bench.series import load, machines
 from edgepress.console import step, warn
 from edgepress.errors import EdgepressError

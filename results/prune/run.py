@@ -58,7 +58,7 @@ def prune_goals(dense: Path, pruned: Path) -> Iterator[Goal]:
     yield Goal("prune distilbert, from typing to table [s]", 20, seconds, False, typed)
     model = (dense / "model.safetensors").stat().st_size
     libraries = _peak_bytes("import compress.prune.pipeline")
-    work = f"from compress.prune.pipeline import prune; prune({_config(pruned)})"
+    work = f"from compress.prune.pipeline import run; run({_config(pruned)})"
     whole = _peak_bytes(f"from compress.prune.config import PruneConfig; from pathlib import Path; {work}")
     name = "its peak memory, libraries left out, over the model's size [x]"
     yield Goal(name, 3, (whole - libraries) / model, False, typed)

@@ -8,8 +8,8 @@ from conftest import small_bert
 from transformers import BertConfig, BertForSequenceClassification
 
 from compress.distill.config import DistillConfig
-from compress.teaching import losses
-from compress.teaching.objective import Distillation, layer_map
+from compress.distillation import losses
+from compress.distillation.objective import Distillation, layer_map
 from edgepress.errors import EdgepressError
 
 SINGLE, MULTI, REGRESSION = "single_label_classification", "multi_label_classification", "regression"

@@ -6,15 +6,17 @@ from dataclasses import replace
 import numpy as np
 from datasets import Dataset
 
-from compress.teaching.flags import TeachingFlags
-from compress.teaching.logits import teacher_logits
+from compress.distillation.logits import teacher_logits
+from compress.distillation.options import DistillationOptions
 from compress.training.arithmetic import has_bf16
 from compress.training.data import TrainingText
 from compress.training.trainer import TrainingData
 from edgepress.loading import OpenedModel
 
 
-def read_by_teacher(config: TeachingFlags, teacher: OpenedModel, text: TrainingText) -> dict[str, np.ndarray]:
+def read_by_teacher(
+    config: DistillationOptions, teacher: OpenedModel, text: TrainingText
+) -> dict[str, np.ndarray]:
     """Logits of the rows; of the train split only where the student learns from them.
 
     Those of the evaluation split are what the teacher is judged by, and computed as its file computes.
@@ -31,7 +33,9 @@ def read_by_teacher(config: TeachingFlags, teacher: OpenedModel, text: TrainingT
     }
 
 
-def with_logits(config: TeachingFlags, data: TrainingData, logits: Mapping[str, np.ndarray]) -> TrainingData:
+def with_logits(
+    config: DistillationOptions, data: TrainingData, logits: Mapping[str, np.ndarray]
+) -> TrainingData:
     """The rows with the teacher's logits, where the student learns from them and the teacher does not run."""
     if not config.response_weight or config.compares_states:
         return data

@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import BertTokenizer
 
-from compress.teaching import logits as module
-from compress.teaching.logits import teacher_logits
+from compress.distillation import logits as module
+from compress.distillation.logits import teacher_logits
 from edgepress.loading import OpenedModel, open_model
 from edgepress.splits import Examples, load_split
 

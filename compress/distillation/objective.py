@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from compress.teaching import losses
-from compress.teaching.flags import TeachingFlags
+from compress.distillation import losses
+from compress.distillation.options import DistillationOptions
 from edgepress.errors import EdgepressError
 from edgepress.inputs import input_names
 from edgepress.tasks import ProblemType
@@ -22,7 +22,7 @@ class Distillation(nn.Module):
     def __init__(
         self,
         student: PreTrainedModel,
-        config: TeachingFlags,
+        config: DistillationOptions,
         problem_type: ProblemType,
         teacher: PreTrainedModel | None = None,
     ) -> None:
@@ -143,7 +143,7 @@ def _projection(student: int, teacher: int) -> nn.Linear:
     return layer
 
 
-def _prepare(student: PreTrainedModel, teacher: PreTrainedModel, config: TeachingFlags) -> None:
+def _prepare(student: PreTrainedModel, teacher: PreTrainedModel, config: DistillationOptions) -> None:
     """Freeze the teacher, and let both give out what is compared."""
     if not hasattr(student.config, "num_hidden_layers"):
         raise EdgepressError(

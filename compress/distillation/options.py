@@ -1,18 +1,17 @@
-"""The flags of every command in which a model learns from another one."""
+"""How a model learns from another one."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-from compress.training.config import TrainingFlags
+from compress.training.config import TrainingOptions
 from edgepress.errors import EdgepressError, require_flags
-from edgepress.task_flags import TaskFlags
 
 Response = Literal["kl", "mse"]
 WEIGHTS = {"response_weight": 0.5, "label_weight": 0.5, "cosine_weight": 0.0}
 
 
 @dataclass(frozen=True, kw_only=True)
-class TeachingFlags(TaskFlags, TrainingFlags):
+class DistillationOptions(TrainingOptions):
     """How the teacher's answers and states are compared with the student's, and what weighs how much."""
 
     response: Response = "kl"

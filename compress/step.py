@@ -1,0 +1,136 @@
+"""One shell for every technique that makes one model of another: resume, write whole, then show.
+
+A technique is a function `technique(opened, options, run) -> StepResult`. It writes nothing, and prints only
+the steps on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from compress.training.launch import is_main_process
+from compress.training.pictures.write import write_pictures
+from compress.training.run import Run
+from edgepress import console
+from edgepress.artifact import Step, create_artifact
+from edgepress.card import Card
+from edgepress.errors import EdgepressError
+from edgepress.files import refuse_existing
+from edgepress.loading import OpenedModel, save_model, set_thresholds
+from edgepress.models import short_name
+from edgepress.tables import ScreenTable
+
+OUTPUTS = Path("outputs")
+
+
+class StepConfig(Protocol):
+    """The flags of a technique's command, as far as the shell knows them."""
+
+    @property
+    def output(self) -> Path | None: ...
+    @property
+    def overwrite(self) -> bool: ...
+    @property
+    def restart(self) -> bool: ...
+    @property
+    def seed(self) -> int: ...
+
+    def check(self) -> None:
+        """Raise for a flag that is out of range."""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a technique made of a model."""
+
+    opened: OpenedModel
+    """The model as it is now; the step is the last of its steps."""
+    score: float | None
+    """The task's metric, 0..1; None where it cannot be scored."""
+    body: str
+    """What the model card says, in Markdown."""
+    shown: Sequence[ScreenTable | str]
+    """What the screen shows."""
+    trained: bool = True
+    """Whether its weights come out of a training."""
+    thresholds: Sequence[float] | None = None
+    """From which probability on a trained model gives each label; None: one half."""
+    pipeline: Literal["text-classification", "fill-mask"] = "text-classification"
+
+    @property
+    def step(self) -> Step:
+        """The technique, its options, and what it measured."""
+        return self.opened.steps[-1]
+
+
+def prepare(config: StepConfig, source: str, suffix: str) -> Path:
+    """Check the flags before anything is opened; the output's folder.
+
+    Args:
+        config: the flags.
+        source: what the step starts from, as the user named it.
+        suffix: of the default output, outputs/SOURCE-`suffix`.
+
+    Raises:
+        EdgepressError: a flag is out of range, or the output exists.
+    """
+    config.check()
+    output = config.output or OUTPUTS / f"{short_name(source)}-{suffix}"
+    refuse_existing(output, config.overwrite)
+    return output
+
+
+def run_step(config: StepConfig, output: Path, technique: Callable[[Run], StepResult]) -> Path:
+    """Run a technique, write its model as an artifact, and show what it measured.
+
+    In a launch of several processes the first one writes and shows.
+
+    Raises:
+        EdgepressError: bad input (exit code 2); the output is as it was.
+    """
+    folder = output.absolute().with_name(f".{output.name}.training")
+    with Run(folder, config.restart) as run:
+        result = technique(run)
+        if is_main_process():
+            write(result, output, config.overwrite, config.seed)
+            run.clear()
+            for part in result.shown:
+                part.show() if isinstance(part, ScreenTable) else console.line(part)
+    return output
+
+
+def write(result: StepResult, output: Path, overwrite: bool, seed: int) -> None:
+    """Write a technique's model as an artifact, whole or not at all.
+
+    Raises:
+        EdgepressError: the output exists, or cannot be written.
+    """
+    opened, name = result.opened, output.name
+    if result.trained:
+        set_thresholds(opened.model, result.thresholds)
+    with create_artifact(output, overwrite) as draft:
+        save_model(opened, draft.folder)
+        draft.manifest = opened.manifest(name, seed)
+        scores = {} if result.score is None else {"fp32": result.score}
+        said = (opened.license, scores, result.body, opened.language)
+        card = Card(name, opened.record(), opened.task, "finetune", *said, pipeline=result.pipeline).text()
+        if result.trained:
+            card += write_pictures(name, opened.task, result.step.metrics, draft.folder)
+        (draft.folder / "README.md").write_text(card, encoding="utf-8")
+    console.step(f"written: {output}")
+
+
+def refuse_quantized(opened: OpenedModel) -> None:
+    """Raise for a model whose small files would be left behind.
+
+    Raises:
+        EdgepressError: it was quantized.
+    """
+    if any(step.technique == "quantize" for step in opened.steps):
+        raise EdgepressError(
+            f"{opened.source.name} is quantized already: its small files would be left behind",
+            "start from the model that it was made of, and quantize what comes out",
+        )
