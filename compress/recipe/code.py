@@ -39,7 +39,7 @@ def libraries(module: str) -> tuple[str, ...]:
 
 def _closure(module: str) -> set[str]:
     found: set[str] = set()
-    waiting = [module, f"{module}.__main__"]
+    waiting = [module, f"{module}.__main__", f"{module}.pipeline"]  # the latter by `run_command`
     while waiting:
         name = waiting.pop()
         path = _source(name)
