@@ -10,13 +10,13 @@ from compress.step import StepConfig, StepResult, prepare, refuse_quantized
 from compress.training.data import TrainingText, load_text
 from compress.training.result import TrainingResult
 from compress.training.run import Run
-from edgepress.artifact import Step
-from edgepress.errors import EdgepressError
-from edgepress.evaluation import EVALUATION_SET, EvaluationSet
-from edgepress.loading import OpenedModel, check_classifier, open_model
-from edgepress.models import Weights
-from edgepress.tables import ScreenTable
-from edgepress.tasks import TaskOptions
+from edgepress.core.artifact import Step
+from edgepress.core.errors import EdgepressError
+from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
+from edgepress.core.loading import OpenedModel, check_classifier, open_model
+from edgepress.core.models import Weights
+from edgepress.core.tables import ScreenTable
+from edgepress.core.tasks import TaskOptions
 from export.base.eager import EagerRunner
 from export.check.judge import Judge
 from export.check.sentences import evaluation_sentences

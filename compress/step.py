@@ -14,14 +14,14 @@ from typing import Literal, Protocol
 from compress.training.launch import is_main_process
 from compress.training.pictures.write import write_pictures
 from compress.training.run import Run
-from edgepress import console
-from edgepress.artifact import Step, create_artifact
-from edgepress.card import Card
-from edgepress.errors import EdgepressError
-from edgepress.files import refuse_existing
-from edgepress.loading import OpenedModel, save_model, set_thresholds
-from edgepress.models import short_name
-from edgepress.tables import ScreenTable
+from edgepress.core import console
+from edgepress.core.artifact import Step, create_artifact
+from edgepress.core.card import Card
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import refuse_existing
+from edgepress.core.loading import OpenedModel, save_model, set_thresholds
+from edgepress.core.models import short_name
+from edgepress.core.tables import ScreenTable
 
 OUTPUTS = Path("outputs")
 

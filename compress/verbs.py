@@ -2,7 +2,7 @@
 
 from typing import NoReturn
 
-from edgepress.verbs import run_verb
+from edgepress.core.verbs import run_verb
 
 VERBS = {
     "finetune": ("compress.finetune", "train a classifier on a task, from a pretrained encoder"),

@@ -2,7 +2,7 @@
 
 from typing import NoReturn
 
-from edgepress.verbs import run_verb
+from edgepress.core.verbs import run_verb
 
 VERBS = {
     "run": ("device_bench.run", "measure artifacts on this CPU, a GPU or a phone"),

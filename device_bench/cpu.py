@@ -24,8 +24,8 @@ import numpy as np
 import psutil
 
 from device_bench.texts import load, pass_batches
-from edgepress.errors import EdgepressError, first_line
-from edgepress.process import prepare
+from edgepress.core.errors import EdgepressError, first_line
+from edgepress.core.process import prepare
 from export.base.runner import Batch, Runner
 
 # Ids of common word pieces in BERT's vocabulary; dense arithmetic does not care which.

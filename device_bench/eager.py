@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from device_bench.plan import PACKED
-from edgepress.models import find_model
-from edgepress.pretrained import load_model
+from edgepress.core.models import find_model
+from edgepress.core.pretrained import load_model
 from export.base.eager import EagerRunner
 from export.base.runner import Runner
 

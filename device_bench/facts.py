@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from device_bench.plan import Case, Subject
-from edgepress.errors import EdgepressError
-from edgepress.files import sha256
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import sha256
 from export.base.registry import format_of, size_bytes
 
 # What DEFLATE in app packages does by default.

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from device_bench.cpu import answer_errors, serve
-from edgepress.errors import EdgepressError, first_line, unknown_name
-from edgepress.process import silence_telemetry
+from edgepress.core.errors import EdgepressError, first_line, unknown_name
+from edgepress.core.process import silence_telemetry
 from export.base.runner import Batch, Runner
 
 MODES = {
@@ -78,8 +78,8 @@ class TorchGpuRunner(Runner):
         import torch
         from transformers import AutoConfig
 
-        from edgepress.architectures.pruned import classifier_type
-        from edgepress.inputs import input_names
+        from edgepress.core.architectures.pruned import classifier_type
+        from edgepress.core.inputs import input_names
 
         torch.backends.cuda.matmul.allow_tf32 = mode == "tf32"
         config = AutoConfig.from_pretrained(folder)

@@ -15,7 +15,7 @@ from device_bench.plan import Case, Plan, Subject
 from device_bench.process import Process
 from device_bench.records import Launch
 from device_bench.stats import Rounds
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 
 # Two launches may be alike by luck, and a rule that stops at the first luck stops too often.
 FEWEST_LAUNCHES = 3

@@ -17,8 +17,8 @@ from device_bench.lane import Lane, Taken
 from device_bench.plan import Case, Plan, Subject
 from device_bench.process import of_each
 from device_bench.records import Measurement
-from edgepress.environment import environment
-from edgepress.errors import EdgepressError
+from edgepress.core.environment import environment
+from edgepress.core.errors import EdgepressError
 
 __all__ = ["Plan", "Subject", "measure", "measure_each"]
 

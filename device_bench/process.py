@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from device_bench.cores import bind
 from device_bench.plan import Case, Plan, Subject
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")

@@ -19,7 +19,7 @@ import numpy as np
 
 from device_bench.cpu import make_batch, open_subject
 from device_bench.plan import Plan, Subject
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 from export.base.runner import Batch
 
 RUNS, WARM_UP_RUNS = 20, 5

@@ -7,10 +7,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
-from edgepress.console import warn
-from edgepress.errors import EdgepressError, first_line
-from edgepress.fields import require_fields
-from edgepress.files import to_json
+from edgepress.core.console import warn
+from edgepress.core.errors import EdgepressError, first_line
+from edgepress.core.fields import require_fields
+from edgepress.core.files import to_json
 
 SCHEMA_VERSION = 4
 

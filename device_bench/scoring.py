@@ -15,14 +15,14 @@ from device_bench.cpu import timed_ms
 from device_bench.plan import Plan, Subject
 from device_bench.process import Process, of_each
 from device_bench.texts import save
-from edgepress import console
-from edgepress.artifact import is_artifact
-from edgepress.errors import EdgepressError
-from edgepress.identity import texts_digest
-from edgepress.loading import OpenedModel, open_model
-from edgepress.metrics import score
-from edgepress.pretrained import encode
-from edgepress.splits import Examples, load_split
+from edgepress.core import console
+from edgepress.core.artifact import is_artifact
+from edgepress.core.errors import EdgepressError
+from edgepress.core.identity import texts_digest
+from edgepress.core.loading import OpenedModel, open_model
+from edgepress.core.metrics import score
+from edgepress.core.pretrained import encode
+from edgepress.core.splits import Examples, load_split
 
 TOKENIZED = 200
 

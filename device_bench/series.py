@@ -11,7 +11,7 @@ from pathlib import Path
 
 from device_bench import records, stats
 from device_bench.records import Measurement
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 
 Shape = tuple[str, str, int, int]
 

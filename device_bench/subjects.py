@@ -10,10 +10,10 @@ from typing import Any
 
 from device_bench.cpu import SMALLEST_VOCABULARY
 from device_bench.plan import Subject
-from edgepress import console
-from edgepress.artifact import Artifact, FileRecord, is_artifact, open_artifact
-from edgepress.errors import EdgepressError
-from edgepress.files import sha256
+from edgepress.core import console
+from edgepress.core.artifact import Artifact, FileRecord, is_artifact, open_artifact
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import sha256
 from export.base.registry import format_of, formats
 
 WEIGHTS = "safetensors"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from device_bench import stats
 from device_bench.records import Measurement
-from edgepress.tables import ScreenTable, markdown_table
+from edgepress.core.tables import ScreenTable, markdown_table
 
 # A file below this ratio to its parent, with its whole interval, is called slower.
 BREAK_EVEN = 1.0

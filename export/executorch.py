@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgepress.errors import EdgepressError, first_line, unknown_name
+from edgepress.core.errors import EdgepressError, first_line, unknown_name
 from export.base.config import ExportConfig
 from export.base.format import Format
 from export.base.runner import Batch, Runner
@@ -103,7 +103,7 @@ class _Capture:
     def __init__(self, model: PreTrainedModel, shapes: Shapes) -> None:
         import torch
 
-        from edgepress.inputs import input_names, longest_input
+        from edgepress.core.inputs import input_names, longest_input
 
         fixed = shapes.fixed_length
         self.lengths = (fixed, fixed) if fixed else (1, longest_input(model))

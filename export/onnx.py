@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgepress.errors import EdgepressError, first_line
-from edgepress.process import silence_telemetry
+from edgepress.core.errors import EdgepressError, first_line
+from edgepress.core.process import silence_telemetry
 from export.base.config import ExportConfig
 from export.base.format import Format
 from export.base.runner import Batch, Runner
@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # the process that measures a file needs neither torch nor tr
     from onnx import ModelProto
     from transformers import PreTrainedModel
 
-    from edgepress.loading import OpenedModel
+    from edgepress.core.loading import OpenedModel
     from export.base.scheme import Scheme
 
 # LayerNormalization came with 17, and every ONNX Runtime for Android since 1.12 opens it.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgepress.errors import EdgepressError, unknown_name
+from edgepress.core.errors import EdgepressError, unknown_name
 from export.base.config import ExportConfig
 from export.base.format import Format
 from export.base.runner import Batch, Runner
@@ -75,7 +75,7 @@ def export(model: PreTrainedModel, target: Path, shapes: Shapes | None = None) -
     """
     import torch
 
-    from edgepress.inputs import input_names
+    from edgepress.core.inputs import input_names
 
     openvino, taken = _openvino(), shapes or Shapes()
     size = (taken.batch or EXAMPLE[0], taken.fixed_length or EXAMPLE[1])

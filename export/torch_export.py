@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgepress.errors import EdgepressError, first_line
+from edgepress.core.errors import EdgepressError, first_line
 from export.base.config import ExportConfig
 from export.base.format import Format
 from export.base.runner import Runner
@@ -60,7 +60,7 @@ def export(model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
     import torch
     from torch.export import Dim
 
-    from edgepress.inputs import input_names, longest_input
+    from edgepress.core.inputs import input_names, longest_input
     from export.base.traceable import EXAMPLE_LENGTH, EXAMPLE_ROWS, Traceable, example_inputs
 
     shapes, names = config.shapes, input_names(model)

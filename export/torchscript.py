@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgepress.errors import EdgepressError, first_line, unknown_name
+from edgepress.core.errors import EdgepressError, first_line, unknown_name
 from export.base.config import ExportConfig
 from export.base.format import Format
 from export.base.runner import Runner
@@ -74,7 +74,7 @@ def export(model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
     """
     import torch
 
-    from edgepress.inputs import input_names
+    from edgepress.core.inputs import input_names
     from export.base.traceable import EXAMPLE_LENGTH, EXAMPLE_ROWS, Traceable, example_inputs
 
     shapes = config.shapes

@@ -17,7 +17,7 @@ from tiny_recipe import copied, experiment  # noqa: F401  # fixtures
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
-from edgepress.process import prepare
+from edgepress.core.process import prepare
 
 # Commands run in this process: it is as they make theirs.
 prepare()

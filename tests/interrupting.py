@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from compress.training.trainer import LengthTrainer
-from edgepress.artifact import open_artifact
+from edgepress.core.artifact import open_artifact
 
 
 @contextmanager

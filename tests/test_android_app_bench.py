@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 
 from android_demo.offline.fetch import ORT_VERSION
 from device_bench.phone.contract import Request, parse
-from edgepress.artifact import open_artifact
+from edgepress.core.artifact import open_artifact
 from export.base.registry import open_runner
 
 pytest_plugins = ["android_app"]

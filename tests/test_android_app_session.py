@@ -11,7 +11,7 @@ from conftest import SENTENCES
 from phone_stand_in import STATE
 from transformers import AutoTokenizer
 
-from edgepress.artifact import open_artifact
+from edgepress.core.artifact import open_artifact
 from export.base.registry import open_runner
 
 pytest_plugins = ["android_app"]

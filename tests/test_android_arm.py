@@ -9,8 +9,8 @@ import pytest
 from conftest import SENTENCES
 from transformers import AutoTokenizer
 
-from edgepress.artifact import open_artifact
-from edgepress.pretrained import encode
+from edgepress.core.artifact import open_artifact
+from edgepress.core.pretrained import encode
 from export.onnx import OnnxRunner
 
 if TYPE_CHECKING:  # pytest is the first to import it

@@ -13,9 +13,9 @@ from android import golden, unicode_table
 from android.golden_strings import MARKS, SCRIPTS, golden_texts
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from edgepress.errors import EdgepressError
-from edgepress.splits import load_split
-from edgepress.tasks import DEFAULT_TASK, TASKS
+from edgepress.core.errors import EdgepressError
+from edgepress.core.splits import load_split
+from edgepress.core.tasks import DEFAULT_TASK, TASKS
 
 if TYPE_CHECKING:  # pytest is the first to import it
     from android.core_jvm import Core

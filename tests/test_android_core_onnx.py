@@ -18,9 +18,9 @@ from transformers import PreTrainedTokenizerFast
 
 from android_demo.offline.fetch import ORT_VERSION
 from device_bench.phone.contract import AppFailedError, Request, parse
-from edgepress.metrics import predict
-from edgepress.pretrained import encode
-from edgepress.thresholds import THRESHOLDS
+from edgepress.core.metrics import predict
+from edgepress.core.pretrained import encode
+from edgepress.core.thresholds import THRESHOLDS
 from export.base.shapes import Shapes
 from export.check.tokenizer import HARD_CASES
 from export.onnx import OnnxRunner, export

@@ -13,8 +13,8 @@ from benchmarks.faults.interruption import moments, shares
 from benchmarks.faults.mutations import FILES, MUTATIONS, UNDAMAGED, Job, mutate, plan
 from benchmarks.faults.outcomes import ASIDE, NEW, OLD, Expected, differing, half_written, leftovers, state
 from benchmarks.faults.processes import run
-from edgepress.artifact import Manifest, ModelRecord, create_artifact
-from edgepress.files import sha256
+from edgepress.core.artifact import Manifest, ModelRecord, create_artifact
+from edgepress.core.files import sha256
 
 MODEL = ModelRecord("tiny", "bert", 1, "local", head_trained=True)
 

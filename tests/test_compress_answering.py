@@ -7,8 +7,8 @@ from test_edgepress_squad import write_squad
 from transformers import AutoModelForQuestionAnswering
 
 from compress.training.answering import span_kl
-from edgepress.artifact import open_artifact
-from edgepress.loading import open_model
+from edgepress.core.artifact import open_artifact
+from edgepress.core.loading import open_model
 
 LEARN = ("--epochs", 30, "--learning-rate", 2e-3, "--max-length", 24)
 

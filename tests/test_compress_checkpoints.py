@@ -16,7 +16,7 @@ from interrupting import ctrl_c_at, killed_writing, one_thread, stop, weights  #
 from test_edgepress_squad import write_squad
 from transformers import AutoModelForSequenceClassification, BertForMaskedLM
 
-from edgepress.artifact import open_artifact
+from edgepress.core.artifact import open_artifact
 
 # 15 steps an epoch, a checkpoint every 5.
 TYPED = ("--epochs", 3, "--batch-size", 8)

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from compress.verbs import VERBS
-from edgepress.models import MODELS
-from edgepress.tasks import TASKS
+from edgepress.core.models import MODELS
+from edgepress.core.tasks import TASKS
 from export.onnx_graph.schemes import SCHEMES
 
 

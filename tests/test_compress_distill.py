@@ -13,8 +13,8 @@ from conftest import SENTENCES, interruptible, small_bert, write_split
 from safetensors.numpy import load_file
 from transformers import AutoModelForSequenceClassification
 
-from edgepress.artifact import Step, open_artifact
-from edgepress.loading import open_model
+from edgepress.core.artifact import Step, open_artifact
+from edgepress.core.loading import open_model
 
 # With --cpu accelerate starts one process only; without a GPU, --multi_gpu starts them on the CPU.
 LAUNCH = ("accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--module")

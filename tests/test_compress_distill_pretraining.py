@@ -10,8 +10,8 @@ from transformers import AutoModelForMaskedLM, BertForMaskedLM
 from compress.distill.config import DistillConfig
 from compress.distill.pretraining_objective import PretrainingDistillation
 from compress.distill.slicing import slice_layers
-from edgepress.artifact import open_artifact
-from edgepress.masked_lm import open_masked_lm
+from edgepress.core.artifact import open_artifact
+from edgepress.core.masked_lm import open_masked_lm
 
 FLAGS = ("--stage", "pretrain", "--max-length", 32, "--batch-size", 8)
 

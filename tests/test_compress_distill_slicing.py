@@ -18,7 +18,7 @@ from transformers import (
 from transformers import AutoModelForSequenceClassification as Classifier
 
 from compress.distill.slicing import chosen_layers, random_student, slice_layers
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 
 LAYERS = 4
 LABELS = {"id2label": {0: "no", 1: "yes", 2: "both"}, "label2id": {"no": 0, "yes": 1, "both": 2}}

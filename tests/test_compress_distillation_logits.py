@@ -10,8 +10,8 @@ from transformers import BertTokenizer
 
 from compress.distillation import logits as module
 from compress.distillation.logits import teacher_logits
-from edgepress.loading import OpenedModel, open_model
-from edgepress.splits import Examples, load_split
+from edgepress.core.loading import OpenedModel, open_model
+from edgepress.core.splits import Examples, load_split
 
 
 @pytest.fixture(autouse=True)

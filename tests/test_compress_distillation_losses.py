@@ -10,7 +10,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from compress.distill.config import DistillConfig
 from compress.distillation import losses
 from compress.distillation.objective import Distillation, layer_map
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 
 SINGLE, MULTI, REGRESSION = "single_label_classification", "multi_label_classification", "regression"
 # Softmax of (log 3, 0) is (3/4, 1/4), sigmoid of log 3 is 3/4.

@@ -12,9 +12,9 @@ import pytest
 from conftest import SENTENCES, interruptible
 from transformers import AutoModelForSequenceClassification
 
-from edgepress.artifact import open_artifact
-from edgepress.loading import OpenedModel, open_model, set_thresholds
-from edgepress.tasks import TASKS, Task
+from edgepress.core.artifact import open_artifact
+from edgepress.core.loading import OpenedModel, open_model, set_thresholds
+from edgepress.core.tasks import TASKS, Task
 from export.base.eager import EagerRunner
 from export.check.judge import Judge
 from export.check.sentences import evaluation_sentences

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from compress.training.mistakes import CURVE_POINTS, confusion, roc
-from edgepress.tasks import TASKS
+from edgepress.core.tasks import TASKS
 
 NEWS, TOXIC, PAIRS = TASKS["news_aggregator"], TASKS["toxic_comments"], TASKS["stsb"]
 

@@ -8,7 +8,7 @@ import pytest
 from conftest import SENTENCES, small_bert, write_split
 from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerFast
 
-from edgepress.artifact import open_artifact
+from edgepress.core.artifact import open_artifact
 
 EXPORT = ("--eval-samples", 100)
 LEARN = ("--epochs", 1, "--learning-rate", "1e-3")

@@ -8,9 +8,9 @@ from transformers import AutoModelForMaskedLM
 
 from compress.training.masked_lm import MaskedLanguageModel, Masking, masked_lm_loss, vocabulary_head
 from compress.training.trainer import LengthTrainer
-from edgepress.artifact import open_artifact
-from edgepress.loading import open_model
-from edgepress.masked_lm import open_masked_lm
+from edgepress.core.artifact import open_artifact
+from edgepress.core.loading import open_model
+from edgepress.core.masked_lm import open_masked_lm
 
 FLAGS = ("--max-length", 32, "--batch-size", 8)
 

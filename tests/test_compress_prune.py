@@ -12,8 +12,8 @@ from conftest import interruptible
 from transformers import AutoModelForSequenceClassification
 
 from compress.prune.shapes import Shape
-from edgepress.artifact import open_artifact
-from edgepress.loading import open_model
+from edgepress.core.artifact import open_artifact
+from edgepress.core.loading import open_model
 
 
 @pytest.fixture

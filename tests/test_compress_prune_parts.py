@@ -13,8 +13,8 @@ from compress.prune.importance import SCORERS, score
 from compress.prune.parts import FINDERS, Part, parts
 from compress.prune.plan import Cutting
 from compress.prune.shapes import Shape, opens_everywhere
-from edgepress.architectures.pruned import classifier_type, query, record_shapes
-from edgepress.errors import EdgepressError
+from edgepress.core.architectures.pruned import classifier_type, query, record_shapes
+from edgepress.core.errors import EdgepressError
 
 WIDE = ("bert", "distilbert", "roberta", "mpnet")  # as wide as their token embeddings
 

@@ -7,7 +7,7 @@ from small_models import ARCHITECTURES
 from transformers import AutoModelForSequenceClassification
 
 from compress.qat.rounding import RoundedRows, rounded, rounding
-from edgepress.artifact import open_artifact
+from edgepress.core.artifact import open_artifact
 from export.base.config import CpuFlags
 from export.base.cpu import CPU_TARGETS, cpu_target
 from export.base.eager import EagerRunner

@@ -11,7 +11,7 @@ from optimum.onnxruntime import ORTModelForSequenceClassification
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from device_bench import records
-from edgepress.artifact import open_artifact
+from edgepress.core.artifact import open_artifact
 from export.onnx_graph.schemes import SCHEMES
 
 QUICK = ("--time-budget", 1, "--sequence-lengths", 8, 16)

@@ -9,7 +9,7 @@ import pytest
 from tiny_recipe import RECIPES, command, written
 
 from device_bench import records
-from edgepress.artifact import read_manifest
+from edgepress.core.artifact import read_manifest
 
 # A step is a process of its own, which imports torch: a busy machine takes its time.
 pytestmark = pytest.mark.timeout(900)

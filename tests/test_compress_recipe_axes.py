@@ -16,7 +16,7 @@ from compress.recipe.reach import expectations
 from compress.recipe.spec import load
 from compress.recipe.steps import Bench
 from compress.recipe.verbs import verbs
-from edgepress.files import sha256
+from edgepress.core.files import sha256
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -42,6 +42,6 @@ def test_only_code_that_a_verb_runs_counts(suite, file, old, new, matters):
 
 def test_the_suites_own_verbs_reach_their_rooms():
     finetune, quantize = code._closure("compress.finetune"), code._closure("compress.quantize")
-    assert {"compress.training.trainer", "edgepress.loading"} <= finetune
+    assert {"compress.training.trainer", "edgepress.core.loading"} <= finetune
     assert not any(name.startswith("device_bench.phone") for name in finetune | quantize)
     assert {"export.onnx", "export.onnx_graph.schemes.int8_static"} <= quantize

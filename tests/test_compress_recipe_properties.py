@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from compress.recipe.plan import plan
 from compress.recipe.spec import load
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_-]{0,6}", fullmatch=True).filter(lambda name: name != "results")
 # Words that YAML reads as something else where they stand without quotes. Not 1e5: PyYAML writes that text as

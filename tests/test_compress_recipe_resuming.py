@@ -15,7 +15,7 @@ from compress.recipe.ledger import LOCK, Ledger, at_work, changed
 from compress.recipe.plan import plan
 from compress.recipe.spec import load
 from compress.recipe.steps import LEDGER, Bench
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 
 # A step is a process of its own, which imports torch: a busy machine takes its time.
 pytestmark = pytest.mark.timeout(900)

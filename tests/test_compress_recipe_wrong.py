@@ -9,7 +9,7 @@ from compress.recipe.node import parse
 from compress.recipe.plan import plan
 from compress.recipe.spec import load
 from compress.recipe.verbs import command_line, verbs
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 
 WRONG = [
     ("verb: distill", "verb: distil", "steps.student.verb: unknown verb 'distil'", "mean 'distill'"),

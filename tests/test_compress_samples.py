@@ -3,8 +3,8 @@
 import numpy as np
 
 from compress.training.samples import DIFFERING, DRAWN, markdown, rows, samples
-from edgepress.splits import Examples
-from edgepress.tasks import TASKS
+from edgepress.core.splits import Examples
+from edgepress.core.tasks import TASKS
 
 SST2, TOXIC, STSB = TASKS["sst2"], TASKS["toxic_comments"], TASKS["stsb"]
 

@@ -7,9 +7,9 @@ import onnx
 import pytest
 
 from compress.quantize.search import LARGEST, SMALLEST_FIRST, measure_sensitivity, search
-from edgepress.artifact import Draft
-from edgepress.errors import ExpectationError
-from edgepress.loading import open_model
+from edgepress.core.artifact import Draft
+from edgepress.core.errors import ExpectationError
+from edgepress.core.loading import open_model
 from export.base.cpu import CPU_TARGETS
 from export.base.scheme import Options
 from export.command.session import Session

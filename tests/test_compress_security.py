@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from compress.recipe.node import parse, read
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{after}: &{after} [{', '.join([f'*{before}'] * 9)}]\n"

@@ -8,8 +8,8 @@ from torch.nn.utils import parametrize
 from transformers import AutoModelForSequenceClassification, TrainerControl, TrainerState, TrainingArguments
 
 from compress.sparsify.masks import Sparsity, chosen, matrices, share_of_zeros
-from edgepress.artifact import open_artifact
-from edgepress.errors import EdgepressError
+from edgepress.core.artifact import open_artifact
+from edgepress.core.errors import EdgepressError
 
 QUICK = ("--time-budget", 1, "--sequence-length", 8)
 

@@ -14,10 +14,10 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from compress.trim_vocab.dropout import encode_with_dropout
 from compress.trim_vocab.pieces import Change, changes
 from compress.trim_vocab.tokens import choose, count_tokens, trim_embeddings, trimmed_tokenizer
-from edgepress.artifact import open_artifact
-from edgepress.errors import EdgepressError
-from edgepress.loading import open_model
-from edgepress.splits import Examples
+from edgepress.core.artifact import open_artifact
+from edgepress.core.errors import EdgepressError
+from edgepress.core.loading import open_model
+from edgepress.core.splits import Examples
 
 TEXTS = [text for text, _ in SENTENCES]
 EXAMPLES = Examples([(text,) for text in TEXTS], np.arange(len(TEXTS)))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from device_bench.phone.adb import Attached, attached, find_adb, open_phone, pick
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 
 PIXEL = Attached("8A1X0PIXEL", "device")
 GALAXY = Attached("R58M0GALAXY", "device")

@@ -19,7 +19,7 @@ from device_bench.process import Process
 from device_bench.records import Measurement, append
 from device_bench.stats import Interval
 from device_bench.texts import save
-from edgepress.pretrained import encode
+from edgepress.core.pretrained import encode
 
 CPU = Device("cpu", "Test CPU")
 

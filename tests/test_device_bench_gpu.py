@@ -28,12 +28,12 @@ from device_bench.gpu import (
 from device_bench.process import of_each
 from device_bench.records import read
 from device_bench.scoring import Order, Texts
-from edgepress.architectures import CnnConfig, CnnForSequenceClassification
-from edgepress.architectures.head import put_head
-from edgepress.architectures.pruned import record_shapes
-from edgepress.errors import EdgepressError
-from edgepress.local_tasks import find_task
-from edgepress.splits import load_split
+from edgepress.core.architectures import CnnConfig, CnnForSequenceClassification
+from edgepress.core.architectures.head import put_head
+from edgepress.core.architectures.pruned import record_shapes
+from edgepress.core.errors import EdgepressError
+from edgepress.core.local_tasks import find_task
+from edgepress.core.splits import load_split
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 

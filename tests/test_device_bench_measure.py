@@ -20,8 +20,8 @@ from device_bench.plan import Case, Plan, Subject
 from device_bench.process import Process
 from device_bench.records import Measurement
 from device_bench.texts import load, pass_batches, save
-from edgepress.errors import EdgepressError
-from edgepress.files import sha256
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import sha256
 
 PLAN = Plan(sequence_lengths=(4, 16), vocabulary=100, block_ms=1.0, budget_s=1.0, launches=3, min_time_s=0.0)
 # A target that no machine reaches: the budget alone ends it.

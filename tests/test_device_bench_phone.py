@@ -29,11 +29,11 @@ from device_bench.phone.texts import Texts
 from device_bench.plan import Plan, Subject
 from device_bench.records import Measurement, append, read
 from device_bench.texts import save
-from edgepress.errors import EdgepressError
-from edgepress.files import sha256
-from edgepress.pretrained import encode
-from edgepress.splits import Examples
-from edgepress.tasks import Task
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import sha256
+from edgepress.core.pretrained import encode
+from edgepress.core.splits import Examples
+from edgepress.core.tasks import Task
 from export.base.registry import open_runner
 
 pytestmark = pytest.mark.android

@@ -11,7 +11,7 @@ import torch
 from device_bench.plan import EAGER, Plan, Subject
 from device_bench.profile import Profile, profile
 from device_bench.run import report
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 from export.base.config import ExportConfig
 from export.base.registry import find_format
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from device_bench.records import SCHEMA_VERSION, Launch, Measurement, append, read
-from edgepress.environment import environment
-from edgepress.errors import EdgepressError
+from edgepress.core.environment import environment
+from edgepress.core.errors import EdgepressError
 
 FIRST = Measurement(
     name="fp32",

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_bench.records import Launch, Measurement, append, read
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 
 # U+2028 ends a line to str.splitlines, and none of JSON's; what is written unescaped may be cut inside.
 TEXTS = st.text(alphabet=st.sampled_from('aü"\\\n\r\u2028\x85🦙'), max_size=5)

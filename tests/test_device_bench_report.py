@@ -12,8 +12,8 @@ import pytest
 from bench_records import OTHER_MACHINE, measured
 
 from device_bench.records import append
-from edgepress.artifact import Manifest, ModelRecord, Step, create_artifact
-from edgepress.files import sha256
+from edgepress.core.artifact import Manifest, ModelRecord, Step, create_artifact
+from edgepress.core.files import sha256
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # Shows what a page did, at the end of its own markup, to whoever reads the DOM.

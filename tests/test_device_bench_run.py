@@ -18,7 +18,7 @@ from device_bench.records import Measurement, read
 from device_bench.run.config import numbers
 from device_bench.run.resume import done_cases, why_again
 from device_bench.subjects import Selection, find_subjects, smallest_vocabulary
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 from export.base.registry import find_format, open_runner
 from export.onnx import OnnxConfig
 

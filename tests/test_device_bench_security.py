@@ -13,7 +13,7 @@ from conftest import Result
 from device_bench.phone.adb import Adb
 from device_bench.phone.prepare import JOURNAL, restore
 from device_bench.records import Measurement
-from edgepress.files import to_json
+from edgepress.core.files import to_json
 
 HOSTILE = 'a$\\frac{$b<script>alert(1)</script>"|.onnx'
 

@@ -8,7 +8,7 @@ from bench_records import OTHER_MACHINE, measured
 
 from device_bench.records import append
 from device_bench.series import library, load, machines, speed_up
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 
 FIRST = measured("fp32", 20.0)
 

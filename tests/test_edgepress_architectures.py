@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
-from edgepress.architectures import BiLstmConfig, CnnConfig, SmallClassifier
+from edgepress.core.architectures import BiLstmConfig, CnnConfig, SmallClassifier
 from export.base.config import CpuFlags
 from export.base.cpu import cpu_target
 from export.base.eager import EagerRunner

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edgepress.artifact import (
+from edgepress.core.artifact import (
     MANIFEST,
     Artifact,
     Manifest,
@@ -17,8 +17,8 @@ from edgepress.artifact import (
     open_artifact,
     versions,
 )
-from edgepress.errors import EdgepressError
-from edgepress.files import sha256
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import sha256
 
 RECORD = ModelRecord("small", "bert", 1234, "local", head_trained=True)
 STEP = Step("quantize", {"scheme": "int8-dynamic", "keep": ["a"]}, 1.5, {"drop": 0.25})

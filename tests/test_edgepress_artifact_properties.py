@@ -11,8 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgepress.artifact import MANIFEST, Artifact, Manifest, ModelRecord, Step, create_artifact, open_artifact
-from edgepress.errors import EdgepressError
+from edgepress.core.artifact import (
+    MANIFEST,
+    Artifact,
+    Manifest,
+    ModelRecord,
+    Step,
+    create_artifact,
+    open_artifact,
+)
+from edgepress.core.errors import EdgepressError
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**30), 10**30)
 PLAIN = st.none() | st.booleans() | NUMBERS | st.text(max_size=8)

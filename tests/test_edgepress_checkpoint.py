@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertForSequenceClassification
 
-from edgepress.checkpoint import listed, read_checkpoint
-from edgepress.errors import EdgepressError
-from edgepress.models import ModelSource, find_model
-from edgepress.pretrained import load_model
+from edgepress.core.checkpoint import listed, read_checkpoint
+from edgepress.core.errors import EdgepressError
+from edgepress.core.models import ModelSource, find_model
+from edgepress.core.pretrained import load_model
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from edgepress import console
-from edgepress.caches import cache_root
-from edgepress.causes import said_cause
-from edgepress.errors import EdgepressError, ExpectationError
+from edgepress.core import console
+from edgepress.core.caches import cache_root
+from edgepress.core.causes import said_cause
+from edgepress.core.errors import EdgepressError, ExpectationError
 
 ROOT = Path(__file__).parents[1]
 

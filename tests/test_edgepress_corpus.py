@@ -3,8 +3,8 @@
 import pytest
 from conftest import SENTENCES, write_split
 
-from edgepress.corpus import Corpus, blocks, load_corpus
-from edgepress.errors import EdgepressError
+from edgepress.core.corpus import Corpus, blocks, load_corpus
+from edgepress.core.errors import EdgepressError
 
 TEXTS = [text for text, _ in SENTENCES]
 

@@ -10,7 +10,7 @@ import onnxruntime
 import psutil
 import pytest
 
-from edgepress.environment import RELEVANT_FLAGS, environment
+from edgepress.core.environment import RELEVANT_FLAGS, environment
 
 
 def test_it_describes_this_machine() -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from edgepress.errors import EdgepressError
-from edgepress.files import restore, sha256, staged_folder, writable_folder
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import restore, sha256, staged_folder, writable_folder
 
 WRITE_AND_DIE = """
 import os, pathlib, sys
-from edgepress.files import staged_folder
+from edgepress.core.files import staged_folder
 target, when = pathlib.Path(sys.argv[1]), sys.argv[2]
 rename = pathlib.Path.rename
 def rename_once(self, to):

@@ -10,12 +10,12 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from compress.distill.slicing import slice_layers
-from edgepress.architectures import BiLstmConfig, CnnConfig
-from edgepress.architectures.head import HEAD, put_head
-from edgepress.architectures.pruned import classifier_type, record_shapes
-from edgepress.artifact import open_artifact
-from edgepress.errors import EdgepressError
-from edgepress.loading import open_model
+from edgepress.core.architectures import BiLstmConfig, CnnConfig
+from edgepress.core.architectures.head import HEAD, put_head
+from edgepress.core.architectures.pruned import classifier_type, record_shapes
+from edgepress.core.artifact import open_artifact
+from edgepress.core.errors import EdgepressError
+from edgepress.core.loading import open_model
 from export.base.eager import EagerRunner
 from export.onnx import OnnxRunner, export
 

@@ -9,7 +9,7 @@ from conftest import SENTENCES, small_bert
 from datasets import Dataset, concatenate_datasets
 from transformers import BertTokenizer, BertTokenizerFast
 
-from edgepress.identity import (
+from edgepress.core.identity import (
     differences,
     in_words,
     model_config,
@@ -18,7 +18,7 @@ from edgepress.identity import (
     tokenizer_digest,
     weights_digest,
 )
-from edgepress.splits import Examples
+from edgepress.core.splits import Examples
 
 TEXTS = [(text,) for text, _ in SENTENCES]
 LABELS = np.arange(len(TEXTS)) % 2

@@ -35,11 +35,18 @@ from transformers import (
 )
 
 from compress.training.answering import Answering
-from edgepress.errors import EdgepressError
-from edgepress.inputs import INPUTS, fit_inputs, fit_padding, input_names, longest_input, require_token_types
-from edgepress.loading import open_model
-from edgepress.models import find_model
-from edgepress.pretrained import load_model, load_tokenizer
+from edgepress.core.errors import EdgepressError
+from edgepress.core.inputs import (
+    INPUTS,
+    fit_inputs,
+    fit_padding,
+    input_names,
+    longest_input,
+    require_token_types,
+)
+from edgepress.core.loading import open_model
+from edgepress.core.models import find_model
+from edgepress.core.pretrained import load_model, load_tokenizer
 from export.base.eager import EagerRunner
 from export.onnx import export
 

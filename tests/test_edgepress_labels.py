@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edgepress.columns import TrainedHead
-from edgepress.errors import EdgepressError
-from edgepress.labels import (
+from edgepress.core.columns import TrainedHead
+from edgepress.core.errors import EdgepressError
+from edgepress.core.labels import (
     DataLabels,
     LabelMismatchError,
     label_number,
@@ -16,9 +16,9 @@ from edgepress.labels import (
     match_labels,
     parse_label_map,
 )
-from edgepress.local_tasks import describe, find_task
-from edgepress.splits import load_split
-from edgepress.tasks import Task, TaskOptions
+from edgepress.core.local_tasks import describe, find_task
+from edgepress.core.splits import load_split
+from edgepress.core.tasks import Task, TaskOptions
 
 POS_NEG_NEU = ("POS", "NEG", "NEU")
 GENERIC = ("LABEL_0", "LABEL_1", "LABEL_2")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from edgepress.labels import (
+from edgepress.core.labels import (
     DataLabels,
     LabelMismatchError,
     label_key,

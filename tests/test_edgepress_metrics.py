@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from edgepress.console import warn_anew
-from edgepress.metrics import METRICS, agreement, predict, score, scores, undefined
-from edgepress.tasks import TASKS
+from edgepress.core.console import warn_anew
+from edgepress.core.metrics import METRICS, agreement, predict, score, scores, undefined
+from edgepress.core.tasks import TASKS
 
 SINGLE, MULTI, REGRESSION = "single_label_classification", "multi_label_classification", "regression"
 

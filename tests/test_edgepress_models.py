@@ -20,11 +20,11 @@ from transformers import (
     RobertaConfig,
 )
 
-from edgepress.errors import EdgepressError
-from edgepress.inputs import longest_input
-from edgepress.loading import open_model
-from edgepress.models import MODELS, ModelSource, ModelSpec, find_model, short_name
-from edgepress.pretrained import encode, load_config, load_model, load_tokenizer
+from edgepress.core.errors import EdgepressError
+from edgepress.core.inputs import longest_input
+from edgepress.core.loading import open_model
+from edgepress.core.models import MODELS, ModelSource, ModelSpec, find_model, short_name
+from edgepress.core.pretrained import encode, load_config, load_model, load_tokenizer
 
 # Millions of parameters with two labels: what the papers and model cards say, head included.
 PARAMETERS = {
@@ -108,7 +108,7 @@ def test_pretrained_without_any_source_is_refused() -> None:
 
 @pytest.mark.parametrize("name", SMALL_PARAMETERS)
 def test_model_trained_from_scratch_has_random_weights(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgepress.sources.from_hub", None)  # asking would fail
+    monkeypatch.setattr("edgepress.core.sources.from_hub", None)  # asking would fail
     assert find_model(name).origin == "random"
     with pytest.raises(EdgepressError, match=f"'{name}' has no pretrained weights: it is trained"):
         find_model(name, "pretrained")
@@ -389,7 +389,7 @@ def test_table_with_more_rows_than_ids(folder: Path, tokenizer: PreTrainedTokeni
 def test_random_weights_fit_the_tokenizer(
     model_folder: Path, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgepress.sources.from_index", lambda _: model_folder)
+    monkeypatch.setattr("edgepress.core.sources.from_index", lambda _: model_folder)
     source = ModelSource("tiny", "random", None, TINY)
     model, _ = load_model(source, ("a", "b"), None, 0)
     load_tokenizer(source, model)

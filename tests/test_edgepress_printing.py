@@ -13,7 +13,7 @@ from conftest import Result
 from rich.console import Console
 
 from device_bench.records import append
-from edgepress import console
+from edgepress.core import console
 
 ODD = (
     "[red]model[/red]",
@@ -67,7 +67,7 @@ def test_names_that_are_no_unicode(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_screen_with_another_encoding() -> None:
     script = (
-        "from edgepress import console; from edgepress.tables import screen_table;"
+        "from edgepress.core import console; from edgepress.core.tables import screen_table;"
         "console.step('é 日'); console.line('é 日'); screen_table('é', ('日', 'MB'), [('é', '1')]).show()"
     )
     command = [sys.executable, "-X", "utf8=0", "-c", script]

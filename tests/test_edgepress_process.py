@@ -29,7 +29,8 @@ def test_a_session_leaves_no_identifier(tmp_path: Path, onnx_file: Path) -> None
 
 
 def test_what_the_user_says_stays(tmp_path: Path) -> None:
-    script = "import os, edgepress.process as own; own.prepare(); print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    program = "import os; from edgepress.core import process as own; own.prepare()"
+    script = f"{program}; print(os.environ['ORT_DISABLE_TELEMETRY'])"
     command = [sys.executable, "-c", script]
     said = {**os.environ, "ORT_DISABLE_TELEMETRY": "0"}
     assert subprocess.run(command, env=said, check=True, capture_output=True, text=True).stdout == "0\n"
@@ -53,7 +54,7 @@ def process():
     return loggers, bars, handlers, environment, backend, torch.get_num_threads()
 
 
-from edgepress.process import QUIET
+from edgepress.core.process import QUIET
 before = process()
 for package in ("edgepress", "export", "device_bench", "compress"):
     whole = import_module(package)

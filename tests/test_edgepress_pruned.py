@@ -22,9 +22,9 @@ from transformers import (
     RobertaConfig,
 )
 
-from edgepress.architectures.pruned import SHAPES, record_shapes, set_heads
-from edgepress.errors import EdgepressError
-from edgepress.loading import open_model, save_model
+from edgepress.core.architectures.pruned import SHAPES, record_shapes, set_heads
+from edgepress.core.errors import EdgepressError
+from edgepress.core.loading import open_model, save_model
 from export.base.eager import EagerRunner
 from export.onnx import OnnxRunner, export
 

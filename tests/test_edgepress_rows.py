@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
-from edgepress.errors import EdgepressError
-from edgepress.local_tasks import find_task
-from edgepress.splits import read_table
-from edgepress.tasks import TaskOptions
+from edgepress.core.errors import EdgepressError
+from edgepress.core.local_tasks import find_task
+from edgepress.core.splits import read_table
+from edgepress.core.tasks import TaskOptions
 
 ROWS = [{"text": "a quiet delight", "label": "good"}, {"text": "a tedious mess", "label": "bad"}]
 ODD_NAMES = (

@@ -14,12 +14,12 @@ import pytest
 import torch
 from conftest import Result
 
-from edgepress.artifact import Manifest, ModelRecord, create_artifact, open_artifact
-from edgepress.card import Card
-from edgepress.errors import EdgepressError
-from edgepress.files import sha256
-from edgepress.sources import Mirror, Wheel, from_index
-from edgepress.tables import markdown_table
+from edgepress.core.artifact import Manifest, ModelRecord, create_artifact, open_artifact
+from edgepress.core.card import Card
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import sha256
+from edgepress.core.sources import Mirror, Wheel, from_index
+from edgepress.core.tables import markdown_table
 
 Cli = Callable[..., Result]
 RECORD = ModelRecord("small", "bert", 1, "local", head_trained=True)

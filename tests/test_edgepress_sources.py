@@ -16,15 +16,15 @@ import torch
 from datasets import Dataset
 from hub import COMMIT, serve
 
-from edgepress.errors import EdgepressError
-from edgepress.files import sha256
-from edgepress.models import MINILM_MIRROR, find_model
-from edgepress.sources import Mirror, Wheel, from_index
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import sha256
+from edgepress.core.models import MINILM_MIRROR, find_model
+from edgepress.core.sources import Mirror, Wheel, from_index
 
 FIND_MODEL = """
 import json, sys
-from edgepress.errors import EdgepressError
-from edgepress.models import find_model
+from edgepress.core.errors import EdgepressError
+from edgepress.core.models import find_model
 try:
     source = find_model(sys.argv[1])
     files = sorted(path.name for path in source.folder.iterdir() if path.is_file())
@@ -34,9 +34,9 @@ except EdgepressError as error:
 """
 LOAD_SPLIT = """
 import json, sys
-from edgepress.errors import EdgepressError
-from edgepress.splits import load_split
-from edgepress.tasks import TASKS
+from edgepress.core.errors import EdgepressError
+from edgepress.core.splits import load_split
+from edgepress.core.tasks import TASKS
 try:
     examples = load_split(TASKS[sys.argv[1]], sys.argv[2])
     print(json.dumps({"texts": examples.texts, "labels": examples.labels.tolist()}))
@@ -145,9 +145,8 @@ def test_unknown_repository(repositories: Path, ask: Ask) -> None:
 
 
 def test_zoo_model_without_hub_is_random(ask: Ask) -> None:
-    script = (
-        "import json; from edgepress.models import find_model; print(json.dumps(find_model('bert').origin))"
-    )
+    program = "import json; from edgepress.core.models import find_model"
+    script = f"{program}; print(json.dumps(find_model('bert').origin))"
     assert ask(script, NOWHERE) == "random"
 
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgepress.errors import EdgepressError
-from edgepress.local_tasks import find_task
-from edgepress.split_files import ALIASES, SPLITS, find_splits
-from edgepress.splits import load_split
+from edgepress.core.errors import EdgepressError
+from edgepress.core.local_tasks import find_task
+from edgepress.core.split_files import ALIASES, SPLITS, find_splits
+from edgepress.core.splits import load_split
 
 Row = tuple[str, str]
 NAMES = {split: [split, *(name for name, own in ALIASES.items() if own == split)] for split in SPLITS}

@@ -6,10 +6,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from edgepress.errors import EdgepressError
-from edgepress.local_tasks import find_task
-from edgepress.spans import best_answers, cut_windows
-from edgepress.squad import Question, exact_match, load_questions, normalize, score_answers, word_f1
+from edgepress.core.errors import EdgepressError
+from edgepress.core.local_tasks import find_task
+from edgepress.core.spans import best_answers, cut_windows
+from edgepress.core.squad import Question, exact_match, load_questions, normalize, score_answers, word_f1
 
 
 def write_squad(folder, split, entries):

@@ -12,9 +12,9 @@ from compress.recipe.table import verdict_screen
 from compress.sparsify.gain import HEADINGS as SPARSE
 from device_bench.profile import Operator, Profile
 from device_bench.run import report as run_report
-from edgepress import console
-from edgepress.metrics import USUAL
-from edgepress.tables import ScreenTable, flow, screen_table
+from edgepress.core import console
+from edgepress.core.metrics import USUAL
+from edgepress.core.tables import ScreenTable, flow, screen_table
 
 LONG = "minilm-sst2-trimmed-pruned-distilled-int8/onnx/model_quantized-avx512_vnni.onnx"
 INTERVAL = "12.35 [12.01, 12.60]"

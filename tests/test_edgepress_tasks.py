@@ -12,12 +12,12 @@ import pytest
 from conftest import SENTENCES, write_split
 from datasets import Dataset
 
-from edgepress.errors import EdgepressError
-from edgepress.files import sha256
-from edgepress.local_tasks import find_task
-from edgepress.sources import Mirror
-from edgepress.splits import Examples, load_split
-from edgepress.tasks import TASKS, Task, TaskOptions
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import sha256
+from edgepress.core.local_tasks import find_task
+from edgepress.core.sources import Mirror
+from edgepress.core.splits import Examples, load_split
+from edgepress.core.tasks import TASKS, Task, TaskOptions
 
 SEVERAL = TaskOptions(problem_type="multi_label_classification")
 TEXTS = [{"text": "a fine film", "label": 1}, {"text": "a dull film", "label": 0}]

@@ -24,9 +24,9 @@ from transformers import (
     XLMRobertaConfig,
 )
 
-from edgepress.errors import EdgepressError
-from edgepress.models import find_model
-from edgepress.pretrained import load_model, load_tokenizer
+from edgepress.core.errors import EdgepressError
+from edgepress.core.models import find_model
+from edgepress.core.pretrained import load_model, load_tokenizer
 
 LABELS = {"id2label": {0: "negative", 1: "positive"}, "label2id": {"negative": 0, "positive": 1}}
 LETTERS = sorted({letter for text, _ in SENTENCES for letter in text if letter.isalpha()})
@@ -152,8 +152,8 @@ class Hidden(importlib.abc.MetaPathFinder):
 find = importlib.util.find_spec
 importlib.util.find_spec = lambda name, package=None: None if name == {library!r} else find(name, package)
 sys.meta_path.insert(0, Hidden())
-from edgepress.models import find_model
-from edgepress.pretrained import load_model, load_tokenizer
+from edgepress.core.models import find_model
+from edgepress.core.pretrained import load_model, load_tokenizer
 source = find_model({folder!r})
 try:
     load_tokenizer(source, load_model(source, None, None, seed=0)[0])

@@ -5,7 +5,7 @@ from pathlib import Path
 from conftest import SENTENCES
 from transformers import AutoTokenizer
 
-from edgepress.vocabulary import SPECIAL, train_tokenizer
+from edgepress.core.vocabulary import SPECIAL, train_tokenizer
 
 TEXTS = [text for text, _ in SENTENCES]
 

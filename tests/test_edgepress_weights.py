@@ -26,13 +26,13 @@ from transformers import (
 )
 
 from compress.distill.slicing import slice_layers
-from edgepress.architectures.head import put_head
-from edgepress.checkpoint import read_checkpoint
-from edgepress.errors import EdgepressError
-from edgepress.heads import find_head
-from edgepress.masked_lm import open_masked_lm
-from edgepress.models import MODELS, ModelSource
-from edgepress.pretrained import load_config, load_model
+from edgepress.core.architectures.head import put_head
+from edgepress.core.checkpoint import read_checkpoint
+from edgepress.core.errors import EdgepressError
+from edgepress.core.heads import find_head
+from edgepress.core.masked_lm import open_masked_lm
+from edgepress.core.models import MODELS, ModelSource
+from edgepress.core.pretrained import load_config, load_model
 
 CLASSES = (
     "SequenceClassification",

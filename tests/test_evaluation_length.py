@@ -11,8 +11,8 @@ from transformers import (
     BertForSequenceClassification,
 )
 
-from edgepress.artifact import open_artifact
-from edgepress.evaluation import EVALUATION_SET
+from edgepress.core.artifact import open_artifact
+from edgepress.core.evaluation import EVALUATION_SET
 
 LENGTH = 16
 OTHER = {"positive": " is dull and far too long", "negative": " moves and surprises"}

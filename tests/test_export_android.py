@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgepress.files import sha256
+from edgepress.core.files import sha256
 
 
 @pytest.fixture(scope="module")

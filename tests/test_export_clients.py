@@ -15,8 +15,8 @@ from conftest import SENTENCES
 from optimum.onnxruntime import ORTModelForSequenceClassification
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from edgepress.loading import open_model, save_model
-from edgepress.pretrained import encode
+from edgepress.core.loading import open_model, save_model
+from edgepress.core.pretrained import encode
 from export.base.config import ExportConfig
 from export.base.cpu import CPU_TARGETS
 from export.base.scheme import Options

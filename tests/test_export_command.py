@@ -13,11 +13,11 @@ import torch
 from conftest import SENTENCES
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from edgepress.artifact import open_artifact
-from edgepress.errors import EdgepressError, ExpectationError
-from edgepress.files import stored_bytes
-from edgepress.loading import save_model
-from edgepress.pretrained import encode
+from edgepress.core.artifact import open_artifact
+from edgepress.core.errors import EdgepressError, ExpectationError
+from edgepress.core.files import stored_bytes
+from edgepress.core.loading import save_model
+from edgepress.core.pretrained import encode
 from export.base.registry import formats, open_runner
 from export.base.runner import Runner
 from export.onnx import FORMAT as ONNX

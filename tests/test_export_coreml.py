@@ -20,8 +20,8 @@ from transformers import (
 
 pytest.importorskip("coremltools", reason="the extra 'coreml' is not installed")
 
-from edgepress.errors import EdgepressError
-from edgepress.inputs import input_names
+from edgepress.core.errors import EdgepressError
+from edgepress.core.inputs import input_names
 from export.base.config import ExportConfig
 from export.base.cpu import CPU_TARGETS
 from export.base.eager import EagerRunner

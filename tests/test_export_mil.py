@@ -13,7 +13,7 @@ from torch.nn import functional
 
 pytest.importorskip("coremltools", reason="the extra 'coreml' is not installed")
 
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 from export.base.registry import open_runner
 from export.base.shapes import Shapes
 from export.mil.convert import convert

@@ -19,7 +19,7 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 from export.base.eager import EagerRunner
 from export.base.registry import open_runner
 from export.onnx import DEFAULT_OPSET, OnnxRunner, check_opset, export

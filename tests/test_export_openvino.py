@@ -20,8 +20,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from edgepress.errors import EdgepressError
-from edgepress.pretrained import encode
+from edgepress.core.errors import EdgepressError
+from edgepress.core.pretrained import encode
 from export.base.config import ExportConfig
 from export.base.cpu import CPU_TARGETS
 from export.base.eager import EagerRunner

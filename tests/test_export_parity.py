@@ -7,8 +7,8 @@ import pytest
 from conftest import SENTENCES, small_bert
 from transformers import PreTrainedTokenizerFast
 
-from edgepress.errors import ExpectationError
-from edgepress.pretrained import encode
+from edgepress.core.errors import ExpectationError
+from edgepress.core.pretrained import encode
 from export.base.eager import EagerRunner
 from export.base.runner import Batch
 from export.base.shapes import Shapes

@@ -12,9 +12,9 @@ from conftest import SENTENCES
 from onnx import numpy_helper
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from edgepress.environment import environment
-from edgepress.errors import EdgepressError
-from edgepress.pretrained import encode
+from edgepress.core.environment import environment
+from edgepress.core.errors import EdgepressError
+from edgepress.core.pretrained import encode
 from export.base.cpu import CPU_TARGETS
 from export.base.runner import Batch
 from export.base.scheme import Options

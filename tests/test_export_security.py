@@ -14,7 +14,7 @@ import torch
 from conftest import Result, small_bert
 from onnx.external_data_helper import convert_model_to_external_data
 
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 from export import onnx as onnx_format
 from export import torch_export, torchscript
 from export.base.config import ExportConfig

@@ -15,8 +15,8 @@ from conftest import SENTENCES, small_bert
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import BertTokenizerFast, PreTrainedTokenizerFast
 
-from edgepress.errors import EdgepressError, ExpectationError
-from edgepress.loading import open_model, save_model
+from edgepress.core.errors import EdgepressError, ExpectationError
+from edgepress.core.loading import open_model, save_model
 from export.base.cpu import CPU_TARGETS
 from export.base.scheme import Options
 from export.check.hard_strings import HARD_PAIRS, HARD_STRINGS

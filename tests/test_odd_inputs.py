@@ -12,7 +12,7 @@ import pytest
 from odd_inputs import DATA, MODELS, Workshop
 from transformers import AutoConfig
 
-from edgepress.artifact import open_artifact
+from edgepress.core.artifact import open_artifact
 
 NEG_POS, POS_NEG, THREE = ["negative", "positive"], ["positive", "negative"], ["POS", "NEG", "NEU"]
 MULTI = ("--problem-type", "multi_label_classification")

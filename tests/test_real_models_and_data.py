@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgepress.artifact import open_artifact
-from edgepress.loading import open_model
-from edgepress.local_tasks import find_task
-from edgepress.models import find_model
-from edgepress.splits import load_split
-from edgepress.tasks import TASKS
+from edgepress.core.artifact import open_artifact
+from edgepress.core.loading import open_model
+from edgepress.core.local_tasks import find_task
+from edgepress.core.models import find_model
+from edgepress.core.splits import load_split
+from edgepress.core.tasks import TASKS
 
 REAL_DATA = Path(os.environ.get("EDGEPRESS_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -9,7 +9,7 @@ from bench_records import OTHER_MACHINE, measured
 from matplotlib.image import imread
 
 from device_bench.records import append
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 from results.device_bench.pictures import (
     BEGINS,
     BROWSERS,

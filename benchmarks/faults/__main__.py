@@ -1,7 +1,7 @@
 """`python -m benchmarks.faults`."""
 
 from benchmarks.faults.config import FaultsConfig
-from edgepress import console
+from edgepress.core import console
 
 
 def _run(config: FaultsConfig) -> None:

@@ -26,8 +26,8 @@ from benchmarks.faults.interruption import (
 from benchmarks.faults.material import ENVIRONMENT, Material, make_material
 from benchmarks.faults.mutations import plan
 from benchmarks.faults.openers import Damaged, damaged
-from edgepress import console
-from edgepress.errors import EdgepressError, ExpectationError
+from edgepress.core import console
+from edgepress.core.errors import EdgepressError, ExpectationError
 
 Found = Case | Damaged
 Call = Callable[[Path], Found]

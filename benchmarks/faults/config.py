@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgepress.console import Command
-from edgepress.errors import require_flags, unknown_name
+from edgepress.core.console import Command
+from edgepress.core.errors import require_flags, unknown_name
 
 INTERRUPTED = ("finetune", "distill", "prune", "quantize", "export", "recipe")
 MUTATIONS = "mutations"

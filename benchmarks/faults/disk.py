@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 
 AMPLE = 512 << 20
 """More than any tiny command needs [bytes]."""

@@ -17,8 +17,8 @@ from benchmarks.faults.commands import target, typed
 from benchmarks.faults.material import Material
 from benchmarks.faults.outcomes import ASIDE, NEW, OLD, Expected
 from benchmarks.faults.processes import Ended
-from edgepress.errors import EdgepressError
-from edgepress.files import sha256
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import sha256
 
 # Of a command's moments so many are before it writes anything: there is not much to go wrong.
 EARLY = 0.25

@@ -108,7 +108,7 @@ def _write_model(folder: Path, texts: list[str]) -> None:
     import torch
     from transformers import BertConfig, BertForSequenceClassification
 
-    from edgepress.vocabulary import train_tokenizer
+    from edgepress.core.vocabulary import train_tokenizer
 
     tokenizer = train_tokenizer(texts, 200)
     tokenizer.model_max_length = 64

@@ -13,8 +13,8 @@ from benchmarks.faults.mutations import MANIFEST, RECIPE, RECORDS, UNDAMAGED, Jo
 from benchmarks.faults.processes import Ended
 from device_bench import records
 from device_bench.records import Launch, Measurement
-from edgepress.artifact import open_artifact
-from edgepress.errors import EdgepressError
+from edgepress.core.artifact import open_artifact
+from edgepress.core.errors import EdgepressError
 
 HANG_S = 30.0
 MEMORY = 1 << 30

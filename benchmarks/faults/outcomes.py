@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.faults.commands import OUT, RESULTS, target
-from edgepress.artifact import is_artifact, open_artifact
-from edgepress.errors import EdgepressError
-from edgepress.files import sha256
+from edgepress.core.artifact import is_artifact, open_artifact
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import sha256
 
 OLD, NEW, ASIDE = "old", "new", "aside"
 """aside: killed between the two renames of `staged_folder`; the next command puts the old one back."""

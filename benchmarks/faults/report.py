@@ -10,10 +10,10 @@ from benchmarks.faults.interruption import Case
 from benchmarks.faults.mutations import FILES
 from benchmarks.faults.openers import Damaged
 from benchmarks.faults.outcomes import ASIDE, NEW, OLD
-from edgepress.artifact import versions
-from edgepress.environment import environment
-from edgepress.files import staged_folder
-from edgepress.tables import markdown_table, screen_table
+from edgepress.core.artifact import versions
+from edgepress.core.environment import environment
+from edgepress.core.files import staged_folder
+from edgepress.core.tables import markdown_table, screen_table
 
 Found = Case | Damaged
 CASES, PAGE, FAILED = "cases.jsonl", "README.md", "failed"

@@ -1,7 +1,7 @@
 """`python -m compress.distill`."""
 
 from compress.distill.config import DistillConfig
-from edgepress import console
+from edgepress.core import console
 
 if __name__ == "__main__":
     console.run_command(DistillConfig)

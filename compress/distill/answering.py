@@ -17,10 +17,10 @@ from compress.training.history import seconds
 from compress.training.result import answer_scores, reached
 from compress.training.run import Run
 from compress.training.trainer import train
-from edgepress import console
-from edgepress.artifact import Step
-from edgepress.errors import EdgepressError
-from edgepress.loading import OpenedModel
+from edgepress.core import console
+from edgepress.core.artifact import Step
+from edgepress.core.errors import EdgepressError
+from edgepress.core.loading import OpenedModel
 
 
 def distill_answering(teacher: OpenedModel, options: DistillOptions, run: Run) -> StepResult:

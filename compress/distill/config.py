@@ -7,10 +7,10 @@ from typing_extensions import Doc
 
 from compress.distillation.options import WEIGHTS, DistillationOptions
 from compress.training.config import VOCABULARY_HELP, ClassifierOptions, StepFlags
-from edgepress.errors import EdgepressError, require_flags
-from edgepress.models import FROM_SCRATCH_ONLY
-from edgepress.task_flags import TaskFlags
-from edgepress.tasks import TASK_HELP
+from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.models import FROM_SCRATCH_ONLY
+from edgepress.core.task_flags import TaskFlags
+from edgepress.core.tasks import TASK_HELP
 
 Stage = Literal["task", "pretrain"]
 Init = Literal["teacher", "random"]

@@ -23,13 +23,13 @@ from compress.training.run import Run
 from compress.training.samples import markdown, samples
 from compress.training.scoring import judge, threshold_table
 from compress.training.trainer import classification_data, train
-from edgepress import console
-from edgepress.artifact import Step
-from edgepress.errors import EdgepressError
-from edgepress.loading import OpenedModel, open_model
-from edgepress.metrics import scores
-from edgepress.models import short_name
-from edgepress.tasks import Task
+from edgepress.core import console
+from edgepress.core.artifact import Step
+from edgepress.core.errors import EdgepressError
+from edgepress.core.loading import OpenedModel, open_model
+from edgepress.core.metrics import scores
+from edgepress.core.models import short_name
+from edgepress.core.tasks import Task
 
 
 @dataclass(frozen=True)

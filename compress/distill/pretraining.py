@@ -13,12 +13,12 @@ from compress.training.history import seconds
 from compress.training.masked_lm import PRETRAINING, MaskedLanguageModel, corpus_data, figures, loss_words
 from compress.training.run import Run
 from compress.training.trainer import TrainingData, loss_before, train
-from edgepress import console
-from edgepress.artifact import Step
-from edgepress.corpus import Corpus, load_corpus
-from edgepress.errors import EdgepressError
-from edgepress.loading import OpenedModel
-from edgepress.masked_lm import open_masked_lm
+from edgepress.core import console
+from edgepress.core.artifact import Step
+from edgepress.core.corpus import Corpus, load_corpus
+from edgepress.core.errors import EdgepressError
+from edgepress.core.loading import OpenedModel
+from edgepress.core.masked_lm import open_masked_lm
 
 
 def open_pretraining(config: DistillConfig) -> tuple[Corpus, OpenedModel]:

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 from compress.distill.config import DistillOptions
 from compress.distillation import losses
 from compress.training.masked_lm import IGNORED, masked_lm_loss, vocabulary_head
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 
 
 class PretrainingDistillation(nn.Module):

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from edgepress.loading import OpenedModel
-from edgepress.tables import ScreenTable, screen_table
-from edgepress.tasks import Task
+from edgepress.core.loading import OpenedModel
+from edgepress.core.tables import ScreenTable, screen_table
+from edgepress.core.tasks import Task
 
 BYTES_OF_FP32 = 4
 

@@ -23,10 +23,10 @@ from transformers import (
     PreTrainedModel,
 )
 
-from edgepress.architectures.head import HEAD
-from edgepress.architectures.pruned import SHAPES
-from edgepress.checkpoint import listed
-from edgepress.errors import EdgepressError
+from edgepress.core.architectures.head import HEAD
+from edgepress.core.architectures.pruned import SHAPES
+from edgepress.core.checkpoint import listed
+from edgepress.core.errors import EdgepressError
 
 DISTILBERT: dict[type[PreTrainedModel], type[PreTrainedModel]] = {
     BertForSequenceClassification: DistilBertForSequenceClassification,

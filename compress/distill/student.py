@@ -7,12 +7,12 @@ from compress.distill.config import DistillOptions
 from compress.distill.slicing import chosen_layers, random_student, slice_layers
 from compress.training.data import TrainingText
 from compress.training.scratch import check_vocabulary, from_scratch, open_untrained
-from edgepress import console
-from edgepress.architectures.head import put_head, reset_head
-from edgepress.errors import EdgepressError
-from edgepress.inputs import fit_inputs
-from edgepress.loading import OpenedModel, open_model
-from edgepress.models import FROM_SCRATCH_ONLY
+from edgepress.core import console
+from edgepress.core.architectures.head import put_head, reset_head
+from edgepress.core.errors import EdgepressError
+from edgepress.core.inputs import fit_inputs
+from edgepress.core.loading import OpenedModel, open_model
+from edgepress.core.models import FROM_SCRATCH_ONLY
 
 HALF = "half"
 

@@ -17,14 +17,14 @@ from transformers import DataCollatorWithPadding, PreTrainedModel, PreTrainedTok
 
 from compress.training.arithmetic import device, has_bf16
 from compress.training.data import encode_examples
-from edgepress import console
-from edgepress.caches import SUITE, cache_root
-from edgepress.causes import cause
-from edgepress.errors import first_line
-from edgepress.identity import digest_of, library_versions, model_identity
-from edgepress.loading import OpenedModel
-from edgepress.spans import Windows
-from edgepress.splits import Examples
+from edgepress.core import console
+from edgepress.core.caches import SUITE, cache_root
+from edgepress.core.causes import cause
+from edgepress.core.errors import first_line
+from edgepress.core.identity import digest_of, library_versions, model_identity
+from edgepress.core.loading import OpenedModel
+from edgepress.core.spans import Windows
+from edgepress.core.splits import Examples
 
 BATCH_SIZE = 64
 LOGITS = "logits"

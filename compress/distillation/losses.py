@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from edgepress.tasks import ProblemType
+from edgepress.core.tasks import ProblemType
 
 
 def response_kl(

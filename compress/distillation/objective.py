@@ -11,9 +11,9 @@ from transformers import PreTrainedModel
 
 from compress.distillation import losses
 from compress.distillation.options import DistillationOptions
-from edgepress.errors import EdgepressError
-from edgepress.inputs import input_names
-from edgepress.tasks import ProblemType
+from edgepress.core.errors import EdgepressError
+from edgepress.core.inputs import input_names
+from edgepress.core.tasks import ProblemType
 
 
 class Distillation(nn.Module):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from compress.training.config import TrainingOptions
-from edgepress.errors import EdgepressError, require_flags
+from edgepress.core.errors import EdgepressError, require_flags
 
 Response = Literal["kl", "mse"]
 WEIGHTS = {"response_weight": 0.5, "label_weight": 0.5, "cosine_weight": 0.0}

@@ -11,7 +11,7 @@ from compress.distillation.options import DistillationOptions
 from compress.training.arithmetic import has_bf16
 from compress.training.data import TrainingText
 from compress.training.trainer import TrainingData
-from edgepress.loading import OpenedModel
+from edgepress.core.loading import OpenedModel
 
 
 def read_by_teacher(

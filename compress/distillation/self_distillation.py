@@ -19,7 +19,7 @@ from compress.training.history import seconds
 from compress.training.result import TrainingResult
 from compress.training.scoring import judge
 from compress.training.trainer import TrainingData, classification_data, train
-from edgepress.loading import OpenedModel
+from edgepress.core.loading import OpenedModel
 
 BATCH_ROWS = 16
 

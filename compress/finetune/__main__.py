@@ -1,7 +1,7 @@
 """`python -m compress.finetune`."""
 
 from compress.finetune.config import FinetuneConfig
-from edgepress import console
+from edgepress.core import console
 
 if __name__ == "__main__":
     console.run_command(FinetuneConfig)

@@ -6,9 +6,9 @@ from typing import Annotated
 from typing_extensions import Doc
 
 from compress.training.config import VOCABULARY_HELP, ClassifierOptions, StepFlags
-from edgepress.models import FROM_SCRATCH_ONLY, MODEL_HELP, Weights
-from edgepress.task_flags import TaskFlags
-from edgepress.tasks import TASK_HELP
+from edgepress.core.models import FROM_SCRATCH_ONLY, MODEL_HELP, Weights
+from edgepress.core.task_flags import TaskFlags
+from edgepress.core.tasks import TASK_HELP
 
 WEIGHTS_HELP = (
     "auto: local, Hub, package index, else random; pretrained: fail instead; random: from scratch; default: "

@@ -14,14 +14,14 @@ from compress.training.run import Run
 from compress.training.scoring import judge, threshold_table, threshold_tables
 from compress.training.scratch import check_vocabulary, from_scratch, open_untrained
 from compress.training.trainer import classification_data, train
-from edgepress import console
-from edgepress.architectures.head import HEAD, put_head
-from edgepress.artifact import Step
-from edgepress.labels import LabelMismatchError
-from edgepress.loading import OpenedModel, open_model
-from edgepress.local_tasks import describe, find_task
-from edgepress.models import find_model, short_name
-from edgepress.pretrained import load_config
+from edgepress.core import console
+from edgepress.core.architectures.head import HEAD, put_head
+from edgepress.core.artifact import Step
+from edgepress.core.labels import LabelMismatchError
+from edgepress.core.loading import OpenedModel, open_model
+from edgepress.core.local_tasks import describe, find_task
+from edgepress.core.models import find_model, short_name
+from edgepress.core.pretrained import load_config
 
 QUESTIONS = "question_answering"
 

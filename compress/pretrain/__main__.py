@@ -1,7 +1,7 @@
 """`python -m compress.pretrain`."""
 
 from compress.pretrain.config import PretrainConfig
-from edgepress import console
+from edgepress.core import console
 
 if __name__ == "__main__":
     console.run_command(PretrainConfig)

@@ -6,7 +6,7 @@ from typing import Annotated
 from typing_extensions import Doc
 
 from compress.training.config import StepFlags, TrainingOptions
-from edgepress.models import PRETRAINED
+from edgepress.core.models import PRETRAINED
 
 
 @dataclass(frozen=True, kw_only=True)

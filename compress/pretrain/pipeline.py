@@ -9,11 +9,11 @@ from compress.training.history import seconds
 from compress.training.masked_lm import PRETRAINING, MaskedLanguageModel, corpus_data, figures, loss_words
 from compress.training.run import Run
 from compress.training.trainer import loss_before, train
-from edgepress import console
-from edgepress.artifact import Step
-from edgepress.corpus import Corpus, load_corpus
-from edgepress.loading import OpenedModel
-from edgepress.masked_lm import open_masked_lm
+from edgepress.core import console
+from edgepress.core.artifact import Step
+from edgepress.core.corpus import Corpus, load_corpus
+from edgepress.core.loading import OpenedModel
+from edgepress.core.masked_lm import open_masked_lm
 
 
 def run(config: PretrainConfig) -> Path:

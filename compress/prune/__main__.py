@@ -1,7 +1,7 @@
 """`python -m compress.prune`."""
 
 from compress.prune.config import PruneConfig
-from edgepress import console
+from edgepress.core import console
 
 if __name__ == "__main__":
     console.run_command(PruneConfig)

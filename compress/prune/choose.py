@@ -9,7 +9,7 @@ from torch import nn
 
 from compress.prune.importance import Scores
 from compress.prune.parts import Part
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 
 Kept = dict[str, list[int]]
 """Part -> numbers of the units that stay, in rising order."""

@@ -5,7 +5,7 @@ from typing import Literal
 
 from compress.distillation.options import DistillationOptions
 from compress.training.config import ClassifierStepFlags
-from edgepress.errors import EdgepressError, require_flags
+from edgepress.core.errors import EdgepressError, require_flags
 
 Importance = Literal["l1", "l2", "taylor", "activation"]
 Scope = Literal["layer", "global"]

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from compress.prune.choose import Kept, best_of_each_head
 from compress.prune.importance import Scores
 from compress.prune.parts import Part, classifier_parts, dependency_graph, group, parts
-from edgepress.architectures.pruned import kept_heads, set_heads
+from edgepress.core.architectures.pruned import kept_heads, set_heads
 
 FEED_FORWARD_WIDTH = ("hidden_dim", "intermediate_size")
 

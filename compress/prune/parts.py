@@ -13,8 +13,8 @@ import torch_pruning as tp
 from torch import nn
 from transformers import PreTrainedModel
 
-from edgepress.architectures.pruned import kept_heads, query
-from edgepress.errors import EdgepressError
+from edgepress.core.architectures.pruned import kept_heads, query
+from edgepress.core.errors import EdgepressError
 
 # The first of two feed-forward matrices: of BERT, RoBERTa, MPNet and MobileBERT, of DistilBERT, of ALBERT.
 FEED_FORWARD = ("intermediate.dense", "ffn.lin1", ".ffn")

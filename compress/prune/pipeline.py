@@ -16,9 +16,9 @@ from compress.training.config import with_defaults
 from compress.training.data import TrainingText
 from compress.training.result import TrainingResult
 from compress.training.run import Run
-from edgepress import console
-from edgepress.architectures.pruned import record_shapes
-from edgepress.loading import OpenedModel
+from edgepress.core import console
+from edgepress.core.architectures.pruned import record_shapes
+from edgepress.core.loading import OpenedModel
 
 
 def run(config: PruneConfig) -> Path:

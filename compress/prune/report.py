@@ -9,8 +9,8 @@ from typing import Any
 from compress.compression import ModelFigures, headings
 from compress.prune.shapes import HEADINGS, Shape, opens_everywhere
 from compress.training.result import TrainingResult, percent
-from edgepress.loading import OpenedModel
-from edgepress.tables import ScreenTable, markdown_table, screen_table
+from edgepress.core.loading import OpenedModel
+from edgepress.core.tables import ScreenTable, markdown_table, screen_table
 
 ANYWHERE = "Its config says its shape: transformers opens it as it stands."
 HERE_ONLY = (

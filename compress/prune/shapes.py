@@ -8,7 +8,7 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from compress.prune.parts import FINDERS
-from edgepress.architectures.pruned import SHAPES
+from edgepress.core.architectures.pruned import SHAPES
 
 
 @dataclass(frozen=True)

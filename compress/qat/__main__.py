@@ -1,7 +1,7 @@
 """`python -m compress.qat`."""
 
 from compress.qat.config import QatConfig
-from edgepress import console
+from edgepress.core import console
 
 if __name__ == "__main__":
     console.run_command(QatConfig)

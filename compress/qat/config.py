@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from compress.distillation.options import DistillationOptions
 from compress.training.config import ClassifierStepFlags
-from edgepress.errors import EdgepressError, require_flags
-from edgepress.models import Weights
+from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.models import Weights
 
 
 @dataclass(frozen=True, kw_only=True)

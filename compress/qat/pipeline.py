@@ -13,8 +13,8 @@ from compress.step import StepResult, run_step
 from compress.training.config import with_defaults
 from compress.training.result import TrainingResult
 from compress.training.run import Run
-from edgepress import console
-from edgepress.loading import OpenedModel
+from edgepress.core import console
+from edgepress.core.loading import OpenedModel
 
 
 def run(config: QatConfig) -> Path:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compress.compression import ModelFigures
-from edgepress.loading import OpenedModel
-from edgepress.tables import ScreenTable, markdown_table, screen_table
+from edgepress.core.loading import OpenedModel
+from edgepress.core.tables import ScreenTable, markdown_table, screen_table
 
 
 @dataclass(frozen=True)

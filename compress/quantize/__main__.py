@@ -1,7 +1,7 @@
 """`python -m compress.quantize`."""
 
 from compress.quantize.config import QuantizeConfig
-from edgepress import console
+from edgepress.core import console
 
 if __name__ == "__main__":
     console.run_command(QuantizeConfig)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compress.quantize.config import QuantizeConfig
-from edgepress.errors import EdgepressError, require_flags, unknown_name
-from edgepress.files import refuse_existing
-from edgepress.models import short_name
+from edgepress.core.errors import EdgepressError, require_flags, unknown_name
+from edgepress.core.files import refuse_existing
+from edgepress.core.models import short_name
 from export.base.cpu import CpuTarget, cpu_target
 from export.base.format import Format
 from export.base.registry import find_format

@@ -10,9 +10,9 @@ from compress.quantize.report import Outcome
 from compress.quantize.search import Found, search
 from device_bench.measure import Plan, Subject, measure
 from device_bench.records import Measurement
-from edgepress import console
-from edgepress.artifact import create_artifact
-from edgepress.loading import OpenedModel, check_classifier, open_model
+from edgepress.core import console
+from edgepress.core.artifact import create_artifact
+from edgepress.core.loading import OpenedModel, check_classifier, open_model
 from export.base.config import derive
 from export.base.scheme import Options
 from export.command.session import Session, Whole, Written

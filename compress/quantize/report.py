@@ -11,12 +11,12 @@ from compress.quantize.search import Found, Sensitivity
 from device_bench import charts, records, summary
 from device_bench.records import Measurement
 from device_bench.summary import Row
-from edgepress import console
-from edgepress.artifact import Draft, Step
-from edgepress.card import Card
-from edgepress.evaluation import EVALUATION_SET, EvaluationSet
-from edgepress.loading import OpenedModel
-from edgepress.tables import screen_table
+from edgepress.core import console
+from edgepress.core.artifact import Draft, Step
+from edgepress.core.card import Card
+from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
+from edgepress.core.loading import OpenedModel
+from edgepress.core.tables import screen_table
 from export.command.session import Written
 
 MEASUREMENTS_FILE = "measurements.jsonl"

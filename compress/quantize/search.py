@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx
 
-from edgepress.errors import EdgepressError, ExpectationError
+from edgepress.core.errors import EdgepressError, ExpectationError
 from export.base.scheme import Options, Scheme
 from export.command.session import Session, Whole, Written
 from export.onnx_graph.layers import weight_layers

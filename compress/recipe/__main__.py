@@ -1,7 +1,7 @@
 """`python -m compress.recipe`."""
 
 from compress.recipe.config import RecipeConfig
-from edgepress import console
+from edgepress.core import console
 
 if __name__ == "__main__":
     console.run_command(RecipeConfig)

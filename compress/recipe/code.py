@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from edgepress.artifact import PACKAGES as RECORDED
-from edgepress.identity import LIBRARIES
+from edgepress.core.artifact import PACKAGES as RECORDED
+from edgepress.core.identity import LIBRARIES
 
 PACKAGES = ("compress", "device_bench", "export", "edgepress")
 ROOT = Path(__file__).parents[2]

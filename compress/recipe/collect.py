@@ -14,8 +14,8 @@ from compress.recipe.plan import Run
 from compress.recipe.spec import Recipe
 from compress.recipe.spec_rows import RowSpec
 from compress.recipe.spec_steps import SEED
-from edgepress.artifact import read_manifest
-from edgepress.tasks import TASKS
+from edgepress.core.artifact import read_manifest
+from edgepress.core.tasks import TASKS
 
 AVERAGED = "score"
 """What a mean over several metrics is called."""

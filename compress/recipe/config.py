@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from edgepress.console import Command
+from edgepress.core.console import Command
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,11 +20,11 @@ from compress.recipe.verbs import EXPORT_VERB, verbs
 from device_bench.plan import EAGER, EAGER_MODES, Plan, Subject
 from device_bench.scoring import Order, with_texts
 from device_bench.subjects import Selection, find_subjects, smallest_vocabulary
-from edgepress import console
-from edgepress.environment import environment
-from edgepress.errors import EdgepressError
-from edgepress.files import sha256
-from edgepress.identity import library_versions
+from edgepress.core import console
+from edgepress.core.environment import environment
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import sha256
+from edgepress.core.identity import library_versions
 from export.base.registry import find_format
 from export.command.pipeline import export
 from export.onnx import OnnxConfig

@@ -9,8 +9,8 @@ from compress.recipe.lines import PERCENT, Line, Result
 from compress.recipe.told import task_of
 from compress.training.samples import markdown
 from device_bench.summary import MISSING
-from edgepress.metrics import METRICS
-from edgepress.tables import markdown_table
+from edgepress.core.metrics import METRICS
+from edgepress.core.tables import markdown_table
 
 Entry = Mapping[str, Any]
 SAMPLES = "samples"

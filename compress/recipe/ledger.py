@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgepress.files import writable_folder
-from edgepress.identity import differences
-from edgepress.running import alone
+from edgepress.core.files import writable_folder
+from edgepress.core.identity import differences
+from edgepress.core.running import alone
 
 LOCK = ".running"
 INPUTS = "inputs"

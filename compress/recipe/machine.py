@@ -3,7 +3,7 @@
 from typing import Any
 
 from compress.training.arithmetic import gpu_name
-from edgepress.environment import environment
+from edgepress.core.environment import environment
 
 
 def machine() -> dict[str, Any]:

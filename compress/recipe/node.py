@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from edgepress.errors import EdgepressError, unknown_name
+from edgepress.core.errors import EdgepressError, unknown_name
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from device_bench.measure import measure
 from device_bench.plan import Plan, Subject
 from device_bench.records import Measurement
 from device_bench.subjects import smallest_vocabulary
-from edgepress import console
-from edgepress.errors import EdgepressError, ExpectationError, require_flags
-from edgepress.splits import data_root
+from edgepress.core import console
+from edgepress.core.errors import EdgepressError, ExpectationError, require_flags
+from edgepress.core.splits import data_root
 
 RECIPES = "recipes"
 

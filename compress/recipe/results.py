@@ -14,8 +14,8 @@ from compress.recipe.reach import Verdict
 from device_bench import records
 from device_bench.chart.draw import write as draw
 from device_bench.chart.theme import THEMES
-from edgepress.errors import EdgepressError
-from edgepress.files import staged_folder, to_json
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import staged_folder, to_json
 
 ROWS, MEASUREMENTS, PAGE, SUMMARY = "rows.jsonl", "measurements.jsonl", "README.md", "recipe.json"
 THEME = THEMES["light"]

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from compress.recipe.node import Node, parse, references, substitute
-from edgepress.errors import EdgepressError, unknown_name
+from edgepress.core.errors import EdgepressError, unknown_name
 
 SPACE = "settings"
 

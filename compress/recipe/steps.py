@@ -15,13 +15,13 @@ from compress.recipe.code import code_digest, libraries
 from compress.recipe.ledger import Ledger, changed
 from compress.recipe.plan import Run
 from compress.recipe.verbs import command_line
-from edgepress import console
-from edgepress.artifact import MANIFEST, open_artifact, read_manifest
-from edgepress.errors import EdgepressError
-from edgepress.files import sha256, staged_folder
-from edgepress.identity import library_versions
-from edgepress.running import noted
-from edgepress.splits import data_root, local_split
+from edgepress.core import console
+from edgepress.core.artifact import MANIFEST, open_artifact, read_manifest
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import sha256, staged_folder
+from edgepress.core.identity import library_versions
+from edgepress.core.running import noted
+from edgepress.core.splits import data_root, local_split
 
 LEDGER = ".runs"
 WINDOWS = sys.platform == "win32"

@@ -12,8 +12,8 @@ from compress.recipe.machine import machine
 from compress.recipe.reach import Verdict
 from compress.recipe.statistics import Estimate
 from device_bench.summary import MISSING
-from edgepress.environment import environment
-from edgepress.tables import ScreenTable, markdown_table
+from edgepress.core.environment import environment
+from edgepress.core.tables import ScreenTable, markdown_table
 
 Form = Callable[[float], str]
 FORMS: dict[str, Form] = {

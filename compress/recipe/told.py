@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from compress.recipe.lines import Line
-from edgepress.tasks import TASKS, Task
+from edgepress.core.tasks import TASKS, Task
 
 CONFIG = "config.json"
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import compress
 from compress.recipe.node import Node
-from edgepress.console import Command
+from edgepress.core.console import Command
 from export.base.registry import formats
 from export.command.config import FormatsConfig
 

@@ -7,7 +7,7 @@ from compress.recipe.deploy import Deployment
 from compress.recipe.plan import Run, matching
 from compress.recipe.spec import Recipe
 from compress.recipe.spec_rows import RowSpec
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 
 PERCENT = 100
 

@@ -12,7 +12,7 @@ from device_bench import stats
 from device_bench.measure import Plan, Subject, measure
 from device_bench.records import Measurement
 from device_bench.stats import Interval
-from edgepress import console
+from edgepress.core import console
 from export.base.format import Format
 from export.base.registry import find_format
 

@@ -16,7 +16,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 
 # Matrices inside layers: BERT's and its family's, DistilBERT's, ALBERT's.
 LAYER = re.compile(r"\.(layer|albert_layers)\.\d+\.")

@@ -15,8 +15,8 @@ from compress.training.config import with_defaults
 from compress.training.data import TrainingText
 from compress.training.result import TrainingResult
 from compress.training.run import Run
-from edgepress import console
-from edgepress.loading import OpenedModel
+from edgepress.core import console
+from edgepress.core.loading import OpenedModel
 
 
 def run(config: SparsifyConfig) -> Path:

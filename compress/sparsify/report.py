@@ -8,8 +8,8 @@ from typing import Any
 
 from compress.compression import ModelFigures
 from compress.sparsify.gain import HEADINGS, Gain
-from edgepress.loading import OpenedModel
-from edgepress.tables import ScreenTable, markdown_table, screen_table
+from edgepress.core.loading import OpenedModel
+from edgepress.core.tables import ScreenTable, markdown_table, screen_table
 
 PLAINLY = (
     "A runtime multiplies by zeros as by any other number: no time is saved here. What shrinks is a "

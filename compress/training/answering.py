@@ -14,12 +14,12 @@ from transformers import DataCollatorWithPadding, EvalPrediction, PreTrainedMode
 from compress.training.config import ClassifierOptions, TrainingOptions
 from compress.training.scratch import from_scratch
 from compress.training.trainer import TrainingData, by_length
-from edgepress.errors import EdgepressError
-from edgepress.identity import SHA256, digest_of
-from edgepress.inputs import TOKEN_TYPES, input_names
-from edgepress.spans import Windows, best_answers, cut_windows
-from edgepress.squad import Question, load_questions, score_answers
-from edgepress.tasks import Task
+from edgepress.core.errors import EdgepressError
+from edgepress.core.identity import SHA256, digest_of
+from edgepress.core.inputs import TOKEN_TYPES, input_names
+from edgepress.core.spans import Windows, best_answers, cut_windows
+from edgepress.core.squad import Question, load_questions, score_answers
+from edgepress.core.tasks import Task
 
 TEACHER = "teacher_logits"
 SHORTEST_WINDOW = 16

@@ -2,7 +2,7 @@
 
 import torch
 
-from edgepress.environment import environment
+from edgepress.core.environment import environment
 
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from compress.training.identity import RunIdentity
 from compress.training.launch import agreed
 from compress.training.saved import AGAIN, checkpoints_below
-from edgepress import console
-from edgepress.errors import EdgepressError
-from edgepress.files import remove, writable_folder
-from edgepress.identity import in_words
-from edgepress.running import alone
+from edgepress.core import console
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import remove, writable_folder
+from edgepress.core.identity import in_words
+from edgepress.core.running import alone
 
 IDENTITY = "identity.json"
 RUNNING = ".running"

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from typing_extensions import Doc
 
-from edgepress.console import Command
-from edgepress.errors import require_flags
-from edgepress.models import FROM_SCRATCH_ONLY, Schedule, Weights
-from edgepress.task_flags import TaskFlags
-from edgepress.tasks import TASK_HELP
+from edgepress.core.console import Command
+from edgepress.core.errors import require_flags
+from edgepress.core.models import FROM_SCRATCH_ONLY, Schedule, Weights
+from edgepress.core.task_flags import TaskFlags
+from edgepress.core.tasks import TASK_HELP
 
 if TYPE_CHECKING:
-    from edgepress.loading import OpenedModel
+    from edgepress.core.loading import OpenedModel
 
 Head = Literal["own", "new", "mlp"]
 Thresholds = Literal["half", "gmean"]

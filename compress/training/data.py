@@ -6,8 +6,8 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from compress.training.config import TrainingOptions
-from edgepress.splits import Examples, load_split
-from edgepress.tasks import Task
+from edgepress.core.splits import Examples, load_split
+from edgepress.core.tasks import Task
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from datasets import Dataset
 from compress.training.arithmetic import device, has_bf16
 from compress.training.config import TrainingOptions
 from compress.training.launch import processes
-from edgepress.identity import Difference, differences, library_versions, model_identity, rows_identity
-from edgepress.loading import OpenedModel
-from edgepress.splits import Examples
-from edgepress.tasks import Task
+from edgepress.core.identity import Difference, differences, library_versions, model_identity, rows_identity
+from edgepress.core.loading import OpenedModel
+from edgepress.core.splits import Examples
+from edgepress.core.tasks import Task
 
 
 class Rows(Protocol):

@@ -7,7 +7,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 
 from compress.training.arithmetic import has_accelerator
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 
 T = TypeVar("T")
 

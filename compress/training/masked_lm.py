@@ -12,9 +12,9 @@ from transformers import DataCollatorForLanguageModeling, PreTrainedModel, PreTr
 from compress.training.config import TrainingOptions
 from compress.training.history import history
 from compress.training.trainer import TrainingData
-from edgepress.corpus import Corpus, blocks
-from edgepress.errors import EdgepressError
-from edgepress.models import Schedule
+from edgepress.core.corpus import Corpus, blocks
+from edgepress.core.errors import EdgepressError
+from edgepress.core.models import Schedule
 
 MASKED_SHARE = 0.15
 # Of Sanh et al.'s own training script; a corpus is long, and one pass is a whole training.

@@ -7,8 +7,8 @@ import numpy as np
 from scipy.special import expit
 from sklearn.metrics import auc, confusion_matrix, roc_curve
 
-from edgepress.metrics import predict
-from edgepress.tasks import Task
+from edgepress.core.metrics import predict
+from edgepress.core.tasks import Task
 
 # Enough for a smooth line in a picture.
 CURVE_POINTS = 60

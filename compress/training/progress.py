@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from edgepress import console
+from edgepress.core import console
 
 # About so many checkpoints a run, each with an evaluation; never more than MOST.
 CHECKPOINTS, MOST = 10, 20

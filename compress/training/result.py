@@ -8,7 +8,7 @@ from transformers import Trainer
 from compress.training.history import history, kept_epoch
 from compress.training.scoring import Judged
 from compress.training.trainer import compute_as_written
-from edgepress.tasks import Task
+from edgepress.core.tasks import Task
 
 
 @dataclass(frozen=True)

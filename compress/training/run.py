@@ -12,8 +12,8 @@ from typing import Any
 from compress.training.checkpoints import checkpoint_folder
 from compress.training.config import TrainingOptions
 from compress.training.identity import Rows, run_identity
-from edgepress.loading import OpenedModel
-from edgepress.tasks import Task
+from edgepress.core.loading import OpenedModel
+from edgepress.core.tasks import Task
 
 
 class Run:

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, softmax
 
-from edgepress.metrics import predict
-from edgepress.splits import Examples
-from edgepress.tables import markdown_table
-from edgepress.tasks import Task
+from edgepress.core.metrics import predict
+from edgepress.core.splits import Examples
+from edgepress.core.tables import markdown_table
+from edgepress.core.tasks import Task
 
 DRAWN, DIFFERING = 4, 4
 """Texts drawn from all, and from those that the two decide differently."""

@@ -16,9 +16,9 @@ from transformers import TrainerCallback, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from compress.training.launch import agreed, processes, wait
-from edgepress import console
-from edgepress.errors import EdgepressError
-from edgepress.files import sha256
+from edgepress.core import console
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import sha256
 
 STATE, WEIGHTS = "trainer_state.json", "pytorch_model.bin"
 FINISHED = "finished"

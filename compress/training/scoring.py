@@ -11,13 +11,13 @@ from compress.training.data import TrainingText
 from compress.training.history import history, kept_epoch
 from compress.training.mistakes import confusion, roc
 from compress.training.trainer import TrainingData, compute_as_written, logits_of
-from edgepress.console import warn
-from edgepress.evaluation import EVALUATION_SET, EvaluationSet
-from edgepress.metrics import scores
-from edgepress.splits import Examples
-from edgepress.tables import ScreenTable, markdown_table, screen_table
-from edgepress.tasks import ProblemType, Task
-from edgepress.thresholds import gmean_thresholds
+from edgepress.core.console import warn
+from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
+from edgepress.core.metrics import scores
+from edgepress.core.splits import Examples
+from edgepress.core.tables import ScreenTable, markdown_table, screen_table
+from edgepress.core.tasks import ProblemType, Task
+from edgepress.core.thresholds import gmean_thresholds
 
 MULTI_LABEL: ProblemType = "multi_label_classification"
 HALF = "0.5"

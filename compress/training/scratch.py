@@ -4,12 +4,12 @@ from itertools import chain
 from pathlib import Path
 
 from compress.training.data import TrainingText
-from edgepress import console
-from edgepress.errors import EdgepressError
-from edgepress.loading import OpenedModel, open_model
-from edgepress.models import FROM_SCRATCH_ONLY
-from edgepress.tasks import Task
-from edgepress.vocabulary import train_tokenizer
+from edgepress.core import console
+from edgepress.core.errors import EdgepressError
+from edgepress.core.loading import OpenedModel, open_model
+from edgepress.core.models import FROM_SCRATCH_ONLY
+from edgepress.core.tasks import Task
+from edgepress.core.vocabulary import train_tokenizer
 
 
 def from_scratch(name: str) -> bool:

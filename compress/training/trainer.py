@@ -28,10 +28,10 @@ from compress.training.data import TrainingText, encode_examples
 from compress.training.progress import Progress
 from compress.training.sampler import LengthSampler
 from compress.training.saved import AGAIN, Marking, newest_checkpoint
-from edgepress.console import step
-from edgepress.errors import EdgepressError
-from edgepress.metrics import score
-from edgepress.tasks import Task
+from edgepress.core.console import step
+from edgepress.core.errors import EdgepressError
+from edgepress.core.metrics import score
+from edgepress.core.tasks import Task
 
 # Rows that a learning curve is of, at most: of all of IMDb's it would take as long as the training.
 CURVE_ROWS = 4000

@@ -1,7 +1,7 @@
 """`python -m compress.trim_vocab`."""
 
 from compress.trim_vocab.config import TrimVocabConfig
-from edgepress import console
+from edgepress.core import console
 
 if __name__ == "__main__":
     console.run_command(TrimVocabConfig)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from compress.distillation.options import DistillationOptions
 from compress.training.config import ClassifierStepFlags
-from edgepress.errors import EdgepressError, require_flags
+from edgepress.core.errors import EdgepressError, require_flags
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,8 @@ from transformers import PreTrainedTokenizerBase
 
 from compress.training.data import encode_examples
 from compress.trim_vocab.tokens import BATCH, Kept, indispensable, trimmed_tokenizer
-from edgepress.loading import OpenedModel
-from edgepress.splits import Examples
+from edgepress.core.loading import OpenedModel
+from edgepress.core.splits import Examples
 
 
 def encode_with_dropout(

@@ -25,12 +25,12 @@ from compress.trim_vocab.tokens import (
     trim_embeddings,
     trimmed_tokenizer,
 )
-from edgepress import console
-from edgepress.corpus import load_corpus
-from edgepress.errors import EdgepressError
-from edgepress.identity import SHA256, digest_of
-from edgepress.loading import OpenedModel
-from edgepress.splits import load_split
+from edgepress.core import console
+from edgepress.core.corpus import load_corpus
+from edgepress.core.errors import EdgepressError
+from edgepress.core.identity import SHA256, digest_of
+from edgepress.core.loading import OpenedModel
+from edgepress.core.splits import load_split
 
 
 def run(config: TrimVocabConfig) -> Path:

@@ -6,8 +6,8 @@ from typing import Any
 
 from compress.compression import ModelFigures, headings
 from compress.trim_vocab.pieces import Change
-from edgepress.loading import OpenedModel
-from edgepress.tables import ScreenTable, markdown_table, screen_table
+from edgepress.core.loading import OpenedModel
+from edgepress.core.tables import ScreenTable, markdown_table, screen_table
 
 NAMES = ("before", "trimmed", "recovered")
 SHOWN, SHOWN_IN_CARD = 5, 20

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 
 # What a token that does not begin a word, or one that does, has before its characters.
 MARKS = {"WordPiece": "##", "Unigram": "▁"}

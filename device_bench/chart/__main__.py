@@ -1,7 +1,7 @@
 """`python -m device_bench charts`."""
 
 from device_bench.chart.config import ChartConfig
-from edgepress import console
+from edgepress.core import console
 
 if __name__ == "__main__":
     console.run_command(ChartConfig, "python -m device_bench charts")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edgepress.console import Command
+from edgepress.core.console import Command
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ from device_bench.chart.config import ChartConfig
 from device_bench.chart.draw import charts, write
 from device_bench.chart.theme import THEMES
 from device_bench.series import load, machines
-from edgepress import console
-from edgepress.errors import EdgepressError
-from edgepress.files import staged_folder
+from edgepress.core import console
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import staged_folder
 
 
 def run(config: ChartConfig) -> Path:

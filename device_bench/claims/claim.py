@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from device_bench.records import Device as Kind
 from device_bench.stats import Interval
-from edgepress.environment import environment
+from edgepress.core.environment import environment
 
 if TYPE_CHECKING:
     from device_bench.claims.lab import Lab

@@ -16,12 +16,12 @@ from device_bench.plan import EAGER, Plan, Subject
 from device_bench.records import Measurement
 from device_bench.stats import Interval
 from device_bench.texts import save
-from edgepress import console
-from edgepress.loading import OpenedModel, open_model, save_model
-from edgepress.models import find_model
-from edgepress.pretrained import encode, load_config
-from edgepress.splits import load_split
-from edgepress.tasks import TASKS
+from edgepress.core import console
+from edgepress.core.loading import OpenedModel, open_model, save_model
+from edgepress.core.models import find_model
+from edgepress.core.pretrained import encode, load_config
+from edgepress.core.splits import load_split
+from edgepress.core.tasks import TASKS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

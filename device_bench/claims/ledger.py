@@ -10,10 +10,10 @@ from typing import Any
 from device_bench.claims.claim import Claim, Device, Finding, Found
 from device_bench.claims.config import ClaimsConfig
 from device_bench.stats import Interval
-from edgepress import console
-from edgepress.environment import environment
-from edgepress.errors import EdgepressError, first_line
-from edgepress.files import to_json
+from edgepress.core import console
+from edgepress.core.environment import environment
+from edgepress.core.errors import EdgepressError, first_line
+from edgepress.core.files import to_json
 
 MACHINE_KEYS = ("cpu", "cores", "system", "versions")
 

@@ -14,7 +14,7 @@ from device_bench.cpu import SMALLEST_VOCABULARY
 from device_bench.plan import Case, Plan, Subject
 from device_bench.process import Process
 from device_bench.stats import Interval
-from edgepress import console
+from edgepress.core import console
 
 PART_ROWS, FEWEST_PARTS = 25, 8
 CASE, PLAN = Case(1, kind="pass"), Plan((), vocabulary=SMALLEST_VOCABULARY)

@@ -12,7 +12,7 @@ from device_bench.claims.config import ClaimsConfig
 from device_bench.claims.lab import Lab
 from device_bench.claims.ledger import Ledger, command
 from device_bench.claims.registry import CLAIMS
-from edgepress.errors import EdgepressError, ExpectationError, require_flags, unknown_name
+from edgepress.core.errors import EdgepressError, ExpectationError, require_flags, unknown_name
 
 
 def run(config: ClaimsConfig) -> Found:

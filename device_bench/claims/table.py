@@ -8,8 +8,8 @@ from itertools import groupby
 from rich.text import Text
 
 from device_bench.claims.claim import FAILS, HOLDS, Claim, Finding, Found
-from edgepress import console
-from edgepress.tables import flow
+from edgepress.core import console
+from edgepress.core.tables import flow
 
 VERDICT_WIDTH, INDENT = 15, " " * 2
 STYLES = {HOLDS: "green", FAILS: "bold red"}

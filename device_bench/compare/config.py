@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tyro
 
-from edgepress.console import Command
+from edgepress.core.console import Command
 
 # Width of the band that a file's peak memory keeps to from start to start (heap layout, thread stacks, page
 # cache of shared libraries): results/device_bench/goals.json, "largest difference of launches".

@@ -4,9 +4,9 @@ from device_bench.compare.config import CompareConfig
 from device_bench.compare.figures import Change, Margins, compare_records, not_measured_again
 from device_bench.records import Measurement
 from device_bench.series import identity, load, newest, shape
-from edgepress import console
-from edgepress.errors import EdgepressError, ExpectationError, require_flags
-from edgepress.tables import ScreenTable
+from edgepress.core import console
+from edgepress.core.errors import EdgepressError, ExpectationError, require_flags
+from edgepress.core.tables import ScreenTable
 
 Records = dict[tuple[object, ...], Measurement]
 """By machine, file and shape."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgepress.errors import EdgepressError, unknown_name
+from edgepress.core.errors import EdgepressError, unknown_name
 
 ANSWER_S = 60.0
 TRANSFER_S = 900.0

@@ -15,8 +15,8 @@ from typing import Any
 from device_bench.phone.adb import Adb, PhoneGoneError, last_line
 from device_bench.phone.contract import AppFailedError, Request, Result, parse
 from device_bench.phone.prepare import Undo
-from edgepress.artifact import MANIFEST
-from edgepress.errors import EdgepressError, first_line
+from edgepress.core.artifact import MANIFEST
+from edgepress.core.errors import EdgepressError, first_line
 from export.base.registry import format_of
 
 PACKAGE = "org.edgepress.demo"

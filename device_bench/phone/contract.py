@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgepress.errors import EdgepressError, first_line
+from edgepress.core.errors import EdgepressError, first_line
 
 SCHEMA_VERSION = 1
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from device_bench.phone.adb import Adb
-from edgepress.artifact import versions
-from edgepress.environment import RELEVANT_FLAGS
-from edgepress.errors import EdgepressError
+from edgepress.core.artifact import versions
+from edgepress.core.environment import RELEVANT_FLAGS
+from edgepress.core.errors import EdgepressError
 
 # The first is QEMU's, the second the emulator's of today, the third that of a test's stand-in.
 EMULATED_PROPERTIES = ("ro.kernel.qemu", "ro.boot.qemu", "ro.edgepress.emulated")
@@ -42,7 +42,7 @@ def require_abi(phone: Adb, known: dict[str, str], abis: tuple[str, ...]) -> Non
 
 
 def environment(phone: Adb, known: dict[str, str]) -> dict[str, Any]:
-    """The phone, with the fields of `edgepress.environment.Environment` and its name and build.
+    """The phone, with the fields of `edgepress.core.environment.Environment` and its name and build.
 
     Its serial stays out: records are published.
     """

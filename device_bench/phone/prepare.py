@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from device_bench.phone.adb import Adb, PhoneGoneError
-from edgepress.caches import cache_root
-from edgepress.errors import EdgepressError
-from edgepress.running import alone
+from edgepress.core.caches import cache_root
+from edgepress.core.errors import EdgepressError
+from edgepress.core.running import alone
 
 STAY_ON = "stay_on_while_plugged_in"
 UNSET = "null"

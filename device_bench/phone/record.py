@@ -16,8 +16,8 @@ from device_bench.phone.contract import Result
 from device_bench.phone.device import EMULATED_WARNING
 from device_bench.phone.series import File, Series
 from device_bench.records import Launch, Measurement
-from edgepress.artifact import is_artifact, open_artifact
-from edgepress.metrics import score
+from edgepress.core.artifact import is_artifact, open_artifact
+from edgepress.core.metrics import score
 
 
 def record(series: Series, run: str) -> Measurement:

@@ -28,8 +28,8 @@ from device_bench.phone.series import File, Protocol, Series
 from device_bench.phone.texts import Texts
 from device_bench.plan import Case, Plan, Subject
 from device_bench.records import Measurement
-from edgepress.console import step, warn
-from edgepress.errors import EdgepressError
+from edgepress.core.console import step, warn
+from edgepress.core.errors import EdgepressError
 
 TextsOf = Callable[[Subject], Texts | None]
 

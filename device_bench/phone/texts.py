@@ -8,13 +8,13 @@ from pathlib import Path
 
 from device_bench.phone.app import artifact_folder
 from device_bench.plan import Subject
-from edgepress.artifact import is_artifact, open_artifact
-from edgepress.console import warn
-from edgepress.errors import EdgepressError
-from edgepress.loading import artifact_task
-from edgepress.splits import Examples, load_split
-from edgepress.tasks import Task
-from edgepress.thresholds import THRESHOLDS
+from edgepress.core.artifact import is_artifact, open_artifact
+from edgepress.core.console import warn
+from edgepress.core.errors import EdgepressError
+from edgepress.core.loading import artifact_task
+from edgepress.core.splits import Examples, load_split
+from edgepress.core.tasks import Task
+from edgepress.core.thresholds import THRESHOLDS
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgepress.console import Command
+from edgepress.core.console import Command
 
 
 @dataclass(frozen=True, kw_only=True)

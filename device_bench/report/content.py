@@ -15,8 +15,8 @@ from device_bench.chart.theme import THEMES
 from device_bench.records import Measurement
 from device_bench.report.lineage import Lineage, changed
 from device_bench.series import Machine, latency
-from edgepress.artifact import Step
-from edgepress.errors import EdgepressError, first_line
+from edgepress.core.artifact import Step
+from edgepress.core.errors import EdgepressError, first_line
 
 MISSING = "–"  # noqa: RUF001
 CLAIM_KEYS = (

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device_bench.records import Measurement
-from edgepress.artifact import Manifest, is_artifact, read_manifest
-from edgepress.errors import EdgepressError
-from edgepress.files import sha256
+from edgepress.core.artifact import Manifest, is_artifact, read_manifest
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import sha256
 
 
 @dataclass(frozen=True)

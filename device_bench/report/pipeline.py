@@ -18,9 +18,9 @@ from device_bench.report.content import (
 )
 from device_bench.report.lineage import find_artifacts
 from device_bench.series import load, machines
-from edgepress import console
-from edgepress.errors import EdgepressError
-from edgepress.files import writable_folder
+from edgepress.core import console
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import writable_folder
 
 
 def run(config: ReportConfig) -> Path:

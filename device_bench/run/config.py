@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device_bench.records import Device
-from edgepress.console import Command
-from edgepress.errors import EdgepressError
+from edgepress.core.console import Command
+from edgepress.core.errors import EdgepressError
 
 
 @dataclass(frozen=True, kw_only=True)

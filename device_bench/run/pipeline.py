@@ -18,11 +18,11 @@ from device_bench.run import report
 from device_bench.run.config import RunConfig, names, numbers
 from device_bench.run.resume import done_cases, why_again
 from device_bench.subjects import Selection, find_subjects, smallest_vocabulary
-from edgepress import console
-from edgepress.environment import environment
-from edgepress.errors import require_flags
-from edgepress.files import writable_folder
-from edgepress.identity import in_words, texts_digest
+from edgepress.core import console
+from edgepress.core.environment import environment
+from edgepress.core.errors import require_flags
+from edgepress.core.files import writable_folder
+from edgepress.core.identity import in_words, texts_digest
 
 if TYPE_CHECKING:
     from device_bench.phone.adb import Adb

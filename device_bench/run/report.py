@@ -9,9 +9,9 @@ from device_bench.plan import Plan, Subject
 from device_bench.profile import Operator, Profile, profile
 from device_bench.records import Measurement
 from device_bench.summary import MISSING, score_text
-from edgepress import console
-from edgepress.errors import EdgepressError
-from edgepress.tables import ScreenTable, screen_table
+from edgepress.core import console
+from edgepress.core.errors import EdgepressError
+from edgepress.core.tables import ScreenTable, screen_table
 
 HEADINGS = (
     "file",

@@ -8,8 +8,8 @@ from typing import Any
 
 from device_bench.plan import Case, Plan, Subject
 from device_bench.records import Measurement
-from edgepress.environment import environment
-from edgepress.identity import Difference, differences
+from edgepress.core.environment import environment
+from edgepress.core.identity import Difference, differences
 
 MACHINE_KEYS = ("cpu", "cores", "system", "phone", "gpu", "build")
 # Libraries that run files, as a record's runtime calls them; weights themselves run in transformers' code.

@@ -1,6 +1,6 @@
 """`python -m export.android`."""
 
-from edgepress import console
+from edgepress.core import console
 from export.android.config import AndroidConfig
 
 if __name__ == "__main__":

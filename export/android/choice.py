@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgepress.artifact import MANIFEST, Artifact, FileRecord, is_artifact, open_artifact
-from edgepress.errors import EdgepressError
+from edgepress.core.artifact import MANIFEST, Artifact, FileRecord, is_artifact, open_artifact
+from edgepress.core.errors import EdgepressError
 
 TOKENIZER = "tokenizer.json"
 CONFIG = "config.json"

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgepress import console
-from edgepress.errors import EdgepressError
-from edgepress.files import sha256, staged_folder
-from edgepress.tables import ScreenTable
+from edgepress.core import console
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import sha256, staged_folder
+from edgepress.core.tables import ScreenTable
 from export.android.choice import Choice, choose
 from export.android.config import AndroidConfig
 

@@ -6,10 +6,10 @@ from typing import Annotated, TypeVar
 
 from typing_extensions import Doc
 
-from edgepress.console import Command
-from edgepress.models import MODEL_HELP, Weights
-from edgepress.task_flags import TaskFlags
-from edgepress.tasks import TASK_HELP
+from edgepress.core.console import Command
+from edgepress.core.models import MODEL_HELP, Weights
+from edgepress.core.task_flags import TaskFlags
+from edgepress.core.tasks import TASK_HELP
 from export.base.shapes import Shapes
 
 

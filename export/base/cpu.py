@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from edgepress.environment import environment
-from edgepress.errors import EdgepressError
+from edgepress.core.environment import environment
+from edgepress.core.errors import EdgepressError
 from export.base.config import CpuFlags
 
 

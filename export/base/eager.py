@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from edgepress.inputs import input_names
+from edgepress.core.inputs import input_names
 from export.base.runner import Batch, Runner
 
 

@@ -9,14 +9,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 from export.base.config import ExportConfig
 from export.base.runner import Runner
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from edgepress.loading import OpenedModel
+    from edgepress.core.loading import OpenedModel
     from export.base.scheme import Scheme
 
 

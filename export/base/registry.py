@@ -6,8 +6,8 @@ from importlib import import_module
 from pathlib import Path
 
 import export
-from edgepress.errors import EdgepressError, unknown_name
-from edgepress.files import stored_bytes
+from edgepress.core.errors import EdgepressError, unknown_name
+from edgepress.core.files import stored_bytes
 from export.base.format import Format
 from export.base.runner import Runner
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from edgepress.inputs import input_names
+from edgepress.core.inputs import input_names
 
 # Tracers keep a size of 1 as a constant; the ids are the smallest vocabulary's.
 EXAMPLE_ROWS = 2

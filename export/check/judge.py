@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgepress.environment import environment
-from edgepress.evaluation import EvaluationSet
-from edgepress.metrics import score
-from edgepress.tasks import ProblemType
+from edgepress.core.environment import environment
+from edgepress.core.evaluation import EvaluationSet
+from edgepress.core.metrics import score
+from edgepress.core.tasks import ProblemType
 from export.base.registry import open_runner
 from export.base.runner import Batch, Runner
 from export.check import parity

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from edgepress.errors import ExpectationError
-from edgepress.metrics import agreement
-from edgepress.tasks import ProblemType
+from edgepress.core.errors import ExpectationError
+from edgepress.core.metrics import agreement
+from edgepress.core.tasks import ProblemType
 from export.base.runner import Batch, Runner
 
 # Largest absolute difference of a logit that a file of each precision may show. fp32 is the same

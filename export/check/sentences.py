@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from edgepress.evaluation import EvaluationSet
-from edgepress.loading import OpenedModel
-from edgepress.pretrained import encode
-from edgepress.splits import Examples, load_split
+from edgepress.core.evaluation import EvaluationSet
+from edgepress.core.loading import OpenedModel
+from edgepress.core.pretrained import encode
+from edgepress.core.splits import Examples, load_split
 from export.base.runner import Batch
 from export.base.shapes import Shapes
 from export.check.judge import Sentences

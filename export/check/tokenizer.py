@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgepress.errors import ExpectationError
+from edgepress.core.errors import ExpectationError
 from export.check.hard_strings import HARD_PAIRS, HARD_SINGLES
 
 if TYPE_CHECKING:

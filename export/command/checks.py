@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgepress.errors import EdgepressError, require_flags
-from edgepress.files import refuse_existing
-from edgepress.models import short_name
+from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.files import refuse_existing
+from edgepress.core.models import short_name
 from export.base.config import ExportConfig
 from export.base.format import Format
 from export.base.scheme import Scheme

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from edgepress import console
-from edgepress.artifact import create_artifact
-from edgepress.loading import check_classifier, open_model
+from edgepress.core import console
+from edgepress.core.artifact import create_artifact
+from edgepress.core.loading import check_classifier, open_model
 from export.base.config import ExportConfig
 from export.base.cpu import cpu_target
 from export.base.format import Format

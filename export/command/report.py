@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from edgepress import console
-from edgepress.artifact import Draft, Step
-from edgepress.card import Card
-from edgepress.evaluation import EVALUATION_SET, EvaluationSet
-from edgepress.loading import OpenedModel
-from edgepress.tables import ScreenTable, markdown_table
+from edgepress.core import console
+from edgepress.core.artifact import Draft, Step
+from edgepress.core.card import Card
+from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
+from edgepress.core.loading import OpenedModel
+from edgepress.core.tables import ScreenTable, markdown_table
 from export.base.config import ExportConfig
 from export.command.checks import Order
 from export.command.session import Written

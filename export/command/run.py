@@ -2,7 +2,7 @@
 
 from typing import NoReturn
 
-from edgepress import console
+from edgepress.core import console
 from export.base.config import ExportConfig, derive
 from export.base.registry import find_format, formats
 from export.command.config import FormatsConfig

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from edgepress.artifact import Draft
-from edgepress.causes import cause
-from edgepress.errors import EdgepressError, first_line
-from edgepress.evaluation import EvaluationSet
-from edgepress.files import remove
-from edgepress.loading import OpenedModel, save_model
+from edgepress.core.artifact import Draft
+from edgepress.core.causes import cause
+from edgepress.core.errors import EdgepressError, first_line
+from edgepress.core.evaluation import EvaluationSet
+from edgepress.core.files import remove
+from edgepress.core.loading import OpenedModel, save_model
 from export.base.config import ExportConfig
 from export.base.eager import EagerRunner
 from export.base.format import Format

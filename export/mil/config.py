@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from edgepress.console import warn
-from edgepress.errors import EdgepressError, require_flags
+from edgepress.core.console import warn
+from edgepress.core.errors import EdgepressError, require_flags
 from export.base.config import ExportConfig
 from export.base.shapes import Shapes
 

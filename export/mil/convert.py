@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgepress.errors import EdgepressError, first_line
-from edgepress.inputs import input_names, longest_input
+from edgepress.core.errors import EdgepressError, first_line
+from edgepress.core.inputs import input_names, longest_input
 from export.base.config import ExportConfig, derive
 from export.base.shapes import Shapes
 from export.mil.config import CoreMlConfig

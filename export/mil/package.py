@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgepress.errors import EdgepressError, first_line
+from edgepress.core.errors import EdgepressError, first_line
 from export.base.shapes import Shapes
 
 MODEL = Path("Data", "com.apple.CoreML", "model.mlmodel")

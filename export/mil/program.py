@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 from export.mil import elementwise, layers, recurrent, tensors, windows
 from export.mil.elementwise import DTYPES, Array, Operation
 from export.mil.package import load_program

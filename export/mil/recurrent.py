@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from edgepress.errors import unknown_name
+from edgepress.core.errors import unknown_name
 from export.mil.elementwise import Array, Operation
 
 GATES = 4

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgepress.errors import EdgepressError, first_line
+from edgepress.core.errors import EdgepressError, first_line
 from export.base.runner import Batch, Runner
 from export.mil.package import load_spec, quiet, shapes_of
 from export.mil.program import Program

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edgepress.errors import EdgepressError, unknown_name
+from edgepress.core.errors import EdgepressError, unknown_name
 from export.base.scheme import Options, Scheme
 from export.mil.config import CoreMlConfig
 from export.mil.convert import write

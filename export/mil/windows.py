@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 from export.mil.elementwise import Array, Operation
 
 

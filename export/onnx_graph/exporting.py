@@ -6,9 +6,9 @@ from optimum.exporters.tasks import TasksManager
 from optimum.utils import NormalizedTextConfig
 from transformers import PreTrainedModel
 
-from edgepress.architectures import SmallClassifier
-from edgepress.errors import EdgepressError, first_line
-from edgepress.inputs import input_names
+from edgepress.core.architectures import SmallClassifier
+from edgepress.core.errors import EdgepressError, first_line
+from edgepress.core.inputs import input_names
 
 TASK = "text-classification"
 

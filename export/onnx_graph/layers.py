@@ -5,7 +5,7 @@ from pathlib import Path
 
 import onnx
 
-from edgepress.errors import unknown_name
+from edgepress.core.errors import unknown_name
 
 QUANTIZED_MATMULS = {
     "MatMulInteger",

@@ -29,8 +29,8 @@ from device_bench.chart.theme import THEMES
 from device_bench.report.config import ReportConfig
 from device_bench.report.pipeline import run as report
 from device_bench.series import load, machines
-from edgepress.console import step, warn
-from edgepress.errors import EdgepressError
+from edgepress.core.console import step, warn
+from edgepress.core.errors import EdgepressError
 from results.goals import ROOT, keep_table
 
 HERE = Path(__file__).parent

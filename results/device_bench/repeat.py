@@ -16,8 +16,8 @@ from device_bench.measure import measure
 from device_bench.plan import Plan, Subject
 from device_bench.records import Measurement
 from device_bench.stats import Interval
-from edgepress.console import step
-from edgepress.tables import markdown_table
+from edgepress.core.console import step
+from edgepress.core.tables import markdown_table
 from results.goals import Goal
 
 TARGET, SECONDS = 0.03, 60.0

@@ -22,8 +22,8 @@ from device_bench.cores import Cores
 from device_bench.plan import Case, Plan, Subject
 from device_bench.process import Process
 from device_bench.run.config import numbers
-from edgepress.artifact import open_artifact
-from edgepress.console import step
+from edgepress.core.artifact import open_artifact
+from edgepress.core.console import step
 from results.device_bench.repeat import SECONDS_GOAL, TYPED, Comparison, Repeated, repeat
 from results.goals import Goal, conclude, help_goal, keep_table, kept_goals, run
 

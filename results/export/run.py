@@ -17,8 +17,8 @@ import tyro
 from device_bench import records, stats
 from device_bench.measure import Plan, Subject, measure
 from device_bench.records import Measurement
-from edgepress.artifact import Artifact, FileRecord, open_artifact
-from edgepress.tables import markdown_table
+from edgepress.core.artifact import Artifact, FileRecord, open_artifact
+from edgepress.core.tables import markdown_table
 from export.base.registry import formats, size_bytes
 from results.goals import Goal, conclude, help_goal, keep_table, run
 

@@ -22,8 +22,8 @@ from device_bench.measure import Plan, Subject, measure
 from device_bench.records import Measurement
 from device_bench.series import speed_up
 from device_bench.stats import Interval
-from edgepress.artifact import open_artifact
-from edgepress.tables import markdown_table
+from edgepress.core.artifact import open_artifact
+from edgepress.core.tables import markdown_table
 from results.goals import Goal, conclude, help_goal, keep_table, kept_goals, run
 
 HERE = Path(__file__).parent

@@ -18,9 +18,9 @@ import tyro
 
 from device_bench import records, stats
 from device_bench.measure import Plan, Subject, measure
-from edgepress.artifact import open_artifact
-from edgepress.environment import environment
-from edgepress.loading import open_model
+from edgepress.core.artifact import open_artifact
+from edgepress.core.environment import environment
+from edgepress.core.loading import open_model
 from export.base.registry import open_runner
 from export.check.judge import Judge
 from export.check.sentences import evaluation_sentences

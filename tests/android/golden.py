@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from android.golden_strings import Texts, golden_texts
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from edgepress import sources
-from edgepress.models import MINILM_MIRROR
+from edgepress.core import sources
+from edgepress.core.models import MINILM_MIRROR
 
 SOURCES = Path(__file__).parents[2] / "android_demo/core/src"
 RESOURCES = SOURCES / "test/resources"

@@ -7,7 +7,7 @@ from typing import Any
 from compress.training.pictures.draw import pictures
 from compress.training.pictures.trained import Trained
 from device_bench.chart.theme import THEMES
-from edgepress.tasks import Task
+from edgepress.core.tasks import Task
 
 PICTURES = "pictures"
 # What stands beside the model itself in the metrics of its step.

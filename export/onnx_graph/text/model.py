@@ -17,8 +17,8 @@ import onnx
 from onnx import ModelProto, TensorProto, helper
 from tokenizers import Tokenizer
 
-from edgepress.errors import EdgepressError
-from edgepress.tasks import ProblemType
+from edgepress.core.errors import EdgepressError
+from edgepress.core.tasks import ProblemType
 from export.check.hard_strings import HARD_PAIRS, HARD_SINGLES
 from export.check.tokenizer import Encode, compare_tokenizers, encoder
 from export.onnx_graph.text import rows, wordpiece

@@ -14,7 +14,7 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer
 
-from edgepress.errors import EdgepressError
+from edgepress.core.errors import EdgepressError
 from export.onnx_graph.text.characters import Characters, character_class, characters
 from export.onnx_graph.text.nodes import EXTENSIONS, Nodes
 

@@ -1,0 +1,1 @@
+"""What things are: models, tasks, metrics, artifacts, and where their bytes come from."""

@@ -1,0 +1,25 @@
+"""Classifiers that transformers does not have, and pruned shapes that its configs cannot say.
+
+To add a classifier: one module with a config and a model, registered below.
+"""
+
+from transformers import AutoConfig, AutoModelForSequenceClassification
+
+from edgepress.core.architectures.base import SmallClassifier
+from edgepress.core.architectures.bilstm import BiLstmConfig, BiLstmForSequenceClassification
+from edgepress.core.architectures.cnn import CnnConfig, CnnForSequenceClassification
+
+__all__ = [
+    "BiLstmConfig",
+    "BiLstmForSequenceClassification",
+    "CnnConfig",
+    "CnnForSequenceClassification",
+    "SmallClassifier",
+]
+
+for _config, _model in (
+    (BiLstmConfig, BiLstmForSequenceClassification),
+    (CnnConfig, CnnForSequenceClassification),
+):
+    AutoConfig.register(_config.model_type, _config)
+    AutoModelForSequenceClassification.register(_config, _model)

@@ -1,0 +1,45 @@
+"""What a score is of: two scores are only compared where these are the same."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgepress.core.splits import Examples
+from edgepress.core.tasks import Task
+
+EVALUATION_SET = "evaluation_set"
+"""What manifests call it, among the metrics of a step."""
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """The texts that a score is of."""
+
+    task: str
+    split: str
+    texts: int
+    max_length: int
+    """Longer texts were cut to so many tokens."""
+
+    @classmethod
+    def of(cls, task: Task, examples: Examples, max_length: int) -> EvaluationSet:
+        """These texts of the task's evaluation split."""
+        return cls(task.name, task.evaluation_split, len(examples), max_length)
+
+    @property
+    def where(self) -> str:
+        """Task and split."""
+        return f"{self.task}/{self.split}"
+
+    @property
+    def size(self) -> str:
+        """How many texts, and how long."""
+        return f"{self.texts:,} texts of at most {self.max_length} tokens"
+
+    def __str__(self) -> str:
+        return f"{self.where}, {self.size}"
+
+    def recorded(self) -> dict[str, Any]:
+        """As a manifest keeps it."""
+        return asdict(self)

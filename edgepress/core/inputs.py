@@ -1,0 +1,120 @@
+"""Which inputs a model takes, and how long they may be: the one place that decides it.
+
+A model's forward names what it can take, its config whether it tells token types apart, and its tokenizer
+what it is given: a model that never saw token types in training is exported without them. What the
+tokenizer withholds stands in the model's config under `INPUTS`, so that whoever has only the model knows.
+"""
+
+import inspect
+from typing import Any
+
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from edgepress.core.errors import EdgepressError
+
+LONGEST_INPUT = 512
+TOKEN_TYPES = "token_type_ids"
+NAMES = ("input_ids", "attention_mask", TOKEN_TYPES)
+INPUTS = "edgepress_inputs"
+POSITIONS = "position_embeddings"
+# Tokens that padding can be, where a tokenizer has none of its own: the attention mask hides it.
+PADDING = ("[PAD]", "<pad>", "<PAD>")
+
+
+def input_names(model: PreTrainedModel) -> tuple[str, ...]:
+    """Those of `input_ids, attention_mask, token_type_ids` that the model is given, in this order."""
+    given = getattr(model.config, INPUTS, NAMES)
+    return tuple(name for name in _taken(model) if name in given)
+
+
+def _taken(model: PreTrainedModel) -> tuple[str, ...]:
+    """Those that make a difference: a table of one token type gives all tokens the same."""
+    forward = inspect.signature(model.forward).parameters
+    one_type = getattr(model.config, "type_vocab_size", None) in (0, 1)
+    return tuple(name for name in NAMES if name in forward and not (one_type and name == TOKEN_TYPES))
+
+
+def fit_inputs(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
+    """Let the tokenizer give what the model takes, and let the model be given what the tokenizer has.
+
+    An attention mask is always given where the model takes one: without it padding would be read.
+    """
+    taken = _taken(model)
+    given = {*tokenizer.model_input_names, "attention_mask"}
+    names = [name for name in taken if name in given]
+    tokenizer.model_input_names = names
+    if hasattr(model.config, INPUTS):
+        delattr(model.config, INPUTS)
+    if len(names) < len(taken):
+        setattr(model.config, INPUTS, names)
+
+
+def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None = None) -> int:
+    """The longest input [tokens]: as many as there are positions, and as the tokenizer allows.
+
+    Positions of RoBERTa's family begin behind the padding id, which their table then records.
+
+    Args:
+        model: with its table of positions, if it has one.
+        tokenizer: cuts at `model_max_length`, where that is known.
+    """
+    limits = [LONGEST_INPUT, getattr(model.config, "max_position_embeddings", None)]
+    limits += [_rows_for_text(table) for name, table in model.named_modules() if _is_positions(name, table)]
+    limits.append(None if tokenizer is None else tokenizer.model_max_length)
+    return int(min(limit for limit in limits if limit is not None and limit > 0))  # XLNet's -1: no limit
+
+
+def _is_positions(name: str, module: nn.Module) -> bool:
+    return name.rpartition(".")[2] == POSITIONS and hasattr(module, "weight")
+
+
+def _rows_for_text(table: Any) -> int:
+    padding = getattr(table, "padding_idx", None)
+    return int(table.weight.shape[0]) - (0 if padding is None else padding + 1)
+
+
+def fit_padding(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
+    """Give a tokenizer without a padding token one: texts of a batch are padded to one length.
+
+    Raises:
+        EdgepressError: neither the config nor the vocabulary has one, or the model's positions need one.
+    """
+    embeddings = [module for module in model.modules() if hasattr(module, POSITIONS)]
+    if any(getattr(module, "padding_idx", 0) is None for module in embeddings):
+        raise EdgepressError(
+            f"config.json has no pad_token_id, and positions of a {model.config.model_type} begin behind it",
+            f'write "pad_token_id": {tokenizer.pad_token_id} into its config.json',
+        )
+    if tokenizer.pad_token_id is not None:
+        return
+    ids = tokenizer.get_vocab()
+    own = model.config.pad_token_id
+    known = [token for token, number in ids.items() if number == own]
+    usual = [token for token in (*PADDING, tokenizer.unk_token, tokenizer.sep_token) if token in ids]
+    if not known + usual:
+        raise EdgepressError(
+            f"the tokenizer of a {model.config.model_type} has no padding token",
+            'give it one in tokenizer_config.json: "pad_token"',
+        )
+    tokenizer.pad_token = (known + usual)[0]
+
+
+def require_token_types(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, name: str) -> None:
+    """Raise where a tokenizer gives token types that the model's table does not have.
+
+    Args:
+        name: what the two are called, for the message.
+
+    Raises:
+        EdgepressError: the largest token type of a pair of texts is beyond the table.
+    """
+    rows = getattr(model.config, "type_vocab_size", None)
+    if rows is None or TOKEN_TYPES not in input_names(model):
+        return
+    largest = max(tokenizer("a", "a")[TOKEN_TYPES])
+    if largest >= rows:
+        raise EdgepressError(
+            f"{name}: its tokenizer gives token types up to {largest}, the model has {rows}",
+            "the tokenizer is another model's: save the model's own there",
+        )

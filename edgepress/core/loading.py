@@ -1,0 +1,375 @@
+"""Opening what the user named: a model with its tokenizer and its task, ready for a technique."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import cast, get_args
+
+from safetensors import SafetensorError
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from edgepress.core import console
+from edgepress.core.architectures.pruned import record_shapes
+from edgepress.core.artifact import Artifact, Manifest, ModelRecord, Step, is_artifact, open_artifact
+from edgepress.core.card import card_language
+from edgepress.core.checkpoint import read_checkpoint
+from edgepress.core.columns import TrainedHead
+from edgepress.core.console import warn
+from edgepress.core.errors import EdgepressError, first_line
+from edgepress.core.files import sha256
+from edgepress.core.heads import TEXT_CLASSIFIER, find_head
+from edgepress.core.inputs import longest_input
+from edgepress.core.labels import LabelMismatchError, label_key
+from edgepress.core.local_tasks import describe, find_task
+from edgepress.core.models import FINE_TUNING, MODELS, ModelSource, ModelSpec, Schedule, Weights, find_model
+from edgepress.core.pretrained import keep_whole, load_config, load_model, load_tokenizer
+from edgepress.core.tasks import DEFAULT_TASK, TASKS, ProblemType, Task, TaskOptions
+from edgepress.core.thresholds import THRESHOLDS
+
+# Techniques whose `max_length` is of the texts that a classifier learned from, and was scored on.
+TRAININGS = ("finetune", "distill", "prune", "sparsify", "qat", "trim_vocab")
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A classifier in memory, and everything known about it."""
+
+    source: ModelSource
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    head_trained: bool
+    task: Task | None
+    """What it is to be scored on; None where nobody said."""
+    artifact: Artifact | None
+    data: Path | None = None
+    """The data root; None: EDGEPRESS_DATA."""
+    applied: tuple[Step, ...] = ()
+    """What was done to it since it was opened."""
+    remade: ModelRecord | None = None
+    """What it is since then."""
+
+    @property
+    def scored(self) -> bool:
+        """Whether accuracy means something: a trained head, on a known task."""
+        return self.head_trained and self.task is not None
+
+    @property
+    def text_task(self) -> Task:
+        """Where real sentences come from: the model's task, or the embedded default."""
+        return self.task or replace(TASKS[DEFAULT_TASK], root=self.data)
+
+    @property
+    def problem_type(self) -> ProblemType:
+        """What the logits mean: the task's, or that of the model's own config."""
+        if self.task is not None:
+            return self.task.problem_type
+        own = self.model.config.problem_type
+        if own in get_args(ProblemType):
+            return cast("ProblemType", own)
+        return "regression" if self.model.config.num_labels == 1 else "single_label_classification"
+
+    @property
+    def thresholds(self) -> list[float] | None:
+        """From which probability on each label is given; None: one half."""
+        return getattr(self.model.config, THRESHOLDS, None)
+
+    @property
+    def license(self) -> str | None:
+        """The weights' license, where it is known."""
+        return self.spec.license if self.spec else None
+
+    @property
+    def language(self) -> str | list[str] | None:
+        """Of its texts, where the zoo or the card of the folder that it came from says so."""
+        said = card_language(self.source.folder) if self.source.folder else None
+        return said or (self.spec.language if self.spec else None)
+
+    @property
+    def spec(self) -> ModelSpec | None:
+        """What the zoo says of the model that it once was; a folder may have a zoo model's name."""
+        record = self.record()
+        spec = MODELS.get(record.name)
+        return spec if spec and spec.hub_id == record.hub_id else None
+
+    @property
+    def schedule(self) -> Schedule:
+        """What training it takes."""
+        return self.spec.schedule if self.spec else FINE_TUNING
+
+    @property
+    def longest(self) -> int:
+        """The longest input [tokens]."""
+        return longest_input(self.model, self.tokenizer)
+
+    @property
+    def text_length(self) -> int:
+        """What texts are cut to before the model reads them [tokens]: as it was trained, if that is known."""
+        return min(self.recorded_length or self.longest, self.longest)
+
+    @property
+    def recorded_length(self) -> int | None:
+        """The length that the texts of its last training were cut to [tokens]; None where nobody says."""
+        own = [step.config for step in self.steps if step.technique in TRAININGS]
+        lengths = [config.get("max_length") for config in own if config.get("stage") != "pretrain"]
+        return next((each for each in reversed(lengths) if isinstance(each, int) and each > 0), None)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What was done to the model so far."""
+        before = self.artifact.manifest.steps if self.artifact else ()
+        return (*before, *self.applied)
+
+    def after(self, step: Step, trained: bool) -> "OpenedModel":
+        """The model as one more step made it.
+
+        Args:
+            step: what was done.
+            trained: whether its weights come out of a training now.
+        """
+        config, task_trained = self.model.config, self.task is not None
+        record = replace(
+            self.record(), architecture=config.model_type, parameters=self.model.num_parameters()
+        )
+        if trained:
+            record = replace(record, weights="trained", head_trained=task_trained)
+        head_trained = self.head_trained or (trained and task_trained)
+        return replace(self, applied=(*self.applied, step), remade=record, head_trained=head_trained)
+
+    @property
+    def parent(self) -> str | None:
+        """SHA-256 of its manifest, where it is an artifact."""
+        return sha256(self.artifact.manifest_path) if self.artifact else None
+
+    def manifest(self, name: str, seed: int) -> Manifest:
+        """That of an artifact with this model as it is now."""
+        task = self.task.name if self.task else None
+        data = self.task.understood if self.task else None
+        return Manifest(name, self.record(), task, seed, self.steps, self.parent, data=data)
+
+    def facts(self, precision: str) -> dict[str, str]:
+        """What a file of it says of itself, where its format has a place for that."""
+        record, labels = self.record(), sorted((self.model.config.id2label or {}).items())
+        known = {
+            "model": record.name,
+            "architecture": record.architecture,
+            "weights": record.weights if record.head_trained else f"{record.weights}, classifier random",
+            "precision": precision,
+            "task": self.task.name if self.task else None,
+            "problem_type": self.problem_type,
+            "labels": json.dumps([label for _, label in labels]),
+            "license": self.license,
+            "base_model": record.hub_id,
+            "revision": record.revision,
+            "edgepress": version("edgepress"),
+        }
+        return {name: value for name, value in known.items() if value is not None}
+
+    def record(self) -> ModelRecord:
+        """What a manifest says of it."""
+        spec = self.source.spec
+        if self.remade is not None:
+            return self.remade
+        if self.artifact is not None:
+            return self.artifact.manifest.model
+        return ModelRecord(
+            name=self.source.short_name,
+            architecture=self.model.config.model_type,
+            parameters=self.model.num_parameters(),
+            weights=self.source.origin,
+            head_trained=self.head_trained,
+            hub_id=spec.hub_id if spec else (self.source.name if self.source.origin == "hub" else None),
+            revision=self.source.revision,
+        )
+
+
+def open_model(
+    name: str,
+    weights: Weights = "auto",
+    task: str | Task | None = None,
+    data: Path | None = None,
+    seed: int = 0,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    options: TaskOptions | None = None,
+    new_head: bool = False,
+    drops_others: bool = False,
+) -> OpenedModel:
+    """Resolve, verify and load a model with its tokenizer and task.
+
+    A trained classifier's own labels are kept, and the task's data are mapped to them.
+
+    Args:
+        name: zoo name, Hub id or local folder (an artifact is verified first).
+        weights: where its bytes may come from.
+        task: zoo task or data folder; or one that was found before, whose labels the model has to have; None
+            takes the artifact's own.
+        data: the data root.
+        seed: for random weights.
+        tokenizer: for a model that is trained from scratch, instead of BERT's.
+        options: what the user says of the task's data.
+        new_head: give the model a new classifier with the task's labels, whatever head it has.
+        drops_others: whether a head of another kind may be dropped for a random one, as training does.
+
+    Raises:
+        EdgepressError: as `find_model`, `open_artifact`, `find_task` and `load_model`.
+    """
+    source = find_model(name, weights)
+    artifact = None
+    if source.origin == "local" and source.folder is not None and is_artifact(source.folder):
+        artifact = open_artifact(source.folder)
+        source = replace(source, origin="trained")
+    head = None if new_head else _trained_head(source, artifact)
+    found = _task(task, artifact, data, options, head)
+    shown = found or (TASKS[DEFAULT_TASK] if source.spec else None)
+    model, head_trained = load_model(
+        source,
+        shown.labels if shown else None,
+        shown.problem_type if shown else None,
+        seed,
+        new_head,
+        drops_others,
+    )
+    if artifact is not None:  # its folder holds a whole head also where that is random
+        head_trained = head_trained and artifact.manifest.model.head_trained
+    tokenizer = load_tokenizer(source, model, tokenizer)
+    if source.origin == "random":
+        _warn_of_random_weights(source)
+    if found is not None and found is not task and (found.folder is not None or found.matched_by):
+        console.step(describe(found))
+    return OpenedModel(source, model, tokenizer, head_trained, found, artifact, data)
+
+
+def artifact_task(artifact: Artifact, data: Path | None = None) -> Task | None:
+    """The task that an artifact was trained on, with the data that its manifest records; None: it has none.
+
+    Raises:
+        EdgepressError: the task's data are not here, or are others.
+    """
+    source = ModelSource(str(artifact.folder), "trained", artifact.folder)
+    return _task(None, artifact, data, None, _trained_head(source, artifact))
+
+
+def _trained_head(source: ModelSource, artifact: Artifact | None) -> TrainedHead | None:
+    """The classes that the model's folder records; None where it has no trained classifier."""
+    if source.folder is None or (artifact is not None and not artifact.manifest.model.head_trained):
+        return None
+    config = load_config(source)
+    if find_head(config, read_checkpoint(source.folder)).head is not TEXT_CLASSIFIER:
+        return None
+    labels = tuple(label for _, label in sorted((config.id2label or {}).items()))
+    problem = config.problem_type if config.problem_type in get_args(ProblemType) else None
+    return TrainedHead(labels, cast("ProblemType | None", problem))
+
+
+def check_classifier(opened: OpenedModel) -> None:
+    """Refuse a model that labels no texts, and say where a classifier on a pretrained encoder is random.
+
+    Of random weights `open_model` has said it.
+
+    Raises:
+        EdgepressError: it answers questions.
+    """
+    if type(opened.model).__name__.endswith("ForQuestionAnswering"):
+        raise EdgepressError(
+            f"{opened.source.name} is asked questions and contexts: it labels no texts",
+            "only compress.finetune and compress.distill take such models so far",
+        )
+    if not opened.head_trained and opened.source.origin != "random":
+        warn(f"{opened.source.name} has no trained classifier: its accuracy is shown as '-'")
+
+
+def _warn_of_random_weights(source: ModelSource) -> None:
+    from_scratch = source.spec is not None and not source.spec.pretrained
+    why = "neither the Hub nor a package gave trained ones"
+    if from_scratch:
+        why = "it has no others until it is trained"
+    warn(
+        f"RANDOM WEIGHTS for {source.name}: {why}. "
+        "Size and latency are real; accuracy cannot be, and is shown as '-'."
+    )
+
+
+def _task(
+    task: str | Task | None,
+    artifact: Artifact | None,
+    data: Path | None,
+    options: TaskOptions | None,
+    head: TrainedHead | None,
+) -> Task | None:
+    """The task that the user names, or the artifact's own, with the data that its manifest records."""
+    own = artifact.manifest.task if artifact else None
+    if isinstance(task, Task):
+        _require_labels(task, head)
+        return task
+    if task is not None:
+        recorded = artifact if own == Path(task).resolve().name else None
+        return find_task(task, data, _with_recorded(options, recorded), head)
+    if artifact is None or own is None:
+        return None
+    try:
+        return find_task(own, data, _with_recorded(options, artifact), head)
+    except LabelMismatchError:
+        raise
+    except EdgepressError as error:
+        raise EdgepressError(
+            f"{artifact.folder} was trained on '{own}', which is not here: {error}",
+            "name its folder with --task, or the data root with --data",
+        ) from error
+
+
+def _require_labels(task: Task, head: TrainedHead | None) -> None:
+    """Raise unless a trained head gives the task's labels in their order."""
+    if head is not None and [*map(label_key, head.labels)] != [*map(label_key, task.labels)]:
+        raise LabelMismatchError(
+            f"the labels do not fit: {task.name} has {list(task.labels)}, the model {list(head.labels)}",
+            "--head new gives it a new classifier",
+        )
+
+
+def _with_recorded(options: TaskOptions | None, artifact: Artifact | None) -> TaskOptions | None:
+    """What the user says, then what the artifact's manifest records."""
+    known = artifact.manifest.data if artifact else None
+    if not known:
+        return options
+    options = options or TaskOptions()
+    labels = known["labels"]
+    meant = {text: labels[number] for text, number in known["label_ids"].items()}
+    return replace(
+        options,
+        label_column=options.label_column or tuple(known["label_columns"]),
+        text_columns=options.text_columns or tuple(known["text_columns"]),
+        problem_type=options.problem_type or known["problem_type"],
+        split=options.split or known["evaluation_split"],
+        recorded_labels=meant,
+        files=options.files or {split: tuple(names) for split, names in known["files"].items()},
+    )
+
+
+def set_thresholds(model: PreTrainedModel, thresholds: Sequence[float] | None) -> None:
+    """Write into the model's config from which probability on each label is given; None: one half."""
+    if thresholds is not None:
+        setattr(model.config, THRESHOLDS, list(thresholds))
+    elif hasattr(model.config, THRESHOLDS):
+        delattr(model.config, THRESHOLDS)  # those of the model that it was made of
+
+
+def save_model(opened: OpenedModel, folder: Path) -> None:
+    """Write weights (safetensors), config and tokenizer as transformers reads them.
+
+    tokenizer.json neither pads nor cuts, whatever the tokenizer was last used for: other loaders would
+    do as it says.
+    Shapes that a stock config cannot say are recorded in it: such a folder only edgepress opens.
+
+    Raises:
+        EdgepressError: the weights cannot be written (the file system is full).
+    """
+    record_shapes(opened.model)
+    try:
+        opened.model.save_pretrained(folder)
+    except SafetensorError as error:
+        raise EdgepressError(
+            f"cannot write the weights: {first_line(error)}", "name another --output"
+        ) from error
+    keep_whole(opened.tokenizer)
+    opened.tokenizer.save_pretrained(folder)

