@@ -74,17 +74,28 @@ def run(config: DistillConfig) -> Path:
 
 
 def _open_teacher(config: DistillConfig) -> OpenedModel:
-    teacher = open_model(
-        config.teacher, "pretrained", config.task, config.data, config.seed, options=config.task_options
-    )
-    if teacher.task is None:
-        raise EdgepressError(f"nobody said what {config.teacher} was trained for", "name its --task")
-    if not teacher.head_trained:
-        raise EdgepressError(
-            f"{config.teacher} has no trained classifier: it has nothing to teach",
-            f"python -m compress.finetune --model {config.teacher} --task {teacher.task.name} trains one",
+    return require_teacher(
+        open_model(
+            config.teacher, "pretrained", config.task, config.data, config.seed, options=config.task_options
         )
-    return teacher
+    )
+
+
+def require_teacher(opened: OpenedModel) -> OpenedModel:
+    """The model, if it can teach.
+
+    Raises:
+        EdgepressError: nobody said what it was trained for, or it was not trained.
+    """
+    name = opened.source.name
+    if opened.task is None:
+        raise EdgepressError(f"nobody said what {name} was trained for", "name its --task")
+    if not opened.head_trained:
+        raise EdgepressError(
+            f"{name} has no trained classifier: it has nothing to teach",
+            f"python -m compress.finetune --model {name} --task {opened.task.name} trains one",
+        )
+    return opened
 
 
 def distill(opened: OpenedModel, options: DistillOptions, run: Run) -> StepResult:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from rich.progress import track
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from transformers import DataCollatorWithPadding, PreTrainedModel, PreTrainedTokenizerBase
@@ -123,9 +122,10 @@ def _batches(
     """Texts of like length together, with the rows that they are."""
     collate = DataCollatorWithPadding(tokenizer)
     starts = range(0, len(order), BATCH_SIZE)
-    for start in track(starts, "the teacher reads", console=console.log, transient=True):
-        part = order[start : start + BATCH_SIZE]
-        yield part, collate([rows[int(row)] for row in part])
+    with console.progress() as progress:
+        for start in progress.track(starts, description="the teacher reads"):
+            part = order[start : start + BATCH_SIZE]
+            yield part, collate([rows[int(row)] for row in part])
 
 
 def _moved(model: Any, where: torch.device) -> PreTrainedModel:

@@ -13,7 +13,8 @@ from compress.training.result import percent
 from compress.training.run import Run
 from compress.training.scoring import judge, threshold_table, threshold_tables
 from compress.training.scratch import check_vocabulary, from_scratch, open_untrained
-from compress.training.trainer import classification_data, train
+from compress.training.trainer import classification_data
+from compress.training.trainer import train as train_in_place
 from edgepress.core import console
 from edgepress.core.architectures.head import HEAD, put_head
 from edgepress.core.artifact import Step
@@ -34,14 +35,16 @@ def run(config: FinetuneConfig) -> Path:
     """
     check_vocabulary(config.model, config.vocabulary)
     output = prepare(config, config.model, short_name(config.task))
-    opened, text = _open(config)
-    if text is None:
-        return run_step(config, output, lambda own: finetune_answering(opened, config, own))
-    return run_step(config, output, lambda own: finetune(opened, text, config, own))
+    opened, text = open_for_training(config)
+    return run_step(config, output, lambda own: train(opened, text, config, own))
 
 
-def _open(config: FinetuneConfig) -> tuple[OpenedModel, TrainingText | None]:
-    """The model, and the texts that it learns from; no texts where the task is a SQuAD."""
+def open_for_training(config: FinetuneConfig) -> tuple[OpenedModel, TrainingText | None]:
+    """The model, and the texts that it learns from; no texts where the task is a SQuAD.
+
+    Raises:
+        EdgepressError: there is no such model or task, or the two do not fit.
+    """
     if from_scratch(config.model) and config.weights in (None, "random"):
         task = find_task(config.task, config.data, config.task_options)
         if task.problem_type == QUESTIONS:
@@ -79,6 +82,17 @@ def _replaces_head(config: FinetuneConfig) -> bool:
     return config.head == "new" or not hasattr(load_config(find_model(config.model)), HEAD)
 
 
+def train(opened: OpenedModel, text: TrainingText | None, options: ClassifierOptions, run: Run) -> StepResult:
+    """Train a model on its task, in place: a classifier on texts, or, where there are none, on questions.
+
+    Raises:
+        EdgepressError: as the technique.
+    """
+    if text is None:
+        return finetune_answering(opened, options, run)
+    return finetune(opened, text, options, run)
+
+
 def finetune(opened: OpenedModel, text: TrainingText, options: ClassifierOptions, run: Run) -> StepResult:
     """Train a classifier on the texts of its task, in place.
 
@@ -93,7 +107,7 @@ def finetune(opened: OpenedModel, text: TrainingText, options: ClassifierOptions
     console.step(f"training for {options.epochs:g} epochs, learning rate {options.learning_rate:g}")
     length = options.length_for(opened)
     data = classification_data(opened.tokenizer, task, text, length)
-    trainer = train(opened.model, data, options, checkpoints)
+    trainer = train_in_place(opened.model, data, options, checkpoints)
     judged = judge(trainer, data, task, text, length, options.thresholds == "gmean")
     taken, metrics = seconds(trainer), judged.metrics
     score = f"{percent(task, metrics)} on {judged.evaluation_set}"

@@ -1,17 +1,18 @@
 """The command as a pipeline: check, open, export, quantize, judge, measure, write, show."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from compress.quantize import report
 from compress.quantize.checks import Order, check
 from compress.quantize.config import QuantizeConfig
-from compress.quantize.report import Outcome
+from compress.quantize.report import Quantized
 from compress.quantize.search import Found, search
 from device_bench.measure import Plan, Subject, measure
 from device_bench.records import Measurement
 from edgepress.core import console
-from edgepress.core.artifact import create_artifact
+from edgepress.core.artifact import Draft, create_artifact
 from edgepress.core.loading import OpenedModel, check_classifier, open_model
 from export.base.config import derive
 from export.base.scheme import Options
@@ -34,22 +35,35 @@ def run(config: QuantizeConfig) -> Path:
     )
     check_classifier(opened)
     with create_artifact(order.output, config.overwrite) as draft:
-        counts = config.eval_samples, config.calibration_samples
-        session = Session(opened, draft, *counts, config.seed)
-        console.step(f"exporting {opened.source.name} to {order.format.title} and comparing it with torch")
-        session.begin()
-        whole = session.write(order.format, derive(order.format.config, config))
-        parent = session.keep(whole)
-        found = _quantize(config, order, session, whole)
-        files = [parent, *found.kept]
-        session.record(files)
-        measurements = _measure(config, opened, files)
-        score, judged_on = session.parent_score(), session.evaluation_set()
-        outcome = Outcome(config, order, opened, score, judged_on, parent, found, measurements)
-        report.write(outcome, draft)
-    report.show(outcome)
+        quantized = quantize(opened, config, order, draft)
+        measured = replace(quantized, measurements=_measure(config, opened, quantized.files))
+        measured.write(draft, order.output.name)
     console.step(f"written: {order.output}")
+    report.show(measured)
     return order.output
+
+
+def quantize(opened: OpenedModel, config: QuantizeConfig, order: Order, draft: Draft) -> Quantized:
+    """Write a classifier unquantized and in the schemes of an order, each file compared with the model.
+
+    Args:
+        opened: the classifier.
+        config: how; its paths are not looked at.
+        order: what the flags ask for, checked.
+        draft: the folder that the files are written into.
+
+    Raises:
+        EdgepressError: the format cannot hold the model, or a quantizer fails.
+        ExpectationError: a file is too far from the model, or loses more than --max-drop.
+    """
+    session = Session(opened, draft, config.eval_samples, config.calibration_samples, config.seed)
+    console.step(f"exporting {opened.source.name} to {order.format.title} and comparing it with torch")
+    session.begin()
+    whole = session.write(order.format, derive(order.format.config, config))
+    parent = session.keep(whole)
+    found = _quantize(config, order, session, whole)
+    session.record([parent, *found.kept])
+    return Quantized(config, order, opened, session.parent_score(), session.evaluation_set(), parent, found)
 
 
 def _quantize(config: QuantizeConfig, order: Order, session: Session, whole: Whole) -> Found:

@@ -25,7 +25,7 @@ SHOWN_LAYERS = 10
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Quantized:
     """Everything that a run found out."""
 
     config: QuantizeConfig
@@ -38,7 +38,21 @@ class Outcome:
     parent: Written
     """The file that is not quantized."""
     found: Found
-    measurements: Sequence[Measurement]
+    measurements: Sequence[Measurement] = ()
+
+    @property
+    def files(self) -> list[Written]:
+        """The unquantized file, then the quantized ones."""
+        return [self.parent, *self.found.kept]
+
+    @property
+    def remade(self) -> OpenedModel:
+        """The model, with quantizing as its last step."""
+        return replace(self.opened, applied=(*self.opened.applied, _step(self)))
+
+    def write(self, draft: Draft, name: str) -> None:
+        """Write everything besides the model files themselves, in an artifact of this name."""
+        write(self, draft, name)
 
     @property
     def metric(self) -> str:
@@ -51,7 +65,7 @@ class Outcome:
     @cached_property
     def rows(self) -> list[Row]:
         """One row for the parent, one for each quantized file that is kept."""
-        return [self._row(file) for file in (self.parent, *self.found.kept)]
+        return [self._row(file) for file in self.files]
 
     def _row(self, file: Written) -> Row:
         return Row(
@@ -65,23 +79,22 @@ class Outcome:
         )
 
 
-def write(outcome: Outcome, draft: Draft) -> None:
-    """Everything besides the model files themselves."""
-    if outcome.measurements:
-        records.append(draft.folder / MEASUREMENTS_FILE, outcome.measurements)
-        charts.trade_off_chart(outcome.rows, outcome.metric, outcome.title, draft.folder / CHART_FILE)
-    (draft.folder / "README.md").write_text(_card(outcome), encoding="utf-8")
-    name, seed = outcome.order.output.name, outcome.config.seed
-    made = replace(outcome.opened, applied=(*outcome.opened.applied, _step(outcome)))
-    draft.manifest = made.manifest(name, seed)
+def write(quantized: Quantized, draft: Draft, name: str) -> None:
+    """Everything besides the model files themselves, in an artifact of this name."""
+    if quantized.measurements:
+        records.append(draft.folder / MEASUREMENTS_FILE, quantized.measurements)
+        charts.trade_off_chart(quantized.rows, quantized.metric, quantized.title, draft.folder / CHART_FILE)
+    (draft.folder / "README.md").write_text(_card(quantized, name), encoding="utf-8")
+    seed = quantized.config.seed
+    draft.manifest = quantized.remade.manifest(name, seed)
 
 
-def _step(outcome: Outcome) -> Step:
-    found = outcome.found
-    resolved = {"scheme": outcome.order.scheme, "cpu": outcome.order.cpu.name}
+def _step(quantized: Quantized) -> Step:
+    found = quantized.found
+    resolved = {"scheme": quantized.order.scheme, "cpu": quantized.order.cpu.name}
     metrics: dict[str, Any] = {
-        "parent_score": outcome.parent_score,
-        EVALUATION_SET: outcome.evaluation_set.recorded(),
+        "parent_score": quantized.parent_score,
+        EVALUATION_SET: quantized.evaluation_set.recorded(),
         "variants": [_file_metrics(file) for file in found.kept],
     }
     if found.tried:
@@ -89,7 +102,7 @@ def _step(outcome: Outcome) -> Step:
     if found.sensitivities:
         metrics["sensitivities"] = [asdict(entry) for entry in found.sensitivities]
     seconds = sum(file.seconds for file in found.kept)
-    return Step("quantize", {**outcome.config.recorded(), **resolved}, seconds, metrics)
+    return Step("quantize", {**quantized.config.recorded(), **resolved}, seconds, metrics)
 
 
 def _file_metrics(file: Written) -> dict[str, Any]:
@@ -102,8 +115,8 @@ def _file_metrics(file: Written) -> dict[str, Any]:
     }
 
 
-def _judged_on(outcome: Outcome) -> str:
-    return f"Judged on {outcome.evaluation_set}."
+def _judged_on(quantized: Quantized) -> str:
+    return f"Judged on {quantized.evaluation_set}."
 
 
 CARD_BODY = """{table}
@@ -116,37 +129,37 @@ CARD_CHART = f"""
 """
 
 
-def _card(outcome: Outcome) -> str:
-    rows, name, own = outcome.rows, outcome.order.output.name, outcome.parent.format
+def _card(quantized: Quantized, name: str) -> str:
+    rows, own = quantized.rows, quantized.parent.format
     body = CARD_BODY.format(
-        table=summary.markdown(rows, outcome.metric),
-        judged_on=_judged_on(outcome),
+        table=summary.markdown(rows, quantized.metric),
+        judged_on=_judged_on(quantized),
         caption=summary.caption(rows),
-        chart=CARD_CHART if outcome.measurements else "",
-        usage=own.usage(name, outcome.found.kept[-1].path.name),
+        chart=CARD_CHART if quantized.measurements else "",
+        usage=own.usage(name, quantized.found.kept[-1].path.name),
     )
-    opened = outcome.opened
+    opened = quantized.opened
     scores = {row.name: row.score for row in rows if row.score is not None}
     said = (opened.license, scores, body, opened.language)
     return Card(name, opened.record(), opened.task, "quantized", *said).text()
 
 
-def show(outcome: Outcome) -> None:
+def show(quantized: Quantized) -> None:
     """The table, the layers' sensitivities if they were measured, and what to know about them."""
-    summary.table(outcome.rows, outcome.metric, outcome.title).show()
-    console.line(_judged_on(outcome))
-    if outcome.found.sensitivities:
-        _show_sensitivities(outcome.found.sensitivities)
-    for warning in summary.slower_than_parent(outcome.rows):
+    summary.table(quantized.rows, quantized.metric, quantized.title).show()
+    console.line(_judged_on(quantized))
+    if quantized.found.sensitivities:
+        _show_sensitivities(quantized.found.sensitivities)
+    for warning in summary.slower_than_parent(quantized.rows):
         console.warn(warning)
-    for note in _rival_notes(outcome):
+    for note in _rival_notes(quantized):
         console.step(note)
 
 
-def _rival_notes(outcome: Outcome) -> Iterator[str]:
+def _rival_notes(quantized: Quantized) -> Iterator[str]:
     """How a scheme did against the one it has to beat, and why where it did not."""
-    rows = {row.name: row for row in outcome.rows}
-    for scheme in (file.scheme for file in outcome.found.kept):
+    rows = {row.name: row for row in quantized.rows}
+    for scheme in (file.scheme for file in quantized.found.kept):
         if scheme is None or scheme.rival is None or scheme.name not in rows:
             continue
         if scheme.rival not in rows:

@@ -20,10 +20,7 @@ def run(config: CompareConfig) -> list[Change]:
         ExpectationError: a figure became worse, or was not measured again (exit code 1).
     """
     require_flags({"--threshold": config.threshold >= 0, "--memory-noise": 0 <= config.memory_noise < 1})
-    before, after = _by_key(load([config.before])), _by_key(load([config.after]))
-    shared = [key for key in before if key in after]
-    if not shared:
-        raise _incomparable(list(before.values()), list(after.values()))
+    before, after, shared = pair(load([config.before]), load([config.after]))
     margins = Margins(config.threshold, config.memory_noise)
     changes = [change for key in shared for change in compare_records(before[key], after[key], margins)]
     changes += _lost(before, after)
@@ -31,6 +28,21 @@ def run(config: CompareConfig) -> list[Change]:
     _tell_unpaired(before, after)
     _judge(changes, config.allow_missing)
     return changes
+
+
+def pair(
+    older: list[Measurement], newer: list[Measurement]
+) -> tuple[Records, Records, list[tuple[object, ...]]]:
+    """The newest records of both by machine, file and shape, and the keys that both have.
+
+    Raises:
+        EdgepressError: nothing was measured in both on one machine.
+    """
+    before, after = _by_key(older), _by_key(newer)
+    shared = [key for key in before if key in after]
+    if not shared:
+        raise _incomparable(list(before.values()), list(after.values()))
+    return before, after, shared
 
 
 def _judge(changes: list[Change], allow_missing: bool) -> None:

@@ -2,8 +2,10 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +16,7 @@ from rich.text import Text
 
 from edgepress.core.caches import cache_hint
 from edgepress.core.causes import cause, said_cause
-from edgepress.core.errors import EdgepressError, first_line
+from edgepress.core.errors import EdgepressError, EdgepressWarning, first_line
 from edgepress.core.process import prepare
 
 if TYPE_CHECKING:
@@ -236,14 +238,35 @@ def line(text: str) -> None:
 def step(text: str) -> None:
     """Say which stage of a long command begins."""
     _steps.append(text)
-    _say("·", "dim", text)
+    if listener := _listener.get():
+        listener(text)
+    else:
+        _say("·", "dim", text)
 
 
 def warn(text: str) -> None:
     """Say something that nobody should overlook."""
-    _say("warning:", "bold yellow", text)
+    if _listener.get():
+        warnings.warn(text, EdgepressWarning, stacklevel=2)
+    else:
+        _say("warning:", "bold yellow", text)
 
 
+@contextmanager
+def reporting(progress: Callable[[str], object] | None) -> Iterator[None]:
+    """Let nothing that a block says reach the screen: steps go to a function, warnings to Python's.
+
+    Args:
+        progress: called with each step in words; None: nobody is told.
+    """
+    token = _listener.set(progress or (lambda _: None))
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+_listener: ContextVar[Callable[[str], object] | None] = ContextVar("listener", default=None)
 _steps: list[str] = []
 _said: set[str] = set()
 
@@ -283,4 +306,4 @@ def progress() -> "Progress":
 
     description = TextColumn("{task.description}", style="progress.description", markup=False)
     columns = (description, BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=log, transient=True)
+    return Progress(*columns, console=log, transient=True, disable=_listener.get() is not None)

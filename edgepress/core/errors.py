@@ -20,6 +20,10 @@ class ExpectationError(EdgepressError):
     exit_code = 1
 
 
+class EdgepressWarning(UserWarning):
+    """Something that a user of the library should not overlook."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], reason: str = "") -> EdgepressError:
     """The error for a name that stands in no registry, with the nearest one that does."""
     names = sorted(known)

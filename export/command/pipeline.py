@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgepress.core import console
-from edgepress.core.artifact import create_artifact
-from edgepress.core.loading import check_classifier, open_model
+from edgepress.core.artifact import Draft, create_artifact
+from edgepress.core.loading import OpenedModel, check_classifier, open_model
 from export.base.config import ExportConfig
 from export.base.cpu import cpu_target
 from export.base.format import Format
 from export.base.scheme import Options
 from export.command import report
-from export.command.checks import Part, check
+from export.command.checks import Order, Part, check
 from export.command.session import Session, Written
 
 
@@ -33,18 +33,32 @@ def export(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) 
     order.check_lengths(opened.longest)
     check_classifier(opened)
     with create_artifact(order.output, config.overwrite) as draft:
-        counts = config.eval_samples, config.calibration_samples
-        session = Session(opened, draft, *counts, config.seed)
-        session.begin()
-        written = [file for part in order.parts for file in _write(session, part)]
-        session.record(written)
-        judged_on = session.evaluation_set(config.shapes)
-        score = session.parent_score(config.shapes)
-        outcome = report.Outcome(config, order, opened, score, judged_on, written)
-        report.write(outcome, draft)
-    report.show(outcome)
+        exported = write_files(opened, config, order, draft)
+        exported.write(draft, order.output.name)
     console.step(f"written: {order.output}")
+    report.show(exported)
     return order.output
+
+
+def write_files(opened: OpenedModel, config: ExportConfig, order: Order, draft: Draft) -> report.Exported:
+    """Write a classifier in the formats of an order, each file compared with the model.
+
+    Args:
+        opened: the classifier.
+        config: the flags that all formats share; its paths are not looked at.
+        order: what the flags ask for, checked.
+        draft: the folder that the files are written into.
+
+    Raises:
+        EdgepressError: a format cannot hold the model, or its library fails.
+        ExpectationError: a file is too far from the model.
+    """
+    session = Session(opened, draft, config.eval_samples, config.calibration_samples, config.seed)
+    session.begin()
+    written = [file for part in order.parts for file in _write(session, part)]
+    session.record(written)
+    score, judged_on = session.parent_score(config.shapes), session.evaluation_set(config.shapes)
+    return report.Exported(config, order, opened, score, judged_on, written)
 
 
 def _write(session: Session, part: Part) -> Iterator[Written]:

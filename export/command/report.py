@@ -17,7 +17,7 @@ MISSING = "-"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Exported:
     """Everything that a run found out."""
 
     config: ExportConfig
@@ -26,7 +26,16 @@ class Outcome:
     parent_score: float | None
     evaluation_set: EvaluationSet
     """What scores are of."""
-    written: Sequence[Written]
+    files: Sequence[Written]
+
+    @property
+    def remade(self) -> OpenedModel:
+        """The model, with the export as its last step."""
+        return replace(self.opened, applied=(*self.opened.applied, _step(self)))
+
+    def write(self, draft: Draft, name: str) -> None:
+        """Write manifest and card of an artifact of this name."""
+        write(self, draft, name)
 
     @property
     def headings(self) -> list[str]:
@@ -38,7 +47,7 @@ class Outcome:
         """The table's cells: the model in torch, then its files."""
         parameters = f"torch, {self.opened.model.num_parameters() / 1e6:.1f} M parameters"
         parent = [parameters, "fp32", MISSING, MISSING, MISSING, MISSING, _percent(self.parent_score)]
-        return [parent, *(_cells(file) for file in self.written)]
+        return [parent, *(_cells(file) for file in self.files)]
 
 
 def _cells(file: Written) -> list[str]:
@@ -58,11 +67,11 @@ def _percent(share: float | None) -> str:
     return MISSING if share is None else f"{100 * share:.2f} %"
 
 
-def show(outcome: Outcome) -> None:
+def show(exported: Exported) -> None:
     """The table."""
-    title = f"{outcome.opened.source.short_name}: each file beside the model"
-    ScreenTable(title, outcome.headings, outcome.rows, words=(0, 1)).show()
-    console.line(f"Judged on {outcome.evaluation_set}.")
+    title = f"{exported.opened.source.short_name}: each file beside the model"
+    ScreenTable(title, exported.headings, exported.rows, words=(0, 1)).show()
+    console.line(f"Judged on {exported.evaluation_set}.")
 
 
 CARD_BODY = """{table}
@@ -73,41 +82,38 @@ Differences are those of logits from torch's, over {rows} rows: {judged_on}, one
 """
 
 
-def _card(outcome: Outcome) -> str:
-    opened, name, written = outcome.opened, outcome.order.output.name, outcome.written
+def _card(exported: Exported, name: str) -> str:
+    opened, written = exported.opened, exported.files
     usages = {file.format.name: file.format.usage(name, file.path.name) for file in written}
     body = CARD_BODY.format(
-        table=markdown_table(outcome.headings, outcome.rows),
+        table=markdown_table(exported.headings, exported.rows),
         rows=max(file.verdict.parity.rows for file in written),
-        judged_on=outcome.evaluation_set,
-        longest=outcome.config.shapes.longest or opened.longest,
+        judged_on=exported.evaluation_set,
+        longest=exported.config.shapes.longest or opened.longest,
         usage="\n".join(usages.values()),
     )
-    scores = {
-        file.path.name: file.verdict.score for file in outcome.written if file.verdict.score is not None
-    }
+    scores = {file.path.name: file.verdict.score for file in exported.files if file.verdict.score is not None}
     said = (opened.license, scores, body, opened.language)
     return Card(name, opened.record(), opened.task, "quantized", *said).text()
 
 
-def write(outcome: Outcome, draft: Draft) -> None:
-    """Manifest and card."""
-    (draft.folder / "README.md").write_text(_card(outcome), encoding="utf-8")
-    name, seed = outcome.order.output.name, outcome.config.seed
-    made = replace(outcome.opened, applied=(*outcome.opened.applied, _step(outcome)))
-    draft.manifest = made.manifest(name, seed)
+def write(exported: Exported, draft: Draft, name: str) -> None:
+    """Manifest and card of an artifact of this name."""
+    (draft.folder / "README.md").write_text(_card(exported, name), encoding="utf-8")
+    seed = exported.config.seed
+    draft.manifest = exported.remade.manifest(name, seed)
 
 
-def _step(outcome: Outcome) -> Step:
-    config = {part.format.name: part.config.recorded() for part in outcome.order.parts}
+def _step(exported: Exported) -> Step:
+    config = {part.format.name: part.config.recorded() for part in exported.order.parts}
     files = [
         {"file": file.path.name, "score": file.verdict.score, "seconds": round(file.seconds, 2)}
-        for file in outcome.written
+        for file in exported.files
     ]
-    seconds = sum(file.seconds for file in outcome.written)
+    seconds = sum(file.seconds for file in exported.files)
     metrics = {
-        "parent_score": outcome.parent_score,
-        EVALUATION_SET: outcome.evaluation_set.recorded(),
+        "parent_score": exported.parent_score,
+        EVALUATION_SET: exported.evaluation_set.recorded(),
         "files": files,
     }
     return Step("export", config, seconds, metrics)

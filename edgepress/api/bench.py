@@ -1,0 +1,108 @@
+"""What models and files cost: size, latency, memory; and what changed between two measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from device_bench.compare.figures import Change, Margins, compare_records
+from device_bench.compare.pipeline import pair
+from device_bench.measure import measure
+from device_bench.plan import EAGER, EAGER_MODES, Plan
+from device_bench.records import Measurement
+from device_bench.subjects import Selection, find_subjects, smallest_vocabulary
+from edgepress.core.console import reporting
+from edgepress.core.errors import EdgepressError
+
+if TYPE_CHECKING:
+    from edgepress.api.model import Model
+
+TORCH = {EAGER: EAGER_MODES[EAGER]}
+
+
+def benchmark(models: Model | Sequence[Model], **options: Any) -> list[Measurement]:
+    """Time models beside each other, interleaved, each file in a process of its own.
+
+    Args:
+        models: in memory, or exported.
+        options: as `benchmark_folder` takes them.
+
+    Returns:
+        a record for each file and shape, as `device_bench` writes them; a model that was not exported is
+        timed in torch.
+    """
+    from tempfile import TemporaryDirectory
+
+    several = list(models) if isinstance(models, Sequence) else [models]
+    with TemporaryDirectory() as folder:
+        saved = []
+        for number, model in enumerate(several):
+            target = Path(folder) / str(number) / model.opened.source.short_name
+            target.parent.mkdir()
+            saved.append(model.save(target))
+        return benchmark_folder(saved, **options)
+
+
+def benchmark_folder(
+    folders: Sequence[Path],
+    lengths: Sequence[int] = (16, 64, 128),
+    batches: Sequence[int] = (1,),
+    threads: int = 1,
+    time_budget: float = 40.0,
+    progress: Callable[[float], None] = lambda _: None,
+) -> list[Measurement]:
+    """Time the files of artifacts, or their weights in torch where they have no other file.
+
+    Args:
+        folders: artifacts.
+        lengths: sequence lengths [tokens].
+        batches: batch sizes.
+        threads: of each runtime.
+        time_budget: most time for all [s]; each file is started five times in any case.
+        progress: called with the share of the budget that is spent, 0..1.
+
+    Raises:
+        EdgepressError: a number is out of range, or a file cannot be opened.
+    """
+    if min((*lengths, *batches, threads), default=0) < 1 or time_budget <= 0:
+        raise EdgepressError("lengths, batches, threads and time_budget are above 0")
+    with reporting(None):
+        subjects = [subject for folder in folders for subject in _subjects(folder)]
+        plan = Plan(
+            tuple(lengths),
+            batches=tuple(batches),
+            threads=threads,
+            vocabulary=smallest_vocabulary(subjects),
+            budget_s=time_budget,
+        )
+        return measure(subjects, plan, progress)
+
+
+def _subjects(folder: Path) -> list[Any]:
+    try:
+        return find_subjects([folder], Selection())
+    except EdgepressError:  # weights alone
+        return find_subjects([folder], Selection(("none",), (), TORCH))
+
+
+def compare(
+    before: Sequence[Measurement],
+    after: Sequence[Measurement],
+    threshold: float = 0.0,
+    memory_noise: float = 0.16,
+) -> list[Change]:
+    """Which figures of two measurements differ by more than chance.
+
+    Args:
+        before: records of `benchmark`, or of `device_bench`.
+        after: the same files on the same machine.
+        threshold: share by which a figure has to change besides, 0.05 for 5 %.
+        memory_noise: share by which peak memory differs between two starts of one file.
+
+    Raises:
+        EdgepressError: nothing was measured in both on one machine.
+    """
+    older, newer, shared = pair(list(before), list(after))
+    margins = Margins(threshold, memory_noise)
+    return [change for key in shared for change in compare_records(older[key], newer[key], margins)]

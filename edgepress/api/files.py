@@ -1,0 +1,146 @@
+"""Models as files: exported, quantized."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from compress.quantize.checks import check as check_quantize
+from compress.quantize.config import QuantizeConfig
+from compress.quantize.pipeline import quantize as quantize_files
+from compress.quantize.report import Quantized
+from edgepress.api.model import Model
+from edgepress.core.artifact import Draft, create_artifact
+from edgepress.core.console import reporting
+from edgepress.core.environment import environment
+from edgepress.core.errors import EdgepressError
+from edgepress.core.loading import check_classifier
+from export.base.config import derive
+from export.base.registry import find_format, open_runner
+from export.base.runner import Runner
+from export.command.checks import check as check_export
+from export.command.config import FormatsConfig
+from export.command.pipeline import write_files
+from export.command.report import Exported
+from export.command.session import Written
+
+Progress = Callable[[str], object]
+
+
+class ExportedModel(Model):
+    """A classifier with its files, in a folder that is gone with this object unless it is saved.
+
+    `predict` and `evaluate` run the last of the files, in its own runtime.
+    """
+
+    def __init__(self, made: Quantized | Exported, draft: Draft, folder: TemporaryDirectory[str]) -> None:
+        super().__init__(made.remade)
+        self._made, self._draft, self._folder = made, draft, folder
+
+    @property
+    def files(self) -> list[Written]:
+        """Its files, each with size, score, and its difference from the model in torch."""
+        return list(self._made.files)
+
+    @property
+    def report(self) -> str:
+        """One line a file."""
+        return "\n".join(
+            f"{file.path.name}: {file.name}, {file.size_bytes / 1e6:.1f} MB, "
+            f"largest difference {file.verdict.parity.max_abs:.1e}"
+            for file in self.files
+        )
+
+    def save(self, folder: str | Path, overwrite: bool = False) -> Path:
+        """Write the folder: weights, files, manifest, model card.
+
+        Raises:
+            EdgepressError: the folder exists, or cannot be written.
+        """
+        target = Path(folder)
+        with create_artifact(target, overwrite) as draft:
+            shutil.copytree(self._draft.folder, draft.folder, dirs_exist_ok=True)
+            draft.precisions, draft.parities = self._draft.precisions, self._draft.parities
+            self._made.write(draft, target.name)
+        return target
+
+    @contextmanager
+    def _runner(self) -> Iterator[Runner]:
+        with open_runner(self.files[-1].path, environment().cores) as runner:
+            yield runner
+
+
+def quantize(
+    model: Model,
+    scheme: str | Sequence[str] = "",
+    target: str = "onnx",
+    progress: Progress | None = None,
+    **options: Any,
+) -> ExportedModel:
+    """Write a classifier with 8, 4 or 16 bits.
+
+    Args:
+        model: a classifier; one with random weights shows size and latency only.
+        scheme: one, several, or `auto` for the smallest within `max_drop`; empty: the target's own int8.
+        target: the format.
+        progress: called with each step in words.
+        options: further fields of `compress.quantize.config.QuantizeConfig`, such as `max_drop`.
+
+    Raises:
+        EdgepressError: an option is wrong, or the format cannot hold the model.
+        ExpectationError: a file is too far from the model, or loses more than `max_drop`.
+    """
+    names = scheme if isinstance(scheme, str) else ",".join(scheme)
+    folder = TemporaryDirectory(prefix="edgepress-")
+    config = _config(QuantizeConfig, model, folder, {"scheme": names, "target": target, **options})
+    with reporting(progress):
+        order, draft = check_quantize(config), _draft(folder)
+        check_classifier(model.opened)
+        return ExportedModel(quantize_files(model.copied(), config, order, draft), draft, folder)
+
+
+def export(
+    model: Model,
+    formats: str | Sequence[str] = "onnx",
+    progress: Progress | None = None,
+    **options: Any,
+) -> ExportedModel:
+    """Write a classifier in one or several formats, each file compared with it.
+
+    Args:
+        model: a classifier.
+        formats: by name: onnx, torchscript, torch_export, coreml, openvino, executorch.
+        progress: called with each step in words.
+        options: further fields of `export.base.config.ExportConfig`, such as `precision`, `sequence_length`.
+
+    Raises:
+        EdgepressError: an option is wrong, or a format cannot hold the model.
+        ExpectationError: a file is too far from the model.
+    """
+    names = [formats] if isinstance(formats, str) else list(formats)
+    folder = TemporaryDirectory(prefix="edgepress-")
+    config = _config(FormatsConfig, model, folder, {"formats": ",".join(names), **options})
+    with reporting(progress):
+        wanted = [find_format(name) for name in names]
+        order = check_export(config, [(own, derive(own.config, config)) for own in wanted])
+        order.check_lengths(model.opened.longest)
+        check_classifier(model.opened)
+        draft = _draft(folder)
+        return ExportedModel(write_files(model.copied(), config, order, draft), draft, folder)
+
+
+def _config(kind: Any, model: Model, folder: TemporaryDirectory[str], options: dict[str, Any]) -> Any:
+    try:
+        return kind(model=model.opened.source.short_name, output=Path(folder.name) / "new", **options)
+    except TypeError as error:
+        raise EdgepressError(f"no such option: {error}") from error
+
+
+def _draft(folder: TemporaryDirectory[str]) -> Draft:
+    draft = Draft(Path(folder.name) / "files")
+    draft.folder.mkdir()
+    return draft

@@ -1,0 +1,195 @@
+"""A classifier in memory, and what one can ask of it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from compress.step import StepResult, write
+from device_bench.records import Measurement
+from edgepress.api.bench import benchmark_folder
+from edgepress.core.artifact import Step
+from edgepress.core.console import reporting
+from edgepress.core.errors import EdgepressError
+from edgepress.core.evaluation import EvaluationSet
+from edgepress.core.loading import OpenedModel
+from edgepress.core.metrics import scores
+from edgepress.core.prediction import Prediction, predictions
+from edgepress.core.pretrained import encode
+from edgepress.core.split_files import split_name
+from edgepress.core.tasks import judged_on
+from export.base.eager import EagerRunner
+from export.base.runner import Runner
+from export.check.sentences import evaluation_sentences
+
+Texts = Sequence[str] | Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores, and what they are of."""
+
+    metric: str
+    """The task's own."""
+    metrics: dict[str, float | None]
+    """Metric -> value: 0..1, correlations -1..1; None where it is undefined."""
+    evaluation_set: EvaluationSet
+
+    @property
+    def score(self) -> float | None:
+        """The task's metric."""
+        return self.metrics[self.metric]
+
+    def __str__(self) -> str:
+        value = "undefined" if self.score is None else f"{100 * self.score:.2f} %"
+        return f"{self.metric} {value} on {self.evaluation_set}"
+
+
+class Model:
+    """A classifier in memory, with its tokenizer, its task, and what was done to it so far.
+
+    Techniques give new models and leave this one as it is.
+    """
+
+    def __init__(self, opened: OpenedModel, result: StepResult | None = None) -> None:
+        self.opened = opened
+        self.result = result
+        """What the last technique measured; None where nothing was done to it yet."""
+
+    @property
+    def model(self) -> PreTrainedModel:
+        """The model in torch."""
+        return self.opened.model
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Its tokenizer."""
+        return self.opened.tokenizer
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Its classes, in the order of its logits."""
+        named = self.opened.model.config.id2label or {}
+        return tuple(label for _, label in sorted(named.items()))
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What was done to it, with options and measurements."""
+        return self.opened.steps
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What the last step measured."""
+        return dict(self.steps[-1].metrics) if self.steps else {}
+
+    @property
+    def report(self) -> str:
+        """What the command of the last technique shows, as text of 100 columns."""
+        parts = self.result.shown if self.result else ()
+        return "\n".join(part if isinstance(part, str) else part.text(100).plain for part in parts)
+
+    def predict(self, texts: Texts) -> list[Prediction]:
+        """Answers to texts, or to pairs of texts; longer ones are cut to `OpenedModel.text_length` tokens.
+
+        Raises:
+            EdgepressError: its head is not trained, or single texts are given where it reads pairs.
+        """
+        opened = self.opened
+        if not opened.head_trained:
+            raise EdgepressError(
+                "its classifier is not trained: its answers mean nothing", "finetune it first"
+            )
+        rows = [(text,) if isinstance(text, str) else tuple(text) for text in texts]
+        wanted = len(opened.text_task.text_columns) if opened.task else None
+        if wanted and any(len(row) != wanted for row in rows):
+            raise EdgepressError(
+                f"{opened.text_task.name} is of {wanted} texts a row", "give tuples of texts"
+            )
+        if not rows:
+            return []
+        with self._runner() as runner:
+            batches = encode(opened.tokenizer, rows, opened.text_length)
+            logits = np.concatenate([runner(batch) for batch in batches])
+        return predictions(logits, self.labels, opened.problem_type, opened.thresholds)
+
+    def evaluate(
+        self, split: str | None = None, samples: int = 1000, max_length: int | None = None, seed: int = 0
+    ) -> Evaluation:
+        """The task's metrics.
+
+        Args:
+            split: of the task; None: the one that it is judged on.
+            samples: texts, drawn at random.
+            max_length: longer texts are cut [tokens]; None: as it was trained.
+            seed: which are drawn.
+
+        Raises:
+            EdgepressError: it has no task or no trained classifier, or no source has the split.
+        """
+        opened = self.opened
+        if not opened.scored:
+            raise EdgepressError(
+                "there is nothing to score: "
+                + ("its classifier is not trained" if opened.task else "no task"),
+                "finetune it, or load it with task=",
+            )
+        if split is not None:
+            opened = replace(opened, task=judged_on(opened.text_task, split_name(split)))
+        with reporting(None), self._runner() as runner:
+            sentences = evaluation_sentences(opened, samples, seed, max_length=max_length)
+            logits = np.concatenate([runner(batch) for batch in sentences.batches])
+            assert sentences.labels is not None, "it is scored"
+            found = scores(sentences.metric, logits, sentences.labels, opened.problem_type, opened.thresholds)
+        return Evaluation(sentences.metric, found, sentences.evaluation_set)
+
+    def benchmark(self, **options: Any) -> list[Measurement]:
+        """What it costs: as `edgepress.benchmark`."""
+        from tempfile import TemporaryDirectory
+
+        with TemporaryDirectory() as folder:
+            target = Path(folder) / self.opened.source.short_name
+            self.save(target)
+            return benchmark_folder([target], **options)
+
+    def save(self, folder: str | Path, overwrite: bool = False) -> Path:
+        """Write it as a folder that transformers opens, with a manifest and a model card.
+
+        Args:
+            folder: to write, whole or not at all.
+            overwrite: an existing one may be replaced.
+
+        Raises:
+            EdgepressError: the folder exists, or cannot be written.
+        """
+        result = self.result or StepResult(self.opened, None, "", (), trained=False)
+        with reporting(None):
+            write(result, Path(folder), overwrite, seed=0)
+        return Path(folder)
+
+    def copied(self) -> OpenedModel:
+        """The same in memory of its own, for a technique that works in place."""
+        opened = self.opened
+        return replace(opened, model=copy.deepcopy(opened.model), tokenizer=copy.deepcopy(opened.tokenizer))
+
+    @contextmanager
+    def _runner(self) -> Iterator[Runner]:
+        with EagerRunner(self.opened.model) as runner:
+            yield runner
+
+    def __repr__(self) -> str:
+        opened = self.opened
+        done = ", ".join(step.technique for step in self.steps) or "as it was loaded"
+        size = f"{opened.model.num_parameters() / 1e6:.1f} M parameters"
+        return f"{type(self).__name__}({opened.source.short_name}, {size}, {done})"
+
+
+def evaluate(model: Model, **options: Any) -> Evaluation:
+    """As `Model.evaluate`."""
+    return model.evaluate(**options)
