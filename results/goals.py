@@ -49,11 +49,19 @@ def help_goal(module: str) -> Goal:
     return Goal("--help [s]", 0.5, stats.percentile(times, 50), False, f"python -m {module} --help")
 
 
+def page_with(marker: str) -> Path:
+    """The README, or the one page of docs, in which a table has its place."""
+    pages = [README, *sorted((ROOT / "docs").glob("*.md"))]
+    (found,) = (page for page in pages if marker in page.read_text(encoding="utf-8"))
+    return found
+
+
 def keep_table(table: str, begins: str) -> None:
-    """Put a Markdown table into the README, behind the marker `begins`."""
-    before, _, rest = README.read_text(encoding="utf-8").partition(begins)
+    """Put a Markdown table into its page, behind the marker `begins`."""
+    page = page_with(begins)
+    before, _, rest = page.read_text(encoding="utf-8").partition(begins)
     after = rest.partition(TABLE_ENDS)[2]
-    README.write_text(f"{before}{begins}\n{table.strip()}\n{TABLE_ENDS}{after}", encoding="utf-8")
+    page.write_text(f"{before}{begins}\n{table.strip()}\n{TABLE_ENDS}{after}", encoding="utf-8")
 
 
 def kept_goals(target: Path) -> list[Goal]:

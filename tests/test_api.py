@@ -199,6 +199,7 @@ def test_what_it_costs(model):
         (lambda model: edgepress.export(model, "onxx"), "unknown format 'onxx'"),
         (lambda model: edgepress.distill(model, epochs=-1), "--epochs is out of range"),
         (lambda model: edgepress.benchmark(model, lengths=(0,)), "above 0"),
+        (lambda model: model.benchmark(lengths=(16, 128)), "reads 64 tokens at most"),
         (lambda _: edgepress.load("./nothing"), "nothing"),
         (lambda _: edgepress.finetune("minilm", 3), "int is no task"),
     ],

@@ -1,4 +1,4 @@
-"""The README's example pictures, from the records that the repository keeps."""
+"""The example pictures of docs, from the records that the repository keeps."""
 
 import shutil
 from dataclasses import replace
@@ -20,7 +20,7 @@ from results.device_bench.pictures import (
     markdown,
     photograph,
 )
-from results.goals import README, ROOT, TABLE_ENDS
+from results.goals import ROOT, TABLE_ENDS, page_with
 
 KEPT = (ROOT / "results" / "device_bench" / "repeat.jsonl",)
 
@@ -58,8 +58,8 @@ def test_report_is_photographed(tmp_path: Path) -> None:
     assert picture[..., :3].std() > 0.02
 
 
-def test_readme_shows_no_other_picture_of_the_measuring() -> None:
-    text = README.read_text(encoding="utf-8")
+def test_their_page_shows_no_other_picture_of_the_measuring() -> None:
+    text = page_with(BEGINS).read_text(encoding="utf-8")
     assert text.count(BEGINS) == 1
     before, _, rest = text.partition(BEGINS)
     assert "results/device_bench/pictures" not in before + rest.partition(TABLE_ENDS)[2]

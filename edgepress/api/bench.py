@@ -18,6 +18,7 @@ from edgepress.core.errors import EdgepressError
 if TYPE_CHECKING:
     from edgepress.api.model import Model
 
+LENGTHS = (16, 64, 128)
 TORCH = {EAGER: EAGER_MODES[EAGER]}
 
 
@@ -35,6 +36,7 @@ def benchmark(models: Model | Sequence[Model], **options: Any) -> list[Measureme
     from tempfile import TemporaryDirectory
 
     several = list(models) if isinstance(models, Sequence) else [models]
+    require_lengths(several, options.get("lengths", LENGTHS))
     with TemporaryDirectory() as folder:
         saved = []
         for number, model in enumerate(several):
@@ -44,9 +46,22 @@ def benchmark(models: Model | Sequence[Model], **options: Any) -> list[Measureme
         return benchmark_folder(saved, **options)
 
 
+def require_lengths(models: Sequence[Model], lengths: Sequence[int]) -> None:
+    """Raise for a sequence length that a model has no positions for.
+
+    Raises:
+        EdgepressError: there is one.
+    """
+    for model in models:
+        longest = model.opened.longest
+        if max(lengths, default=0) > longest:
+            name = model.opened.source.short_name
+            raise EdgepressError(f"{name} reads {longest} tokens at most", f"lengths of 1 to {longest}")
+
+
 def benchmark_folder(
     folders: Sequence[Path],
-    lengths: Sequence[int] = (16, 64, 128),
+    lengths: Sequence[int] = LENGTHS,
     batches: Sequence[int] = (1,),
     threads: int = 1,
     time_budget: float = 40.0,

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from compress.step import StepResult, write
 from device_bench.records import Measurement
-from edgepress.api.bench import benchmark_folder
+from edgepress.api.bench import benchmark
 from edgepress.core.artifact import Step
 from edgepress.core.console import reporting
 from edgepress.core.errors import EdgepressError
@@ -151,12 +151,7 @@ class Model:
 
     def benchmark(self, **options: Any) -> list[Measurement]:
         """What it costs: as `edgepress.benchmark`."""
-        from tempfile import TemporaryDirectory
-
-        with TemporaryDirectory() as folder:
-            target = Path(folder) / self.opened.source.short_name
-            self.save(target)
-            return benchmark_folder([target], **options)
+        return benchmark(self, **options)
 
     def save(self, folder: str | Path, overwrite: bool = False) -> Path:
         """Write it as a folder that transformers opens, with a manifest and a model card.

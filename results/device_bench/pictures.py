@@ -1,4 +1,4 @@
-"""Draw the README's example charts, and take a picture of the report, from kept records.
+"""Draw the example charts of docs, and take a picture of the report, from kept records.
 
     python -m device_bench run --artifacts outputs/* --seq-lens 64,128 --eval-samples 872 --budget 10
         --target 0.06 --output results/device_bench/examples.jsonl
@@ -45,7 +45,7 @@ WINDOW = (1280, 1600)
 
 @dataclass(frozen=True)
 class Config:
-    """Draw the README's example charts from kept records."""
+    """Draw the example charts of docs from kept records."""
 
     records: tuple[Path, ...] = (HERE / "examples.jsonl",)
     """Records of one machine."""
@@ -92,8 +92,9 @@ def photograph(config: Config, target: Path) -> None:
 
 
 def markdown(shown: list[Chart], folder: Path) -> Iterator[str]:
-    """The README's lines: each chart in the reader's theme, then the report."""
-    place = folder.relative_to(ROOT).as_posix() if folder.is_relative_to(ROOT) else folder.as_posix()
+    """The lines of their page in docs: each chart in the reader's theme, then the report."""
+    inside = folder.is_relative_to(ROOT)
+    place = f"../{folder.relative_to(ROOT).as_posix()}" if inside else folder.as_posix()
     for chart in shown:
         dark = f'<source media="(prefers-color-scheme: dark)" srcset="{place}/{chart.name}-dark.png">'
         light = f'<img src="{place}/{chart.name}-light.png" alt="{chart.title}. {chart.conditions}">'
@@ -103,7 +104,7 @@ def markdown(shown: list[Chart], folder: Path) -> Iterator[str]:
 
 
 def main(config: Config) -> int:
-    """Write the pictures, and put them into the README."""
+    """Write the pictures, and put them into their page of docs."""
     try:
         shown = draw(config.records, FOLDER)
         shown += draw(config.gpu, FOLDER, SHOWN_OF_GPU, "gpu-")
@@ -112,7 +113,7 @@ def main(config: Config) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     keep_table("\n".join(markdown(shown, FOLDER)), BEGINS)
-    step(f"written: {len(shown)} charts in {FOLDER}, and the README's block")
+    step(f"written: {len(shown)} charts in {FOLDER}, and their page's block")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Measure what the measuring has to reach and keep it here: goals.json, raw samples and the README's table.
+"""Measure what the measuring has to reach and keep it here: goals.json, raw samples and its page's table.
 
     python -m results.device_bench.run
     python -m results.device_bench.run --kept     # judges the kept comparison, measures the rest

@@ -1,4 +1,4 @@
-"""Measure what cutting a model has to reach and keep it here: goals.json, raw samples and the README's table.
+"""Measure what cutting a model has to reach and keep it here: goals.json, raw samples and its page's table.
 
     python -m results.prune.run --data ROOT --classifier FOLDER
 

@@ -116,7 +116,7 @@ def evaluation_goal(config: Config, classifier: Path, quantized: Path) -> Goal:
 
 
 def keep(artifact: Path) -> None:
-    """Copy the records and the chart here, and the table into the README."""
+    """Copy the records and the chart here, and the table into its page."""
     for name in ("measurements.jsonl", "chart.png"):
         shutil.copy(artifact / name, HERE / f"minilm-sst2-{name}")
     card = (artifact / "README.md").read_text(encoding="utf-8")
