@@ -1,5 +1,6 @@
 """README and docs: every link leads somewhere, every command has these flags, and the snippets run."""
 
+import json
 import re
 import shlex
 from dataclasses import fields
@@ -108,3 +109,19 @@ def test_the_snippet_of_the_readme_runs_as_written(tokenizer, data_root, tmp_pat
 def test_snippets_name_what_is_there(page, block):
     for name in re.findall(r"edgepress\.(\w+)", block):
         assert name in edgepress.__all__
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_notebook_runs(tmp_path, monkeypatch, capsys):
+    notebook = json.loads((ROOT / "docs" / "quickstart.ipynb").read_text(encoding="utf-8"))
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []
+            exec(compile("".join(cell["source"]), cell["id"], "exec"), names)
+    printed = capsys.readouterr().out
+    assert "200 texts of at most 64 tokens" in printed
+    assert "['finetune', 'distill', 'quantize']" in printed
+    assert (tmp_path / "outputs" / "quickstart" / "manifest.json").exists()
