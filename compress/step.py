@@ -15,10 +15,9 @@ from compress.training.launch import is_main_process
 from compress.training.pictures.write import write_pictures
 from compress.training.run import Run
 from edgepress.core import console
-from edgepress.core.artifact import Step, create_artifact
+from edgepress.core.artifact import Step, create_artifact, refuse_output
 from edgepress.core.card import Card
 from edgepress.core.errors import EdgepressError
-from edgepress.core.files import refuse_existing
 from edgepress.core.loading import OpenedModel, save_model, set_thresholds
 from edgepress.core.models import short_name
 from edgepress.core.tables import ScreenTable
@@ -79,7 +78,7 @@ def prepare(config: StepConfig, source: str, suffix: str) -> Path:
     """
     config.check()
     output = config.output or OUTPUTS / f"{short_name(source)}-{suffix}"
-    refuse_existing(output, config.overwrite)
+    refuse_output(output, config.overwrite)
     return output
 
 

@@ -18,7 +18,7 @@ QUICK = ("--time-budget", 1, "--sequence-lengths", 8)
 def attempt(cli, model_folder, data_root, tmp_path):
     """Quantize with some flags replaced; what it may have written lies below tmp_path/outputs."""
 
-    def run(**flags):
+    def run(*typed, **flags):
         values = {
             "model": model_folder,
             "task": "verdicts",
@@ -27,7 +27,7 @@ def attempt(cli, model_folder, data_root, tmp_path):
         }
         values.update(flags)
         pairs = [item for name, value in values.items() for item in (f"--{name.replace('_', '-')}", value)]
-        return cli("compress.quantize", *pairs, *QUICK)
+        return cli("compress.quantize", *pairs, *QUICK, *typed)
 
     return run
 
@@ -184,6 +184,24 @@ def test_existing_output_stays(attempt, tmp_path):
     assert (old / "precious").read_text() == "kept"
 
 
+def test_what_is_no_artifact_is_never_replaced(attempt, tmp_path):
+    old = tmp_path / "thesis"
+    old.mkdir()
+    (old / "precious").write_text("kept")
+    refused(attempt("--overwrite", output=old), "holds something else than an artifact")
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert (old / "precious").read_text() == "kept"
+
+
+@pytest.mark.parametrize("name", [".", "..", "here/.."])
+def test_the_folder_that_one_is_in_is_never_replaced(attempt, tmp_path, monkeypatch, name):
+    (tmp_path / "work" / "here").mkdir(parents=True)
+    (tmp_path / "work" / "manifest.json").write_text("{}")
+    monkeypatch.chdir(tmp_path / "work")
+    refused(attempt("--overwrite", output=name), "is the folder that you are in")
+    assert (tmp_path / "work" / "manifest.json").exists()
+
+
 @pytest.fixture
 def tiny_disk(small_disk):
     """A file system that the weights alone fill."""
@@ -227,6 +245,7 @@ def running(model_folder, data_root, tmp_path):
     old = tmp_path / "work" / "out"
     old.mkdir(parents=True)
     (old / "precious").write_text("kept")
+    (old / "manifest.json").write_text("{}")  # an artifact, or nothing would replace it
     flags = ("--task", "verdicts", "--data", data_root, "--output", old, "--overwrite")
     process = start("--model", model_folder, *flags, "--time-budget", 60, "--sequence-lengths", 8, 16, 32, 64)
     wait_for_stage(old.parent, process)

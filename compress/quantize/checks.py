@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compress.quantize.config import QuantizeConfig
+from edgepress.core.artifact import refuse_output
 from edgepress.core.errors import EdgepressError, require_flags, unknown_name
-from edgepress.core.files import refuse_existing
 from edgepress.core.models import short_name
 from export.base.cpu import CpuTarget, cpu_target
 from export.base.format import Format
@@ -48,7 +48,7 @@ def check(config: QuantizeConfig) -> Order:
     target = find_format(config.target)
     schemes = _schemes(target, config.scheme)
     order = Order(target, schemes, cpu_target(config), config.output or _default_output(config, schemes))
-    refuse_existing(order.output, config.overwrite)
+    refuse_output(order.output, config.overwrite)
     if order.output.resolve() == Path(config.model).resolve():
         raise EdgepressError("the output is the model itself", "name another --output")
     return order

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.fields import require_fields
 from edgepress.core.files import (
+    refuse_existing,
     refuse_links_outside,
     require_inside,
     sha256,
@@ -199,6 +200,20 @@ class Draft:
     parities: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
+def refuse_output(target: Path, overwrite: bool) -> None:
+    """Raise if an artifact may not be written at `target`.
+
+    Raises:
+        EdgepressError: `target` exists and `overwrite` is false, or it holds something else than an artifact,
+            which is never replaced.
+    """
+    refuse_existing(target, overwrite)
+    if target.is_dir() and any(target.iterdir()) and not is_artifact(target):
+        raise EdgepressError(
+            f"{target} holds something else than an artifact, and is not replaced", "name another --output"
+        )
+
+
 @contextmanager
 def create_artifact(target: Path, overwrite: bool) -> Iterator[Draft]:
     """Build an artifact in a folder beside `target`; it takes its place, with its manifest, at the end.
@@ -206,6 +221,7 @@ def create_artifact(target: Path, overwrite: bool) -> Iterator[Draft]:
     Raises:
         EdgepressError: `target` exists and `overwrite` is false, or cannot be written.
     """
+    refuse_output(target, overwrite)
     with staged_folder(target, overwrite) as stage:
         draft = Draft(stage)
         yield draft

@@ -115,6 +115,8 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
         raise EdgepressError(f"{target} is a file", "name another --output")
     if target.exists() and not overwrite:
         raise EdgepressError(f"{target} exists", "add --overwrite, or name another --output")
+    if target.exists() and Path.cwd().is_relative_to(target.resolve()):
+        raise EdgepressError(f"{target} is the folder that you are in, or holds it", "name another --output")
 
 
 def restore(target: Path) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgepress.core.artifact import refuse_output
 from edgepress.core.errors import EdgepressError, require_flags
-from edgepress.core.files import refuse_existing
 from edgepress.core.models import short_name
 from export.base.config import ExportConfig
 from export.base.format import Format
@@ -54,7 +54,7 @@ def check(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) -
     _check_ranges(config)
     parts = tuple(_part(format_, own) for format_, own in wanted)
     output = config.output or _default_output(config, parts)
-    refuse_existing(output, config.overwrite)
+    refuse_output(output, config.overwrite)
     if output.resolve() == Path(config.model).resolve():
         raise EdgepressError("the output is the model itself", "name another --output")
     return Order(parts, output)
