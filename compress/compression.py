@@ -17,9 +17,9 @@ from edgepress.core.loading import OpenedModel, check_classifier, open_model
 from edgepress.core.models import Weights
 from edgepress.core.tables import ScreenTable
 from edgepress.core.tasks import TaskOptions
-from export.base.eager import EagerRunner
-from export.check.judge import Judge
-from export.check.sentences import evaluation_sentences
+from export.core.eager import EagerRunner
+from export.validation.sentences import evaluation_sentences
+from export.validation.validator import Validator
 
 BYTES_OF_FP32 = 4
 
@@ -80,7 +80,7 @@ class ModelFigures:
         length = options.length_for(opened)
         sentences = evaluation_sentences(opened, options.eval_samples, options.seed, max_length=length)
         with EagerRunner(opened.model) as runner:
-            score = Judge(runner, sentences).parent_score
+            score = Validator(runner, sentences).parent_score
         return cls(opened.model.num_parameters(), score, sentences.evaluation_set)
 
     @classmethod

@@ -16,9 +16,9 @@ from compress.training.pictures.write import write_pictures
 from compress.training.run import Run
 from edgepress.core import console
 from edgepress.core.artifact import Step, create_artifact, refuse_output
-from edgepress.core.card import Card
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel, save_model, set_thresholds
+from edgepress.core.model_card import Card
 from edgepress.core.models import short_name
 from edgepress.core.tables import ScreenTable
 

@@ -26,7 +26,7 @@ import psutil
 from device_bench.texts import load, pass_batches
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.process import prepare
-from export.base.runner import Batch, Runner
+from export.core.runner import Batch, Runner
 
 # Ids of common word pieces in BERT's vocabulary; dense arithmetic does not care which.
 TOKEN_IDS = (1000, 20000)
@@ -149,7 +149,7 @@ def open_subject(path: Path, threads: int, mode: str = "") -> Runner:
         from device_bench.eager import open_eager
 
         return open_eager(path, threads, mode)
-    from export.base.registry import open_runner
+    from export.core.registry import open_runner
 
     return open_runner(path, threads)
 

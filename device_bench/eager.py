@@ -15,8 +15,8 @@ from torch import nn
 from device_bench.plan import PACKED
 from edgepress.core.models import find_model
 from edgepress.core.pretrained import load_model
-from export.base.eager import EagerRunner
-from export.base.runner import Runner
+from export.core.eager import EagerRunner
+from export.core.runner import Runner
 
 
 class PackedLinear(nn.Module):

@@ -12,7 +12,7 @@ from typing import Any
 from device_bench.plan import Case, Subject
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import sha256
-from export.base.registry import format_of, size_bytes
+from export.core.registry import format_of, size_bytes
 
 # What DEFLATE in app packages does by default.
 ZLIB_LEVEL = 6

@@ -17,7 +17,7 @@ import numpy as np
 from device_bench.cpu import answer_errors, serve
 from edgepress.core.errors import EdgepressError, first_line, unknown_name
 from edgepress.core.process import silence_telemetry
-from export.base.runner import Batch, Runner
+from export.core.runner import Batch, Runner
 
 MODES = {
     "fp32": "torch fp32, GPU",

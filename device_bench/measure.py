@@ -10,13 +10,13 @@ from datetime import datetime, timezone
 from statistics import fmean
 
 from device_bench import stats
-from device_bench.cores import Cores
+from device_bench.cpu_affinity import Cores
 from device_bench.energy import counter
 from device_bench.facts import of_case, with_facts
-from device_bench.lane import Lane, Taken
 from device_bench.plan import Case, Plan, Subject
 from device_bench.process import of_each
 from device_bench.records import Measurement
+from device_bench.session import Session, Taken
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError
 
@@ -60,8 +60,8 @@ def measure_each(
         run: what the records say they were measured in; a new name where it is empty.
     """
     energy = counter(plan.device) if plan.energy else None
-    lanes = [Lane(with_facts(subject), plan, energy) for subject in subjects]
-    measurement = _Measurement(lanes, plan, progress, run or uuid.uuid4().hex[:12])
+    sessions = [Session(with_facts(subject), plan, energy) for subject in subjects]
+    measurement = _Measurement(sessions, plan, progress, run or uuid.uuid4().hex[:12])
     for group in plan.groups:
         yield from measurement.records(group)
 
@@ -69,9 +69,9 @@ def measure_each(
 class _Measurement:
     """The launches of a group of cases, one after another."""
 
-    def __init__(self, lanes: Sequence[Lane], plan: Plan, progress: Progress, run: str) -> None:
-        self._lanes, self._plan, self._progress, self._run = lanes, plan, progress, run
-        self._order = list(lanes)
+    def __init__(self, sessions: Sequence[Session], plan: Plan, progress: Progress, run: str) -> None:
+        self._sessions, self._plan, self._progress, self._run = sessions, plan, progress, run
+        self._order = list(sessions)
         self._cores = Cores(plan.threads)
         self._start = time.monotonic()
 
@@ -111,26 +111,26 @@ class _Measurement:
         if self._plan.device == "cpu":
             self._bind(self._cores.draw())
         try:
-            of_each(Lane.load, self._order, self._plan.device)
+            of_each(Session.load, self._order, self._plan.device)
             for case in cases:
                 self._start_case(case)
             self._take_turns(cases)
         finally:
-            for lane in self._lanes:
-                lane.close()
+            for session in self._sessions:
+                session.close()
         self._order.reverse()
-        for lane in self._lanes:
+        for session in self._sessions:
             for case in cases:
-                lane.keep(case)
+                session.keep(case)
 
     def _start_case(self, case: Case) -> None:
         self._bind(self._cores.undisturbed())
-        for lane in self._order:
-            lane.start(case)
+        for session in self._order:
+            session.start(case)
 
     def _bind(self, cores: tuple[int, ...]) -> None:
-        for lane in self._lanes:
-            lane.bind(cores)
+        for session in self._sessions:
+            session.bind(cores)
 
     def _take_turns(self, cases: Sequence[Case]) -> None:
         """A round of each case in turn, until all have enough; less is enough once the launch has had its
@@ -146,17 +146,19 @@ class _Measurement:
                 self._take_round(case)
 
     def _take_round(self, case: Case) -> None:
-        turn = max(len(lane.present[case].rounds) for lane in self._lanes)
+        turn = max(len(session.present[case].rounds) for session in self._sessions)
         # A B, B A, ... at each case: coming second must not be a disadvantage.
         self._bind(self._cores.undisturbed())
-        for lane in self._order if turn % 2 == 0 else self._order[::-1]:
-            lane.take(case)
+        for session in self._order if turn % 2 == 0 else self._order[::-1]:
+            session.take(case)
         self._progress(min(self._spent_s / self._plan.budget_s, 1.0))
 
     def _lacking(self, cases: Sequence[Case], late: bool) -> list[Case]:
-        lanes = self._lanes
+        sessions = self._sessions
         return [
-            case for case in cases if any(lane.alive(case) and not lane.enough(case, late) for lane in lanes)
+            case
+            for case in cases
+            if any(session.alive(case) and not session.enough(case, late) for session in sessions)
         ]
 
     def _done(self, case: Case, last: bool) -> bool:
@@ -171,17 +173,17 @@ class _Measurement:
         return last or all(taken.settled(self._plan.target_half_width) for taken in alive)
 
     def _alive(self, case: Case) -> list[Taken]:
-        return [lane.taken[case] for lane in self._lanes if lane.alive(case)]
+        return [session.taken[case] for session in self._sessions if session.alive(case)]
 
     def _records_of(self, case: Case) -> Iterator[Measurement]:
-        for lane in self._lanes:
-            yield _record(lane, case, self._run)
+        for session in self._sessions:
+            yield _record(session, case, self._run)
 
 
-def _record(lane: Lane, case: Case, run: str) -> Measurement:
-    subject, plan, taken = lane.subject, lane.plan, lane.taken[case]
+def _record(session: Session, case: Case, run: str) -> Measurement:
+    subject, plan, taken = session.subject, session.plan, session.taken[case]
     launches = () if taken.error else tuple(taken.launches)
-    loaded = {} if taken.error else lane.loaded
+    loaded = {} if taken.error else session.loaded
     settled = bool(launches) and taken.settled(plan.target_half_width)
     known = of_case(subject.known, case)
     return Measurement(
@@ -207,7 +209,7 @@ def _record(lane: Lane, case: Case, run: str) -> Measurement:
         padding=case.padding,
         run=run,
         taken_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        energy_j=taken.energy_j if lane.energy and launches else None,
+        energy_j=taken.energy_j if session.energy and launches else None,
         error=taken.error,
         **known,
     )

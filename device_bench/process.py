@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, TypeVar
 
-from device_bench.cores import bind
+from device_bench.cpu_affinity import bind
 from device_bench.plan import Case, Plan, Subject
 from edgepress.core.errors import EdgepressError
 

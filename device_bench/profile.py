@@ -20,7 +20,7 @@ import numpy as np
 from device_bench.cpu import make_batch, open_subject
 from device_bench.plan import Plan, Subject
 from edgepress.core.errors import EdgepressError
-from export.base.runner import Batch
+from export.core.runner import Batch
 
 RUNS, WARM_UP_RUNS = 20, 5
 KERNEL = "native_call_"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from device_bench.records import Padding
-from export.base.runner import Batch
+from export.core.runner import Batch
 
 LENGTHS = "lengths"
 

@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.base.config import ExportConfig, derive
-from export.base.format import Format
-from export.base.runner import Runner
-from export.mil.config import CoreMlConfig, check
+from export.core.config import ExportConfig, derive
+from export.core.format import Format
+from export.core.runner import Runner
+from export.mlprogram.config import CoreMlConfig, check
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from export.base.scheme import Scheme
+    from export.core.scheme import Scheme
 
 
 class CoreMlFormat(Format):
@@ -39,22 +39,22 @@ logits = model.predict({{"input_ids": input_ids, "attention_mask": attention_mas
 """
 
     def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
-        from export.mil.convert import write
+        from export.mlprogram.convert import write
 
         write(model, target, config, "fp16")
 
     def open(self, path: Path, threads: int) -> Runner:  # noqa: ARG002 - neither runtime takes a number
-        from export.mil.runner import CoreMlRunner
+        from export.mlprogram.runner import CoreMlRunner
 
         return CoreMlRunner(path)
 
     def schemes(self) -> Mapping[str, Scheme]:
-        from export.mil.schemes import SCHEMES
+        from export.mlprogram.schemes import SCHEMES
 
         return SCHEMES
 
     def describe(self, path: Path, facts: Mapping[str, str]) -> None:
-        from export.mil.package import describe
+        from export.mlprogram.package import describe
 
         describe(path, facts)
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgepress.core.errors import EdgepressError, first_line, unknown_name
-from export.base.config import ExportConfig
-from export.base.format import Format
-from export.base.runner import Batch, Runner
-from export.base.scheme import Options, Scheme
-from export.base.shapes import Shapes
+from export.core.config import ExportConfig
+from export.core.format import Format
+from export.core.runner import Batch, Runner
+from export.core.scheme import Options, Scheme
+from export.core.shapes import Shapes
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.process import silence_telemetry
-from export.base.config import ExportConfig
-from export.base.format import Format
-from export.base.runner import Batch, Runner
-from export.base.shapes import Shapes
+from export.core.config import ExportConfig
+from export.core.format import Format
+from export.core.runner import Batch, Runner
+from export.core.shapes import Shapes
 
 if TYPE_CHECKING:  # the process that measures a file needs neither torch nor transformers
     import numpy as np
@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # the process that measures a file needs neither torch nor tr
     from transformers import PreTrainedModel
 
     from edgepress.core.loading import OpenedModel
-    from export.base.scheme import Scheme
+    from export.core.scheme import Scheme
 
 # LayerNormalization came with 17, and every ONNX Runtime for Android since 1.12 opens it.
 DEFAULT_OPSET = 17

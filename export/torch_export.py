@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgepress.core.errors import EdgepressError, first_line
-from export.base.config import ExportConfig
-from export.base.format import Format
-from export.base.runner import Runner
+from export.core.config import ExportConfig
+from export.core.format import Format
+from export.core.runner import Runner
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -61,7 +61,7 @@ def export(model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
     from torch.export import Dim
 
     from edgepress.core.inputs import input_names, longest_input
-    from export.base.traceable import EXAMPLE_LENGTH, EXAMPLE_ROWS, Traceable, example_inputs
+    from export.core.traceable import EXAMPLE_LENGTH, EXAMPLE_ROWS, Traceable, example_inputs
 
     shapes, names = config.shapes, input_names(model)
     dimensions = {
@@ -105,8 +105,8 @@ def open_file(path: Path, threads: int) -> Runner:
     """
     import torch
 
-    from export.base.program_archive import require_plain
-    from export.base.torch_runner import TorchRunner
+    from export.core.program_archive import require_plain
+    from export.core.torch_runner import TorchRunner
 
     extra = {NAMES_ENTRY: ""}
     try:

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgepress.core.errors import EdgepressError, first_line, unknown_name
-from export.base.config import ExportConfig
-from export.base.format import Format
-from export.base.runner import Runner
+from export.core.config import ExportConfig
+from export.core.format import Format
+from export.core.runner import Runner
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from export.base.scheme import Options, Scheme
+    from export.core.scheme import Options, Scheme
 
 # Where the names of the inputs stand in the file: TorchScript forgets them.
 NAMES_ENTRY = "input_names"
@@ -60,7 +60,7 @@ logits = model(input_ids, attention_mask)  # and token_type_ids, where the model
         return open_file(path, threads)
 
     def schemes(self) -> Mapping[str, Scheme]:
-        from export.base.scheme import Scheme
+        from export.core.scheme import Scheme
 
         dynamic = Scheme("int8-dynamic", "int8", "model_int8.pt", quantize_dynamic)
         return {dynamic.name: dynamic}
@@ -75,7 +75,7 @@ def export(model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
     import torch
 
     from edgepress.core.inputs import input_names
-    from export.base.traceable import EXAMPLE_LENGTH, EXAMPLE_ROWS, Traceable, example_inputs
+    from export.core.traceable import EXAMPLE_LENGTH, EXAMPLE_ROWS, Traceable, example_inputs
 
     shapes = config.shapes
     example = example_inputs(model, shapes.batch or EXAMPLE_ROWS, shapes.fixed_length or EXAMPLE_LENGTH)
@@ -138,7 +138,7 @@ def open_file(path: Path, threads: int) -> Runner:
     """
     import torch
 
-    from export.base.torch_runner import TorchRunner
+    from export.core.torch_runner import TorchRunner
 
     extra: dict[str, Any] = {NAMES_ENTRY: ""}  # torch fills in bytes
     try:

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 from android_demo.offline.fetch import ORT_VERSION
 from device_bench.phone.contract import Request, parse
 from edgepress.core.artifact import open_artifact
-from export.base.registry import open_runner
+from export.core.registry import open_runner
 
 pytest_plugins = ["android_app"]
 pytestmark = [pytest.mark.android, pytest.mark.timeout(1800)]

@@ -12,7 +12,7 @@ from phone_stand_in import STATE
 from transformers import AutoTokenizer
 
 from edgepress.core.artifact import open_artifact
-from export.base.registry import open_runner
+from export.core.registry import open_runner
 
 pytest_plugins = ["android_app"]
 pytestmark = [pytest.mark.android, pytest.mark.timeout(1800)]

@@ -21,9 +21,9 @@ from device_bench.phone.contract import AppFailedError, Request, parse
 from edgepress.core.metrics import predict
 from edgepress.core.pretrained import encode
 from edgepress.core.thresholds import THRESHOLDS
-from export.base.shapes import Shapes
-from export.check.tokenizer import HARD_CASES
+from export.core.shapes import Shapes
 from export.onnx import OnnxRunner, export
+from export.validation.tokenizer import HARD_CASES
 
 if TYPE_CHECKING:  # pytest is the first to import it
     from android.core_jvm import Core

@@ -6,7 +6,7 @@ from conftest import SUBJECTS, VERDICTS
 from test_edgepress_squad import write_squad
 from transformers import AutoModelForQuestionAnswering
 
-from compress.training.answering import span_kl
+from compress.training.question_answering import span_kl
 from edgepress.core.artifact import open_artifact
 from edgepress.core.loading import open_model
 

@@ -15,9 +15,9 @@ from transformers import AutoModelForSequenceClassification
 from edgepress.core.artifact import open_artifact
 from edgepress.core.loading import OpenedModel, open_model, set_thresholds
 from edgepress.core.tasks import TASKS, Task
-from export.base.eager import EagerRunner
-from export.check.judge import Judge
-from export.check.sentences import evaluation_sentences
+from export.core.eager import EagerRunner
+from export.validation.sentences import evaluation_sentences
+from export.validation.validator import Validator
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def shades(root: Path) -> Task:
 def judged(opened: OpenedModel, data: Path) -> float | None:
     """What whoever measures an exported file says of the model."""
     with EagerRunner(opened.model) as runner:
-        return Judge(runner, evaluation_sentences(opened, 1000, 0)).parent_score
+        return Validator(runner, evaluation_sentences(opened, 1000, 0)).parent_score
 
 
 def test_thresholds_are_chosen_on_one_split_and_judged_on_another(cli, bare_encoder, tmp_path, monkeypatch):

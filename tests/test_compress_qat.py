@@ -8,11 +8,11 @@ from transformers import AutoModelForSequenceClassification
 
 from compress.qat.rounding import RoundedRows, rounded, rounding
 from edgepress.core.artifact import open_artifact
-from export.base.config import CpuFlags
-from export.base.cpu import CPU_TARGETS, cpu_target
-from export.base.eager import EagerRunner
-from export.base.registry import open_runner
-from export.base.scheme import Options
+from export.core.config import CpuFlags
+from export.core.cpu import CPU_TARGETS, cpu_target
+from export.core.eager import EagerRunner
+from export.core.registry import open_runner
+from export.core.scheme import Options
 from export.onnx import export
 from export.onnx_graph.schemes import SCHEMES
 

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from compress.recipe import details
+from compress.recipe.expectations import expectations
 from compress.recipe.ledger import Ledger
 from compress.recipe.lines import Line, Result
 from compress.recipe.plan import Run, plan
-from compress.recipe.reach import expectations
 from compress.recipe.spec import load
 from compress.recipe.steps import Bench
 from compress.recipe.verbs import verbs

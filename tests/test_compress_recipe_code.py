@@ -2,7 +2,7 @@
 
 import pytest
 
-from compress.recipe import code
+from compress.recipe import code_digest as code
 
 
 @pytest.fixture

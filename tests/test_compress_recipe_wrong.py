@@ -5,7 +5,7 @@ import yaml
 from tiny_recipe import RECIPES, TINY, written
 
 from compress.recipe.ledger import changed
-from compress.recipe.node import parse
+from compress.recipe.located import parse
 from compress.recipe.plan import plan
 from compress.recipe.spec import load
 from compress.recipe.verbs import command_line, verbs

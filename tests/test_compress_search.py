@@ -10,9 +10,9 @@ from compress.quantize.search import LARGEST, SMALLEST_FIRST, measure_sensitivit
 from edgepress.core.artifact import Draft
 from edgepress.core.errors import ExpectationError
 from edgepress.core.loading import open_model
-from export.base.cpu import CPU_TARGETS
-from export.base.scheme import Options
-from export.command.session import Session
+from export.command.session import ExportSession
+from export.core.cpu import CPU_TARGETS
+from export.core.scheme import Options
 from export.onnx import FORMAT, OnnxConfig
 from export.onnx_graph.layers import weight_layers
 from export.onnx_graph.schemes import SCHEMES
@@ -20,7 +20,7 @@ from export.onnx_graph.schemes import SCHEMES
 OPTIONS = Options(CPU_TARGETS["avx512_vnni"])
 
 
-class Known(Session):
+class Known(ExportSession):
     """Makes real files, and says of each that it loses what the next number is."""
 
     losses: list[float]

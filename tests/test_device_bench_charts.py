@@ -22,8 +22,8 @@ from device_bench.chart.labels import place_labels
 from device_bench.chart.lines import by_length
 from device_bench.chart.theme import THEMES, WIDTH_INCHES
 from device_bench.chart.view import view
+from device_bench.grouping import machines
 from device_bench.records import Measurement, append
-from device_bench.series import machines
 
 SCORES = {"fp32": 0.90, "int8": 0.89, "slow": 0.88}
 TIMES = {"fp32": 20.0, "int8": 8.0, "slow": 30.0}

@@ -11,7 +11,7 @@ from test_device_bench_records import FIRST
 
 from device_bench.claims import table
 from device_bench.claims.claim import PHONE, WEIGHTS, Claim, Device, Finding
-from device_bench.claims.lab import Lab
+from device_bench.claims.context import Lab
 from device_bench.claims.passes import Side, ratio_of_totals, time_ratio
 from device_bench.claims.registry import CLAIMS, GLUE_TASKS
 from device_bench.plan import EAGER, Subject

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from device_bench import cores
-from device_bench.cores import Cores, bind, idlest
+from device_bench import cpu_affinity as cores
+from device_bench.cpu_affinity import Cores, bind, idlest
 
 OWN = psutil.Process()
 pytestmark = pytest.mark.skipif(not hasattr(OWN, "cpu_affinity"), reason="the system binds no process")

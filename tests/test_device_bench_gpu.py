@@ -32,8 +32,8 @@ from edgepress.core.architectures import CnnConfig, CnnForSequenceClassification
 from edgepress.core.architectures.head import put_head
 from edgepress.core.architectures.pruned import record_shapes
 from edgepress.core.errors import EdgepressError
-from edgepress.core.local_tasks import find_task
 from edgepress.core.splits import load_split
+from edgepress.core.task_discovery import find_task
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 
@@ -86,7 +86,7 @@ from pathlib import Path
 from device_bench.gpu import MODES
 from device_bench.run import pipeline
 from device_bench.scoring import Order, Texts
-from device_bench.subjects import Selection, find_subjects
+from device_bench.targets import Selection, find_subjects
 folder, data, work = map(Path, sys.argv[1:])
 find_subjects([folder], Selection(("none",), modes=MODES))
 Texts(folder, Order(work, data, scored=10))

@@ -11,14 +11,14 @@ import numpy as np
 import psutil
 import pytest
 
-from device_bench.cores import idlest
 from device_bench.cpu import make_batch
+from device_bench.cpu_affinity import idlest
 from device_bench.energy import counter
-from device_bench.lane import FEWEST_LAUNCHES, Lane
 from device_bench.measure import measure, measure_each
 from device_bench.plan import Case, Plan, Subject
 from device_bench.process import Process
 from device_bench.records import Measurement
+from device_bench.session import FEWEST_LAUNCHES, Session
 from device_bench.texts import load, pass_batches, save
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import sha256
@@ -32,8 +32,8 @@ EASY = replace(ENDLESS, target_half_width=1e9, budget_s=3600.0)
 
 @pytest.fixture(scope="module")
 def smaller_file(onnx_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from export.base.cpu import CPU_TARGETS
-    from export.base.scheme import Options
+    from export.core.cpu import CPU_TARGETS
+    from export.core.scheme import Options
     from export.onnx_graph.schemes import SCHEMES
 
     target = tmp_path_factory.mktemp("measure") / "model_quantized.onnx"
@@ -257,15 +257,15 @@ def test_shapes_take_turns_and_none_goes_on_once_it_has_enough(onnx_file: Path) 
 def test_what_is_known_least_has_more_launches_once_all_have_the_least(
     onnx_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take = Lane.take
+    take = Session.take
 
-    def differently(lane: Lane, case: Case) -> None:
-        take(lane, case)
-        scale = (1.0, 8.0)[len(lane.taken[case].launches) % 2] if case.sequence_length == 16 else 1.0
-        rounds = lane.present[case].rounds
+    def differently(session: Session, case: Case) -> None:
+        take(session, case)
+        scale = (1.0, 8.0)[len(session.taken[case].launches) % 2] if case.sequence_length == 16 else 1.0
+        rounds = session.present[case].rounds
         rounds[-1] = [scale * sample for sample in rounds[-1]]
 
-    monkeypatch.setattr(Lane, "take", differently)
+    monkeypatch.setattr(Session, "take", differently)
     plan = replace(ENDLESS, sequence_lengths=(4, 16), launches=2, budget_s=8.0)
     even, uneven = measure([Subject("fp32", onnx_file)], plan)
     assert len(uneven.launches) > len(even.launches) >= plan.launches

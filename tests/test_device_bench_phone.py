@@ -23,8 +23,8 @@ from device_bench.phone import adb
 from device_bench.phone import run as phone_run
 from device_bench.phone.adb import PhoneGoneError, open_phone
 from device_bench.phone.device import EMULATED_WARNING, CoolDown
+from device_bench.phone.grouping import Protocol
 from device_bench.phone.prepare import JOURNAL
-from device_bench.phone.series import Protocol
 from device_bench.phone.texts import Texts
 from device_bench.plan import Plan, Subject
 from device_bench.records import Measurement, append, read
@@ -34,7 +34,7 @@ from edgepress.core.files import sha256
 from edgepress.core.pretrained import encode
 from edgepress.core.splits import Examples
 from edgepress.core.tasks import Task
-from export.base.registry import open_runner
+from export.core.registry import open_runner
 
 pytestmark = pytest.mark.android
 
@@ -70,8 +70,8 @@ def folder(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module")
 def subjects(folder: Path) -> list[Subject]:
-    from export.base.cpu import CPU_TARGETS
-    from export.base.scheme import Options
+    from export.core.cpu import CPU_TARGETS
+    from export.core.scheme import Options
     from export.onnx_graph.schemes import SCHEMES
 
     smaller = folder / "model_quantized.onnx"

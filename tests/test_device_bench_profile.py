@@ -12,8 +12,8 @@ from device_bench.plan import EAGER, Plan, Subject
 from device_bench.profile import Profile, profile
 from device_bench.run import report
 from edgepress.core.errors import EdgepressError
-from export.base.config import ExportConfig
-from export.base.registry import find_format
+from export.core.config import ExportConfig
+from export.core.registry import find_format
 
 PLAN = Plan((8,), vocabulary=100)
 # One operator each that a BERT of two layers cannot do without, and how often it is called at least.

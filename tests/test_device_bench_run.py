@@ -17,9 +17,9 @@ from device_bench.plan import EAGER, EAGER_MODES, PACKED, Plan
 from device_bench.records import Measurement, read
 from device_bench.run.config import numbers
 from device_bench.run.resume import done_cases, why_again
-from device_bench.subjects import Selection, find_subjects, smallest_vocabulary
+from device_bench.targets import Selection, find_subjects, smallest_vocabulary
 from edgepress.core.errors import EdgepressError
-from export.base.registry import find_format, open_runner
+from export.core.registry import find_format, open_runner
 from export.onnx import OnnxConfig
 
 QUICK = ("--seq-lens", "4,8", "--budget", "0.3", "--launches", "2", "--min-runs", "1", "--eval-samples", "12")

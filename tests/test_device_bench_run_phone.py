@@ -14,7 +14,7 @@ from phone_stand_in import Phone
 
 from device_bench.phone import run as phone_run
 from device_bench.phone.device import CoolDown
-from device_bench.phone.series import Protocol
+from device_bench.phone.grouping import Protocol
 from device_bench.records import read
 
 pytestmark = pytest.mark.android

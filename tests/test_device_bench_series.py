@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from bench_records import OTHER_MACHINE, measured
 
+from device_bench.grouping import library, load, machines, speed_up
 from device_bench.records import append
-from device_bench.series import library, load, machines, speed_up
 from edgepress.core.errors import EdgepressError
 
 FIRST = measured("fp32", 20.0)

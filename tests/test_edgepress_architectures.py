@@ -10,10 +10,10 @@ import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from edgepress.core.architectures import BiLstmConfig, CnnConfig, SmallClassifier
-from export.base.config import CpuFlags
-from export.base.cpu import cpu_target
-from export.base.eager import EagerRunner
-from export.base.scheme import Options
+from export.core.config import CpuFlags
+from export.core.cpu import cpu_target
+from export.core.eager import EagerRunner
+from export.core.scheme import Options
 from export.onnx import OnnxRunner, export
 from export.onnx_graph.layers import coverage
 from export.onnx_graph.schemes import SCHEMES

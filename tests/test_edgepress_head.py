@@ -16,7 +16,7 @@ from edgepress.core.architectures.pruned import classifier_type, record_shapes
 from edgepress.core.artifact import open_artifact
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import open_model
-from export.base.eager import EagerRunner
+from export.core.eager import EagerRunner
 from export.onnx import OnnxRunner, export
 
 SMALL = {

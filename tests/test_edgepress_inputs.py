@@ -34,7 +34,7 @@ from transformers import (
     XLNetForSequenceClassification,
 )
 
-from compress.training.answering import Answering
+from compress.training.question_answering import Answering
 from edgepress.core.errors import EdgepressError
 from edgepress.core.inputs import (
     INPUTS,
@@ -47,7 +47,7 @@ from edgepress.core.inputs import (
 from edgepress.core.loading import open_model
 from edgepress.core.models import find_model
 from edgepress.core.pretrained import load_model, load_tokenizer
-from export.base.eager import EagerRunner
+from export.core.eager import EagerRunner
 from export.onnx import export
 
 IDS, MASK, TYPES = "input_ids", "attention_mask", "token_type_ids"

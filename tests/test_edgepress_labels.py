@@ -16,8 +16,8 @@ from edgepress.core.labels import (
     match_labels,
     parse_label_map,
 )
-from edgepress.core.local_tasks import describe, find_task
 from edgepress.core.splits import load_split
+from edgepress.core.task_discovery import describe, find_task
 from edgepress.core.tasks import Task, TaskOptions
 
 POS_NEG_NEU = ("POS", "NEG", "NEU")

@@ -8,7 +8,7 @@ from pathlib import Path
 SESSION = """
 import sys, time
 from pathlib import Path
-from export.base.registry import open_runner
+from export.core.registry import open_runner
 open_runner(Path(sys.argv[1]))
 time.sleep(1)
 """

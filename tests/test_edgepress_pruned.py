@@ -25,7 +25,7 @@ from transformers import (
 from edgepress.core.architectures.pruned import SHAPES, record_shapes, set_heads
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import open_model, save_model
-from export.base.eager import EagerRunner
+from export.core.eager import EagerRunner
 from export.onnx import OnnxRunner, export
 
 HEAD = 16

@@ -7,8 +7,8 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
 from edgepress.core.errors import EdgepressError
-from edgepress.core.local_tasks import find_task
 from edgepress.core.splits import read_table
+from edgepress.core.task_discovery import find_task
 from edgepress.core.tasks import TaskOptions
 
 ROWS = [{"text": "a quiet delight", "label": "good"}, {"text": "a tedious mess", "label": "bad"}]

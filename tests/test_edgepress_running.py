@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from edgepress.core.errors import EdgepressError
-from edgepress.core.running import alone, noted
+from edgepress.core.locking import alone, noted
 
 # Waits until a moment, and then for its end or so many seconds, in the block.
 ENTER = """
 import sys, time
 from pathlib import Path
-from edgepress.core.running import alone
+from edgepress.core.locking import alone
 folder, moment, seconds = Path(sys.argv[1]), *map(float, sys.argv[2:])
 time.sleep(max(0.0, moment - time.time()))
 with alone(folder, "busy", "wait"):

@@ -15,9 +15,9 @@ import torch
 from conftest import Result
 
 from edgepress.core.artifact import Manifest, ModelRecord, create_artifact, open_artifact
-from edgepress.core.card import Card
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import sha256
+from edgepress.core.model_card import Card
 from edgepress.core.sources import Mirror, Wheel, from_index
 from edgepress.core.tables import markdown_table
 

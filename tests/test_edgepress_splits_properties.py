@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgepress.core.errors import EdgepressError
-from edgepress.core.local_tasks import find_task
 from edgepress.core.split_files import ALIASES, SPLITS, find_splits
 from edgepress.core.splits import load_split
+from edgepress.core.task_discovery import find_task
 
 Row = tuple[str, str]
 NAMES = {split: [split, *(name for name, own in ALIASES.items() if own == split)] for split in SPLITS}

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from edgepress.core.errors import EdgepressError
-from edgepress.core.local_tasks import find_task
-from edgepress.core.spans import best_answers, cut_windows
+from edgepress.core.question_answering import best_answers, cut_windows
 from edgepress.core.squad import Question, exact_match, load_questions, normalize, score_answers, word_f1
+from edgepress.core.task_discovery import find_task
 
 
 def write_squad(folder, split, entries):

@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 
 from compress.prune.shapes import HEADINGS as PRUNED
-from compress.recipe.reach import Expectation, Verdict
+from compress.recipe.expectations import Expectation, Verdict
 from compress.recipe.table import verdict_screen
 from compress.sparsify.gain import HEADINGS as SPARSE
 from device_bench.profile import Operator, Profile

@@ -14,9 +14,9 @@ from datasets import Dataset
 
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import sha256
-from edgepress.core.local_tasks import find_task
 from edgepress.core.sources import Mirror
 from edgepress.core.splits import Examples, load_split
+from edgepress.core.task_discovery import find_task
 from edgepress.core.tasks import TASKS, Task, TaskOptions
 
 SEVERAL = TaskOptions(problem_type="multi_label_classification")

@@ -18,8 +18,8 @@ from edgepress.core.errors import EdgepressError, ExpectationError
 from edgepress.core.files import stored_bytes
 from edgepress.core.loading import save_model
 from edgepress.core.pretrained import encode
-from export.base.registry import formats, open_runner
-from export.base.runner import Runner
+from export.core.registry import formats, open_runner
+from export.core.runner import Runner
 from export.onnx import FORMAT as ONNX
 
 LIGHT_FORMATS = ("onnx", "torchscript", "torch_export")

@@ -22,15 +22,15 @@ pytest.importorskip("coremltools", reason="the extra 'coreml' is not installed")
 
 from edgepress.core.errors import EdgepressError
 from edgepress.core.inputs import input_names
-from export.base.config import ExportConfig
-from export.base.cpu import CPU_TARGETS
-from export.base.eager import EagerRunner
-from export.base.registry import find_format, format_of, open_runner
-from export.base.scheme import Options
-from export.check.parity import Parity, compare, parity_batches
+from export.core.config import ExportConfig
+from export.core.cpu import CPU_TARGETS
+from export.core.eager import EagerRunner
+from export.core.registry import find_format, format_of, open_runner
+from export.core.scheme import Options
 from export.coreml import FORMAT
-from export.mil.config import CoreMlConfig
-from export.mil.package import load_spec, quiet
+from export.mlprogram.config import CoreMlConfig
+from export.mlprogram.package import load_spec, quiet
+from export.validation.parity import Parity, compare, parity_batches
 
 LONGEST = 64
 CONFIG = CoreMlConfig(model="small-bert")
@@ -310,7 +310,7 @@ FAMILY: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 @pytest.mark.parametrize("architecture", FAMILY)
 def test_parity_of_the_family(architecture: str, precision: str, tmp_path: Path) -> None:
-    from export.mil.convert import write
+    from export.mlprogram.convert import write
 
     torch.manual_seed(0)
     config = AutoConfig.for_model(architecture, **FAMILY[architecture])
@@ -374,7 +374,7 @@ def test_model_that_cannot_be_converted_is_refused(
         return type("Output", (), {"logits": found})
 
     monkeypatch.setattr(trained_bert, "forward", unknown_to_coremltools)
-    for module in ("export.mil.convert", "export.base.traceable"):
+    for module in ("export.mlprogram.convert", "export.core.traceable"):
         monkeypatch.setattr(f"{module}.input_names", lambda _: ("input_ids",))
     with pytest.raises(EdgepressError, match=r"coremltools cannot convert bert: .*bessel_j0") as refused:
         FORMAT.write(trained_bert, tmp_path / "model.mlpackage", CONFIG)
@@ -426,7 +426,7 @@ def test_nothing_is_said_about_other_versions(
 
 
 def test_missing_coremltools_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("export.base.format.find_spec", lambda _: None)
+    monkeypatch.setattr("export.core.format.find_spec", lambda _: None)
     with pytest.raises(EdgepressError, match="Core ML needs coremltools, which is not installed") as refused:
         find_format("coreml")
     assert refused.value.hint == "pip install 'edgepress[coreml]'"

@@ -17,15 +17,15 @@ from transformers import (
 
 from edgepress.core.errors import EdgepressError
 from edgepress.core.pretrained import encode
-from export.base.config import ExportConfig
-from export.base.cpu import CPU_TARGETS
-from export.base.eager import EagerRunner
-from export.base.registry import find_format, open_runner
-from export.base.runner import Batch
-from export.base.scheme import Options
-from export.base.shapes import Shapes
-from export.check.parity import compare, compare_logits, parity_batches
+from export.core.config import ExportConfig
+from export.core.cpu import CPU_TARGETS
+from export.core.eager import EagerRunner
+from export.core.registry import find_format, open_runner
+from export.core.runner import Batch
+from export.core.scheme import Options
+from export.core.shapes import Shapes
 from export.executorch import SCHEMES, ExecuTorchRunner, export
+from export.validation.parity import compare, compare_logits, parity_batches
 
 if find_spec("executorch") is None:
     pytest.skip("the extra 'executorch' is not installed", allow_module_level=True)

@@ -14,11 +14,11 @@ from torch.nn import functional
 pytest.importorskip("coremltools", reason="the extra 'coreml' is not installed")
 
 from edgepress.core.errors import EdgepressError
-from export.base.registry import open_runner
-from export.base.shapes import Shapes
-from export.mil.convert import convert
-from export.mil.package import load_spec, quiet
-from export.mil.program import OPERATIONS, Program
+from export.core.registry import open_runner
+from export.core.shapes import Shapes
+from export.mlprogram.convert import convert
+from export.mlprogram.package import load_spec, quiet
+from export.mlprogram.program import OPERATIONS, Program
 
 with quiet():
     import coremltools

@@ -20,8 +20,8 @@ from transformers import (
 )
 
 from edgepress.core.errors import EdgepressError
-from export.base.eager import EagerRunner
-from export.base.registry import open_runner
+from export.core.eager import EagerRunner
+from export.core.registry import open_runner
 from export.onnx import DEFAULT_OPSET, OnnxRunner, check_opset, export
 from export.onnx_graph.layers import coverage
 

@@ -22,15 +22,15 @@ from transformers import (
 
 from edgepress.core.errors import EdgepressError
 from edgepress.core.pretrained import encode
-from export.base.config import ExportConfig
-from export.base.cpu import CPU_TARGETS
-from export.base.eager import EagerRunner
-from export.base.registry import find_format, open_runner
-from export.base.runner import Batch
-from export.base.scheme import Options
-from export.base.shapes import Shapes
-from export.check.parity import compare, compare_logits, parity_batches
+from export.core.config import ExportConfig
+from export.core.cpu import CPU_TARGETS
+from export.core.eager import EagerRunner
+from export.core.registry import find_format, open_runner
+from export.core.runner import Batch
+from export.core.scheme import Options
+from export.core.shapes import Shapes
 from export.openvino import SCHEMES, OpenVinoRunner, coverage, export
+from export.validation.parity import compare, compare_logits, parity_batches
 
 # importorskip would import openvino before its usage reports are forbidden.
 if find_spec("openvino") is None or find_spec("nncf") is None:

@@ -9,11 +9,11 @@ from transformers import PreTrainedTokenizerFast
 
 from edgepress.core.errors import ExpectationError
 from edgepress.core.pretrained import encode
-from export.base.eager import EagerRunner
-from export.base.runner import Batch
-from export.base.shapes import Shapes
-from export.check.parity import TOLERANCES, Parity, compare, compare_logits, parity_batches, require
+from export.core.eager import EagerRunner
+from export.core.runner import Batch
+from export.core.shapes import Shapes
 from export.onnx import OnnxRunner
+from export.validation.parity import TOLERANCES, Parity, compare, compare_logits, parity_batches, require
 
 SINGLE = "single_label_classification"
 

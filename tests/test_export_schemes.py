@@ -15,13 +15,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError
 from edgepress.core.pretrained import encode
-from export.base.cpu import CPU_TARGETS
-from export.base.runner import Batch
-from export.base.scheme import Options
-from export.check.parity import compare_logits
+from export.core.cpu import CPU_TARGETS
+from export.core.runner import Batch
+from export.core.scheme import Options
 from export.onnx import OnnxRunner, export
 from export.onnx_graph.layers import coverage, layer_name, weight_layers
 from export.onnx_graph.schemes import SCHEMES
+from export.validation.parity import compare_logits
 
 QUERY = "bert.encoder.layer.0.attention.self.query"
 TABLE = "bert.embeddings.word_embeddings"

@@ -17,8 +17,8 @@ from onnx.external_data_helper import convert_model_to_external_data
 from edgepress.core.errors import EdgepressError
 from export import onnx as onnx_format
 from export import torch_export, torchscript
-from export.base.config import ExportConfig
-from export.base.registry import formats
+from export.core.config import ExportConfig
+from export.core.registry import formats
 
 
 class Touch:

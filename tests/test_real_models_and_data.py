@@ -8,9 +8,9 @@ import pytest
 
 from edgepress.core.artifact import open_artifact
 from edgepress.core.loading import open_model
-from edgepress.core.local_tasks import find_task
 from edgepress.core.models import find_model
 from edgepress.core.splits import load_split
+from edgepress.core.task_discovery import find_task
 from edgepress.core.tasks import TASKS
 
 REAL_DATA = Path(os.environ.get("EDGEPRESS_DATA", Path(__file__).parents[2] / "shared" / "data"))

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from compress.distill import report
-from compress.distill.answering import distill_answering
 from compress.distill.config import DistillConfig, DistillOptions
 from compress.distill.pretraining import distill_pretraining, open_pretraining
+from compress.distill.question_answering import distill_answering
 from compress.distill.student import open_student
 from compress.distillation.objective import Distillation
 from compress.distillation.rows import read_by_teacher, with_logits

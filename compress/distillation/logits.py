@@ -22,7 +22,7 @@ from edgepress.core.causes import cause
 from edgepress.core.errors import first_line
 from edgepress.core.identity import digest_of, library_versions, model_identity
 from edgepress.core.loading import OpenedModel
-from edgepress.core.spans import Windows
+from edgepress.core.question_answering import Windows
 from edgepress.core.splits import Examples
 
 BATCH_SIZE = 64

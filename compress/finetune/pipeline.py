@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from compress.finetune.answering import finetune_answering
 from compress.finetune.config import FinetuneConfig
+from compress.finetune.question_answering import finetune_answering
 from compress.step import StepResult, prepare, run_step
-from compress.training.answering import require_answering
 from compress.training.config import ClassifierOptions, with_defaults
 from compress.training.data import TrainingText, load_text
 from compress.training.history import seconds
+from compress.training.question_answering import require_answering
 from compress.training.result import percent
 from compress.training.run import Run
 from compress.training.scoring import judge, threshold_table, threshold_tables
@@ -20,9 +20,9 @@ from edgepress.core.architectures.head import HEAD, put_head
 from edgepress.core.artifact import Step
 from edgepress.core.labels import LabelMismatchError
 from edgepress.core.loading import OpenedModel, open_model
-from edgepress.core.local_tasks import describe, find_task
 from edgepress.core.models import find_model, short_name
 from edgepress.core.pretrained import load_config
+from edgepress.core.task_discovery import describe, find_task
 
 QUESTIONS = "question_answering"
 

@@ -10,7 +10,7 @@ from edgepress.core.console import Command
 from edgepress.core.models import MODEL_HELP, Weights
 from edgepress.core.task_flags import TaskFlags
 from edgepress.core.tasks import TASK_HELP
-from export.base.config import CpuFlags
+from export.core.config import CpuFlags
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,9 @@ from device_bench.records import Measurement
 from edgepress.core import console
 from edgepress.core.artifact import Draft, create_artifact
 from edgepress.core.loading import OpenedModel, check_classifier, open_model
-from export.base.config import derive
-from export.base.scheme import Options
-from export.command.session import Session, Whole, Written
+from export.command.session import ExportSession, Whole, Written
+from export.core.config import derive
+from export.core.scheme import Options
 
 # Fewer than a measurement of its own takes: a table on the way has an interval all the same, a wider one.
 LAUNCHES = 3
@@ -56,7 +56,7 @@ def quantize(opened: OpenedModel, config: QuantizeConfig, order: Order, draft: D
         EdgepressError: the format cannot hold the model, or a quantizer fails.
         ExpectationError: a file is too far from the model, or loses more than --max-drop.
     """
-    session = Session(opened, draft, config.eval_samples, config.calibration_samples, config.seed)
+    session = ExportSession(opened, draft, config.eval_samples, config.calibration_samples, config.seed)
     console.step(f"exporting {opened.source.name} to {order.format.title} and comparing it with torch")
     session.begin()
     whole = session.write(order.format, derive(order.format.config, config))
@@ -66,7 +66,7 @@ def quantize(opened: OpenedModel, config: QuantizeConfig, order: Order, draft: D
     return Quantized(config, order, opened, session.parent_score(), session.evaluation_set(), parent, found)
 
 
-def _quantize(config: QuantizeConfig, order: Order, session: Session, whole: Whole) -> Found:
+def _quantize(config: QuantizeConfig, order: Order, session: ExportSession, whole: Whole) -> Found:
     """The files that were asked for, or the one that the search keeps."""
     options = Options(
         target=order.cpu,

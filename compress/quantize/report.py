@@ -13,9 +13,9 @@ from device_bench.records import Measurement
 from device_bench.summary import Row
 from edgepress.core import console
 from edgepress.core.artifact import Draft, Step
-from edgepress.core.card import Card
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.core.loading import OpenedModel
+from edgepress.core.model_card import Card
 from edgepress.core.tables import screen_table
 from export.command.session import Written
 

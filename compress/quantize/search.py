@@ -7,8 +7,8 @@ import numpy as np
 import onnx
 
 from edgepress.core.errors import EdgepressError, ExpectationError
-from export.base.scheme import Options, Scheme
-from export.command.session import Session, Whole, Written
+from export.command.session import ExportSession, Whole, Written
+from export.core.scheme import Options, Scheme
 from export.onnx_graph.layers import weight_layers
 
 # From the smallest file to the largest (results/quantize). What has layers left in float lies in size
@@ -42,7 +42,7 @@ class Found:
 
 
 def search(
-    session: Session,
+    session: ExportSession,
     whole: Whole,
     schemes: Mapping[str, Scheme],
     options: Options,
@@ -74,7 +74,7 @@ def search(
 
 
 def _attempt(
-    session: Session, whole: Whole, scheme: Scheme, options: Options, say: Callable[[str], None]
+    session: ExportSession, whole: Whole, scheme: Scheme, options: Options, say: Callable[[str], None]
 ) -> Written | None:
     """The file, or None where it is too far from the model: the search then goes on."""
     try:
@@ -86,7 +86,7 @@ def _attempt(
 
 
 def _candidates(
-    session: Session,
+    session: ExportSession,
     whole: Whole,
     schemes: Mapping[str, Scheme],
     options: Options,
@@ -105,7 +105,7 @@ def _candidates(
     yield schemes[LARGEST], frozenset()
 
 
-def _calibrates(session: Session, whole: Whole, scheme: str, say: Callable[[str], None]) -> bool:
+def _calibrates(session: ExportSession, whole: Whole, scheme: str, say: Callable[[str], None]) -> bool:
     """Whether there are sentences to calibrate on."""
     try:
         return bool(session.calibration(whole.config.shapes))
@@ -115,7 +115,7 @@ def _calibrates(session: Session, whole: Whole, scheme: str, say: Callable[[str]
 
 
 def measure_sensitivity(
-    session: Session, whole: Whole, scheme: Scheme, options: Options
+    session: ExportSession, whole: Whole, scheme: Scheme, options: Options
 ) -> list[Sensitivity]:
     """Quantize each layer alone and see how far the logits move; the most sensitive comes first."""
     layers = frozenset(weight_layers(onnx.load(str(whole.path)).graph))

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from compress.recipe.code import code_digest, libraries
+from compress.recipe.code_digest import code_digest, libraries
 from compress.recipe.ledger import INPUTS
 from compress.recipe.plan import Run
 from compress.recipe.spec import Measure
@@ -19,14 +19,14 @@ from compress.recipe.steps import Bench
 from compress.recipe.verbs import EXPORT_VERB, verbs
 from device_bench.plan import EAGER, EAGER_MODES, Plan, Subject
 from device_bench.scoring import Order, with_texts
-from device_bench.subjects import Selection, find_subjects, smallest_vocabulary
+from device_bench.targets import Selection, find_subjects, smallest_vocabulary
 from edgepress.core import console
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import sha256
 from edgepress.core.identity import library_versions
-from export.base.registry import find_format
 from export.command.pipeline import export
+from export.core.registry import find_format
 from export.onnx import OnnxConfig
 
 EXPORTED = ("fp32", "onnx")

@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from compress.recipe.lines import PERCENT, Line, Result
-from compress.recipe.told import task_of
+from compress.recipe.listing import task_of
 from compress.training.samples import markdown
 from device_bench.summary import MISSING
 from edgepress.core.metrics import METRICS

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgepress.core.files import writable_folder
 from edgepress.core.identity import differences
-from edgepress.core.running import alone
+from edgepress.core.locking import alone
 
 LOCK = ".running"
 INPUTS = "inputs"

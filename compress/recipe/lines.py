@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from compress.recipe.node import references, substitute
+from compress.recipe.located import references, substitute
 from compress.recipe.plan import EACH, Run
 from compress.recipe.spec import Recipe
 from compress.recipe.spec_rows import RowSpec
 from compress.recipe.statistics import Estimate, gain, mean, retention
+from device_bench.grouping import latency
 from device_bench.plan import Subject
 from device_bench.records import Measurement
-from device_bench.series import latency
 from device_bench.stats import Interval, paired_ratio
 
 PERCENT = 100

@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from compress.recipe.lines import Line, Result
-from compress.recipe.told import task_of
+from compress.recipe.listing import task_of
 from compress.training.pictures.draw import pictures as pictures_of_training
 from compress.training.pictures.trained import Trained
 from device_bench.chart.draw import Chart, charts
+from device_bench.grouping import machines
 from device_bench.records import Measurement
-from device_bench.series import machines
 
 
 def pictures(result: Result) -> list[Chart]:

@@ -10,18 +10,18 @@ from compress.recipe import results, table
 from compress.recipe.collect import collect
 from compress.recipe.config import RecipeConfig
 from compress.recipe.deploy import Deployment
+from compress.recipe.expectations import Expectation, Verdict, expectations, judge
 from compress.recipe.ledger import Ledger, at_work
 from compress.recipe.lines import Line, Result
+from compress.recipe.max_drop import Stopped, Watch
 from compress.recipe.plan import Run, plan
-from compress.recipe.reach import Expectation, Verdict, expectations, judge
 from compress.recipe.spec import Measure, Recipe, load, without_files
 from compress.recipe.spec_steps import RESULTS
 from compress.recipe.steps import LEDGER, Bench
-from compress.recipe.watch import Stopped, Watch
 from device_bench.measure import measure
 from device_bench.plan import Plan, Subject
 from device_bench.records import Measurement
-from device_bench.subjects import smallest_vocabulary
+from device_bench.targets import smallest_vocabulary
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError, ExpectationError, require_flags
 from edgepress.core.splits import data_root

@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from compress.recipe.node import REFERENCE, Node, references, substitute
+from compress.recipe.located import REFERENCE, Node, references, substitute
 from compress.recipe.spec import Recipe
 from compress.recipe.spec_steps import SEED, StepSpec
 from compress.recipe.verbs import Verb, checked_flags

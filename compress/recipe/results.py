@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from compress.recipe import details, table
+from compress.recipe.expectations import Verdict
 from compress.recipe.lines import Result
 from compress.recipe.machine import machine
 from compress.recipe.pictures import pictures
-from compress.recipe.reach import Verdict
 from device_bench import records
 from device_bench.chart.draw import write as draw
 from device_bench.chart.theme import THEMES

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from compress.recipe.node import Node, need, read
+from compress.recipe.located import Node, need, read
 from compress.recipe.settings import SPACE, resolve
 from compress.recipe.spec_rows import RowSpec, read_rows
 from compress.recipe.spec_steps import StepSpec, read_steps

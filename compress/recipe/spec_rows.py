@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from compress.recipe.node import Node, need
+from compress.recipe.located import Node, need
 from compress.recipe.spec_steps import SEED, StepSpec, require_name
 
 # Figures that a paper may have published; score 0..1, parameters and size of one model, speed-up over the

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from compress.recipe.node import Node, need
+from compress.recipe.located import Node, need
 from compress.recipe.verbs import Verb, verbs
 
 SEED = "seed"

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from compress.recipe.code import code_digest, libraries
+from compress.recipe.code_digest import code_digest, libraries
 from compress.recipe.ledger import Ledger, changed
 from compress.recipe.plan import Run
 from compress.recipe.verbs import command_line
@@ -20,7 +20,7 @@ from edgepress.core.artifact import MANIFEST, open_artifact, read_manifest
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import sha256, staged_folder
 from edgepress.core.identity import library_versions
-from edgepress.core.running import noted
+from edgepress.core.locking import noted
 from edgepress.core.splits import data_root, local_split
 
 LEDGER = ".runs"

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from compress.recipe.details import step_scores
+from compress.recipe.expectations import Verdict
 from compress.recipe.lines import PERCENT, Line, Result
 from compress.recipe.machine import machine
-from compress.recipe.reach import Verdict
 from compress.recipe.statistics import Estimate
 from device_bench.summary import MISSING
 from edgepress.core.environment import environment

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import compress
-from compress.recipe.node import Node
+from compress.recipe.located import Node
 from edgepress.core.console import Command
-from export.base.registry import formats
 from export.command.config import FormatsConfig
+from export.core.registry import formats
 
 # What the recipe itself says to each step.
 OWN_FLAGS = ("data", "output", "overwrite", "restart", "debug")

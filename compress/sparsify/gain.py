@@ -13,8 +13,8 @@ from device_bench.measure import Plan, Subject, measure
 from device_bench.records import Measurement
 from device_bench.stats import Interval
 from edgepress.core import console
-from export.base.format import Format
-from export.base.registry import find_format
+from export.core.format import Format
+from export.core.registry import find_format
 
 LAUNCHES = 3
 DENSE, SPARSE = "before", "sparse"

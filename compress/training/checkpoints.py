@@ -16,7 +16,7 @@ from edgepress.core import console
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import remove, writable_folder
 from edgepress.core.identity import in_words
-from edgepress.core.running import alone
+from edgepress.core.locking import alone
 
 IDENTITY = "identity.json"
 RUNNING = ".running"

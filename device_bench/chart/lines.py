@@ -14,8 +14,8 @@ from device_bench.chart.axis import log_limits, log_ticks, with_room
 from device_bench.chart.labels import FONT_SIZE, wrap
 from device_bench.chart.theme import MARKERS, PALETTE, WIDTH_INCHES, Theme
 from device_bench.chart.view import View
+from device_bench.grouping import latency
 from device_bench.records import Measurement
-from device_bench.series import latency
 from device_bench.stats import Interval
 
 PANEL_INCHES, LEGEND_LINE, FRAME = 2.5, 0.17, 0.75

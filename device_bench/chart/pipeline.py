@@ -8,7 +8,7 @@ from pathlib import Path
 from device_bench.chart.config import ChartConfig
 from device_bench.chart.draw import charts, write
 from device_bench.chart.theme import THEMES
-from device_bench.series import load, machines
+from device_bench.grouping import load, machines
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import staged_folder

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from device_bench.grouping import Machine, Series, latency, speed_up
 from device_bench.records import Measurement
-from device_bench.series import Machine, Series, latency, speed_up
 from device_bench.stats import Interval
 
 

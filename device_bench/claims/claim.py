@@ -11,7 +11,7 @@ from device_bench.stats import Interval
 from edgepress.core.environment import environment
 
 if TYPE_CHECKING:
-    from device_bench.claims.lab import Lab
+    from device_bench.claims.context import Lab
 
 HOLDS, FAILS, UNDECIDED, MEASURED = "holds", "does not hold", "undecided", "measured"
 OTHER_DEVICE, IN_PART = "other device", "in part"

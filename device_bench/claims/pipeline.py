@@ -9,7 +9,7 @@ from device_bench import records
 from device_bench.claims import table
 from device_bench.claims.claim import FAILS, Claim, Finding, Found
 from device_bench.claims.config import ClaimsConfig
-from device_bench.claims.lab import Lab
+from device_bench.claims.context import Lab
 from device_bench.claims.ledger import Ledger, command
 from device_bench.claims.registry import CLAIMS
 from edgepress.core.errors import EdgepressError, ExpectationError, require_flags, unknown_name

@@ -25,7 +25,7 @@ from device_bench.records import Measurement
 from device_bench.stats import Interval
 
 if TYPE_CHECKING:
-    from device_bench.claims.lab import Lab
+    from device_bench.claims.context import Lab
 
 DISTILBERT = "Sanh et al. 2019 (arXiv:1910.01108)"
 # Told by its subject (BERT into BiLSTM, BiLSTM with attention and CNN on SST-2); its tables were not at hand.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from scipy.stats import binomtest
 
+from device_bench.grouping import latency
 from device_bench.records import Measurement
-from device_bench.series import latency
 from device_bench.stats import Interval
 from device_bench.summary import MISSING
 

@@ -2,8 +2,8 @@
 
 from device_bench.compare.config import CompareConfig
 from device_bench.compare.figures import Change, Margins, compare_records, not_measured_again
+from device_bench.grouping import identity, load, newest, shape
 from device_bench.records import Measurement
-from device_bench.series import identity, load, newest, shape
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError, ExpectationError, require_flags
 from edgepress.core.tables import ScreenTable

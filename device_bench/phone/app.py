@@ -17,7 +17,7 @@ from device_bench.phone.contract import AppFailedError, Request, Result, parse
 from device_bench.phone.prepare import Undo
 from edgepress.core.artifact import MANIFEST
 from edgepress.core.errors import EdgepressError, first_line
-from export.base.registry import format_of
+from export.core.registry import format_of
 
 PACKAGE = "org.edgepress.demo"
 INSTRUMENTATION = f"{PACKAGE}/.Bench"

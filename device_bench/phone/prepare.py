@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from device_bench.phone.adb import Adb, PhoneGoneError
 from edgepress.core.caches import cache_root
 from edgepress.core.errors import EdgepressError
-from edgepress.core.running import alone
+from edgepress.core.locking import alone
 
 STAY_ON = "stay_on_while_plugged_in"
 UNSET = "null"

@@ -10,12 +10,12 @@ import numpy as np
 
 from device_bench import stats
 from device_bench.facts import of_case
-from device_bench.lane import Taken
 from device_bench.phone.app import artifact_folder
 from device_bench.phone.contract import Result
 from device_bench.phone.device import EMULATED_WARNING
-from device_bench.phone.series import File, Series
+from device_bench.phone.grouping import File, Series
 from device_bench.records import Launch, Measurement
+from device_bench.session import Taken
 from edgepress.core.artifact import is_artifact, open_artifact
 from edgepress.core.metrics import score
 

@@ -22,9 +22,9 @@ from device_bench.phone.device import (
     require_abi,
     snapshot,
 )
+from device_bench.phone.grouping import File, Protocol, Series
 from device_bench.phone.prepare import prepared, reserved, restore
 from device_bench.phone.record import record
-from device_bench.phone.series import File, Protocol, Series
 from device_bench.phone.texts import Texts
 from device_bench.plan import Case, Plan, Subject
 from device_bench.records import Measurement

@@ -12,9 +12,9 @@ import numpy as np
 from device_bench.chart import draw
 from device_bench.chart.draw import Chart
 from device_bench.chart.theme import THEMES
+from device_bench.grouping import Machine, latency
 from device_bench.records import Measurement
 from device_bench.report.lineage import Lineage, changed
-from device_bench.series import Machine, latency
 from edgepress.core.artifact import Step
 from edgepress.core.errors import EdgepressError, first_line
 

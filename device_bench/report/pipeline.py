@@ -6,6 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from device_bench.chart.draw import charts
+from device_bench.grouping import load, machines
 from device_bench.report.config import ReportConfig
 from device_bench.report.content import (
     CLAIM_KEYS,
@@ -17,7 +18,6 @@ from device_bench.report.content import (
     settings_and_metrics,
 )
 from device_bench.report.lineage import find_artifacts
-from device_bench.series import load, machines
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import writable_folder

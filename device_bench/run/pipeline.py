@@ -17,7 +17,7 @@ from device_bench.records import Measurement
 from device_bench.run import report
 from device_bench.run.config import RunConfig, names, numbers
 from device_bench.run.resume import done_cases, why_again
-from device_bench.subjects import Selection, find_subjects, smallest_vocabulary
+from device_bench.targets import Selection, find_subjects, smallest_vocabulary
 from edgepress.core import console
 from edgepress.core.environment import environment
 from edgepress.core.errors import require_flags

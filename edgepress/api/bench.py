@@ -11,7 +11,7 @@ from device_bench.compare.pipeline import pair
 from device_bench.measure import measure
 from device_bench.plan import EAGER, EAGER_MODES, Plan
 from device_bench.records import Measurement
-from device_bench.subjects import Selection, find_subjects, smallest_vocabulary
+from device_bench.targets import Selection, find_subjects, smallest_vocabulary
 from edgepress.core.console import reporting
 from edgepress.core.errors import EdgepressError
 

@@ -19,14 +19,14 @@ from edgepress.core.console import reporting
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import check_classifier
-from export.base.config import derive
-from export.base.registry import find_format, open_runner
-from export.base.runner import Runner
 from export.command.checks import check as check_export
 from export.command.config import FormatsConfig
 from export.command.pipeline import write_files
 from export.command.report import Exported
 from export.command.session import Written
+from export.core.config import derive
+from export.core.registry import find_format, open_runner
+from export.core.runner import Runner
 
 Progress = Callable[[str], object]
 
@@ -115,7 +115,7 @@ def export(
         model: a classifier.
         formats: by name: onnx, torchscript, torch_export, coreml, openvino, executorch.
         progress: called with each step in words.
-        options: further fields of `export.base.config.ExportConfig`, such as `precision`, `sequence_length`.
+        options: further fields of `export.core.config.ExportConfig`, such as `precision`, `sequence_length`.
 
     Raises:
         EdgepressError: an option is wrong, or a format cannot hold the model.

@@ -25,9 +25,9 @@ from edgepress.core.prediction import Prediction, predictions
 from edgepress.core.pretrained import encode
 from edgepress.core.split_files import split_name
 from edgepress.core.tasks import judged_on
-from export.base.eager import EagerRunner
-from export.base.runner import Runner
-from export.check.sentences import evaluation_sentences
+from export.core.eager import EagerRunner
+from export.core.runner import Runner
+from export.validation.sentences import evaluation_sentences
 
 Texts = Sequence[str] | Sequence[tuple[str, str]]
 

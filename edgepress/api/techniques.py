@@ -8,10 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from compress.distill.answering import distill_answering
 from compress.distill.config import DistillOptions
 from compress.distill.pipeline import distill as distill_classifier
 from compress.distill.pipeline import require_teacher
+from compress.distill.question_answering import distill_answering
 from compress.finetune.config import FinetuneConfig
 from compress.finetune.pipeline import open_for_training
 from compress.finetune.pipeline import train as train_classifier

@@ -13,7 +13,6 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from edgepress.core import console
 from edgepress.core.architectures.pruned import record_shapes
 from edgepress.core.artifact import Artifact, Manifest, ModelRecord, Step, is_artifact, open_artifact
-from edgepress.core.card import card_language
 from edgepress.core.checkpoint import read_checkpoint
 from edgepress.core.columns import TrainedHead
 from edgepress.core.console import warn
@@ -22,9 +21,10 @@ from edgepress.core.files import sha256
 from edgepress.core.heads import TEXT_CLASSIFIER, find_head
 from edgepress.core.inputs import longest_input
 from edgepress.core.labels import LabelMismatchError, label_key
-from edgepress.core.local_tasks import describe, find_task
+from edgepress.core.model_card import card_language
 from edgepress.core.models import FINE_TUNING, MODELS, ModelSource, ModelSpec, Schedule, Weights, find_model
 from edgepress.core.pretrained import keep_whole, load_config, load_model, load_tokenizer
+from edgepress.core.task_discovery import describe, find_task
 from edgepress.core.tasks import DEFAULT_TASK, TASKS, ProblemType, Task, TaskOptions
 from edgepress.core.thresholds import THRESHOLDS
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from edgepress.core.artifact import refuse_output
 from edgepress.core.errors import EdgepressError, require_flags
 from edgepress.core.models import short_name
-from export.base.config import ExportConfig
-from export.base.format import Format
-from export.base.scheme import Scheme
+from export.core.config import ExportConfig
+from export.core.format import Format
+from export.core.scheme import Scheme
 
 
 @dataclass(frozen=True)

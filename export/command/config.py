@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from export.base.config import ExportConfig
+from export.core.config import ExportConfig
 
 
 @dataclass(frozen=True, kw_only=True)

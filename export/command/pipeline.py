@@ -6,13 +6,13 @@ from pathlib import Path
 from edgepress.core import console
 from edgepress.core.artifact import Draft, create_artifact
 from edgepress.core.loading import OpenedModel, check_classifier, open_model
-from export.base.config import ExportConfig
-from export.base.cpu import cpu_target
-from export.base.format import Format
-from export.base.scheme import Options
 from export.command import report
 from export.command.checks import Order, Part, check
-from export.command.session import Session, Written
+from export.command.session import ExportSession, Written
+from export.core.config import ExportConfig
+from export.core.cpu import cpu_target
+from export.core.format import Format
+from export.core.scheme import Options
 
 
 def export(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) -> Path:
@@ -53,7 +53,7 @@ def write_files(opened: OpenedModel, config: ExportConfig, order: Order, draft: 
         EdgepressError: a format cannot hold the model, or its library fails.
         ExpectationError: a file is too far from the model.
     """
-    session = Session(opened, draft, config.eval_samples, config.calibration_samples, config.seed)
+    session = ExportSession(opened, draft, config.eval_samples, config.calibration_samples, config.seed)
     session.begin()
     written = [file for part in order.parts for file in _write(session, part)]
     session.record(written)
@@ -61,7 +61,7 @@ def write_files(opened: OpenedModel, config: ExportConfig, order: Order, draft: 
     return report.Exported(config, order, opened, score, judged_on, written)
 
 
-def _write(session: Session, part: Part) -> Iterator[Written]:
+def _write(session: ExportSession, part: Part) -> Iterator[Written]:
     """The files of one format, each compared before the next."""
     console.step(f"{part.format.title}: writing, and comparing with torch")
     whole = session.write(part.format, part.config)

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 from edgepress.core import console
 from edgepress.core.artifact import Draft, Step
-from edgepress.core.card import Card
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.core.loading import OpenedModel
+from edgepress.core.model_card import Card
 from edgepress.core.tables import ScreenTable, markdown_table
-from export.base.config import ExportConfig
 from export.command.checks import Order
 from export.command.session import Written
+from export.core.config import ExportConfig
 
 MISSING = "-"
 

@@ -3,9 +3,9 @@
 from typing import NoReturn
 
 from edgepress.core import console
-from export.base.config import ExportConfig, derive
-from export.base.registry import find_format, formats
 from export.command.config import FormatsConfig
+from export.core.config import ExportConfig, derive
+from export.core.registry import find_format, formats
 
 
 def run_format(name: str) -> NoReturn:

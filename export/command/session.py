@@ -12,17 +12,17 @@ from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.evaluation import EvaluationSet
 from edgepress.core.files import remove
 from edgepress.core.loading import OpenedModel, save_model
-from export.base.config import ExportConfig
-from export.base.eager import EagerRunner
-from export.base.format import Format
-from export.base.registry import size_bytes
-from export.base.runner import Batch
-from export.base.scheme import Options, Scheme
-from export.base.shapes import Shapes
-from export.check import parity
-from export.check.judge import Judge, Verdict
-from export.check.sentences import ANY, calibration_sentences, evaluation_sentences, sweep_batches
-from export.check.tokenizer import require_tokenizer_parity
+from export.core.config import ExportConfig
+from export.core.eager import EagerRunner
+from export.core.format import Format
+from export.core.registry import size_bytes
+from export.core.runner import Batch
+from export.core.scheme import Options, Scheme
+from export.core.shapes import Shapes
+from export.validation import parity
+from export.validation.sentences import ANY, calibration_sentences, evaluation_sentences, sweep_batches
+from export.validation.tokenizer import require_tokenizer_parity
+from export.validation.validator import Validator, Verdict
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Written:
 
 
 @dataclass
-class Session:
+class ExportSession:
     """Writes one model into the folder of one artifact; all files are judged on the same sentences."""
 
     opened: OpenedModel
@@ -75,7 +75,7 @@ class Session:
     """Sentences to judge by, drawn from the evaluation split of the task."""
     calibration_samples: int
     seed: int
-    _judges: dict[Shapes, Judge] = field(default_factory=dict)
+    _judges: dict[Shapes, Validator] = field(default_factory=dict)
     _calibrations: dict[Shapes, list[Batch]] = field(default_factory=dict)
 
     def begin(self) -> None:
@@ -144,14 +144,14 @@ class Session:
             self._calibrations[shapes] = calibration_sentences(self.opened, count, self.seed, shapes)
         return self._calibrations[shapes]
 
-    def judge(self, shapes: Shapes) -> Judge:
+    def judge(self, shapes: Shapes) -> Validator:
         """The judge of files with these shapes; the model runs once for all formats that share them."""
         if shapes not in self._judges:
             opened = self.opened
             sentences = evaluation_sentences(opened, self.eval_samples, self.seed, shapes)
             sweep = sweep_batches(opened, sentences, self.seed, shapes)
             with EagerRunner(opened.model) as eager:
-                self._judges[shapes] = Judge(eager, replace(sentences, sweep=sweep))
+                self._judges[shapes] = Validator(eager, replace(sentences, sweep=sweep))
         return self._judges[shapes]
 
     def parent_score(self, shapes: Shapes = ANY) -> float | None:

@@ -11,8 +11,8 @@ import onnxruntime
 from onnx import ModelProto, TensorProto, helper
 from onnxruntime.quantization.calibrate import HistogramCollector
 
-from export.base.runner import Batch
-from export.base.scheme import Calibration
+from export.core.runner import Batch
+from export.core.scheme import Calibration
 
 # Enough bins to place a clipping point to a thousandth of the range, and few enough for entropy's
 # search, which is quadratic in them.

@@ -26,9 +26,9 @@ import tyro
 
 from device_bench.chart.draw import Chart, charts, write
 from device_bench.chart.theme import THEMES
+from device_bench.grouping import load, machines
 from device_bench.report.config import ReportConfig
 from device_bench.report.pipeline import run as report
-from device_bench.series import load, machines
 from edgepress.core.console import step, warn
 from edgepress.core.errors import EdgepressError
 from results.goals import ROOT, keep_table

@@ -18,7 +18,7 @@ from pathlib import Path
 import tyro
 
 from device_bench import records, stats
-from device_bench.cores import Cores
+from device_bench.cpu_affinity import Cores
 from device_bench.plan import Case, Plan, Subject
 from device_bench.process import Process
 from device_bench.run.config import numbers
@@ -55,7 +55,7 @@ class Config:
     work: Path = Path("outputs/goals")
     """Where models are written."""
     kept: bool = False
-    """Judge the comparison that is kept instead of taking it again: statistics are derived when read."""
+    """Validator the comparison that is kept instead of taking it again: statistics are derived when read."""
 
 
 def make(model: str, work: Path) -> tuple[Path, Path]:

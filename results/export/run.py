@@ -19,7 +19,7 @@ from device_bench.measure import Plan, Subject, measure
 from device_bench.records import Measurement
 from edgepress.core.artifact import Artifact, FileRecord, open_artifact
 from edgepress.core.tables import markdown_table
-from export.base.registry import formats, size_bytes
+from export.core.registry import formats, size_bytes
 from results.goals import Goal, conclude, help_goal, keep_table, run
 
 HERE = Path(__file__).parent

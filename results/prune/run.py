@@ -18,9 +18,9 @@ from typing import Any
 import tyro
 
 from device_bench import records
+from device_bench.grouping import speed_up
 from device_bench.measure import Plan, Subject, measure
 from device_bench.records import Measurement
-from device_bench.series import speed_up
 from device_bench.stats import Interval
 from edgepress.core.artifact import open_artifact
 from edgepress.core.tables import markdown_table

@@ -21,9 +21,9 @@ from device_bench.measure import Plan, Subject, measure
 from edgepress.core.artifact import open_artifact
 from edgepress.core.environment import environment
 from edgepress.core.loading import open_model
-from export.base.registry import open_runner
-from export.check.judge import Judge
-from export.check.sentences import evaluation_sentences
+from export.core.registry import open_runner
+from export.validation.sentences import evaluation_sentences
+from export.validation.validator import Validator
 from results.goals import Goal, conclude, help_goal, keep_table, run
 
 HERE = Path(__file__).parent
@@ -110,9 +110,9 @@ def evaluation_goal(config: Config, classifier: Path, quantized: Path) -> Goal:
     start = time.monotonic()
     sentences = evaluation_sentences(opened, 10**9, 0)
     with open_runner(path, environment().cores) as runner:
-        Judge(runner, sentences)
+        Validator(runner, sentences)
     seconds, count = time.monotonic() - start, sentences.evaluation_set.texts
-    return Goal(f"evaluating {count} sentences, int8 minilm [s]", 10, seconds, False, "Judge(file)")
+    return Goal(f"evaluating {count} sentences, int8 minilm [s]", 10, seconds, False, "Validator(file)")
 
 
 def keep(artifact: Path) -> None:

@@ -5,7 +5,7 @@ import logging
 import pkgutil
 from collections.abc import Iterator
 
-from export.base.scheme import Scheme
+from export.core.scheme import Scheme
 
 
 def _schemes() -> Iterator[Scheme]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from export.base.scheme import Options, Scheme
+from export.core.scheme import Options, Scheme
 from export.onnx_graph.layers import nodes_of
 
 

@@ -7,7 +7,7 @@ import onnx
 from onnx import version_converter
 from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
-from export.base.scheme import Options, Scheme
+from export.core.scheme import Options, Scheme
 from export.onnx_graph.graph import drop_shapes
 from export.onnx_graph.layers import nodes_of, weight_layers
 

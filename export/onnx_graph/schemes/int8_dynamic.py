@@ -6,7 +6,7 @@ import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
-from export.base.scheme import Options, Scheme
+from export.core.scheme import Options, Scheme
 from export.onnx_graph.graph import GraphEdit
 from export.onnx_graph.layers import nodes_of
 from export.onnx_graph.tables import quantize_tables

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import NodeProto
 
-from export.base.scheme import Options, Scheme
+from export.core.scheme import Options, Scheme
 from export.onnx_graph.calibration import ChannelRange, Probe, channel_ranges, tensor_ranges
 from export.onnx_graph.graph import GraphEdit, node
 from export.onnx_graph.layers import check_layers, layer_name

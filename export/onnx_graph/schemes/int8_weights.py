@@ -5,7 +5,7 @@ from pathlib import Path
 import onnx
 from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
-from export.base.scheme import Options, Scheme
+from export.core.scheme import Options, Scheme
 from export.onnx_graph.graph import GraphEdit
 from export.onnx_graph.layers import nodes_of
 from export.onnx_graph.tables import quantize_tables

@@ -1,0 +1,72 @@
+"""The flags that the exports to all formats share."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from typing_extensions import Doc
+
+from edgepress.core.console import Command
+from edgepress.core.models import MODEL_HELP, Weights
+from edgepress.core.task_flags import TaskFlags
+from edgepress.core.tasks import TASK_HELP
+from export.core.shapes import Shapes
+
+
+@dataclass(frozen=True, kw_only=True)
+class CpuFlags:
+    """Which CPU int8 files are made for; at most one is set."""
+
+    avx2: bool = False
+    """Quantize for CPUs with AVX2; default: for this CPU."""
+    avx512: bool = False
+    """Quantize for CPUs with AVX-512 and no VNNI."""
+    avx512_vnni: bool = False
+    """Quantize for CPUs with VNNI."""
+    arm64: bool = False
+    """Quantize for ARM."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig(CpuFlags, TaskFlags, Command):
+    """Write a model in another format, and compare the file with the model before it is kept."""
+
+    model: Annotated[str, Doc(MODEL_HELP)]
+    precision: str = ""
+    """fp32, fp16, int8, int4, or the name of one of the format's schemes; several with commas; default:
+    fp16 in Core ML, fp32 elsewhere."""
+    task: Annotated[str | None, Doc(f"{TASK_HELP}; default: what the model was trained on.")] = None
+    data: Path | None = None
+    """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
+    weights: Weights = "auto"
+    """auto: local, Hub, package index, else random; pretrained: fail instead; random: ask for it."""
+    output: Path | None = None
+    """Folder to write; default: outputs/MODEL-FORMAT."""
+    overwrite: bool = False
+    """Replace an existing output."""
+    batch_size: int | None = None
+    """The one batch size that the file takes; default: any."""
+    sequence_length: int | None = None
+    """The one sequence length that the file takes [tokens]; default: any."""
+    atol: float | None = None
+    """Largest difference of a logit from the parent's; default: by precision (1e-4 for fp32)."""
+    eval_samples: int = 200
+    """Sentences to judge by, drawn from the task's evaluation split."""
+    calibration_samples: int = 128
+    """For schemes that calibrate: sentences of the train split to do it on."""
+    seed: int = 0
+    """For random weights and for drawing sentences."""
+
+    @property
+    def shapes(self) -> Shapes:
+        """What the file takes."""
+        return Shapes(self.batch_size, (self.sequence_length,) if self.sequence_length else ())
+
+
+ConfigT = TypeVar("ConfigT", bound=ExportConfig)
+
+
+def derive(own: type[ConfigT], config: Command) -> ConfigT:
+    """The flags of one command as another command has them, as far as they share them."""
+    shared = {entry.name for entry in fields(own)} & {entry.name for entry in fields(config)}
+    return own(**{name: getattr(config, name) for name in shared})

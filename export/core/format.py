@@ -1,0 +1,132 @@
+"""Format: one way to write a model down, and everything a command needs to know of it."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from edgepress.core.errors import EdgepressError
+from export.core.config import ExportConfig
+from export.core.runner import Runner
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from edgepress.core.loading import OpenedModel
+    from export.core.scheme import Scheme
+
+
+class Format(ABC):
+    """A format is a module of `export` with a subclass of this and an instance of it named `FORMAT`.
+
+    The module is imported to list the formats, so what is heavy in it is imported inside its methods.
+    """
+
+    name: ClassVar[str]
+    """What `--formats` and `--target` call it: the module's name."""
+    title: ClassVar[str]
+    """What prose calls it: "Core ML"."""
+    file: ClassVar[str]
+    """Path of the unquantized file below an artifact's folder: "onnx/model.onnx"."""
+    precision: ClassVar[str] = "fp32"
+    """What `write` writes."""
+    config: ClassVar[type[ExportConfig]] = ExportConfig
+    """The flags of its command."""
+    modules: ClassVar[tuple[str, ...]] = ()
+    """Modules that it cannot do without, and `extra`: the extra of this distribution that installs them."""
+    extra: ClassVar[str] = ""
+
+    snippet: ClassVar[str] = ""
+    """Code that runs a file, for the model card: `{name}` is the artifact's folder, `{file}` the file."""
+
+    @abstractmethod
+    def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
+        """Write `model` (in torch, fp32, eval mode) to `target`; its folder exists.
+
+        Inputs are those of the architecture in the order `input_ids, attention_mask[, token_type_ids]`,
+        the output is `logits` (batch, labels).
+
+        Raises:
+            EdgepressError: the format cannot hold this model or these shapes.
+        """
+
+    @abstractmethod
+    def open(self, path: Path, threads: int) -> Runner:
+        """The runner for a file of this format."""
+
+    def schemes(self) -> Mapping[str, Scheme]:
+        """Its quantization schemes by name; where several have one precision, the first is its default."""
+        return {}
+
+    def scheme(self, name: str) -> Scheme | None:
+        """The scheme of this name, or the first of this precision; None for what `write` writes by itself.
+
+        Raises:
+            EdgepressError: the format has no such scheme and no such precision.
+        """
+        if name == self.precision:
+            return None
+        own = self.schemes()
+        found = own.get(name) or next((each for each in own.values() if each.precision == name), None)
+        if found is None:
+            precisions = dict.fromkeys([self.precision, *(each.precision for each in own.values())])
+            known = ", ".join(dict.fromkeys([*precisions, *own]))
+            raise EdgepressError(f"{self.title} has no {name}", f"known: {known}")
+        return found
+
+    def usage(self, name: str, file: str) -> str:
+        """`snippet` as Markdown."""
+        # Inside the quotes of a Python text, whatever the folder is called.
+        name, file = (json.dumps(text, ensure_ascii=False)[1:-1] for text in (name, file))
+        code = self.snippet.format(name=name, file=file).strip()
+        return f"```python\n{code}\n```\n" if self.snippet else ""
+
+    def parts(self, path: Path) -> tuple[Path, ...]:
+        """Everything on disk that makes up the file at `path`."""
+        return (path,)
+
+    def describe(self, path: Path, facts: Mapping[str, str]) -> None:  # noqa: B027
+        """Write what is known about the model into the file itself, where the format has a place for it."""
+
+    def companion(self, path: Path, opened: OpenedModel, config: ExportConfig) -> Path | None:  # noqa: ARG002
+        """Write a second file beside one that passed parity, if the flags ask for it; its path.
+
+        Raises:
+            EdgepressError: it cannot be made of this model.
+            ExpectationError: it does not do what it should.
+        """
+        return None
+
+    def coverage(self, path: Path) -> str:  # noqa: ARG002
+        """How many of the matrix multiplications are quantized, "38/50"; "-" where the format cannot say."""
+        return "-"
+
+    def check(self, config: ExportConfig) -> None:  # noqa: B027
+        """Raise for flags that this format cannot follow, before a model is opened."""
+
+    @property
+    def timed(self) -> bool:
+        """Whether the runtime that opens its files on this machine is the one that users have."""
+        return True
+
+    @property
+    def suffix(self) -> str:
+        """The ending of its files."""
+        return Path(self.file).suffix
+
+    def require_modules(self) -> None:
+        """Raise if what it needs is not installed.
+
+        Raises:
+            EdgepressError: names the extra that installs it.
+        """
+        missing = [module for module in self.modules if find_spec(module) is None]
+        if missing:
+            raise EdgepressError(
+                f"{self.title} needs {missing[0]}, which is not installed",
+                f"pip install 'edgepress[{self.extra}]'",
+            )

@@ -1,0 +1,61 @@
+"""The flags of `python -m export.coreml`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edgepress.core.console import warn
+from edgepress.core.errors import EdgepressError, require_flags
+from export.core.config import ExportConfig
+from export.core.shapes import Shapes
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoreMlConfig(ExportConfig):
+    """Write a model as a Core ML package, and compare the package with the model before it is kept.
+
+    python -m export.coreml --model outputs/minilm-movie_reviews --precision fp16,palette4
+    """
+
+    lengths: tuple[int, ...] = ()
+    """Sequence lengths that the package takes, listed [tokens]: a text is padded to the next; needs iOS 18,
+    and raises the deployment target to it."""
+    min_length: int = 1
+    """Shortest input of a package that takes a range of lengths [tokens]."""
+    max_length: int | None = None
+    """Longest input of a package that takes a range of lengths [tokens]; default: the model's longest."""
+    minimum_deployment_target: Literal["iOS16", "iOS17", "iOS18"] = "iOS16"
+    """Oldest system that runs the package (macOS 13, 14, 15 go with them)."""
+    sparsity: float = 0.5
+    """For precision pruned: share of each matrix that becomes zero, smallest magnitudes first."""
+
+    @property
+    def shapes(self) -> Shapes:
+        """What the package takes; Core ML fixes the batch size."""
+        batch, lengths = self.batch_size or 1, tuple(sorted(set(self.lengths))) or super().shapes.lengths
+        return Shapes(batch, lengths) if lengths else Shapes(batch, (), self.min_length, self.max_length)
+
+    @property
+    def deployment_target(self) -> str:
+        """The system that the package is written for."""
+        return "iOS18" if len(self.shapes.lengths) > 1 else self.minimum_deployment_target
+
+
+def check(config: CoreMlConfig) -> None:
+    """Raise for flags that are out of range or contradict each other; say what they entail."""
+    require_flags(
+        {
+            "--lengths": all(length > 0 for length in config.lengths),
+            "--min-length": config.min_length > 0,
+            "--max-length": config.max_length is None or config.max_length >= config.min_length,
+            "--sparsity": 0 < config.sparsity < 1,
+        }
+    )
+    if config.lengths and config.sequence_length:
+        raise EdgepressError("--lengths and --sequence-length exclude each other", "name one of them")
+    if (config.min_length, config.max_length) != (1, None) and config.shapes.lengths:
+        raise EdgepressError(
+            "--min-length and --max-length are for a range of lengths",
+            "leave out --lengths and --sequence-length",
+        )
+    if config.deployment_target != config.minimum_deployment_target:
+        warn(f"several lengths need iOS 18: the package will not run on {config.minimum_deployment_target}")

@@ -1,0 +1,74 @@
+"""Real sentences of a model's task: to judge by, to calibrate on."""
+
+import numpy as np
+
+from edgepress.core.evaluation import EvaluationSet
+from edgepress.core.loading import OpenedModel
+from edgepress.core.pretrained import encode
+from edgepress.core.splits import Examples, load_split
+from export.core.runner import Batch
+from export.core.shapes import Shapes
+from export.validation.parity import parity_batches
+from export.validation.validator import Sentences
+
+# Where there is no score only agreement is judged, and fewer sentences settle that.
+UNSCORED_SAMPLES = 200
+SWEPT_SENTENCES = 32
+ANY = Shapes()
+
+
+def evaluation_sentences(
+    opened: OpenedModel,
+    count: int,
+    seed: int,
+    shapes: Shapes = ANY,
+    max_length: int | None = None,
+) -> Sentences:
+    """At most `count` sentences of the evaluation split; with labels only where the model can be scored.
+
+    Args:
+        opened: reads them.
+        count: drawn at random.
+        seed: which are drawn.
+        shapes: what a file takes, if it does not take any.
+        max_length: longer sentences are cut [tokens]; None: `OpenedModel.text_length`.
+
+    Raises:
+        EdgepressError: no source has the split.
+    """
+    task = opened.text_task
+    wanted = count if opened.scored else min(count, UNSCORED_SAMPLES)
+    examples = load_split(task, task.evaluation_split).sample(wanted, seed)
+    length = min(shapes.longest or opened.longest, max_length or opened.text_length)
+    return Sentences(
+        batches=_batches(opened, examples, shapes, length),
+        evaluation_set=EvaluationSet.of(task, examples, length),
+        labels=examples.labels if opened.scored else None,
+        head_trained=opened.head_trained,
+        problem_type=opened.problem_type,
+        metric=task.metric,
+        thresholds=opened.thresholds,
+    )
+
+
+def sweep_batches(
+    opened: OpenedModel, sentences: Sentences, seed: int, shapes: Shapes = ANY
+) -> list[dict[str, np.ndarray]]:
+    """Batches of 1 to 8 rows and 1 to the model's longest tokens, padded and not, as far as `shapes` goes."""
+    batches = parity_batches(sentences.batches[:SWEPT_SENTENCES], shapes.longest or opened.longest, seed)
+    return [shapes.fit({name: rows[: shapes.batch] for name, rows in batch.items()}) for batch in batches]
+
+
+def calibration_sentences(opened: OpenedModel, count: int, seed: int, shapes: Shapes = ANY) -> list[Batch]:
+    """`count` sentences of the train split, one batch of size 1 each.
+
+    Raises:
+        EdgepressError: no source has the split.
+    """
+    examples = load_split(opened.text_task, "train").sample(count, seed)
+    return _batches(opened, examples, shapes, min(shapes.longest or opened.longest, opened.text_length))
+
+
+def _batches(opened: OpenedModel, examples: Examples, shapes: Shapes, length: int) -> list[Batch]:
+    encoded = encode(opened.tokenizer, examples.texts, length)
+    return [shapes.fit(batch) for batch in encoded]
