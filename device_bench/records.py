@@ -185,6 +185,10 @@ def _parse(content: dict[str, Any]) -> Measurement:
             f"a record of schema version {version}; this program knows {SCHEMA_VERSION}", "update edgepress"
         )
     content["samples_ms"] = tuple(tuple(round_) for round_ in content["samples_ms"])
+    if not all(sample > 0 for round_ in content["samples_ms"] for sample in round_):
+        raise ValueError("samples_ms: a run takes more than 0 ms")
+    if not -1 <= (content.get("score") or 0) <= 1:
+        raise ValueError(f"score: {content['score']} is beyond 1")
     content["launches"] = tuple(_parse_launch(launch) for launch in content.get("launches", ()))
     for name in ("warnings", "tokenize_ms"):
         content[name] = tuple(content.get(name, ()))

@@ -193,3 +193,17 @@ def test_launches_of_the_third_schema_name_no_cores(path: Path) -> None:
 def test_records_of_two_machines_are_of_two_machines() -> None:
     other = replace(FIRST, environment={**FIRST.environment, "cpu": "another"})
     assert FIRST.machine == SECOND.machine != other.machine
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("samples_ms", ((0.0,),), "more than 0 ms"),
+        ("score", 17.5, "17.5 is beyond 1"),
+        ("score", -2.0, "beyond 1"),
+    ],
+)
+def test_figures_that_cannot_be_are_no_record(tmp_path, field, value, message):
+    append(tmp_path / "a.jsonl", [replace(FIRST, **{field: value})])
+    with pytest.raises(EdgepressError, match=message):
+        read(tmp_path / "a.jsonl")

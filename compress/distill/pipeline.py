@@ -21,7 +21,7 @@ from compress.training.mistakes import confusion
 from compress.training.result import TrainingResult, percent
 from compress.training.run import Run
 from compress.training.samples import markdown, samples
-from compress.training.scoring import judge, threshold_table
+from compress.training.scoring import judge, refuse_thresholds, threshold_table
 from compress.training.trainer import classification_data, train
 from edgepress.core import console
 from edgepress.core.artifact import Step
@@ -105,6 +105,7 @@ def distill(opened: OpenedModel, options: DistillOptions, run: Run) -> StepResul
         EdgepressError: there is no such student, or it cannot learn from this teacher.
     """
     task = opened.text_task
+    refuse_thresholds(options, task)
     text = load_text(options, task)
     student = open_student(options, opened, text)
     options = with_defaults(options, student.schedule, student.recorded_length)

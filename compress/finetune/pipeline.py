@@ -11,7 +11,7 @@ from compress.training.history import seconds
 from compress.training.question_answering import require_answering
 from compress.training.result import percent
 from compress.training.run import Run
-from compress.training.scoring import judge, threshold_table, threshold_tables
+from compress.training.scoring import judge, refuse_thresholds, threshold_table, threshold_tables
 from compress.training.scratch import check_vocabulary, from_scratch, open_untrained
 from compress.training.trainer import classification_data
 from compress.training.trainer import train as train_in_place
@@ -100,6 +100,7 @@ def finetune(opened: OpenedModel, text: TrainingText, options: ClassifierOptions
         EdgepressError: checkpoints of another run are where this one's would be.
     """
     task = opened.text_task
+    refuse_thresholds(options, task)
     if options.head == "mlp":
         put_head(opened.model, options.seed)
     options = with_defaults(options, opened.schedule, opened.recorded_length)

@@ -60,6 +60,7 @@ def _check_ranges(config: QuantizeConfig) -> None:
         "--smooth-quant": 0 <= config.smooth_quant <= 1,
         "--calibration-samples": config.calibration_samples > 0,
         "--eval-samples": config.eval_samples > 0,
+        "--seed": 0 <= config.seed < 2**32,
         "--threads": config.threads > 0,
         "--time-budget": config.time_budget > 0,
         "--sequence-lengths": min(config.sequence_lengths, default=0) > 0,

@@ -90,6 +90,9 @@ def _measure(config: QuantizeConfig, opened: OpenedModel, files: Sequence[Writte
         return []
     subjects = [Subject(file.name, file.path) for file in files]
     lengths = tuple(sorted({min(length, opened.longest) for length in config.sequence_lengths}))
+    if beyond := [length for length in config.sequence_lengths if length > opened.longest]:
+        said = ", ".join(map(str, beyond))
+        console.warn(f"the model reads {opened.longest} tokens at most: timed at that, not at {said}")
     plan = Plan(
         lengths,
         launches=LAUNCHES,

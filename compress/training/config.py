@@ -1,5 +1,6 @@
 """How a model is trained, and the flags that commands which train share."""
 
+import math
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
@@ -19,6 +20,8 @@ Head = Literal["own", "new", "mlp"]
 Thresholds = Literal["half", "gmean"]
 Keep = Literal["last", "best"]
 MAX_LENGTH = 128
+MOST_SEED = 2**32 - 1
+"""What numpy takes."""
 VOCABULARY_HELP = (
     "Entries of a vocabulary built from the train split, for models trained from scratch "
     f"({', '.join(FROM_SCRATCH_ONLY)}); 0: BERT's."
@@ -88,12 +91,13 @@ class TrainingOptions:
         """Raise for a flag that is out of range."""
         require_flags(
             {
-                "--epochs": self.epochs is None or self.epochs > 0 or self._may_stay_untrained(),
+                "--epochs": self.epochs is None or 0 < self.epochs < math.inf or self._may_stay_untrained(),
                 "--batch-size": self.batch_size > 0,
                 "--gradient-accumulation": self.gradient_accumulation > 0,
-                "--learning-rate": self.learning_rate is None or self.learning_rate > 0,
+                "--learning-rate": self.learning_rate is None or 0 < self.learning_rate < math.inf,
+                "--seed": 0 <= self.seed <= MOST_SEED,
                 "--warmup-ratio": 0 <= self.warmup_ratio <= 1,
-                "--weight-decay": self.weight_decay >= 0,
+                "--weight-decay": 0 <= self.weight_decay < math.inf,
                 "--max-length": self.max_length is None or self.max_length > 0,
                 "--eval-samples": self.eval_samples > 0,
                 "--train-samples": self.train_samples is None or self.train_samples > 0,

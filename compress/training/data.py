@@ -6,6 +6,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from compress.training.config import TrainingOptions
+from edgepress.core.errors import EdgepressError
 from edgepress.core.splits import Examples, load_split
 from edgepress.core.tasks import Task
 
@@ -46,5 +47,11 @@ def load_text(config: TrainingOptions, task: Task) -> TrainingText:
 def encode_examples(tokenizer: PreTrainedTokenizerBase, examples: Examples, max_length: int) -> Dataset:
     """The model's inputs and `labels`, a row a text, not padded."""
     columns = [list(column) for column in zip(*examples.texts, strict=True)]
+    special = tokenizer.num_special_tokens_to_add(pair=len(columns) > 1)
+    if max_length <= special:
+        raise EdgepressError(
+            f"--max-length {max_length} has no room for a text beside {special} special tokens",
+            f"name {special + 1} or more",
+        )
     encoded = tokenizer(*columns, truncation=True, max_length=max_length)
     return Dataset.from_dict({**encoded, "labels": examples.labels})

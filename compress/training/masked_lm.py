@@ -11,6 +11,7 @@ from transformers import DataCollatorForLanguageModeling, PreTrainedModel, PreTr
 
 from compress.training.config import TrainingOptions
 from compress.training.history import history
+from compress.training.scoring import require_finite
 from compress.training.trainer import TrainingData
 from edgepress.core.corpus import Corpus, blocks
 from edgepress.core.errors import EdgepressError
@@ -133,8 +134,10 @@ def figures(trainer: Trainer | None, data: TrainingData, before: float) -> dict[
         data: its blocks.
         before: the held-out loss as it began.
     """
+    loss = float(trainer.evaluate()["eval_loss"]) if trainer else before
+    require_finite(loss)
     return {
-        "masked_lm_loss": float(trainer.evaluate()["eval_loss"]) if trainer else before,
+        "masked_lm_loss": loss,
         "masked_lm_loss_before": before,
         "blocks": len(data.train),
         "held_out_blocks": len(data.evaluation),

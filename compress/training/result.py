@@ -6,7 +6,7 @@ from typing import Any
 from transformers import Trainer
 
 from compress.training.history import history, kept_epoch
-from compress.training.scoring import Judged
+from compress.training.scoring import Judged, require_finite
 from compress.training.trainer import compute_as_written
 from edgepress.core.tasks import Task
 
@@ -33,6 +33,7 @@ def reached(trainer: Trainer, *names: str) -> dict[str, Any]:
     compute_as_written(trainer)
     way = history(trainer)
     found = trainer.evaluate()
+    require_finite(float(found["eval_loss"]))
     kept = kept_epoch(trainer)
     last = {} if kept else {"history": history(trainer)}  # other weights end no learning curve
     return {**{name: float(found[f"eval_{name}"]) for name in names}, "history": way, **kept, **last}

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from transformers import Trainer
 
+from compress.training.config import ClassifierOptions
 from compress.training.data import TrainingText
 from compress.training.history import history, kept_epoch
 from compress.training.mistakes import confusion, roc
 from compress.training.trainer import TrainingData, compute_as_written, logits_of
 from edgepress.core.console import warn
+from edgepress.core.errors import EdgepressError
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.core.metrics import scores
 from edgepress.core.splits import Examples
@@ -57,6 +59,7 @@ def judge(
     last = not trainer.args.load_best_model_at_end  # other weights end no learning curve
     watched = logits_of(trainer, data.selection or data.evaluation, logged=last)
     found = watched if data.selection is None else logits_of(trainer, data.evaluation)
+    require_finite(found)
     thresholds, labels = None, text.evaluation.labels
     several: dict[str, Any] = {}
     if task.problem_type == MULTI_LABEL:
@@ -73,6 +76,32 @@ def judge(
         **several,
     }
     return Judged(found, evaluated, thresholds, metrics)
+
+
+def refuse_thresholds(options: ClassifierOptions, task: Task) -> None:
+    """Raise for thresholds on a task that has none.
+
+    Raises:
+        EdgepressError: they are to be chosen, and a text has one class.
+    """
+    if options.thresholds != "half" and task.problem_type != MULTI_LABEL:
+        raise EdgepressError(
+            f"--thresholds {options.thresholds} is of tasks with several labels at once; {task.name} is a "
+            f"{task.problem_type}",
+            "leave it away",
+        )
+
+
+def require_finite(outputs: np.ndarray | float) -> None:
+    """Raise for a model whose weights ran away in training.
+
+    Raises:
+        EdgepressError: an output is not a finite number.
+    """
+    if not np.isfinite(outputs).all():
+        raise EdgepressError(
+            "the training ran away: the model's outputs are not finite numbers", "lower --learning-rate"
+        )
 
 
 def _several(

@@ -28,6 +28,8 @@ TEXT_COLUMNS: tuple[tuple[str, ...], ...] = (
     ("sentence",),
 )
 
+NOT_FINITE = ("inf", "infinity", "nan")
+
 
 @dataclass(frozen=True)
 class TrainedHead:
@@ -107,7 +109,18 @@ def label_columns(
     if options.label_column:
         for column in options.label_column:
             table.column(column)
-        return options.label_column
+    found = options.label_column or _named_by_itself(table, text, options, head)
+    if both := {*found} & {*text}:
+        raise EdgepressError(
+            f"{table.where}: column '{min(both)}' is the text and the label at once",
+            "name another --text-columns or --label-column",
+        )
+    return found
+
+
+def _named_by_itself(
+    table: Table, text: Sequence[str], options: TaskOptions, head: TrainedHead | None
+) -> tuple[str, ...]:
     if LABEL in table.rows.column_names and options.problem_type != MULTI:
         return (LABEL,)
     rest = [name for name in table.rows.column_names if _may_be_label(table, name, text)]
@@ -186,6 +199,11 @@ def _by_values(table: Table, label: Sequence[str]) -> ProblemType:
     if label[0] != LABEL and _is_flag(values):
         return MULTI
     numbers = [label_number(value) for value in values]
+    if odd := _beyond_numbers(values):
+        raise EdgepressError(
+            f"{table.where}: column '{label[0]}' holds numbers, and {odd!r}, which is no finite one",
+            "mend the data",
+        )
     if any(number is None or isinstance(value, bool) for number, value in zip(numbers, values, strict=True)):
         return SINGLE
     if not any(_has_fraction(value) for value in values):
@@ -196,6 +214,16 @@ def _by_values(table: Table, label: Sequence[str]) -> ProblemType:
             f"--problem-type {SINGLE}, or --problem-type {VALUES}",
         )
     return VALUES
+
+
+def _beyond_numbers(values: Sequence[Any]) -> Any:
+    """A value that is not finite among numbers with a fraction; None where there is none."""
+    texts = [str(value).strip().lower() for value in values]
+    odd = [value for value, text in zip(values, texts, strict=True) if text.lstrip("+-") in NOT_FINITE]
+    rest = [value for value, text in zip(values, texts, strict=True) if text.lstrip("+-") not in NOT_FINITE]
+    fractions = any(_has_fraction(value) for value in rest)
+    numeric = all(label_number(value) is not None for value in rest)
+    return odd[0] if odd and fractions and numeric else None
 
 
 def _has_fraction(value: Any) -> bool:

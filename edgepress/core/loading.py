@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from edgepress.core import console
 from edgepress.core.architectures.pruned import record_shapes
 from edgepress.core.artifact import Artifact, Manifest, ModelRecord, Step, is_artifact, open_artifact
-from edgepress.core.checkpoint import read_checkpoint
+from edgepress.core.checkpoint import Checkpoint, read_checkpoint
 from edgepress.core.columns import TrainedHead
 from edgepress.core.console import warn
 from edgepress.core.errors import EdgepressError, first_line
@@ -255,11 +255,27 @@ def _trained_head(source: ModelSource, artifact: Artifact | None) -> TrainedHead
     if source.folder is None or (artifact is not None and not artifact.manifest.model.head_trained):
         return None
     config = load_config(source)
-    if find_head(config, read_checkpoint(source.folder)).head is not TEXT_CLASSIFIER:
+    checkpoint = read_checkpoint(source.folder)
+    if find_head(config, checkpoint).head is not TEXT_CLASSIFIER:
         return None
     labels = tuple(label for _, label in sorted((config.id2label or {}).items()))
+    _require_rows(source.folder, len(labels), find_head(config, checkpoint).tensors, checkpoint)
     problem = config.problem_type if config.problem_type in get_args(ProblemType) else None
     return TrainedHead(labels, cast("ProblemType | None", problem))
+
+
+def _require_rows(folder: Path, classes: int, tensors: Sequence[str], checkpoint: Checkpoint) -> None:
+    """Raise if no tensor of a classifier gives as many logits as the config names classes.
+
+    Raises:
+        EdgepressError: config.json names another number of them.
+    """
+    rows = {checkpoint.tensors[name].shape[0] for name in tensors if len(checkpoint.tensors[name].shape) == 1}
+    if rows and classes not in rows:
+        raise EdgepressError(
+            f"{folder}: config.json names {classes} classes, and the classifier gives {min(rows)} logits",
+            'name them all in config.json: "id2label": {"0": "...", ...}',
+        )
 
 
 def check_classifier(opened: OpenedModel) -> None:
@@ -308,14 +324,38 @@ def _task(
     if artifact is None or own is None:
         return None
     try:
-        return find_task(own, data, _with_recorded(options, artifact), head)
-    except LabelMismatchError:
+        found = find_task(own, data, _with_recorded(options, artifact), head)
+        _require_same_data(found, artifact)
+        return found
+    except (LabelMismatchError, OtherDataError):
         raise
     except EdgepressError as error:
         raise EdgepressError(
             f"{artifact.folder} was trained on '{own}', which is not here: {error}",
             "name its folder with --task, or the data root with --data",
         ) from error
+
+
+class OtherDataError(EdgepressError):
+    """The data of an artifact's task are not those that it was trained on."""
+
+
+def _require_same_data(task: Task, artifact: Artifact) -> None:
+    """Raise if a folder that was found by its name holds other data than the artifact was made with.
+
+    Raises:
+        OtherDataError: a file has another content.
+    """
+    recorded = (artifact.manifest.data or {}).get("file_sha256")
+    if not isinstance(recorded, dict):
+        return
+    other = [name for name, digest in task.file_digests.items() if recorded.get(name, digest) != digest]
+    if other:
+        raise OtherDataError(
+            f"{artifact.folder} was trained on '{task.name}', and {task.folder} is another, or was changed: "
+            f"{', '.join(other)} has other content",
+            f"--task {task.folder} says that it is meant, or name the one that it was trained on",
+        )
 
 
 def _require_labels(task: Task, head: TrainedHead | None) -> None:

@@ -96,7 +96,9 @@ def score(
     A metric's name may say that the texts are those of the training (`tasks.ON_TRAIN`).
     """
     predicted, name = predict(logits, problem_type, thresholds), metric.removesuffix(ON_TRAIN)
-    reason = undefined(name, predicted, labels)
+    # A class is found among logits that are no numbers, too.
+    finite = bool(np.isfinite(logits).all())
+    reason = undefined(name, predicted, labels) if finite else "an output of the model is not a finite number"
     if reason:
         warn_once(f"{metric} is undefined: {reason}")
         return None

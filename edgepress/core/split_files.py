@@ -22,6 +22,9 @@ ALIASES = {
 # How the Hub stores a split in several files.
 SHARD = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})")
 
+# By which a folder is a model's.
+MODEL_CONFIG, PICKLED = "config.json", "pytorch_model*.bin"
+
 
 def split_name(name: str) -> str:
     """The split that a file's or a flag's name means: `val`, `Dev` and `validation` are one."""
@@ -48,6 +51,8 @@ def find_splits(folder: Path, preferred: Sequence[str] = ()) -> dict[str, list[P
 
 
 def _tables(folder: Path) -> list[Path]:
+    if ((folder / MODEL_CONFIG).is_file() and any(folder.glob("*.safetensors"))) or any(folder.glob(PICKLED)):
+        raise EdgepressError(f"{folder} is a model, not a data folder", "name the folder of the texts")
     nested = folder / "data"
     own = _files(folder)
     return own or (_files(nested) if nested.is_dir() else [])
@@ -62,9 +67,11 @@ def _only(folder: Path, split: str, files: dict[str, list[Path]], preferred: Seq
         files = {name: paths for name, paths in files.items() if _is_any(name, preferred)} or files
     if len(files) > 1:
         first, second, *_ = files
+        named = f", or name what to score on: --split {Path(first).stem}"
+        alike = Path(first).stem == Path(second).stem  # the flag would name both
         raise EdgepressError(
             f"{folder} has {first} and {second}: both could be the {split} split",
-            f"move one of them out of the folder, or name what to score on: --split {Path(first).stem}",
+            f"move one of them out of the folder{'' if split == 'train' or alike else named}",
         )
     (paths,) = files.values()
     shard = SHARD.fullmatch(paths[0].stem)

@@ -55,6 +55,8 @@ def find_task(
     for folder in (Path(name), *([root / name] if (root := data_root(data)) else [])):
         if folder.is_dir():
             return _task_from_folder(folder, options, head)
+    if "/" in name or "\\" in name:
+        raise EdgepressError(f"no such data folder: {name}", f"a zoo task is one of {', '.join(TASKS)}")
     raise unknown_name("task", name, TASKS)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from edgepress.core.files import sha256
 from edgepress.core.sources import Mirror, Wheel
 
 ProblemType = Literal[
@@ -73,6 +74,15 @@ class Task:
     """Columns that nothing is read from."""
 
     @property
+    def file_digests(self) -> dict[str, str]:
+        """Of a local folder: name of each file -> SHA-256 of its content, for those that are still there."""
+        if self.folder is None:
+            return {}
+        names = [name for own in self.files.values() for name in own]
+        paths = [place / name for name in names for place in (self.folder, self.folder / "data")]
+        return {path.name: sha256(path) for path in paths if path.is_file()}
+
+    @property
     def understood(self) -> dict[str, Any]:
         """What a manifest keeps of it: the columns, labels and splits that figures are of."""
         return {
@@ -85,6 +95,7 @@ class Task:
             "evaluation_split": self.evaluation_split,
             "selection_split": self.selection_split,
             "files": {split: list(names) for split, names in self.files.items()},
+            "file_sha256": self.file_digests,
             "rows": dict(self.rows),
         }
 

@@ -65,6 +65,7 @@ def _check_ranges(config: ExportConfig) -> None:
         "--batch-size": config.batch_size is None or config.batch_size > 0,
         "--sequence-length": config.sequence_length is None or config.sequence_length > 0,
         "--eval-samples": config.eval_samples > 0,
+        "--seed": 0 <= config.seed < 2**32,
         "--calibration-samples": config.calibration_samples > 0,
         "--atol": config.atol is None or config.atol >= 0,
     }

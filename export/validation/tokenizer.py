@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgepress.core.errors import ExpectationError
+from edgepress.core.errors import EdgepressError, ExpectationError
 from export.validation.hard_strings import HARD_PAIRS, HARD_SINGLES
 
 if TYPE_CHECKING:
@@ -33,10 +33,12 @@ def require_tokenizer_parity(folder: Path, tokenizer: PreTrainedTokenizerBase, l
         longest: the model's longest input [tokens].
 
     Raises:
+        EdgepressError: the tokenizer cuts texts at their beginning.
         ExpectationError: an id differs; the message names the file, the string and the first id.
     """
     from transformers import AutoTokenizer
 
+    _require_cut_at_the_end(tokenizer)
     shipped = AutoTokenizer.from_pretrained(folder)
     compare_tokenizers(str(folder), encoder(tokenizer, longest), encoder(shipped, longest))
     if (folder / "tokenizer.json").is_file():
@@ -96,6 +98,19 @@ def encoder(tokenizer: PreTrainedTokenizerBase, longest: int | None) -> Encode:
         return [*encoded["input_ids"][0]]
 
     return encode
+
+
+def _require_cut_at_the_end(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raise for a tokenizer that cuts texts where whoever has only its file does not.
+
+    Raises:
+        EdgepressError: it cuts at the beginning.
+    """
+    if tokenizer.truncation_side != "right":
+        raise EdgepressError(
+            "the tokenizer cuts long texts at their beginning (truncation_side), which its file does not say",
+            'write "truncation_side": "right" into tokenizer_config.json',
+        )
 
 
 def _require_file_parity(path: Path, tokenizer: PreTrainedTokenizerBase, longest: int) -> None:
