@@ -316,7 +316,7 @@ def test_with_tokenizer_needs_any_shape(export):
 
 
 def test_tokenizer_that_changed_is_exit_1(export, tmp_path, monkeypatch):
-    saved = "export.command.pipeline.save_model"
+    saved = "export.command.session.save_model"
 
     def save_another(opened, folder):
         save_model(opened, folder)
