@@ -170,6 +170,7 @@ def test_model_that_cannot_be_captured_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_keep_float_is_honoured(int8_file: Path, trained_bert: PreTrainedModel, tmp_path: Path) -> None:
     rows = trained_bert.config.vocab_size
     feed_forward = "bert.encoder.layer.0.intermediate.dense"

