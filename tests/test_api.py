@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -185,8 +186,10 @@ def test_what_it_costs(model):
     records = edgepress.benchmark([model, small], lengths=(8,), time_budget=1)
     assert [record.format for record in records] == ["safetensors", "onnx", "onnx"]
     assert len({record.run for record in records}) == 1
-    own = small.benchmark(lengths=(8,), time_budget=1)
-    assert [change.subject for change in edgepress.compare(records[1:], own) if change.figure == "size"] == []
+    assert edgepress.compare(records, records) == []
+    grown = [replace(record, size_bytes=2 * record.size_bytes) for record in records]
+    changes = edgepress.compare(records, grown)
+    assert {(change.figure, change.worse) for change in changes} == {("size [MB]", True)}
 
 
 @pytest.mark.parametrize(

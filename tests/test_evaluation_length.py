@@ -1,5 +1,7 @@
 """Scores that stand side by side are of the same tokens of the same texts."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from transformers import (
     BertForSequenceClassification,
 )
 
+import edgepress
 from edgepress.core.artifact import open_artifact
 from edgepress.core.evaluation import EVALUATION_SET
 
@@ -41,13 +44,16 @@ def encoder(tmp_path_factory, tokenizer):
     return folder
 
 
+@pytest.fixture(scope="module")
+def trained(encoder, root, tmp_path_factory):
+    options = {"head": "new", "epochs": 10, "learning_rate": 1e-3, "max_length": LENGTH}
+    made = edgepress.finetune(encoder, "reviews", data=root, **options)
+    return made.save(tmp_path_factory.mktemp("trained") / "tuned")
+
+
 @pytest.fixture
-def tuned(cli, encoder, root, tmp_path):
-    typed = ("--task", "reviews", "--data", root, "--head", "new", "--epochs", 10, "--learning-rate", 1e-3)
-    out = tmp_path / "tuned"
-    done = cli("compress.finetune", "--model", encoder, *typed, "--max-length", LENGTH, "--output", out)
-    assert done.code == 0, done.err
-    return out
+def tuned(trained, tmp_path):
+    return shutil.copytree(trained, tmp_path / "tuned")
 
 
 def accuracy(folder, length):
@@ -70,7 +76,7 @@ def last_step(folder):
 
 COMMANDS = {
     "prune": ("--ffn", 0.02),
-    "sparsify": ("--sparsity", 0.01),
+    "sparsify": ("--sparsity", 0.01, "--formats", ""),
     "qat": ("--max-drop", 0.0),
     "trim_vocab": (),
 }
