@@ -78,10 +78,10 @@ def prepare(config: StepConfig, source: str, suffix: str) -> Path:
     """
     config.check()
     output = config.output or OUTPUTS / f"{short_name(source)}-{suffix}"
-    refuse_output(output, config.overwrite)
     inputs = (source, getattr(config, "student", None), getattr(config, "task", None))
     if any(own and output.resolve() == Path(own).resolve() for own in inputs):
         raise EdgepressError(f"{output} is what the command reads", "name another --output")
+    refuse_output(output, config.overwrite)
     return output
 
 

@@ -48,9 +48,9 @@ def check(config: QuantizeConfig) -> Order:
     target = find_format(config.target)
     schemes = _schemes(target, config.scheme)
     order = Order(target, schemes, cpu_target(config), config.output or _default_output(config, schemes))
-    refuse_output(order.output, config.overwrite)
     if order.output.resolve() == Path(config.model).resolve():
         raise EdgepressError("the output is the model itself", "name another --output")
+    refuse_output(order.output, config.overwrite)
     return order
 
 

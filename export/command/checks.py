@@ -54,9 +54,9 @@ def check(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) -
     _check_ranges(config)
     parts = tuple(_part(format_, own) for format_, own in wanted)
     output = config.output or _default_output(config, parts)
-    refuse_output(output, config.overwrite)
     if output.resolve() == Path(config.model).resolve():
         raise EdgepressError("the output is the model itself", "name another --output")
+    refuse_output(output, config.overwrite)
     return Order(parts, output)
 
 
