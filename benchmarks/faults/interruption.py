@@ -224,9 +224,13 @@ def _judged(
     again = processes.run(args, folder / "home", log)
     problems += [f"again: {problem}" for problem in _after(again, own, work, old)]
     shutil.rmtree(folder, ignore_errors=True)
-    said = ended.error.replace(str(folder), "FOLDER")
-    shown = tuple(problem.replace(str(folder), "FOLDER") for problem in problems)
-    return Case(command, fault, where, found, ended.code, said, ended.seconds, again.seconds, shown)
+    said, *shown = (_without_folders(text, work, folder) for text in (ended.error, *problems))
+    return Case(command, fault, where, found, ended.code, said, ended.seconds, again.seconds, tuple(shown))
+
+
+def _without_folders(text: str, work: Path, folder: Path) -> str:
+    """A message without the folders of this one machine."""
+    return text.replace(str(work), "WORK").replace(str(folder), "FOLDER")
 
 
 def _after(again: Ended, own: Undisturbed, work: Path, old: str) -> Iterator[str]:
