@@ -9,7 +9,7 @@ from compress.distillation.options import DistillationOptions
 from compress.step import StepConfig, StepResult, prepare, refuse_quantized
 from compress.training.data import TrainingText, load_text
 from compress.training.result import TrainingResult
-from compress.training.run import Run
+from compress.training.run import TechniqueRun
 from edgepress.core.artifact import Step
 from edgepress.core.errors import EdgepressError
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
@@ -177,7 +177,10 @@ def load_task_text(options: DistillationOptions, opened: OpenedModel) -> Trainin
 
 
 def begin_training(
-    run: Run, options: DistillationOptions, opened: OpenedModel, more: Mapping[str, Any] | None = None
+    run: TechniqueRun,
+    options: DistillationOptions,
+    opened: OpenedModel,
+    more: Mapping[str, Any] | None = None,
 ) -> tuple[Path, TrainingText | None]:
     """The folder for checkpoints, and the texts of the trainings; no texts where there are no trainings.
 

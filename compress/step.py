@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from compress.training.launch import is_main_process
 from compress.training.pictures.write import write_pictures
-from compress.training.run import Run
+from compress.training.run import TechniqueRun
 from edgepress.core import console
 from edgepress.core.artifact import Step, create_artifact, refuse_output
 from edgepress.core.errors import EdgepressError
@@ -85,7 +85,7 @@ def prepare(config: StepConfig, source: str, suffix: str) -> Path:
     return output
 
 
-def run_step(config: StepConfig, output: Path, technique: Callable[[Run], StepResult]) -> Path:
+def run_step(config: StepConfig, output: Path, technique: Callable[[TechniqueRun], StepResult]) -> Path:
     """Run a technique, write its model as an artifact, and show what it measured.
 
     In a launch of several processes the first one writes and shows.
@@ -94,7 +94,7 @@ def run_step(config: StepConfig, output: Path, technique: Callable[[Run], StepRe
         EdgepressError: bad input (exit code 2); the output is as it was.
     """
     folder = output.absolute().with_name(f".{output.name}.training")
-    with Run(folder, config.restart) as run:
+    with TechniqueRun(folder, config.restart) as run:
         result = technique(run)
         if is_main_process():
             write(result, output, config.overwrite, config.seed)

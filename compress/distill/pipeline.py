@@ -19,7 +19,7 @@ from compress.training.data import TrainingText, load_text
 from compress.training.history import seconds
 from compress.training.mistakes import confusion
 from compress.training.result import TrainingResult, percent
-from compress.training.run import Run
+from compress.training.run import TechniqueRun
 from compress.training.samples import markdown, samples
 from compress.training.scoring import judge, refuse_thresholds, threshold_table
 from compress.training.trainer import classification_data, train
@@ -98,7 +98,7 @@ def require_teacher(opened: OpenedModel) -> OpenedModel:
     return opened
 
 
-def distill(opened: OpenedModel, options: DistillOptions, run: Run) -> StepResult:
+def distill(opened: OpenedModel, options: DistillOptions, run: TechniqueRun) -> StepResult:
     """Train a student to answer as a classifier does; and, to compare, the same student without it.
 
     Raises:

@@ -11,7 +11,7 @@ from compress.step import StepResult
 from compress.training.config import with_defaults
 from compress.training.history import seconds
 from compress.training.masked_lm import PRETRAINING, MaskedLanguageModel, corpus_data, figures, loss_words
-from compress.training.run import Run
+from compress.training.run import TechniqueRun
 from compress.training.trainer import TrainingData, loss_before, train
 from edgepress.core import console
 from edgepress.core.artifact import Step
@@ -39,7 +39,7 @@ def open_pretraining(config: DistillConfig) -> tuple[Corpus, OpenedModel]:
 
 
 def distill_pretraining(
-    teacher: OpenedModel, corpus: Corpus, options: DistillOptions, run: Run
+    teacher: OpenedModel, corpus: Corpus, options: DistillOptions, run: TechniqueRun
 ) -> StepResult:
     """Train a student to fill masks as its teacher does.
 

@@ -21,7 +21,7 @@ from compress.training.question_answering import (
     require_answering,
 )
 from compress.training.result import answer_scores, reached
-from compress.training.run import Run
+from compress.training.run import TechniqueRun
 from compress.training.trainer import train
 from edgepress.core import console
 from edgepress.core.artifact import Step
@@ -29,7 +29,7 @@ from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel
 
 
-def distill_answering(teacher: OpenedModel, options: DistillOptions, run: Run) -> StepResult:
+def distill_answering(teacher: OpenedModel, options: DistillOptions, run: TechniqueRun) -> StepResult:
     """Let the teacher read, and train a student with and without it.
 
     Raises:

@@ -10,7 +10,7 @@ from compress.training.data import TrainingText, load_text
 from compress.training.history import seconds
 from compress.training.question_answering import require_answering
 from compress.training.result import percent
-from compress.training.run import Run
+from compress.training.run import TechniqueRun
 from compress.training.scoring import judge, refuse_thresholds, threshold_table, threshold_tables
 from compress.training.scratch import check_vocabulary, from_scratch, open_untrained
 from compress.training.trainer import classification_data
@@ -82,7 +82,9 @@ def _replaces_head(config: FinetuneConfig) -> bool:
     return config.head == "new" or not hasattr(load_config(find_model(config.model)), HEAD)
 
 
-def train(opened: OpenedModel, text: TrainingText | None, options: ClassifierOptions, run: Run) -> StepResult:
+def train(
+    opened: OpenedModel, text: TrainingText | None, options: ClassifierOptions, run: TechniqueRun
+) -> StepResult:
     """Train a model on its task, in place: a classifier on texts, or, where there are none, on questions.
 
     Raises:
@@ -93,7 +95,9 @@ def train(opened: OpenedModel, text: TrainingText | None, options: ClassifierOpt
     return finetune(opened, text, options, run)
 
 
-def finetune(opened: OpenedModel, text: TrainingText, options: ClassifierOptions, run: Run) -> StepResult:
+def finetune(
+    opened: OpenedModel, text: TrainingText, options: ClassifierOptions, run: TechniqueRun
+) -> StepResult:
     """Train a classifier on the texts of its task, in place.
 
     Raises:

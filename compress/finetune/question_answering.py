@@ -5,14 +5,14 @@ from compress.training.config import ClassifierOptions, with_defaults
 from compress.training.history import seconds
 from compress.training.question_answering import Answering, answering_data, load_reading, require_answering
 from compress.training.result import answer_scores, reached
-from compress.training.run import Run
+from compress.training.run import TechniqueRun
 from compress.training.trainer import train
 from edgepress.core import console
 from edgepress.core.artifact import Step
 from edgepress.core.loading import OpenedModel
 
 
-def finetune_answering(opened: OpenedModel, options: ClassifierOptions, run: Run) -> StepResult:
+def finetune_answering(opened: OpenedModel, options: ClassifierOptions, run: TechniqueRun) -> StepResult:
     """Train an encoder to find answers in texts, in place.
 
     Raises:

@@ -7,7 +7,7 @@ from compress.step import StepResult, prepare, run_step
 from compress.training.config import with_defaults
 from compress.training.history import seconds
 from compress.training.masked_lm import PRETRAINING, MaskedLanguageModel, corpus_data, figures, loss_words
-from compress.training.run import Run
+from compress.training.run import TechniqueRun
 from compress.training.trainer import loss_before, train
 from edgepress.core import console
 from edgepress.core.artifact import Step
@@ -28,7 +28,7 @@ def run(config: PretrainConfig) -> Path:
     return run_step(config, output, lambda own: pretrain(opened, corpus, config, own))
 
 
-def pretrain(opened: OpenedModel, corpus: Corpus, options: PretrainOptions, run: Run) -> StepResult:
+def pretrain(opened: OpenedModel, corpus: Corpus, options: PretrainOptions, run: TechniqueRun) -> StepResult:
     """Train a masked language model on a corpus, in place.
 
     Raises:

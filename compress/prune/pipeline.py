@@ -15,7 +15,7 @@ from compress.step import StepResult, run_step
 from compress.training.config import with_defaults
 from compress.training.data import TrainingText
 from compress.training.result import TrainingResult
-from compress.training.run import Run
+from compress.training.run import TechniqueRun
 from edgepress.core import console
 from edgepress.core.architectures.pruned import record_shapes
 from edgepress.core.loading import OpenedModel
@@ -31,7 +31,7 @@ def run(config: PruneConfig) -> Path:
     return run_step(config, output, lambda own: prune(opened, config, own))
 
 
-def prune(opened: OpenedModel, options: PruneOptions, run: Run) -> StepResult:
+def prune(opened: OpenedModel, options: PruneOptions, run: TechniqueRun) -> StepResult:
     """Cut parts out of a classifier, in place, and train it to recover.
 
     Raises:

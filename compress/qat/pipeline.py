@@ -12,7 +12,7 @@ from compress.qat.rounding import rounding
 from compress.step import StepResult, run_step
 from compress.training.config import with_defaults
 from compress.training.result import TrainingResult
-from compress.training.run import Run
+from compress.training.run import TechniqueRun
 from edgepress.core import console
 from edgepress.core.loading import OpenedModel
 
@@ -27,7 +27,7 @@ def run(config: QatConfig) -> Path:
     return run_step(config, output, lambda own: qat(opened, config, own))
 
 
-def qat(opened: OpenedModel, options: QatOptions, run: Run) -> StepResult:
+def qat(opened: OpenedModel, options: QatOptions, run: TechniqueRun) -> StepResult:
     """Train a classifier with the rounding of int8-dynamic in the way, in place.
 
     Raises:

@@ -14,7 +14,7 @@ from compress.step import StepResult, run_step
 from compress.training.config import with_defaults
 from compress.training.data import TrainingText
 from compress.training.result import TrainingResult
-from compress.training.run import Run
+from compress.training.run import TechniqueRun
 from edgepress.core import console
 from edgepress.core.loading import OpenedModel
 
@@ -29,7 +29,7 @@ def run(config: SparsifyConfig) -> Path:
     return run_step(config, output, lambda own: sparsify(opened, config, own))
 
 
-def sparsify(opened: OpenedModel, options: SparsifyOptions, run: Run) -> StepResult:
+def sparsify(opened: OpenedModel, options: SparsifyOptions, run: TechniqueRun) -> StepResult:
     """Set weights of a classifier's matrices to zero, in place.
 
     Raises:

@@ -16,7 +16,7 @@ from edgepress.core.loading import OpenedModel
 from edgepress.core.tasks import Task
 
 
-class Run:
+class TechniqueRun:
     """A technique at work: where its trainings go on after an interruption."""
 
     def __init__(self, folder: Path, restart: bool = False) -> None:
@@ -49,7 +49,7 @@ class Run:
         """Remove the checkpoints: what they were for is written."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> TechniqueRun:
         self._stack.__enter__()
         return self
 

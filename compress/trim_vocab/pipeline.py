@@ -11,7 +11,7 @@ from compress.distillation.self_distillation import SelfDistillation
 from compress.step import StepResult, run_step
 from compress.training.config import with_defaults
 from compress.training.result import TrainingResult
-from compress.training.run import Run
+from compress.training.run import TechniqueRun
 from compress.training.trainer import classification_data
 from compress.trim_vocab.config import TrimVocabConfig, TrimVocabOptions
 from compress.trim_vocab.dropout import encode_with_dropout
@@ -43,7 +43,7 @@ def run(config: TrimVocabConfig) -> Path:
     return run_step(config, output, lambda own: trim_vocab(opened, config, own))
 
 
-def trim_vocab(opened: OpenedModel, options: TrimVocabOptions, run: Run) -> StepResult:
+def trim_vocab(opened: OpenedModel, options: TrimVocabOptions, run: TechniqueRun) -> StepResult:
     """Drop the tokens that a corpus never needs, in place.
 
     Raises:

@@ -25,7 +25,7 @@ from compress.sparsify.config import SparsifyOptions
 from compress.sparsify.pipeline import sparsify as set_to_zero
 from compress.step import StepResult, refuse_quantized
 from compress.training.config import TrainingOptions
-from compress.training.run import Run
+from compress.training.run import TechniqueRun
 from compress.trim_vocab.config import TrimVocabOptions
 from compress.trim_vocab.pipeline import trim_vocab as drop_tokens
 from edgepress.api.data import data_folder
@@ -226,7 +226,7 @@ def trim_vocab(
 
 
 def _compress(
-    technique: Callable[[OpenedModel, OptionsT, Run], StepResult],
+    technique: Callable[[OpenedModel, OptionsT, TechniqueRun], StepResult],
     model: Model,
     options: OptionsT,
     checkpoints: str | Path | None,
@@ -239,11 +239,11 @@ def _compress(
 
 
 @contextmanager
-def _working(checkpoints: str | Path | None, progress: Progress | None) -> Iterator[Run]:
+def _working(checkpoints: str | Path | None, progress: Progress | None) -> Iterator[TechniqueRun]:
     """Say nothing on the screen, and keep checkpoints where the user says, or nowhere."""
     with TemporaryDirectory(prefix="edgepress-") as folder, reporting(progress):
         place = Path(folder) / "checkpoints" if checkpoints is None else Path(checkpoints)
-        with Run(place) as run:
+        with TechniqueRun(place) as run:
             yield run
             run.clear()
 
