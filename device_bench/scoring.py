@@ -34,6 +34,9 @@ class Order:
     folder: Path
     """Where their token ids are written."""
     data: Path | None = None
+    """The data root; None takes `EDGEPRESS_DATA`."""
+    task: str | None = None
+    """The task whose texts they are; None takes the one that each artifact's manifest names."""
     scored: int = 0
     """Texts to score on, drawn with a fixed seed; 0: none."""
     passes: bool = False
@@ -47,7 +50,7 @@ class Texts:
 
     def __init__(self, folder: Path, order: Order) -> None:
         self._folder = order.folder
-        opened = open_model(str(folder), data=order.data)
+        opened = open_model(str(folder), task=order.task, data=order.data)
         task = opened.text_task
         split = load_split(task, task.evaluation_split)
         self.known: dict[str, Any] = {"task": task.name, "metric": task.metric}
@@ -73,7 +76,7 @@ class Texts:
             target = self._folder / f"{uuid4().hex}.npy"
             process.save_logits(target)
         except EdgepressError as error:
-            console.warn(f"not scored: {error}")
+            console.warn(f"not scored: {error.with_hint}")
             return {}
         finally:
             if process is not None:
@@ -118,7 +121,7 @@ def _texts(folder: Path, order: Order) -> Texts | None:
     except EdgepressError as error:
         if order.passes:  # there would be nothing to pass over
             raise
-        console.warn(f"{folder.name}: no texts, so neither tokenization nor score: {error}")
+        console.warn(f"{folder.name}: no texts, so neither tokenization nor score: {error.with_hint}")
         return None
 
 

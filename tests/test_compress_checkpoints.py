@@ -167,7 +167,7 @@ def test_flags_that_change_the_training_are_refused_and_named(cli, typed, checkp
 def test_flags_that_change_no_training_resume_to_the_same_weights(cli, typed, whole, tmp_path):
     stop(cli, 12, *typed)
     beside = ("--eval-samples", 5, "--train-samples", 10_000, "--max-length", 64, "--learning-rate", 5e-5)
-    beside += ("--thresholds", "gmean", "--weights", "pretrained", "--debug", "--overwrite")
+    beside += ("--weights", "pretrained", "--debug", "--overwrite")
     resumed(cli(*typed, *beside), 10)
     assert weights(tmp_path / "out") == whole
 
@@ -567,7 +567,7 @@ def test_flags_of_each_command_that_change_its_training(cli, commands, tmp_path,
     ("name", "flags"),
     [
         ("distill", ("--layers", "0")),
-        ("distill", ("--thresholds", "gmean", "--eval-samples", 7)),
+        ("distill", ("--eval-samples", 7)),
         ("sparsify", ("--sequence-length", 8, "--time-budget", 1)),
         ("qat", ("--max-drop", 1)),
     ],

@@ -158,7 +158,11 @@ def test_corrected_labels_are_scored_again(measured: Measured, data_root: Path, 
     assert "not repeated" in same.err
     assert len(again) == len(first) == 1
     write_split(data / "verdicts" / "validation.jsonl", [(text, "negative") for text, _ in SENTENCES[::5]])
-    (result, found) = measured(*flags, data=data)
+    (doubtful, unscored) = measured(*flags, data=data)
+    assert "validation.jsonl has other content" in doubtful.err.replace("\n", " ")
+    assert f"--task {data / 'verdicts'} says that it is meant" in doubtful.err.replace("\n", " ")
+    assert unscored == again
+    (result, found) = measured(*flags, "--task", data / "verdicts", data=data)
     assert "records.jsonl has batch 1, 1 thread(s) of these files, but texts was " in result.err
     assert [record.score for record in found] == [1.0, pytest.approx(found[1].score)]
     assert found[1].score < 1

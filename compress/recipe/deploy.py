@@ -109,7 +109,7 @@ class Deployment:
     def _scored(self, subject: Subject) -> dict[str, Any]:
         plan = Plan(threads=self.measure.threads, vocabulary=smallest_vocabulary([subject]))
         with TemporaryDirectory() as folder:
-            order = Order(Path(folder), self.bench.data, self.measure.eval_samples or ALL)
+            order = Order(Path(folder), self.bench.data, scored=self.measure.eval_samples or ALL)
             (found,) = with_texts([subject], plan, order)
         wanted = ("task", "metric", "tokenize_ms", "score", "scored_rows")
         return {name: found.known[name] for name in wanted if name in found.known}

@@ -27,24 +27,25 @@ class Texts:
     """From which probability on the file's artifact gives each label; None: one half."""
 
 
-def texts_of(subject: Subject, data: Path | None, count: int) -> Texts | None:
+def texts_of(subject: Subject, task: str | None, data: Path | None, count: int) -> Texts | None:
     """A sample of the split that the file's artifact is scored on; None where there is none, saying so.
 
     Args:
         subject: a file, in an artifact or not.
+        task: the task to score on; None takes the one that the artifact's manifest names.
         data: the data root; None takes `EDGEPRESS_DATA`.
         count: most texts, drawn with a fixed seed.
     """
     folder = artifact_folder(subject.path)
     artifact = open_artifact(folder) if is_artifact(folder) else None
-    if artifact is None or artifact.manifest.task is None:
+    if artifact is None or (task is None and artifact.manifest.task is None):
         warn(f"{subject.name}: no task is known, so it is not scored")
         return None
     try:
-        task = artifact_task(artifact, data)
-        assert task is not None, "its manifest names one"
-        examples = load_split(task, task.evaluation_split).sample(count)
-        return Texts(task, examples, json.loads((folder / "config.json").read_text()).get(THRESHOLDS))
+        found = artifact_task(artifact, data, task)
+        assert found is not None, "the flag or the manifest names one"
+        examples = load_split(found, found.evaluation_split).sample(count)
+        return Texts(found, examples, json.loads((folder / "config.json").read_text()).get(THRESHOLDS))
     except EdgepressError as error:
-        warn(f"{subject.name}: no texts, so it is not scored: {error}")
+        warn(f"{subject.name}: no texts, so it is not scored: {error.with_hint}")
         return None

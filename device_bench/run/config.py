@@ -54,6 +54,8 @@ class RunConfig(Command):
     """Do not score the files on their task."""
     eval_samples: int = 200
     """Texts of the task's evaluation split to score on."""
+    task: str | None = None
+    """Task to score on: a zoo name, or a data folder; default: the one that each artifact was made with."""
     data: Path | None = None
     """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
     passes: int = 0

@@ -126,7 +126,7 @@ def _with_texts(config: RunConfig, subjects: list[Subject], plan: Plan, folder: 
     from device_bench.scoring import Order, with_texts
 
     console.step("tokenizing and scoring real sentences")
-    order = Order(folder, config.data, scored, config.passes > 0, config.pass_samples)
+    order = Order(folder, config.data, config.task, scored, config.passes > 0, config.pass_samples)
     return with_texts(subjects, plan, order)
 
 
@@ -178,7 +178,7 @@ def _phone_texts(config: RunConfig, subjects: Sequence[Subject]) -> dict[Subject
         return {}
     from device_bench.phone.texts import texts_of
 
-    return {subject: texts_of(subject, config.data, config.eval_samples) for subject in subjects}
+    return {subject: texts_of(subject, config.task, config.data, config.eval_samples) for subject in subjects}
 
 
 def _with_digest(subject: Subject, texts: Texts | None) -> Subject:

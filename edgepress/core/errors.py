@@ -13,6 +13,11 @@ class EdgepressError(Exception):
         super().__init__(message)
         self.hint = hint
 
+    @property
+    def with_hint(self) -> str:
+        """The message and what to do next, for a warning that a command goes on after."""
+        return f"{self}; {self.hint}" if self.hint else str(self)
+
 
 class ExpectationError(EdgepressError):
     """The command ran, and what was expected of its result (parity, a goal) does not hold."""

@@ -240,14 +240,19 @@ def open_model(
     return OpenedModel(source, model, tokenizer, head_trained, found, artifact, data)
 
 
-def artifact_task(artifact: Artifact, data: Path | None = None) -> Task | None:
+def artifact_task(artifact: Artifact, data: Path | None = None, name: str | None = None) -> Task | None:
     """The task that an artifact was trained on, with the data that its manifest records; None: it has none.
+
+    Args:
+        artifact: the folder.
+        data: the data root; None takes `EDGEPRESS_DATA`.
+        name: another task, or the folder of other data; None takes the manifest's.
 
     Raises:
         EdgepressError: the task's data are not here, or are others.
     """
     source = ModelSource(str(artifact.folder), "trained", artifact.folder)
-    return _task(None, artifact, data, None, _trained_head(source, artifact))
+    return _task(name, artifact, data, None, _trained_head(source, artifact))
 
 
 def _trained_head(source: ModelSource, artifact: Artifact | None) -> TrainedHead | None:
