@@ -37,7 +37,7 @@ SUPPORTED_OPSETS = range(14, 21)
 class OnnxConfig(ExportConfig):
     """Write a model as ONNX, and compare the file with the model before it is kept.
 
-    python -m export.onnx --model outputs/minilm-movie_reviews --precision fp32,int8
+    python -m export.onnx --model outputs/minilm-movie_reviews --scheme fp32 int8
     """
 
     opset: int = DEFAULT_OPSET

@@ -35,7 +35,7 @@ class TorchScriptConfig(ExportConfig):
 
     TorchScript is on its way out of PyTorch: python -m export.torch_export writes the same model as .pt2.
 
-    python -m export.torchscript --model outputs/minilm-movie_reviews --precision fp32,int8
+    python -m export.torchscript --model outputs/minilm-movie_reviews --scheme fp32 int8
     """
 
 

@@ -29,7 +29,7 @@ INSTRUMENTATION = "org.edgepress.demo/.Bench"
 def small_artifact(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, data_root: Path) -> Path:
     """The small trained model as fp32 and int8."""
     target = tmp_path_factory.mktemp("artifacts") / "small"
-    flags = ("--precision", "fp32,int8", "--task", "verdicts", "--data", data_root)
+    flags = ("--scheme", "fp32", "int8", "--task", "verdicts", "--data", data_root)
     _python("export.onnx", "--model", model_folder, *flags, "--output", target)
     return target
 

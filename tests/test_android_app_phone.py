@@ -21,7 +21,7 @@ def measured(bare: Phone, app, apk, cli, small_artifact, data_root, tmp_path, mo
     monkeypatch.setattr(phone_run, "Protocol", lambda: SHORT)
     bare.write("class-path", app.jars)
     output = tmp_path / "records.jsonl"
-    flags = ("--device", "phone", "--apk", apk, "--seq-lens", 8, "--data", data_root)
+    flags = ("--device", "phone", "--apk", apk, "--sequence-lengths", 8, "--data", data_root)
     done = cli("device_bench.run", "--artifacts", small_artifact, *flags, "--output", output)
     assert done.code == 0, done.err
     return output, done

@@ -88,7 +88,7 @@ def test_a_model_stays_as_it_was(model):
     before = {name: value.clone() for name, value in model.model.state_dict().items()}
     edgepress.prune(model, ffn=0.5, heads=[0.5, 0.0], epochs=1)
     edgepress.trim_vocab(model, min_count=2)
-    edgepress.sparsify(model, sparsity=0.5, formats="")
+    edgepress.sparsify(model, sparsity=0.5, formats=())
     after = model.model.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
     assert model.steps == ()

@@ -497,7 +497,7 @@ def commands(data, model, corpus, teacher, bare_encoder, tmp_path):
             lines,
         ),
         "prune": (("compress.prune", *own, "--ffn", 0.5, "--importance", "taylor"), labels),
-        "sparsify": (("compress.sparsify", *own, "--formats", "", "--method", "movement"), labels),
+        "sparsify": (("compress.sparsify", *own, "--formats", "--method", "movement"), labels),
         "qat": (("compress.qat", "--model", bare_encoder, *task), labels),
         "trim_vocab": (("compress.trim_vocab", *own), labels),
     }

@@ -181,7 +181,7 @@ def refused(result, tmp_path, *words):
         (("--response-weight", -1), "--response-weight is out of range"),
         (("--depth", 0), "--depth is out of range"),
         (("--depth", 5), "the teacher has 2 layers"),
-        (("--layers", "0,2"), "the teacher's layers are 0 to 1"),
+        (("--layers", "0", "2"), "the teacher's layers are 0 to 1"),
         (("--student", "bilstn"), "did you mean 'bilstm'"),
         (("--vocabulary", 100), "was trained with a vocabulary"),
         (("--student", "bilstm", "--vocabulary", 100, "--cosine-weight", 1), "different vocabularies"),

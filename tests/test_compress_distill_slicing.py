@@ -133,7 +133,7 @@ def test_a_random_student_has_the_shape_and_nothing_of_the_teacher():
         (12, "alternate", 4, [0, 3, 6, 9]),
         (6, "first", None, [0, 1, 2]),
         (6, "last", 2, [4, 5]),
-        (6, "0, 5", None, [0, 5]),
+        (6, (0, 5), None, [0, 5]),
         (1, "alternate", None, [0]),
         (4, "alternate", 4, [0, 1, 2, 3]),
     ],
@@ -146,11 +146,10 @@ def test_choice_of_layers(count, layers, depth, expected):
     ("layers", "depth", "word"),
     [
         ("alternate", 7, "has 6 layers"),
-        ("0,6", None, "0 to 5"),
-        ("midst", None, "0 to 5"),
-        ("0,,1", None, "0 to 5"),
-        ("-1", None, "0 to 5"),
-        ("0,1", 3, "names 2 layers"),
+        ((0, 6), None, "0 to 5"),
+        ((), None, "0 to 5"),
+        ((-1,), None, "0 to 5"),
+        ((0, 1), 3, "names 2 layers"),
     ],
 )
 def test_layers_that_are_none(layers, depth, word):

@@ -42,7 +42,7 @@ def cut(model, **flags):
 def test_what_is_cut_opens_again(name, importance, tmp_path):
     model = ARCHITECTURES[name]()
     before = model.num_parameters()
-    cut(model, heads="0.5", ffn="0.5", hidden="0.5" if name in WIDE else "0", importance=importance)
+    cut(model, heads=0.5, ffn=0.5, hidden=0.5 if name in WIDE else 0, importance=importance)
     expected = logits(model)
     record_shapes(model)
     model.save_pretrained(tmp_path)
@@ -119,7 +119,7 @@ def test_a_layer_that_does_nothing_goes_first(importance):
     with torch.no_grad():
         for module in (lazy.attention.output.dense, lazy.output.dense, query(lazy.attention.self)):
             module.weight *= 1e-6
-    cut(model, layers="0.5", importance=importance)
+    cut(model, layers=0.5, importance=importance)
     assert model.config.num_hidden_layers == 1
     assert lazy not in model.bert.encoder.layer
 
@@ -181,7 +181,7 @@ def test_a_global_cut_differs_by_layer_and_opens_again(tmp_path):
     with torch.no_grad():
         model.bert.encoder.layer[1].intermediate.dense.weight[:100] *= 0.01
         model.bert.encoder.layer[1].output.dense.weight[:, :100] *= 0.01
-    cut(model, ffn="0.5", scope="global")
+    cut(model, ffn=0.5, scope="global")
     first, second = Shape.of(model).ffn
     assert second < first
     assert first + second == 128
@@ -193,7 +193,7 @@ def test_a_global_cut_differs_by_layer_and_opens_again(tmp_path):
 
 def test_iterations_end_where_one_cut_would():
     model = ARCHITECTURES["bert"]()
-    config = PruneConfig(model="", ffn="0.5,0.25", heads="0.5", layers="0", iterations=3, epochs=1.0)
+    config = PruneConfig(model="", ffn=(0.5, 0.25), heads=0.5, layers=0, iterations=3, epochs=1.0)
     cutting = Cutting.of(model, config)
     shapes = []
     for number in range(3):
@@ -204,16 +204,16 @@ def test_iterations_end_where_one_cut_would():
 
 
 def test_layers_and_units_together():
-    model = cut(ARCHITECTURES["bert"](), layers="0.5", ffn="0.5", hidden="0.5")
+    model = cut(ARCHITECTURES["bert"](), layers=0.5, ffn=0.5, hidden=0.5)
     assert Shape.of(model) == Shape(layers=1, hidden=32, heads=(2,), ffn=(64,))
     logits(model)
 
 
 def test_a_pruned_model_is_pruned_again(tmp_path):
-    model = cut(ARCHITECTURES["mpnet"](), heads="0.5", ffn="0.5")
+    model = cut(ARCHITECTURES["mpnet"](), heads=0.5, ffn=0.5)
     record_shapes(model)
     model.save_pretrained(tmp_path)
-    again = cut(classifier_type(model.config).from_pretrained(tmp_path), ffn="0.5")
+    again = cut(classifier_type(model.config).from_pretrained(tmp_path), ffn=0.5)
     assert Shape.of(again).ffn == (16,)
     logits(again)
 

@@ -104,7 +104,7 @@ def test_what_is_wrong_is_one_line_before_anything_runs(cli, tmp_path, right, wr
     [
         ("epoch=3", "--set epoch=3: unknown setting 'epoch'", "did you mean 'epochs'"),
         ("epochs=many", "--set epochs=many: 'many' is not a number", ""),
-        ("seeds=0,x", "--set seeds=0,x: 'x' is not a whole number", ""),
+        ("seeds=[0, x]", "--set seeds=[0, x]: 'x' is not a whole number", ""),
         ("epochs", "--set epochs: no value", "NAME=VALUE"),
     ],
 )
@@ -137,7 +137,7 @@ def test_recipes_are_right(cli, recipe, quick):
 
 
 def test_settings_are_typed(tmp_path):
-    recipe = load(written(tmp_path, "m"), False, ("epochs=3", "seeds=4,5,6", "model=1"))
+    recipe = load(written(tmp_path, "m"), False, ("epochs=3", "seeds=[4, 5, 6]", "model=1"))
     assert recipe.settings["epochs"] == 3.0
     assert isinstance(recipe.settings["epochs"], float)
     assert recipe.settings["seeds"] == [4, 5, 6]
@@ -172,9 +172,9 @@ def test_verbs_are_found_by_being_there():
 def test_flags_are_typed_as_tyro_takes_them():
     flags = {"student": "cnn", "baseline": False, "epochs": 2.0, "depth": None}
     assert command_line(verbs()["distill"], flags) == ["--student", "cnn", "--no-baseline", "--epochs", "2.0"]
-    lengths = {"sequence_lengths": (8, 16), "avx2": True, "arm64": False}
+    lengths = {"sequence_lengths": (8, 16), "cpu": "avx2", "overwrite": False}
     typed = command_line(verbs()["quantize"], lengths)
-    assert typed == ["--sequence-lengths", "8", "16", "--avx2"]
+    assert typed == ["--sequence-lengths", "8", "16", "--cpu", "avx2"]
 
 
 def test_numbers_of_yaml():

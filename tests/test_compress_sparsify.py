@@ -117,7 +117,7 @@ def test_at_once(cli, model_folder, flags, tmp_path):
 
 
 def test_two_of_four(cli, model_folder, flags, tmp_path):
-    done = cli("compress.sparsify", "--model", model_folder, *flags, "--pattern", "2:4", "--formats", "")
+    done = cli("compress.sparsify", "--model", model_folder, *flags, "--pattern", "2:4", "--formats")
     assert done.code == 0, done.err
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
     for own in matrices(model):
@@ -127,7 +127,7 @@ def test_two_of_four(cli, model_folder, flags, tmp_path):
 
 @pytest.mark.parametrize(("method", "epochs"), [("magnitude", 6), ("movement", 80)])
 def test_while_it_learns(cli, model_folder, flags, tmp_path, method, epochs):
-    schedule = ("--epochs", epochs, "--learning-rate", 1e-3, "--formats", "")
+    schedule = ("--epochs", epochs, "--learning-rate", 1e-3, "--formats")
     done = cli(
         *("compress.sparsify", "--model", model_folder, *flags, *schedule),
         *("--sparsity", 0.7, "--method", method),
@@ -161,7 +161,7 @@ def test_bad_input(cli, model_folder, flags, tmp_path, bad, said):
 
 
 def test_a_model_without_layers(cli, flags):
-    done = cli("compress.sparsify", "--model", "cnn", *flags, "--formats", "")
+    done = cli("compress.sparsify", "--model", "cnn", *flags, "--formats")
     assert done.code == 2
     assert "has no layers whose weights could be zero" in done.error
 

@@ -190,14 +190,14 @@ def test_phone_ratio_needs_both_of_one_run(tmp_path: Path) -> None:
 
 
 def test_the_table_as_it_is_typed(cli: Callable[..., Result]) -> None:
-    result = cli("device_bench.claims", "--only", "parameters,phone-size,glue")
+    result = cli("device_bench.claims", "--only", "parameters", "phone-size", "glue")
     assert result.code == 0, result.err
     assert "39.4 % fewer; 40 % fewer was claimed" in result.out
     assert all(word in result.out for word in ("holds", "phone", "weights"))
 
 
 def test_the_table_as_json(cli: Callable[..., Result], tmp_path: Path) -> None:
-    cli("device_bench.claims", "--only", "parameters,phone-size", "--output", tmp_path / "claims.json")
+    cli("device_bench.claims", "--only", "parameters", "phone-size", "--output", tmp_path / "claims.json")
     first, second = json.loads((tmp_path / "claims.json").read_text())
     assert (first["claim"], first["verdict"], second["verdict"]) == ("parameters", "holds", PHONE)
     assert first["ours"] == pytest.approx(0.394, abs=1e-3)
@@ -282,7 +282,7 @@ def test_passes_are_timed_in_turn_and_announced(
 def test_an_interrupted_table_continues(
     cli: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flags = ("--only", "parameters,bilstm-bert-parameters", "--output", tmp_path / "claims.json")
+    flags = ("--only", "parameters", "bilstm-bert-parameters", "--output", tmp_path / "claims.json")
     asked: list[str] = []
     parameters = Lab.parameters
 
@@ -303,10 +303,10 @@ def test_an_interrupted_table_continues(
     assert "has parameters: not measured again" in done.err
     assert len(json.loads((tmp_path / "claims.json").read_text())) == 2
     asked.clear()
-    cli("device_bench.claims", *flags, "--sample", 100)  # another measurement
+    cli("device_bench.claims", *flags, "--pass-samples", 100)  # another measurement
     assert len(asked) == 4
     asked.clear()
-    cli("device_bench.claims", *flags, "--sample", 100, "--again")
+    cli("device_bench.claims", *flags, "--pass-samples", 100, "--overwrite")
     assert len(asked) == 4
 
 
@@ -326,8 +326,8 @@ def row(name: str, *figures: float, **rest: object) -> dict[str, object]:
 
 def judged(cli: Callable[..., Result], path: Path, rows: list[dict[str, object]]) -> tuple[Result, list]:
     path.write_text(json.dumps(rows))
-    names = ",".join(str(own["claim"]) for own in rows)
-    result = cli("device_bench.claims", "--judge-only", "--output", path, "--only", names)
+    names = [str(own["claim"]) for own in rows]
+    result = cli("device_bench.claims", "--judge-only", "--output", path, "--only", *names)
     return result, json.loads(path.read_text())
 
 

@@ -104,7 +104,7 @@ def test_scoring_loads_no_runtime_and_no_exporter(artifact: Path, data_root: Pat
 @pytest.fixture
 def artifact(cli: Callable[..., Result], model_folder: Path, data_root: Path, tmp_path: Path) -> Path:
     target = tmp_path / "small-onnx"
-    flags = ("--task", "verdicts", "--data", data_root, "--precision", "fp32", "--output", target)
+    flags = ("--task", "verdicts", "--data", data_root, "--scheme", "fp32", "--output", target)
     assert cli("export.onnx", "--model", model_folder, *flags).code == 0
     return target
 
@@ -192,7 +192,7 @@ def test_a_run_is_scored_and_has_the_devices_memory(
     artifact: Path, data_root: Path, cli: Callable[..., Result], tmp_path: Path
 ) -> None:
     output = tmp_path / "records.jsonl"
-    flags = ("--artifacts", artifact, "--device", "gpu", "--seq-lens", "8", "--budget", 1)
+    flags = ("--artifacts", artifact, "--device", "gpu", "--sequence-lengths", "8", "--time-budget", 1)
     done = cli("device_bench.run", *flags, "--data", data_root, "--output", output)
     assert done.code == 0, done.err
     for record in read(output):

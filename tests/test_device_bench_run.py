@@ -15,14 +15,24 @@ from device_bench.eager import open_eager
 from device_bench.facts import deflated_bytes
 from device_bench.plan import EAGER, EAGER_MODES, PACKED, Plan
 from device_bench.records import Measurement, read
-from device_bench.run.config import numbers
 from device_bench.run.resume import done_cases, why_again
 from device_bench.targets import Selection, find_subjects, smallest_vocabulary
-from edgepress.core.errors import EdgepressError
 from export.core.registry import find_format, open_runner
 from export.onnx import OnnxConfig
 
-QUICK = ("--seq-lens", "4,8", "--budget", "0.3", "--launches", "2", "--min-runs", "1", "--eval-samples", "12")
+QUICK = (
+    "--sequence-lengths",
+    "4",
+    "8",
+    "--time-budget",
+    "0.3",
+    "--launches",
+    "2",
+    "--min-runs",
+    "1",
+    "--eval-samples",
+    "12",
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +43,7 @@ def artifact(model_folder: Path, data_root: Path, tmp_path_factory: pytest.TempP
     config = OnnxConfig(
         model=str(model_folder),
         task=str(data_root / "verdicts"),
-        precision="fp32,int8",
+        scheme=("fp32", "int8"),
         output=target,
         eval_samples=10,
     )
@@ -75,7 +85,7 @@ def test_a_record_says_everything_of_a_file(measured: Measured, artifact: Path) 
 
 @pytest.mark.slow
 def test_all_files_of_an_artifact_and_its_weights_in_torch(measured: Measured) -> None:
-    result, found = measured("--eager", "--no-accuracy", "--seq-lens", "4")
+    result, found = measured("--eager", "--no-accuracy", "--sequence-lengths", "4")
     assert result.code == 0, result.err
     names = ["model.onnx", "model_quantized.onnx", *EAGER_MODES.values()]
     assert sorted(record.name for record in found) == sorted(f"small/{name}" for name in names)
@@ -86,16 +96,16 @@ def test_all_files_of_an_artifact_and_its_weights_in_torch(measured: Measured) -
 
 def test_what_is_there_is_not_measured_again(measured: Measured) -> None:
     flags = ("--precisions", "fp32", "--no-accuracy")
-    _, first = measured(*flags, "--seq-lens", "4")
+    _, first = measured(*flags, "--sequence-lengths", "4")
     result, both = measured(*flags)
     assert [record.sequence_length for record in both] == [4, 8]
     assert both[0] == first[0]
     assert "4 tokens" in result.out  # the table has what was measured before
-    assert len(measured(*flags, "--again")[1]) == 4
+    assert len(measured(*flags, "--overwrite")[1]) == 4
 
 
 def test_a_shape_that_lacks_a_file_is_measured_for_all(measured: Measured) -> None:
-    flags = ("--no-accuracy", "--seq-lens", "4")
+    flags = ("--no-accuracy", "--sequence-lengths", "4")
     measured(*flags, "--precisions", "fp32")
     _, found = measured(*flags)
     assert [(record.precision, record.run == found[-1].run) for record in found] == [
@@ -152,7 +162,7 @@ def test_records_of_another_runtime_gpu_or_fewer_launches_do_not_count(
 
 def test_corrected_labels_are_scored_again(measured: Measured, data_root: Path, tmp_path: Path) -> None:
     data = shutil.copytree(data_root, tmp_path / "data")
-    flags = ("--precisions", "fp32", "--seq-lens", "4")
+    flags = ("--precisions", "fp32", "--sequence-lengths", "4")
     _, first = measured(*flags, data=data)
     (same, again) = measured(*flags, data=data)
     assert "not repeated" in same.err
@@ -169,7 +179,7 @@ def test_corrected_labels_are_scored_again(measured: Measured, data_root: Path, 
 
 
 def test_a_score_that_was_left_out_is_taken_when_it_is_asked_for(measured: Measured) -> None:
-    flags = ("--precisions", "fp32", "--seq-lens", "4")
+    flags = ("--precisions", "fp32", "--sequence-lengths", "4")
     measured(*flags, "--no-accuracy")
     _, found = measured(*flags)
     assert [record.score for record in found] == [None, 1.0]
@@ -187,7 +197,7 @@ def test_whole_passes(measured: Measured) -> None:
         "--precisions",
         "fp32",
         "--no-accuracy",
-        "--seq-lens",
+        "--sequence-lengths",
         "4",
     )
     result, found = measured(*flags)
@@ -223,8 +233,11 @@ def test_an_altered_artifact_is_refused(cli: Callable[..., Result], artifact: Pa
     [
         (("--artifacts", "nowhere"), "no such file or folder: nowhere"),
         (("--artifacts", "."), "no files to measure"),
-        (("--artifacts", ".", "--seq-lens", "8,x"), "--seq-lens 8,x: no list of whole numbers"),
-        (("--artifacts", ".", "--budget", "0"), "--budget is out of range"),
+        (("--artifacts", ".", "--sequence-lengths", "8", "0"), "--sequence-lengths is out of range"),
+        (("--artifacts", ".", "--sequence-lengths"), "--sequence-lengths is out of range"),
+        (("--artifacts", ".", "--batch-sizes", "-1"), "--batch-sizes is out of range"),
+        (("--artifacts", ".", "--threads", "0"), "--threads is out of range"),
+        (("--artifacts", ".", "--time-budget", "0"), "--time-budget is out of range"),
         (("--artifacts", ".", "--launches", "0"), "--launches is out of range"),
     ],
 )
@@ -246,13 +259,6 @@ def test_a_file_of_other_lines_is_refused_before_it_is_measured(
     (tmp_path / "r.jsonl").write_text(json.dumps({"schema_version": 99, "samples_ms": []}) + "\n")
     result = cli("device_bench.run", "--artifacts", onnx_file, "--output", tmp_path / "r.jsonl")
     assert (result.code, "schema version 99" in result.error) == (2, True)
-
-
-def test_lists_of_numbers() -> None:
-    assert numbers("64, 8,16,8", "--seq-lens") == (8, 16, 64)
-    for wrong in ("", "0", "8,,16", "-1", "8..64"):
-        with pytest.raises(EdgepressError, match="--seq-lens"):
-            numbers(wrong, "--seq-lens")
 
 
 @pytest.mark.parametrize("mode", EAGER_MODES)
@@ -291,7 +297,7 @@ def test_a_file_is_deflated_once_and_only_where_it_is_measured(
     monkeypatch.setattr(facts, "deflated_bytes", lambda path: deflated.append(path) or 1)
     facts._packed.cache_clear()
     for _ in range(2):  # the second time nothing is left to be measured
-        result, found = measured("--formats", "onnx", "--batch-sizes", "1,2", "--no-accuracy")
+        result, found = measured("--formats", "onnx", "--batch-sizes", "1", "2", "--no-accuracy")
         assert result.code == 0, result.err
         assert {one.compressed_bytes for one in found} == {1}
         assert [path.name for path in deflated] == ["model.onnx", "model_quantized.onnx"]

@@ -20,13 +20,13 @@ from device_bench.records import read
 pytestmark = pytest.mark.android
 
 MODULE = "device_bench.run"
-FLAGS = ("--device", "phone", "--seq-lens", "4,16")
+FLAGS = ("--device", "phone", "--sequence-lengths", "4", "16")
 
 
 @pytest.fixture
 def artifact(cli: Callable[..., Result], model_folder: Path, data_root: Path, tmp_path: Path) -> Path:
     target = tmp_path / "small-onnx"
-    flags = ("--task", "verdicts", "--data", data_root, "--precision", "fp32", "--output", target)
+    flags = ("--task", "verdicts", "--data", data_root, "--scheme", "fp32", "--output", target)
     assert cli("export.onnx", "--model", model_folder, *flags).code == 0
     return target
 

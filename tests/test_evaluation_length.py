@@ -76,7 +76,7 @@ def last_step(folder):
 
 COMMANDS = {
     "prune": ("--ffn", 0.02),
-    "sparsify": ("--sparsity", 0.01, "--formats", ""),
+    "sparsify": ("--sparsity", 0.01, "--formats"),
     "qat": ("--max-drop", 0.0),
     "trim_vocab": (),
 }

@@ -15,7 +15,7 @@ from edgepress.core.files import sha256
 def made(tmp_path_factory, model_folder, data_root):
     """An artifact with an fp32, an int8 and a companion file that takes strings, made once."""
     target = tmp_path_factory.mktemp("artifacts") / "small"
-    command = [sys.executable, "-m", "export.onnx", "--model", model_folder, "--precision", "fp32,int8"]
+    command = [sys.executable, "-m", "export.onnx", "--model", model_folder, "--scheme", "fp32", "int8"]
     command += ["--with-tokenizer", "--task", "verdicts", "--data", data_root, "--output", target]
     subprocess.run(list(map(str, command)), check=True, capture_output=True)
     return target
@@ -44,7 +44,7 @@ def change(path, **fields):
 
 
 def test_models_lie_with_what_the_app_reads_beside_them(put_in, artifact, tmp_path):
-    result = put_in("--artifact", artifact)
+    result = put_in("--artifacts", artifact)
     assert result.code == 0, result.err
     models = index(tmp_path)["models"]
     assert [(one["name"], one["file"]) for one in models] == [
@@ -60,27 +60,27 @@ def test_models_lie_with_what_the_app_reads_beside_them(put_in, artifact, tmp_pa
 
 def test_files_that_take_strings_stay_out(put_in, artifact, tmp_path):
     assert list(artifact.glob("onnx/*_with_tokenizer.onnx"))
-    put_in("--artifact", artifact)
+    put_in("--artifacts", artifact)
     assert not list((tmp_path / "assets").rglob("*_with_tokenizer.onnx"))
 
 
 def test_one_precision_needs_no_suffix(put_in, artifact, tmp_path):
-    assert put_in("--artifact", artifact, "--precision", "int8").code == 0
+    assert put_in("--artifacts", artifact, "--precisions", "int8").code == 0
     assert [one["name"] for one in index(tmp_path)["models"]] == ["small"]
 
 
 def test_artifacts_of_one_name_are_told_apart(put_in, artifact, tmp_path):
-    assert put_in("--artifact", artifact, artifact, "--precision", "int8").code == 0
+    assert put_in("--artifacts", artifact, artifact, "--precisions", "int8").code == 0
     assert [one["name"] for one in index(tmp_path)["models"]] == ["small (1)", "small (2)"]
 
 
 def test_a_changed_model_gets_another_folder(put_in, artifact, tmp_path):
-    put_in("--artifact", artifact, "--precision", "int8")
+    put_in("--artifacts", artifact, "--precisions", "int8")
     before = index(tmp_path)["models"][0]["folder"]
-    put_in("--artifact", artifact, "--precision", "int8")
+    put_in("--artifacts", artifact, "--precisions", "int8")
     assert index(tmp_path)["models"][0]["folder"] == before
     change(artifact / "manifest.json", name="renamed")
-    put_in("--artifact", artifact, "--precision", "int8")
+    put_in("--artifacts", artifact, "--precisions", "int8")
     after = index(tmp_path)["models"][0]["folder"]
     assert after != before
     assert [path.name for path in (tmp_path / "assets/models").iterdir() if path.is_dir()] == [after]
@@ -89,12 +89,12 @@ def test_a_changed_model_gets_another_folder(put_in, artifact, tmp_path):
 @pytest.mark.parametrize("fields", [{"weights": "random"}, {"head_trained": False}])
 def test_random_weights_are_refused(put_in, artifact, tmp_path, fields):
     change(artifact / "manifest.json", **fields)
-    result = put_in("--artifact", artifact)
+    result = put_in("--artifacts", artifact)
     assert result.code == 2
     assert "random" in result.error
     assert "--allow-random" in result.err
     assert not (tmp_path / "assets").exists()
-    assert put_in("--artifact", artifact, "--allow-random").code == 0
+    assert put_in("--artifacts", artifact, "--allow-random").code == 0
 
 
 def spoil_nothing(artifact):
@@ -140,7 +140,7 @@ def keep_no_onnx(artifact):
 @pytest.mark.parametrize(
     ("spoil", "flags", "said"),
     [
-        (spoil_nothing, ("--precision", "fp16"), "has no fp16 ONNX file, only fp32, int8"),
+        (spoil_nothing, ("--precisions", "fp16"), "has no fp16 ONNX file, only fp32, int8"),
         (truncate_model, (), "truncated or altered"),
         (drop_manifest, (), "is no artifact"),
         (shutil.rmtree, (), "no such folder"),
@@ -153,10 +153,10 @@ def keep_no_onnx(artifact):
 def test_what_the_app_cannot_run_is_refused_and_the_old_models_stay(
     put_in, made, artifact, tmp_path, spoil, flags, said
 ):
-    assert put_in("--artifact", made, "--precision", "int8").code == 0
+    assert put_in("--artifacts", made, "--precisions", "int8").code == 0
     before = index(tmp_path)
     spoil(artifact)
-    result = put_in("--artifact", made, artifact, *flags)
+    result = put_in("--artifacts", made, artifact, *flags)
     assert (result.code, said in result.error) == (2, True), result.err
     assert index(tmp_path) == before
     assert [path.name for path in (tmp_path / "assets").iterdir()] == ["models"]
@@ -166,14 +166,14 @@ def test_a_folder_of_something_else_is_not_replaced(put_in, artifact, tmp_path):
     other = tmp_path / "assets/models/mine.txt"
     other.parent.mkdir(parents=True)
     other.write_text("mine")
-    result = put_in("--artifact", artifact)
+    result = put_in("--artifacts", artifact)
     assert (result.code, "something else" in result.error) == (2, True)
     assert other.read_text() == "mine"
 
 
 def test_a_full_disk_leaves_the_old_models(cli, artifact, small_disk):
     disk = small_disk(1_200_000)
-    assert cli("export.android", "--output", disk, "--artifact", artifact, "--precision", "int8").code == 0
+    assert cli("export.android", "--output", disk, "--artifacts", artifact, "--precisions", "int8").code == 0
     before = (disk / "models/index.json").read_text()
-    assert cli("export.android", "--output", disk, "--artifact", artifact, artifact, artifact).code == 2
+    assert cli("export.android", "--output", disk, "--artifacts", artifact, artifact, artifact).code == 2
     assert (disk / "models/index.json").read_text() == before

@@ -201,7 +201,7 @@ SHAPES: dict[str, tuple[dict[str, Any], list[int], str]] = {
     "fixed": ({"sequence_length": 40}, [1, 40], "iOS16"),
     "fixed with a batch": ({"sequence_length": 40, "batch_size": 2}, [2, 40], "iOS16"),
     "narrow range": ({"min_length": 8, "max_length": 40, "batch_size": 3}, [3, 40], "iOS16"),
-    "enumerated": ({"lengths": (40, 8, 16)}, [1, 8], "iOS18"),
+    "enumerated": ({"sequence_lengths": (40, 8, 16)}, [1, 8], "iOS18"),
     "iOS 17": ({"minimum_deployment_target": "iOS17"}, [1, 64], "iOS17"),
     "iOS 18": ({"minimum_deployment_target": "iOS18"}, [1, 64], "iOS18"),
 }
@@ -230,16 +230,18 @@ def test_enumerated_lengths_are_in_the_package(
     trained_bert: BertForSequenceClassification, tmp_path: Path
 ) -> None:
     path = tmp_path / "model.mlpackage"
-    FORMAT.write(trained_bert, path, CoreMlConfig(model="small-bert", lengths=(8, 32)))
+    FORMAT.write(trained_bert, path, CoreMlConfig(model="small-bert", sequence_lengths=(8, 32)))
     kind = inputs(path)["attention_mask"]
     assert sorted(list(size.shape) for size in kind.enumeratedShapes.shapes) == [[1, 8], [1, 32]]
 
 
 def test_several_lengths_warn_of_the_system_they_need(capsys: pytest.CaptureFixture[str]) -> None:
-    FORMAT.check(CoreMlConfig(model="small-bert", lengths=(8, 32)))
+    FORMAT.check(CoreMlConfig(model="small-bert", sequence_lengths=(8, 32)))
     assert "will not run on iOS16" in capsys.readouterr().err
-    FORMAT.check(CoreMlConfig(model="small-bert", lengths=(8, 32), minimum_deployment_target="iOS18"))
-    FORMAT.check(CoreMlConfig(model="small-bert", lengths=(8,)))
+    FORMAT.check(
+        CoreMlConfig(model="small-bert", sequence_lengths=(8, 32), minimum_deployment_target="iOS18")
+    )
+    FORMAT.check(CoreMlConfig(model="small-bert", sequence_lengths=(8,)))
     assert capsys.readouterr().err == ""
 
 
@@ -341,11 +343,11 @@ def test_runner_says_what_runs(package: Path) -> None:
 
 
 BAD_FLAGS: dict[str, tuple[dict[str, Any], str]] = {
-    "no length": ({"lengths": (0, 8)}, "--lengths is out of range"),
+    "no length": ({"sequence_lengths": (0, 8)}, "--sequence-lengths is out of range"),
     "minimum of zero": ({"min_length": 0}, "--min-length is out of range"),
     "empty range": ({"min_length": 9, "max_length": 8}, "--max-length is out of range"),
     "everything pruned": ({"sparsity": 1.0}, "--sparsity is out of range"),
-    "listed and fixed": ({"lengths": (8,), "sequence_length": 9}, "exclude each other"),
+    "listed and fixed": ({"sequence_lengths": (8,), "sequence_length": 9}, "exclude each other"),
     "range and fixed": ({"max_length": 9, "sequence_length": 9}, "are for a range"),
 }
 
@@ -357,7 +359,9 @@ def test_bad_flags_are_refused(case: str) -> None:
         FORMAT.check(CoreMlConfig(model="small-bert", **flags))
 
 
-@pytest.mark.parametrize("flags", [{"sequence_length": 65}, {"lengths": (8, 65)}, {"max_length": 65}])
+@pytest.mark.parametrize(
+    "flags", [{"sequence_length": 65}, {"sequence_lengths": (8, 65)}, {"max_length": 65}]
+)
 def test_length_beyond_the_positions_is_refused(
     flags: dict[str, Any], trained_bert: BertForSequenceClassification, tmp_path: Path
 ) -> None:

@@ -31,7 +31,7 @@ def _quantize(own: Material) -> list[str]:
 
 
 def _export(own: Material) -> list[str]:
-    return ["export", "--model", str(own.teacher), "--formats", "onnx,torchscript"]
+    return ["export", "--model", str(own.teacher), "--formats", "onnx", "torchscript"]
 
 
 COMMANDS: Mapping[str, Callable[[Material], list[str]]] = {

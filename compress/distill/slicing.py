@@ -6,7 +6,7 @@ does not have, and every other architecture stays what it is.
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -54,17 +54,17 @@ FIRST_TYPE = "bert.embeddings.token_type_embeddings.weight"
 POSITIONS = "bert.embeddings.position_embeddings.weight"
 
 
-def chosen_layers(count: int, layers: str, depth: int | None) -> list[int]:
+def chosen_layers(count: int, layers: str | Sequence[int], depth: int | None) -> list[int]:
     """Numbers of the teacher's layers that a student begins with.
 
     Args:
         count: how many the teacher has.
         layers: `alternate` (evenly from the first on: one out of two at half depth), `first`, `last`, or
-            numbers with commas.
+            numbers of layers.
         depth: how many are wanted; None takes half.
 
     Raises:
-        EdgepressError: numbers that are none, that the teacher does not have, or more than it has.
+        EdgepressError: the teacher has no such layers, or not so many.
     """
     wanted = depth or max(1, count // 2)
     if wanted > count:
@@ -74,19 +74,18 @@ def chosen_layers(count: int, layers: str, depth: int | None) -> list[int]:
         "first": list(range(wanted)),
         "last": list(range(count - wanted, count)),
     }
-    return named[layers] if layers in named else _numbers(layers, count, depth)
+    return named[layers] if isinstance(layers, str) else _numbers(layers, count, depth)
 
 
-def _numbers(layers: str, count: int, depth: int | None) -> list[int]:
-    parts = [part.strip() for part in layers.split(",")]
-    if not all(part.isdigit() and int(part) < count for part in parts):
+def _numbers(layers: Sequence[int], count: int, depth: int | None) -> list[int]:
+    if not layers or not all(0 <= layer < count for layer in layers):
         raise EdgepressError(
-            f"--layers {layers}: the teacher's layers are 0 to {count - 1}",
-            "alternate, first, last, or numbers with commas: 0,2,4",
+            f"--layers {' '.join(map(str, layers))}: the teacher's layers are 0 to {count - 1}",
+            "alternate, first, last, or numbers: 0 2 4",
         )
-    if depth is not None and depth != len(parts):
-        raise EdgepressError(f"--layers names {len(parts)} layers, --depth {depth}", "leave --depth away")
-    return [int(part) for part in parts]
+    if depth is not None and depth != len(layers):
+        raise EdgepressError(f"--layers names {len(layers)} layers, --depth {depth}", "leave --depth away")
+    return list(layers)
 
 
 def slice_layers(teacher: PreTrainedModel, layers: list[int], seed: int) -> PreTrainedModel:

@@ -17,13 +17,13 @@ KINDS = ("heads", "ffn", "hidden", "layers")
 class PruneOptions(DistillationOptions):
     """How much is cut of what, and by which importance."""
 
-    heads: str = "0"
-    """Share of each layer's attention heads to cut, from 0 to below 1; or one a layer, with commas."""
-    ffn: str = "0"
+    heads: float | tuple[float, ...] = 0.0
+    """Share of each layer's attention heads to cut, from 0 to below 1; or one a layer."""
+    ffn: float | tuple[float, ...] = 0.0
     """The same of the units between the two feed-forward matrices of each layer."""
-    hidden: str = "0"
+    hidden: float = 0.0
     """Share of the width that runs through all layers, and of each head's with it."""
-    layers: str = "0"
+    layers: float = 0.0
     """Share of whole layers."""
     scope: Scope = "layer"
     """layer: each layer loses its own least important heads and units, and all of them keep one shape;
@@ -43,7 +43,7 @@ class PruneOptions(DistillationOptions):
         """Kind -> share to cut, one for all layers or one each; only what is cut at all.
 
         Raises:
-            EdgepressError: a share is no number from 0 to below 1.
+            EdgepressError: a share is not from 0 to below 1.
         """
         found = {kind: _ratios(getattr(self, kind), f"--{kind}") for kind in KINDS}
         return {kind: shares for kind, shares in found.items() if any(shares)}
@@ -60,9 +60,6 @@ class PruneOptions(DistillationOptions):
         ratios = self.ratios
         if not ratios:
             raise EdgepressError("nothing to cut", "give one of --heads, --ffn, --hidden, --layers")
-        for kind in ("hidden", "layers"):
-            if len(ratios.get(kind, ())) > 1:
-                raise EdgepressError(f"--{kind} takes one number: it is of the whole model")
         if self.scope == "global" and any(len(shares) > 1 for shares in ratios.values()):
             raise EdgepressError("--scope global shares a cut out itself", "give one number, not one a layer")
         if self.iterations > 1 and not self.epochs:
@@ -88,11 +85,9 @@ class PruneConfig(PruneOptions, ClassifierStepFlags):
     """
 
 
-def _ratios(text: str, flag: str) -> tuple[float, ...]:
-    try:
-        found = tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise EdgepressError(f"{flag} {text}: no number", f"type for example {flag} 0.5") from error
+def _ratios(shares: float | tuple[float, ...], flag: str) -> tuple[float, ...]:
+    found = shares if isinstance(shares, tuple) else (shares,)
     if not all(0 <= share < 1 for share in found):
-        raise EdgepressError(f"{flag} {text}: a share to cut is from 0 to below 1", f"{flag} 0.5 cuts half")
+        typed = " ".join(f"{share:g}" for share in found)
+        raise EdgepressError(f"{flag} {typed}: a share to cut is from 0 to below 1", f"{flag} 0.5 cuts half")
     return found

@@ -32,9 +32,9 @@ class Order:
     output: Path
 
     @property
-    def scheme(self) -> str:
+    def scheme(self) -> list[str]:
         """The schemes' names, or `auto`."""
-        return ",".join(scheme.name for scheme in self.schemes) or AUTO
+        return [scheme.name for scheme in self.schemes] or [AUTO]
 
 
 def check(config: QuantizeConfig) -> Order:
@@ -45,9 +45,9 @@ def check(config: QuantizeConfig) -> Order:
     """
     _check_ranges(config)
     check_opset(config.opset)
-    target = find_format(config.target)
-    schemes = _schemes(target, config.scheme)
-    order = Order(target, schemes, cpu_target(config), config.output or _default_output(config, schemes))
+    own = find_format(config.format)
+    schemes = _schemes(own, config.scheme)
+    order = Order(own, schemes, cpu_target(config), config.output or _default_output(config, schemes))
     if order.output.resolve() == Path(config.model).resolve():
         raise EdgepressError("the output is the model itself", "name another --output")
     refuse_output(order.output, config.overwrite)
@@ -69,15 +69,17 @@ def _check_ranges(config: QuantizeConfig) -> None:
     require_flags(holds)
 
 
-def _schemes(target: Format, names: str) -> tuple[Scheme, ...]:
+def _schemes(target: Format, names: Sequence[str]) -> tuple[Scheme, ...]:
     own = target.schemes()
     if not own:
-        raise EdgepressError(f"{target.title} has no quantizer of its own", "name another --target")
-    if names == AUTO:
+        raise EdgepressError(f"{target.title} has no quantizer of its own", "name another --format")
+    if AUTO in names:
+        if len(names) > 1:
+            raise EdgepressError(f"--scheme {AUTO} chooses the scheme itself", "name it alone")
         if target.name != SEARCHED:
             raise EdgepressError(f"--scheme auto searches {SEARCHED} files only", f"known: {', '.join(own)}")
         return ()
-    wanted = dict.fromkeys(name.strip() for name in names.split(",")) if names else [_default_scheme(own)]
+    wanted = dict.fromkeys(names) or [_default_scheme(own)]
     for name in wanted:
         if name not in own:
             raise unknown_name("scheme", name, [*own, AUTO])
@@ -90,6 +92,6 @@ def _default_scheme(own: Mapping[str, Scheme]) -> str:
 
 def _default_output(config: QuantizeConfig, schemes: Sequence[Scheme]) -> Path:
     names = [SHORT_SUFFIXES.get(scheme.name, scheme.name) for scheme in schemes] or [AUTO]
-    target = [] if config.target == SEARCHED else [config.target]
-    parts = [short_name(config.model), *target, names[0] if len(names) == 1 else "quantized"]
+    format_ = [] if config.format == SEARCHED else [config.format]
+    parts = [short_name(config.model), *format_, names[0] if len(names) == 1 else "quantized"]
     return Path("outputs") / "-".join(parts)

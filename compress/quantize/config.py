@@ -19,17 +19,17 @@ class QuantizeConfig(CpuFlags, TaskFlags, Command):
 
     python -m compress.quantize --model distilbert
 
-    python -m compress.quantize --model outputs/minilm-movie_reviews --scheme int8-static,int4-weights
+    python -m compress.quantize --model outputs/minilm-movie_reviews --scheme int8-static int4-weights
 
-    python -m compress.quantize --model outputs/minilm-movie_reviews --target openvino
+    python -m compress.quantize --model outputs/minilm-movie_reviews --format openvino
     """
 
     model: Annotated[str, Doc(MODEL_HELP)]
-    target: str = "onnx"
+    format: str = "onnx"
     """Format to quantize in, by its own quantizer: onnx, torchscript, coreml, openvino, executorch."""
-    scheme: str = ""
-    """In ONNX int8-dynamic, int8-static, int8-weights, int4-weights, fp16; several with commas; or auto:
-    the smallest within --max-drop. Default: the target's own int8."""
+    scheme: tuple[str, ...] = ()
+    """In ONNX int8-dynamic, int8-static, int8-weights, int4-weights, fp16, or several of them; or auto: the
+    smallest within --max-drop. Default: the format's own int8."""
     task: Annotated[str | None, Doc(f"{TASK_HELP}; default: what the model was trained on.")] = None
     data: Path | None = None
     """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""

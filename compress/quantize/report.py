@@ -165,7 +165,7 @@ def _rival_notes(quantized: Quantized) -> Iterator[str]:
         if scheme.rival not in rows:
             yield (
                 f"{scheme.name} is not everywhere faster than {scheme.rival}: {scheme.why_slower}; "
-                f"--scheme {scheme.rival},{scheme.name} compares them here"
+                f"--scheme {scheme.rival} {scheme.name} compares them here"
             )
         else:
             yield _duel(rows[scheme.name], rows[scheme.rival], scheme.why_slower)

@@ -56,7 +56,7 @@ def _said(word: str, defaults: dict[str, Node]) -> tuple[str, Any]:
     except yaml.YAMLError as error:
         raise EdgepressError(f"--set {word}: {text!r} is no YAML value") from error
     if isinstance(default, list) and not isinstance(value, list):
-        value = [parse(part) for part in text.split(",")]
+        value = [value]
     if isinstance(default, str) and not isinstance(value, str):
         value = text
     return name, _alike(value, default, Node(value, f"--set {word}"))

@@ -2,7 +2,7 @@
 
 import pkgutil
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import cache
 from importlib import import_module
@@ -94,9 +94,7 @@ def _typed(node: Node, hint: Any) -> Any:
     """The value in the type of its flag; a number stays a number, a text that is a number becomes one."""
     value, origin = node.value, get_origin(hint)
     if origin in (Union, types.UnionType):
-        if value is None and type(None) in get_args(hint):
-            return None
-        return _typed(node, next(each for each in get_args(hint) if each is not type(None)))
+        return _one_of(node, get_args(hint))
     if origin is Literal:
         if value not in get_args(hint):
             raise node.unknown("value", str(value), map(str, get_args(hint)))
@@ -110,12 +108,20 @@ def _typed(node: Node, hint: Any) -> Any:
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", Path: "a path"}
 
 
+def _one_of(node: Node, hints: Sequence[Any]) -> Any:
+    """The value of a flag that takes several types: null, else a list where it is one, else the first."""
+    if node.value is None and type(None) in hints:
+        return None
+    real = [hint for hint in hints if hint is not type(None)]
+    lists = [hint for hint in real if get_origin(hint) is tuple]
+    single = [hint for hint in real if get_origin(hint) is not tuple]
+    return _typed(node, (lists if lists and isinstance(node.value, list) else single)[0])
+
+
 def _plain(node: Node, kind: type) -> Any:
     value = node.value
     if kind in (str, Path):
-        if isinstance(value, list):  # "onnx,coreml" may be written as a list
-            value = ",".join(map(str, value))
-        right = value is not None and not isinstance(value, bool | dict)
+        right = value is not None and not isinstance(value, bool | dict | list)
     else:
         allowed = (int, float) if kind is float else (kind,)
         right = isinstance(value, allowed) and (kind is bool or not isinstance(value, bool))

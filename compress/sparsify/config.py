@@ -26,8 +26,8 @@ class SparsifyOptions(DistillationOptions):
     """Passes over the train split, in which sparsity rises. 0: at once, without training."""
     cooldown: float = 0.3
     """Share of the steps, at the end, in which sparsity stays as it is."""
-    formats: str = "onnx,torchscript"
-    """In which formats it is shown what the zeros buy, with commas; empty: in none."""
+    formats: tuple[str, ...] = ("onnx", "torchscript")
+    """Formats in which it is shown what the zeros buy; none after the flag: in none."""
     sequence_length: int = 32
     """At batch 1, for that [tokens]."""
     time_budget: float = 20.0

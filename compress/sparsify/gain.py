@@ -20,13 +20,13 @@ LAUNCHES = 3
 DENSE, SPARSE = "before", "sparse"
 
 
-def timed_formats(names: str) -> list[Format]:
-    """The formats of a list with commas.
+def timed_formats(names: Sequence[str]) -> list[Format]:
+    """The formats of these names.
 
     Raises:
         EdgepressError: one is unknown, or needs what is not installed.
     """
-    return [find_format(name.strip()) for name in names.split(",") if name.strip()]
+    return [find_format(name) for name in names]
 
 
 def write(model: PreTrainedModel, formats: Sequence[Format], folder: Path) -> None:

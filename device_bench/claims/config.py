@@ -29,11 +29,11 @@ class ClaimsConfig(Command):
     """JSON file to write the table to, claim by claim, for `device_bench report --claims`."""
     judge_only: bool = False
     """Measure nothing: judge what --output has by the claims as this version knows them."""
-    again: bool = False
-    """Measure what --output has already, too."""
-    only: str = ""
-    """Only these claims, with commas; default: all."""
-    sample: int = 1500
+    overwrite: bool = False
+    """Measure again what --output has already."""
+    only: tuple[str, ...] = ()
+    """Only these claims; default: all."""
+    pass_samples: int = 1500
     """Pairs of STS-B's validation set in a pass; 1500 is all of them."""
     passes: int = 1
     """How often each pair is run."""

@@ -36,7 +36,7 @@ class Ledger:
         """What the same command measured on this machine; never of what comes from records."""
         row = self._rows.get(claim.name, {})
         same = (row.get("command"), row.get("machine")) == (command(self._config, claim.name), self._machine)
-        if self._config.again or claim.needs or not same or not row.get("interval"):
+        if self._config.overwrite or claim.needs or not same or not row.get("interval"):
             return None
         console.step(f"{self._config.output} has {claim.name}: not measured again")
         return self._finding(row)
@@ -88,7 +88,7 @@ class Ledger:
             return Finding(ours, Device(**device), str(row.get("part", "")))
         except (TypeError, ValueError, KeyError) as error:
             message = f"{self._config.output}: {row.get('claim')}: no figures: {first_line(error)}"
-            raise EdgepressError(message, "--again measures it") from error
+            raise EdgepressError(message, "--overwrite measures it again") from error
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
@@ -100,4 +100,5 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
 
 def command(config: ClaimsConfig, name: str) -> str:
     """What measures one claim again."""
-    return f"python -m device_bench claims --only {name} --sample {config.sample} --passes {config.passes}"
+    size = f"--pass-samples {config.pass_samples} --passes {config.passes}"
+    return f"python -m device_bench claims --only {name} {size}"

@@ -23,7 +23,7 @@ def run(config: ClaimsConfig) -> Found:
             code 2).
         ExpectationError: a claim does not hold on the kind of device that it was made on (exit code 1).
     """
-    require_flags({"--sample": config.sample > 1, "--passes": config.passes > 0})
+    require_flags({"--pass-samples": config.pass_samples > 1, "--passes": config.passes > 0})
     chosen, ledger = _chosen(config), Ledger(config)
     found = _kept(config, chosen, ledger) if config.judge_only else _measured(config, chosen, ledger)
     table.show(found, command(config, "CLAIM"))
@@ -45,7 +45,7 @@ def _measured(config: ClaimsConfig, chosen: list[Claim], ledger: Ledger) -> Foun
     known = [record for path in config.records for record in records.read(path)]
     found: list[tuple[Claim, Finding | None]] = []
     with TemporaryDirectory() as folder:
-        lab = Lab(Path(folder), config.data, config.sample, config.passes, records=known)
+        lab = Lab(Path(folder), config.data, config.pass_samples, config.passes, records=known)
         for claim in chosen:
             ours = ledger.known(claim) or claim.measure(lab)
             found.append((claim, ours))
@@ -54,7 +54,7 @@ def _measured(config: ClaimsConfig, chosen: list[Claim], ledger: Ledger) -> Foun
 
 
 def _chosen(config: ClaimsConfig) -> list[Claim]:
-    names = [name.strip() for name in config.only.split(",") if name.strip()] or list(CLAIMS)
+    names = config.only or tuple(CLAIMS)
     for name in names:
         if name not in CLAIMS:
             raise unknown_name("claim", name, CLAIMS)

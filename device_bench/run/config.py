@@ -5,16 +5,15 @@ from pathlib import Path
 
 from device_bench.records import Device
 from edgepress.core.console import Command
-from edgepress.core.errors import EdgepressError
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig(Command):
     """Measure files of any format side by side, each in a process of its own, interleaved.
 
-    python -m device_bench run --artifacts outputs/* --seq-lens 16,64,128
+    python -m device_bench run --artifacts outputs/* --sequence-lengths 16 64 128
 
-    python -m device_bench run --artifacts outputs/distilbert-int8 --eager --threads 1,2
+    python -m device_bench run --artifacts outputs/distilbert-int8 --eager --threads 1 2
 
     The same command continues what was interrupted: what --output holds of these files, texts and shapes, in
     these runtimes on this machine, with as many launches, is not measured again. A ratio needs rounds of the
@@ -27,21 +26,21 @@ class RunConfig(Command):
     """cpu: this machine; gpu: its NVIDIA GPU; phone: one attached with adb."""
     output: Path = Path("records.jsonl")
     """JSON lines to append the records to."""
-    formats: str = ""
-    """Only these, with commas (onnx, torchscript, openvino, ...); default: all that run here."""
-    precisions: str = ""
-    """Only these, with commas (fp32, fp16, int8, int4); default: all."""
-    seq_lens: str = "16,64,128"
-    """Sequence lengths, with commas [tokens]."""
-    batch_sizes: str = "1"
-    """Batch sizes, with commas."""
-    threads: str = "1"
-    """Thread counts, with commas; each has processes of its own."""
-    modes: str = ""
-    """With --device gpu: only these ways of torch, with commas (fp32, tf32, fp16, bf16, compile, graph)."""
+    formats: tuple[str, ...] = ()
+    """Only these formats (onnx, torchscript, openvino, ...); default: all that run here."""
+    precisions: tuple[str, ...] = ()
+    """Only these precisions (fp32, fp16, int8, int4); default: all."""
+    sequence_lengths: tuple[int, ...] = (16, 64, 128)
+    """Sequence lengths [tokens]."""
+    batch_sizes: tuple[int, ...] = (1,)
+    """Batch sizes."""
+    threads: tuple[int, ...] = (1,)
+    """Numbers of threads; each has processes of its own."""
+    modes: tuple[str, ...] = ()
+    """With --device gpu: only these ways of torch (fp32, tf32, fp16, bf16, compile, graph)."""
     eager: bool = False
     """Also time the artifacts' weights in torch eager, with plain and with oneDNN-packed weights."""
-    budget: float = 60.0
+    time_budget: float = 60.0
     """Most time for a file at a shape; it ends earlier once the median has settled [s]."""
     launches: int = 5
     """Least number of processes of each file: the spread of their medians makes the interval. More follow
@@ -71,22 +70,5 @@ class RunConfig(Command):
     """With --device phone: which one, where several are attached."""
     apk: Path | None = None
     """With --device phone: the demo app, where it is not on the phone yet."""
-    again: bool = False
-    """Measure what --output has already, too, and what failed."""
-
-
-def numbers(text: str, flag: str) -> tuple[int, ...]:
-    """A list of whole numbers above 0 as it is typed: "8,16,32", in rising order.
-
-    Raises:
-        EdgepressError: it is none.
-    """
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise EdgepressError(f"{flag} {text}: no list of whole numbers", f"type for example {flag} 8,16,32")
-    return tuple(sorted({int(part) for part in parts}))
-
-
-def names(text: str) -> tuple[str, ...]:
-    """A list of names as it is typed: "onnx,openvino"."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    overwrite: bool = False
+    """Measure again what --output has already, and what failed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from device_bench.measure import measure_each
 from device_bench.plan import EAGER_MODES, Plan, Subject
 from device_bench.records import Measurement
 from device_bench.run import report
-from device_bench.run.config import RunConfig, names, numbers
+from device_bench.run.config import RunConfig
 from device_bench.run.resume import done_cases, why_again
 from device_bench.targets import Selection, find_subjects, smallest_vocabulary
 from edgepress.core import console
@@ -54,7 +54,10 @@ def _checked(config: RunConfig) -> list[Plan]:
     """A plan for each thread count and what shares its launches."""
     require_flags(
         {
-            "--budget": config.budget > 0,
+            "--sequence-lengths": min(config.sequence_lengths, default=0) > 0,
+            "--batch-sizes": min(config.batch_sizes, default=0) > 0,
+            "--threads": min(config.threads, default=0) > 0,
+            "--time-budget": config.time_budget > 0,
             "--launches": config.launches > 0,
             "--min-runs": config.min_runs > 0,
             "--target": 0 < config.target < 1,
@@ -72,11 +75,9 @@ def _checked(config: RunConfig) -> list[Plan]:
     writable_folder(config.output.parent)
     if config.output.exists():
         records.read(config.output)  # a file that is none of ours is refused before hours of measuring
-    lengths = numbers(config.seq_lens, "--seq-lens")
-    batches, threads = numbers(config.batch_sizes, "--batch-sizes"), numbers(config.threads, "--threads")
     return [
         Plan(
-            lengths,
+            _rising(config.sequence_lengths),
             own,
             threads=count,
             launches=config.launches,
@@ -86,9 +87,13 @@ def _checked(config: RunConfig) -> list[Plan]:
             device=config.device,
             energy=energy,
         )
-        for count in threads
-        for own in _sharing(batches, config.device)
+        for count in _rising(config.threads)
+        for own in _sharing(_rising(config.batch_sizes), config.device)
     ]
+
+
+def _rising(values: Iterable[int]) -> tuple[int, ...]:
+    return tuple(sorted({*values}))
 
 
 def _sharing(batches: tuple[int, ...], device: str) -> list[tuple[int, ...]]:
@@ -108,14 +113,13 @@ def _phone(config: RunConfig) -> AbstractContextManager[Adb | None]:
 
 
 def _selection(config: RunConfig) -> Selection:
-    precisions = names(config.precisions)
     if config.device == "phone":
-        return Selection(("onnx",), precisions)  # what the app runs
+        return Selection(("onnx",), config.precisions)  # what the app runs
     if config.device == "gpu":
         from device_bench.gpu import has_provider, modes
 
-        return Selection(("onnx",) if has_provider() else ("none",), precisions, modes(names(config.modes)))
-    return Selection(names(config.formats), precisions, EAGER_MODES if config.eager else {})
+        return Selection(("onnx",) if has_provider() else ("none",), config.precisions, modes(config.modes))
+    return Selection(config.formats, config.precisions, EAGER_MODES if config.eager else {})
 
 
 def _with_texts(config: RunConfig, subjects: list[Subject], plan: Plan, folder: Path) -> list[Subject]:
@@ -137,7 +141,7 @@ def _measured(
     phone: Adb | None,
     texts: Mapping[Subject, Texts | None],
 ) -> Generator[Measurement, None, None]:
-    known = [] if config.again or not config.output.exists() else records.read(config.output)
+    known = [] if config.overwrite or not config.output.exists() else records.read(config.output)
     facts = _machine_facts(config, phone)
     plan = replace(plan, done=done_cases(known, subjects, plan, facts))
     if not plan.cases:
@@ -147,7 +151,7 @@ def _measured(
         console.step(
             f"{config.output} has {_told(plan)} of these files, but {in_words(differing)}: measured again"
         )
-    plan = replace(plan, budget_s=config.budget * len(subjects) * len(plan.cases))
+    plan = replace(plan, budget_s=config.time_budget * len(subjects) * len(plan.cases))
     if phone is not None:
         from device_bench.phone import measure_on_phone
 

@@ -76,8 +76,8 @@ class ExportedModel(Model):
 
 def quantize(
     model: Model,
-    scheme: str | Sequence[str] = "",
-    target: str = "onnx",
+    scheme: str | Sequence[str] = (),
+    format: str = "onnx",  # noqa: A002  # as the command's flag
     progress: Progress | None = None,
     **options: Any,
 ) -> ExportedModel:
@@ -85,8 +85,8 @@ def quantize(
 
     Args:
         model: a classifier; one with random weights shows size and latency only.
-        scheme: one, several, or `auto` for the smallest within `max_drop`; empty: the target's own int8.
-        target: the format.
+        scheme: one, several, or `auto` for the smallest within `max_drop`; empty: the format's own int8.
+        format: by name: onnx, torchscript, coreml, openvino, executorch.
         progress: called with each step in words.
         options: further fields of `compress.quantize.config.QuantizeConfig`, such as `max_drop`.
 
@@ -94,9 +94,8 @@ def quantize(
         EdgepressError: an option is wrong, or the format cannot hold the model.
         ExpectationError: a file is too far from the model, or loses more than `max_drop`.
     """
-    names = scheme if isinstance(scheme, str) else ",".join(scheme)
     folder = TemporaryDirectory(prefix="edgepress-")
-    config = _config(QuantizeConfig, model, folder, {"scheme": names, "target": target, **options})
+    config = _config(QuantizeConfig, model, folder, {"scheme": _names(scheme), "format": format, **options})
     with reporting(progress):
         order, draft = check_quantize(config), _draft(folder)
         check_classifier(model.opened)
@@ -115,15 +114,15 @@ def export(
         model: a classifier.
         formats: by name: onnx, torchscript, torch_export, coreml, openvino, executorch.
         progress: called with each step in words.
-        options: further fields of `export.core.config.ExportConfig`, such as `precision`, `sequence_length`.
+        options: further fields of `export.core.config.ExportConfig`, such as `scheme`, `sequence_length`.
 
     Raises:
         EdgepressError: an option is wrong, or a format cannot hold the model.
         ExpectationError: a file is too far from the model.
     """
-    names = [formats] if isinstance(formats, str) else list(formats)
+    names = _names(formats)
     folder = TemporaryDirectory(prefix="edgepress-")
-    config = _config(FormatsConfig, model, folder, {"formats": ",".join(names), **options})
+    config = _config(FormatsConfig, model, folder, {"formats": names, **options})
     with reporting(progress):
         wanted = [find_format(name) for name in names]
         order = check_export(config, [(own, derive(own.config, config)) for own in wanted])
@@ -138,6 +137,10 @@ def _config(kind: Any, model: Model, folder: TemporaryDirectory[str], options: d
         return kind(model=model.opened.source.short_name, output=Path(folder.name) / "new", **options)
     except TypeError as error:
         raise EdgepressError(f"no such option: {error}") from error
+
+
+def _names(value: str | Sequence[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _draft(folder: TemporaryDirectory[str]) -> Draft:

@@ -157,8 +157,8 @@ def prune(
     Raises:
         EdgepressError: an option is wrong, or the model has no such parts.
     """
-    shares = {"heads": heads, "ffn": ffn, "hidden": hidden, "layers": layers}
-    own = _options(PruneOptions, {**{kind: _typed(share) for kind, share in shares.items()}, **options})
+    shares = {"heads": _share(heads), "ffn": _share(ffn), "hidden": hidden, "layers": layers}
+    own = _options(PruneOptions, {**shares, **options})
     return _compress(cut, model, own, checkpoints, progress)
 
 
@@ -262,9 +262,8 @@ def _options(kind: type[OptionsT], values: dict[str, Any]) -> OptionsT:
     return options
 
 
-def _typed(share: float | Sequence[float]) -> str:
-    """As the command's flag takes it."""
-    return str(share) if isinstance(share, int | float) else ",".join(map(str, share))
+def _share(share: float | Sequence[float]) -> float | tuple[float, ...]:
+    return share if isinstance(share, int | float) else tuple(share)
 
 
 def _model(result: StepResult) -> Model:

@@ -118,8 +118,8 @@ def _records(artifact: Artifact, precisions: Sequence[str]) -> list[FileRecord]:
         if precision not in known:
             raise EdgepressError(
                 f"{artifact.folder} has no {precision} ONNX file, only {', '.join(sorted(known))}",
-                f"leave --precision out, or make one: python -m export.onnx --model {artifact.folder} "
-                f"--precision {precision}",
+                f"leave --precisions out, or make one: python -m export.onnx --model {artifact.folder} "
+                f"--scheme {precision}",
             )
     return [record for record in found if not precisions or record.precision in precisions]
 

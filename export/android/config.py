@@ -10,15 +10,15 @@ from edgepress.core.console import Command
 class AndroidConfig(Command):
     """Put models into the Android demo app, with tokenizer and manifest. What was in it is replaced.
 
-    python -m export.android --artifact outputs/minilm-movie_reviews-int8
+    python -m export.android --artifacts outputs/minilm-movie_reviews-int8
 
-    python -m export.android --artifact outputs/a-int8 outputs/a-trimmed --precision int8
+    python -m export.android --artifacts outputs/a-int8 outputs/a-trimmed --precisions int8
     """
 
-    artifact: tuple[Path, ...]
+    artifacts: tuple[Path, ...]
     """Folders that export.onnx, compress.quantize or a recipe wrote; the app lists them in this order."""
-    precision: str = ""
-    """Which of their ONNX files: fp32, int8, ...; several with commas; default: all."""
+    precisions: tuple[str, ...] = ()
+    """Which of their ONNX files: fp32, int8, ...; default: all."""
     output: Path = Path("android_demo/app/src/main/assets")
     """Folder to write; default: the app's, seen from the repository's root."""
     allow_random: bool = False

@@ -27,8 +27,9 @@ def run(config: AndroidConfig) -> Path:
     Raises:
         EdgepressError: bad input (exit code 2); what was in the app stays.
     """
-    precisions = [name.strip() for name in config.precision.split(",") if name.strip()]
-    chosen = [one for folder in config.artifact for one in choose(folder, precisions, config.allow_random)]
+    chosen = [
+        one for folder in config.artifacts for one in choose(folder, config.precisions, config.allow_random)
+    ]
     names = _distinct([one.name for one in chosen])
     target = config.output / OWN_FOLDER
     _require_ours(target)

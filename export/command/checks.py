@@ -74,9 +74,7 @@ def _check_ranges(config: ExportConfig) -> None:
 
 def _part(format_: Format, config: ExportConfig) -> Part:
     format_.check(config)
-    names = (
-        [name.strip() for name in config.precision.split(",")] if config.precision else [format_.precision]
-    )
+    names = config.scheme or (format_.precision,)
     return Part(format_, config, tuple(dict.fromkeys(format_.scheme(name) for name in names)))
 
 

@@ -9,9 +9,9 @@ from export.core.config import ExportConfig
 class FormatsConfig(ExportConfig):
     """Write a model in several formats, and compare each file with the model before it is kept.
 
-    python -m export --model outputs/minilm-movie_reviews --formats onnx,torchscript,coreml
+    python -m export --model outputs/minilm-movie_reviews --formats onnx torchscript coreml
     """
 
-    formats: str = "onnx,torchscript,coreml"
-    """onnx, torchscript, torch_export, coreml, openvino, executorch; several with commas. What is special to
-    one (the opset, Core ML's lengths) has its flags in python -m export.FORMAT."""
+    formats: tuple[str, ...] = ("onnx", "torchscript", "coreml")
+    """Formats: onnx, torchscript, torch_export, coreml, openvino, executorch. What is special to one (the
+    opset, Core ML's lengths) has its flags in python -m export.FORMAT."""

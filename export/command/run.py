@@ -23,7 +23,7 @@ def run_formats() -> NoReturn:
     """`python -m export`: several formats into one artifact."""
 
     def verb(config: FormatsConfig) -> None:
-        names = dict.fromkeys(name.strip() for name in config.formats.split(","))
+        names = dict.fromkeys(config.formats)
         wanted = [find_format(name) for name in names]
         from export.command.pipeline import export
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from typing_extensions import Doc
 
@@ -15,16 +15,11 @@ from export.core.shapes import Shapes
 
 @dataclass(frozen=True, kw_only=True)
 class CpuFlags:
-    """Which CPU int8 files are made for; at most one is set."""
+    """Which CPU int8 files are made for."""
 
-    avx2: bool = False
-    """Quantize for CPUs with AVX2; default: for this CPU."""
-    avx512: bool = False
-    """Quantize for CPUs with AVX-512 and no VNNI."""
-    avx512_vnni: bool = False
-    """Quantize for CPUs with VNNI."""
-    arm64: bool = False
-    """Quantize for ARM."""
+    cpu: Literal["avx2", "avx512", "avx512_vnni", "arm64"] | None = None
+    """The CPU that int8 files are made for, by its instructions: AVX2, AVX-512 without VNNI, AVX-512 with
+    VNNI, or ARM; default: this one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +27,9 @@ class ExportConfig(CpuFlags, TaskFlags, Command):
     """Write a model in another format, and compare the file with the model before it is kept."""
 
     model: Annotated[str, Doc(MODEL_HELP)]
-    precision: str = ""
-    """fp32, fp16, int8, int4, or the name of one of the format's schemes; several with commas; default:
-    fp16 in Core ML, fp32 elsewhere."""
+    scheme: tuple[str, ...] = ()
+    """Schemes of the format by name (int8-dynamic), or by precision (fp32, fp16, int8, int4), which takes the
+    first of it; default: fp16 in Core ML, fp32 elsewhere."""
     task: Annotated[str | None, Doc(f"{TASK_HELP}; default: what the model was trained on.")] = None
     data: Path | None = None
     """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""

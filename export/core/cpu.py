@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from edgepress.core.environment import environment
-from edgepress.core.errors import EdgepressError
 from export.core.config import CpuFlags
 
 
@@ -30,17 +29,8 @@ CPU_TARGETS = {
 
 
 def cpu_target(flags: CpuFlags) -> CpuTarget:
-    """The CPU that the flags name, or this one.
-
-    Raises:
-        EdgepressError: they name two.
-    """
-    asked = [name for name in CPU_TARGETS if getattr(flags, name)]
-    if len(asked) > 1:
-        raise EdgepressError(
-            f"--{asked[0]} and --{asked[1]} exclude each other", "name one CPU, or none for this one"
-        )
-    return CPU_TARGETS[asked[0] if asked else _detected()]
+    """The CPU that the flags name, or this one."""
+    return CPU_TARGETS[flags.cpu or _detected()]
 
 
 def _detected() -> str:

@@ -27,7 +27,7 @@ class Format(ABC):
     """
 
     name: ClassVar[str]
-    """What `--formats` and `--target` call it: the module's name."""
+    """What `--formats` and `--format` call it: the module's name."""
     title: ClassVar[str]
     """What prose calls it: "Core ML"."""
     file: ClassVar[str]

@@ -13,10 +13,10 @@ from export.core.shapes import Shapes
 class CoreMlConfig(ExportConfig):
     """Write a model as a Core ML package, and compare the package with the model before it is kept.
 
-    python -m export.coreml --model outputs/minilm-movie_reviews --precision fp16,palette4
+    python -m export.coreml --model outputs/minilm-movie_reviews --scheme fp16 palette4
     """
 
-    lengths: tuple[int, ...] = ()
+    sequence_lengths: tuple[int, ...] = ()
     """Sequence lengths that the package takes, listed [tokens]: a text is padded to the next; needs iOS 18,
     and raises the deployment target to it."""
     min_length: int = 1
@@ -26,12 +26,13 @@ class CoreMlConfig(ExportConfig):
     minimum_deployment_target: Literal["iOS16", "iOS17", "iOS18"] = "iOS16"
     """Oldest system that runs the package (macOS 13, 14, 15 go with them)."""
     sparsity: float = 0.5
-    """For precision pruned: share of each matrix that becomes zero, smallest magnitudes first."""
+    """For scheme pruned: share of each matrix that becomes zero, smallest magnitudes first."""
 
     @property
     def shapes(self) -> Shapes:
         """What the package takes; Core ML fixes the batch size."""
-        batch, lengths = self.batch_size or 1, tuple(sorted(set(self.lengths))) or super().shapes.lengths
+        batch = self.batch_size or 1
+        lengths = tuple(sorted(set(self.sequence_lengths))) or super().shapes.lengths
         return Shapes(batch, lengths) if lengths else Shapes(batch, (), self.min_length, self.max_length)
 
     @property
@@ -44,18 +45,20 @@ def check(config: CoreMlConfig) -> None:
     """Raise for flags that are out of range or contradict each other; say what they entail."""
     require_flags(
         {
-            "--lengths": all(length > 0 for length in config.lengths),
+            "--sequence-lengths": all(length > 0 for length in config.sequence_lengths),
             "--min-length": config.min_length > 0,
             "--max-length": config.max_length is None or config.max_length >= config.min_length,
             "--sparsity": 0 < config.sparsity < 1,
         }
     )
-    if config.lengths and config.sequence_length:
-        raise EdgepressError("--lengths and --sequence-length exclude each other", "name one of them")
+    if config.sequence_lengths and config.sequence_length:
+        raise EdgepressError(
+            "--sequence-lengths and --sequence-length exclude each other", "name one of them"
+        )
     if (config.min_length, config.max_length) != (1, None) and config.shapes.lengths:
         raise EdgepressError(
             "--min-length and --max-length are for a range of lengths",
-            "leave out --lengths and --sequence-length",
+            "leave out --sequence-lengths and --sequence-length",
         )
     if config.deployment_target != config.minimum_deployment_target:
         warn(f"several lengths need iOS 18: the package will not run on {config.minimum_deployment_target}")

@@ -1,15 +1,15 @@
 """Draw the example charts of docs, and take a picture of the report, from kept records.
 
-    python -m device_bench run --artifacts outputs/* --seq-lens 64,128 --eval-samples 872 --budget 10
-        --target 0.06 --output results/device_bench/examples.jsonl
+    python -m device_bench run --artifacts outputs/* --sequence-lengths 64 128 --eval-samples 872
+        --time-budget 10 --target 0.06 --output results/device_bench/examples.jsonl
     python -m device_bench claims --data ROOT --output results/device_bench/claims.json
     python -m results.device_bench.pictures --artifacts outputs/*
 
 The charts of a GPU are of records that were taken on a machine with one:
 
-    python -m device_bench run --artifacts TEACHER STUDENT --device gpu --modes fp32,tf32,fp16,bf16,graph
-        --seq-lens 128 --batch-sizes 1,8,64,256 --launches 3 --budget 4 --eval-samples 872 --energy
-        --output results/device_bench/h200.jsonl
+    python -m device_bench run --artifacts TEACHER STUDENT --device gpu
+        --modes fp32 tf32 fp16 bf16 graph --sequence-lengths 128 --batch-sizes 1 8 64 256 --launches 3
+        --time-budget 4 --eval-samples 872 --energy --output results/device_bench/h200.jsonl
 
 The report's picture needs Chromium; where there is none, the one that is kept stays.
 """

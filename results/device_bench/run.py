@@ -21,7 +21,6 @@ from device_bench import records, stats
 from device_bench.cpu_affinity import Cores
 from device_bench.plan import Case, Plan, Subject
 from device_bench.process import Process
-from device_bench.run.config import numbers
 from edgepress.core.artifact import open_artifact
 from edgepress.core.console import step
 from results.device_bench.repeat import SECONDS_GOAL, TYPED, Comparison, Repeated, repeat
@@ -46,16 +45,16 @@ class Config:
     """Its batch sizes."""
     budget: float = 58.0
     """Time for a file at a shape of the comparison [s]; starting and writing come on top."""
-    sweep_lengths: str = "8,16,32,64,128,256,512"
+    sweep_lengths: tuple[int, ...] = (8, 16, 32, 64, 128, 256, 512)
     """Tokens of the sweep."""
-    sweep_batches: str = "1,2,4,8,16,32"
+    sweep_batches: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
     """Its batch sizes."""
     records: int = 10_000
     """Records to load and chart, 10,000 at most: 50 files at 4 numbers of threads and 50 shapes."""
     work: Path = Path("outputs/goals")
     """Where models are written."""
     kept: bool = False
-    """Validator the comparison that is kept instead of taking it again: statistics are derived when read."""
+    """Judge the comparison that is kept instead of taking it again: statistics are derived when read."""
 
 
 def make(model: str, work: Path) -> tuple[Path, Path]:
@@ -106,13 +105,14 @@ def sweep_goals(config: Config, artifact: Path) -> Iterator[Goal]:
     """All lengths at all batch sizes of the int8 file, by the command that people type."""
     target = HERE / "sweep.jsonl"
     target.unlink(missing_ok=True)
-    shapes = ("--seq-lens", config.sweep_lengths, "--batch-sizes", config.sweep_batches)
+    lengths, batches = map(str, config.sweep_lengths), map(str, config.sweep_batches)
+    shapes = ("--sequence-lengths", *lengths, "--batch-sizes", *batches)
     limits = (
         "--launches",
         str(SWEEP_LAUNCHES),
         "--min-runs",
         str(SWEEP_RUNS),
-        "--budget",
+        "--time-budget",
         str(SWEEP_BUDGET_S),
     )
     command = (
@@ -130,8 +130,8 @@ def sweep_goals(config: Config, artifact: Path) -> Iterator[Goal]:
     seconds = run(*command, "--artifacts", str(artifact), "--output", str(target))
     step(f"the sweep took {seconds:.0f} s")
     found = {Case.of(record) for record in records.read(target) if not record.error}
-    lengths, batches = numbers(config.sweep_lengths, ""), numbers(config.sweep_batches, "")
-    yield Goal("shapes of the sweep that ran", len(lengths) * len(batches), len(found), True, typed)
+    shapes_asked = len(config.sweep_lengths) * len(config.sweep_batches)
+    yield Goal("shapes of the sweep that ran", shapes_asked, len(found), True, typed)
     yield Goal("its records [MB]", 1.0, target.stat().st_size / 1e6, False, typed)
 
 

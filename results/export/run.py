@@ -24,20 +24,20 @@ from results.goals import Goal, conclude, help_goal, keep_table, run
 
 HERE = Path(__file__).parent
 TABLE_BEGINS = "<!-- table: results.export.run -->"
-CHAIN = "onnx,torchscript,coreml"
+CHAIN = ("onnx", "torchscript", "coreml")
 DISTILBERT = ("--model", "distilbert", "--weights", "random")
 # Sizes [MB] that Core ML packages of DistilBERT have to keep within.
 PACKAGES = {"fp16": 134, "int8": 68, "int4": 35}
 # Largest difference of a logit by format and precision, of DistilBERT.
 PARITIES = {("onnx", "fp32"): 1e-4, ("torchscript", "fp32"): 1e-4, ("coreml", "fp16"): 2e-3}
 LENGTHS = (16, 64, 128)
-PRECISIONS = {
-    "onnx": "fp32,fp16,int8-dynamic,int8-static,int4-weights",
-    "torchscript": "fp32,int8-dynamic",
-    "torch_export": "fp32",
-    "coreml": "fp32,fp16,int8-weights,palette6,palette4",
-    "openvino": "fp32,int8-static,int8-weights",
-    "executorch": "fp32,int8-dynamic",
+SCHEMES = {
+    "onnx": ("fp32", "fp16", "int8-dynamic", "int8-static", "int4-weights"),
+    "torchscript": ("fp32", "int8-dynamic"),
+    "torch_export": ("fp32",),
+    "coreml": ("fp32", "fp16", "int8-weights", "palette6", "palette4"),
+    "openvino": ("fp32", "int8-static", "int8-weights"),
+    "executorch": ("fp32", "int8-dynamic"),
 }
 
 
@@ -56,12 +56,12 @@ class Config:
 def distilbert_goals(work: Path) -> Iterator[Goal]:
     """Time and memory of the three formats with parity, and the parity itself."""
     output = work / "distilbert-export"
-    command = ("export", *DISTILBERT, "--formats", CHAIN)
+    command = ("export", *DISTILBERT, "--formats", *CHAIN)
     typed = f"python -m {' '.join(command)}"
     seconds = run(*command, "--output", str(output), "--overwrite")
-    yield Goal(f"distilbert to {CHAIN} with parity [s]", 90, seconds, False, typed)
+    yield Goal(f"distilbert to {','.join(CHAIN)} with parity [s]", 90, seconds, False, typed)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    yield Goal(f"distilbert to {CHAIN}, peak memory [GB]", 3.0, peak / 1e9, False, typed)
+    yield Goal(f"distilbert to {','.join(CHAIN)}, peak memory [GB]", 3.0, peak / 1e9, False, typed)
     files = {(record.format, record.precision): record for record in open_artifact(output).manifest.files}
     for key, limit in PARITIES.items():
         yield _parity_goal(" ".join(key), limit, files[key], typed)
@@ -75,7 +75,7 @@ def _parity_goal(what: str, limit: float, record: FileRecord, typed: str) -> Goa
 def core_ml_goals(work: Path) -> Iterator[Goal]:
     """Sizes of DistilBERT's packages, and fp32's parity."""
     output = work / "distilbert-coreml"
-    command = ("export.coreml", *DISTILBERT, "--precision", "fp32,fp16,int8,palette4")
+    command = ("export.coreml", *DISTILBERT, "--scheme", "fp32", "fp16", "int8", "palette4")
     typed = f"python -m {' '.join(command)}"
     run(*command, "--eval-samples", "20", "--output", str(output), "--overwrite")
     packages = {r.precision: r for r in open_artifact(output).manifest.files if r.format == "coreml"}
@@ -88,10 +88,10 @@ def core_ml_goals(work: Path) -> Iterator[Goal]:
 def export_classifier(config: Config) -> list[Artifact]:
     """The classifier in every format, each with its precisions."""
     artifacts = []
-    for name, precisions in PRECISIONS.items():
+    for name, schemes in SCHEMES.items():
         output = config.work / f"minilm-sst2-{name}"
         flags = ("--data", str(config.data), "--output", str(output), "--eval-samples", "872", "--overwrite")
-        run(f"export.{name}", "--model", str(config.classifier), "--precision", precisions, *flags)
+        run(f"export.{name}", "--model", str(config.classifier), "--scheme", *schemes, *flags)
         artifacts.append(open_artifact(output))
     return artifacts
 

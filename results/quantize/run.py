@@ -27,7 +27,7 @@ from export.validation.validator import Validator
 from results.goals import Goal, conclude, help_goal, keep_table, run
 
 HERE = Path(__file__).parent
-SCHEMES = "int8-dynamic,int8-static,int8-weights,int4-weights,fp16"
+SCHEMES = ("int8-dynamic", "int8-static", "int8-weights", "int4-weights", "fp16")
 TABLE_BEGINS = "<!-- table: results.quantize.run -->"
 
 
@@ -91,7 +91,7 @@ def train(config: Config) -> Path:
 def sst2_goals(config: Config, classifier: Path) -> Iterator[Goal]:
     """Accuracy before and after, on the exported files at batch 1."""
     output = config.work / "minilm-sst2-quantized"
-    flags = ("--scheme", SCHEMES, "--data", str(config.data), "--output", str(output), "--overwrite")
+    flags = ("--scheme", *SCHEMES, "--data", str(config.data), "--output", str(output), "--overwrite")
     run("compress.quantize", "--model", str(classifier), "--time-budget", "240", *flags)
     typed = "python -m compress.quantize --model outputs/minilm-sst2 --data ROOT"
     metrics = open_artifact(output).manifest.steps[-1].metrics
