@@ -40,6 +40,6 @@ def test_pushed_run_pulled_recorded_and_drawn(bare, measured, cli, tmp_path):
     launched = [line for line in bare.calls if line.startswith("am instrument")]
     assert len(launched) >= 3 * len(records)
     assert bare.read("installed") == ""
-    drawn = cli("device_bench.chart", "--records", output, "--output", tmp_path / "charts")
+    drawn = cli("device_bench.charts", "--records", output, "--output", tmp_path / "charts")
     assert drawn.code == 0, drawn.err
     assert list((tmp_path / "charts").glob("*.png"))

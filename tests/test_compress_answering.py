@@ -71,8 +71,8 @@ def test_a_student_learns_from_its_teacher(cli, teacher, squad, tmp_path):
     known = open_artifact(teacher).manifest.steps[-1].metrics
     assert metrics["teacher"]["answer_f1"] == pytest.approx(known["answer_f1"], abs=0.05)
     assert metrics["answer_f1"] > 0.5
-    assert set(metrics["plain"]) >= {"answer_f1", "exact_match", "seconds", "history"}
-    assert metrics["plain"]["history"] != metrics["history"]
+    assert set(metrics["baseline"]) >= {"answer_f1", "exact_match", "seconds", "history"}
+    assert metrics["baseline"]["history"] != metrics["history"]
     assert "answer_f1" in result.out
     model = AutoModelForQuestionAnswering.from_pretrained(tmp_path / "out")
     assert type(model).__name__ == "DistilBertForQuestionAnswering"

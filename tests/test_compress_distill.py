@@ -45,7 +45,7 @@ def test_a_student_learns(cli, flags, tmp_path):
     step, manifest = last_step(tmp_path), open_artifact(tmp_path / "work" / "out").manifest
     assert step.metrics["accuracy"] > 0.8
     assert step.metrics["teacher"]["accuracy"] == 1
-    assert step.metrics["plain"]["accuracy"] > 0.8
+    assert step.metrics["baseline"]["accuracy"] > 0.8
     assert step.metrics["history"][-1]["epoch"] == 15
     assert step.seconds == max(entry.get("seconds", 0) for entry in step.metrics["history"]) > 0
     card = (tmp_path / "work" / "out" / "README.md").read_text()
@@ -72,7 +72,7 @@ def test_the_table_has_teacher_student_and_baseline(cli, flags):
 def test_no_baseline(cli, flags, tmp_path):
     result = cli("compress.distill", *flags, "--epochs", 1, "--no-baseline")
     assert result.code == 0, result.err
-    assert "plain" not in last_step(tmp_path).metrics
+    assert "baseline" not in last_step(tmp_path).metrics
     assert "without the teacher" not in result.out + result.err
 
 
@@ -83,9 +83,9 @@ def test_the_baseline_knows_nothing_of_the_teacher(cli, flags, tmp_path):
         result = cli("compress.distill", *flags, "--epochs", 2, "--overwrite", "--temperature", temperature)
         assert result.code == 0, result.err
         found.append(last_step(tmp_path).metrics)
-    plain = [[entry["loss"] for entry in figures["plain"]["history"]] for figures in found]
+    baseline = [[entry["loss"] for entry in figures["baseline"]["history"]] for figures in found]
     own = [[entry["loss"] for entry in figures["history"]] for figures in found]
-    assert plain[0] == plain[1]
+    assert baseline[0] == baseline[1]
     assert own[0] != own[1]
 
 
@@ -285,7 +285,7 @@ def same_numbers(first: Step, second: Step) -> None:
 
 @pytest.mark.parametrize(
     ("phase", "signal_number", "code"),
-    [("distilled", signal.SIGINT, 130), ("plain", signal.SIGKILL, -signal.SIGKILL)],
+    [("distilled", signal.SIGINT, 130), ("baseline", signal.SIGKILL, -signal.SIGKILL)],
 )
 def test_an_interrupted_run_resumes_to_the_same_numbers(
     cli, flags, tmp_path, monkeypatch, one_thread, phase, signal_number, code
@@ -331,5 +331,5 @@ def test_two_processes_under_accelerate(flags, tmp_path):
     step = last_step(tmp_path)
     assert step.technique == "distill"
     assert step.metrics["history"][-1]["step"] == 4  # of 115 texts, 2 x 32 a step, 2 epochs
-    assert "plain" in step.metrics
+    assert "baseline" in step.metrics
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["out"]

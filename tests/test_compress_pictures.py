@@ -7,7 +7,7 @@ import pytest
 
 from compress.training.pictures.draw import pictures
 from compress.training.pictures.trained import Trained
-from device_bench.chart.theme import THEMES
+from device_bench.charts.theme import THEMES
 
 HISTORY = [
     {"epoch": 0.5, "step": 5, "loss": 0.9, "eval_loss": 0.8, "accuracy": 0.6},

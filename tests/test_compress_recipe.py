@@ -29,16 +29,16 @@ def test_progress_names_each_step(experiment):
 def test_rows_hold_every_figure(experiment, data_root, bare_encoder):
     folder, _ = experiment
     rows = [json.loads(line) for line in (folder / "results" / "rows.jsonl").read_text().splitlines()]
-    assert [row["row"] for row in rows] == ["teacher", "plain", "student"]
-    teacher, plain, student = rows
+    assert [row["row"] for row in rows] == ["teacher", "baseline", "student"]
+    teacher, baseline, student = rows
     assert teacher["score"]["low"] is None
     assert student["seeds"] == [0, 1]
     steps = [read_manifest(folder / "out" / f"student-seed{seed}").steps[-1] for seed in (0, 1)]
-    assert plain["scores"] == [step.metrics["plain"]["accuracy"] for step in steps]
-    assert plain["latency_ms"] is plain["file"] is None
-    own = [step.metrics["accuracy"] - step.metrics["plain"]["accuracy"] for step in steps]
+    assert baseline["scores"] == [step.metrics["baseline"]["accuracy"] for step in steps]
+    assert baseline["latency_ms"] is baseline["file"] is None
+    own = [step.metrics["accuracy"] - step.metrics["baseline"]["accuracy"] for step in steps]
     assert student["gain"]["value"] == pytest.approx(100 * sum(own) / 2)
-    assert student["gain_over"] == "plain"
+    assert student["gain_over"] == "baseline"
     assert student["above_published"]["value"] == pytest.approx(100 * (student["score"]["value"] - 0.5))
     assert student["published"] == {"score": 0.5, "parameters": 0.75e6}
     validation = data_root / "verdicts" / "validation.jsonl"
@@ -71,7 +71,7 @@ def test_records_page_and_pictures(experiment):
     summary = json.loads((results / "recipe.json").read_text())
     assert summary["settings"]["seeds"] == [0, 1]
     assert set(summary["step_seconds"]) >= {"teacher", "student-seed0", "student-seed1", "teacher-onnx"}
-    assert [verdict["holds"] for verdict in summary["reach"]] == [True, True]
+    assert [verdict["holds"] for verdict in summary["expectations"]] == [True, True]
 
 
 def test_a_machine_that_only_trains_exports_and_times_nothing(experiment, copied, data_root):
@@ -92,14 +92,14 @@ def test_a_machine_that_only_trains_exports_and_times_nothing(experiment, copied
     assert not list((copied / "new" / "out").glob("*-onnx"))
     rows = [json.loads(line) for line in (copied / "trained" / "rows.jsonl").read_text().splitlines()]
     full = [json.loads(line) for line in (folder / "results" / "rows.jsonl").read_text().splitlines()]
-    assert [row["row"] for row in rows] == ["teacher", "plain", "student"]
+    assert [row["row"] for row in rows] == ["teacher", "baseline", "student"]
     for row, deployed in zip(rows, full, strict=True):
         assert row["scores"] == deployed["trained_scores"]
         assert row["seconds_by_seed"] == deployed["seconds_by_seed"]
         assert row["latency_ms"] is row["file"] is None
     assert rows[2]["gain"]["value"] == pytest.approx(full[2]["gain"]["value"])
     summary = json.loads((copied / "trained" / "recipe.json").read_text())
-    assert [verdict["expected"] for verdict in summary["reach"]] == ["teacher.score >= 0.6"]
+    assert [verdict["expected"] for verdict in summary["expectations"]] == ["teacher.score >= 0.6"]
     assert summary["command"].endswith("--train-only")
     assert "not timed" in (copied / "trained" / "README.md").read_text()
 

@@ -50,8 +50,8 @@ table:
     average: length
     published: {score: 0.6, gain: -1, time_ratio: 0.5}
   other: {of: other, title: another model}
-measure: {sequence_length: 8, budget: 0.3}
-reach:
+measure: {sequence_length: 8, time_budget: 0.3}
+expect:
   - each.score > 0 in 1
   - other.retention over short > 0.9
 """

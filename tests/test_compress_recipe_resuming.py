@@ -194,7 +194,7 @@ def test_a_changed_step_that_was_interrupted_is_begun_again_when_told_to(copied,
         assert "--restart" in refused.stderr
     assert list(output.glob(checkpoints))
     done = subprocess.run([*typed, "--restart"], capture_output=True, text=True, check=False)
-    assert done.returncode in (0, 1), done.stderr[-3000:]  # whatever the table has to reach
+    assert done.returncode in (0, 1), done.stderr[-3000:]  # whatever is expected of the table
     assert "[1/3] teacher: finetune: nothing changed, not run again" in done.stderr
     assert not list(output.glob(".*.training"))
 

@@ -16,12 +16,12 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 
-from device_bench.chart.bars import speed_up
-from device_bench.chart.draw import Chart, charts, picture
-from device_bench.chart.labels import place_labels
-from device_bench.chart.lines import by_length
-from device_bench.chart.theme import THEMES, WIDTH_INCHES
-from device_bench.chart.view import view
+from device_bench.charts.bars import speed_up
+from device_bench.charts.draw import Chart, charts, picture
+from device_bench.charts.labels import place_labels
+from device_bench.charts.lines import by_length
+from device_bench.charts.theme import THEMES, WIDTH_INCHES
+from device_bench.charts.view import view
 from device_bench.grouping import machines
 from device_bench.records import Measurement, append
 
@@ -103,7 +103,7 @@ def test_failed_file_is_in_no_chart() -> None:
 def test_pictures_have_readme_width_and_the_theme_s_page(theme: str, cli: Callable, tmp_path: Path) -> None:
     append(tmp_path / "a.jsonl", RECORDS)
     output = tmp_path / "charts"
-    done = cli("device_bench.chart", "--records", tmp_path / "a.jsonl", "--output", output, "--theme", theme)
+    done = cli("device_bench.charts", "--records", tmp_path / "a.jsonl", "--output", output, "--theme", theme)
     assert done.code == 0, done.err
     assert sorted(path.name for path in output.iterdir()) == sorted(f"{name}-{theme}.png" for name in NAMES)
     for path in output.iterdir():
@@ -115,7 +115,7 @@ def test_pictures_have_readme_width_and_the_theme_s_page(theme: str, cli: Callab
 
 def test_no_records_is_one_line(cli: Callable, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").touch()
-    done = cli("device_bench.chart", "--records", tmp_path / "a.jsonl", "--output", tmp_path / "charts")
+    done = cli("device_bench.charts", "--records", tmp_path / "a.jsonl", "--output", tmp_path / "charts")
     assert done.code == 2
     assert "no records in" in done.error
     assert not (tmp_path / "charts").exists()

@@ -32,7 +32,7 @@ def _hostile() -> list[Measurement]:
 
 
 def test_charts_show_names_as_they_are(cli: Callable[..., Result], records: Path, tmp_path: Path) -> None:
-    done = cli("device_bench.chart", "--records", records, "--output", tmp_path / "charts", "--svg")
+    done = cli("device_bench.charts", "--records", records, "--output", tmp_path / "charts", "--svg")
     assert done.code == 0, done.err
     found = list((tmp_path / "charts").glob("*.svg"))
     assert found

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.image import imread
 from rich.console import Console
 
-from device_bench.charts import trade_off_chart
+from device_bench.charts.trade_off import trade_off_chart
 from device_bench.records import Measurement
 from device_bench.summary import (
     Row,

@@ -37,10 +37,10 @@ steps:
       seed: ${each.seed}
 table:
   teacher: {of: teacher, title: small BERT, published: {score: 0.93}}
-  plain: {of: student.plain, title: cnn alone}
-  student: {of: student, title: cnn distilled, over: plain, published: {score: 0.5, parameters: 0.75e6}}
-measure: {sequence_length: 8, budget: 0.3}
-reach:
+  baseline: {of: student.baseline, title: cnn alone}
+  student: {of: student, title: cnn distilled, over: baseline, published: {score: 0.5, parameters: 0.75e6}}
+measure: {sequence_length: 8, time_budget: 0.3}
+expect:
   - teacher.score >= 0.6
   - student.size_ratio > 1
 pictures: [size-latency, accuracy-latency, epochs, confusion, samples]

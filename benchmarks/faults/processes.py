@@ -31,7 +31,7 @@ PRELOADED = (
     "compress.prune.pipeline",
     "compress.quantize.pipeline",
     "compress.recipe.pipeline",
-    "device_bench.chart.pipeline",
+    "device_bench.charts.pipeline",
     "device_bench.compare.pipeline",
     "device_bench.report.pipeline",
     "export.command.pipeline",

@@ -116,7 +116,7 @@ def distill(opened: OpenedModel, options: DistillOptions, run: TechniqueRun) -> 
     training = _train(options, teacher, student, checkpoints / "distilled")
     metrics = {**training.metrics, "teacher": teacher.metrics}
     if baseline is not None:
-        metrics["plain"] = baseline.metrics
+        metrics["baseline"] = baseline.metrics
     logits = teacher.logits["evaluation"], training.judged.logits
     metrics["samples"] = samples(task, text.evaluation, logits, options.seed)
     body = (
@@ -146,7 +146,7 @@ def _baseline(options: DistillOptions, teacher: Teacher, checkpoints: Path) -> T
     )
     console.step("first the same student without the teacher")
     student = open_student(alone, teacher.opened, teacher.text)
-    return _train(alone, teacher, student, checkpoints / "plain")
+    return _train(alone, teacher, student, checkpoints / "baseline")
 
 
 def _train(

@@ -48,7 +48,7 @@ def distill_answering(teacher: OpenedModel, options: DistillOptions, run: Techni
         console.step("first the same student without the teacher")
         alone = replace(options, response_weight=0.0, label_weight=1.0)
         baseline = _open_student(options, teacher)
-        beside["plain"] = _train(alone, baseline, reading, logits, checkpoints / "plain")
+        beside["baseline"] = _train(alone, baseline, reading, logits, checkpoints / "baseline")
     console.step(f"distilling for {options.epochs:g} epochs, learning rate {options.learning_rate:g}")
     metrics = {**_train(options, student, reading, logits, checkpoints / "distilled"), **beside}
     return StepResult(

@@ -15,8 +15,8 @@ def table(teacher: OpenedModel, student: OpenedModel, task: Task, metrics: dict[
         ("teacher", *_cells(teacher, task, metrics["teacher"], metrics)),
         ("student", *_cells(student, task, metrics, metrics)),
     ]
-    if "plain" in metrics:
-        rows.append(("student without the teacher", *_cells(student, task, metrics["plain"], metrics)))
+    if "baseline" in metrics:
+        rows.append(("student without the teacher", *_cells(student, task, metrics["baseline"], metrics)))
     headings = ("model", "params", "fp32 MB", task.metric, "kept", "training")
     return screen_table(f"{task.name}/{task.evaluation_split}", headings, rows)
 

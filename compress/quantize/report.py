@@ -8,7 +8,8 @@ from typing import Any
 from compress.quantize.checks import Order
 from compress.quantize.config import QuantizeConfig
 from compress.quantize.search import Found, Sensitivity
-from device_bench import charts, records, summary
+from device_bench import records, summary
+from device_bench.charts.trade_off import trade_off_chart
 from device_bench.records import Measurement
 from device_bench.summary import Row
 from edgepress.core import console
@@ -83,7 +84,7 @@ def write(quantized: Quantized, draft: Draft, name: str) -> None:
     """Everything besides the model files themselves, in an artifact of this name."""
     if quantized.measurements:
         records.append(draft.folder / MEASUREMENTS_FILE, quantized.measurements)
-        charts.trade_off_chart(quantized.rows, quantized.metric, quantized.title, draft.folder / CHART_FILE)
+        trade_off_chart(quantized.rows, quantized.metric, quantized.title, draft.folder / CHART_FILE)
     (draft.folder / "README.md").write_text(_card(quantized, name), encoding="utf-8")
     seed = quantized.config.seed
     draft.manifest = quantized.remade.manifest(name, seed)

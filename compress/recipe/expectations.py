@@ -1,4 +1,4 @@
-"""What a recipe has to reach: `student.retention >= 0.985`, judged on the finished table."""
+"""What a recipe expects: `student.retention >= 0.985`, judged on the finished table."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def expectations(recipe: Recipe) -> list[Expectation]:
     Raises:
         EdgepressError: one is none, or names an unknown row or figure.
     """
-    every = [_expectation(node, (*recipe.rows, *recipe.left_out)) for node in recipe.reach]
+    every = [_expectation(node, (*recipe.rows, *recipe.left_out)) for node in recipe.expectations]
     return [own for own in every if _judged(own, recipe)]
 
 

@@ -6,7 +6,7 @@ from compress.recipe.lines import Line, Result
 from compress.recipe.listing import task_of
 from compress.training.pictures.draw import pictures as pictures_of_training
 from compress.training.pictures.trained import Trained
-from device_bench.chart.draw import Chart, charts
+from device_bench.charts.draw import Chart, charts
 from device_bench.grouping import machines
 from device_bench.records import Measurement
 

@@ -34,7 +34,7 @@ def run(config: RecipeConfig) -> Path:
 
     Raises:
         EdgepressError: bad input (exit code 2), before anything runs; or a step failed, with its exit code.
-        ExpectationError: something that the recipe has to reach was not (exit code 1); all is written.
+        ExpectationError: an expectation of the recipe does not hold (exit code 1); all is written.
     """
     start = time.monotonic()
     require_flags({"--max-drop": config.max_drop is None or config.max_drop >= 0})
@@ -103,7 +103,7 @@ def _timed(lines: Sequence[Line], how: Measure) -> tuple[Line, ...]:
         (how.sequence_length,),
         threads=how.threads,
         vocabulary=smallest_vocabulary(subjects),
-        budget_s=how.budget * len(subjects),
+        budget_s=how.time_budget * len(subjects),
     )
     with console.progress() as progress:
         task = progress.add_task("timing, interleaved", total=1.0)
@@ -129,7 +129,7 @@ def _with_record(line: Line, records: Mapping[tuple[Path, str], Measurement]) ->
 
 def _judged(config: RecipeConfig, expected: Sequence[Expectation], result: Result) -> list[Verdict]:
     if config.quick and expected:
-        console.step("a quick run: what the recipe has to reach is not judged")
+        console.step("a quick run: what the recipe expects is not judged")
         return []
     return judge(expected, result)
 

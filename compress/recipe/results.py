@@ -12,8 +12,8 @@ from compress.recipe.lines import Result
 from compress.recipe.machine import machine
 from compress.recipe.pictures import pictures
 from device_bench import records
-from device_bench.chart.draw import write as draw
-from device_bench.chart.theme import THEMES
+from device_bench.charts.draw import write as draw
+from device_bench.charts.theme import THEMES
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import staged_folder, to_json
 
@@ -71,7 +71,7 @@ def _summary(result: Result, verdicts: Sequence[Verdict], story: Story) -> dict[
         "settings": result.recipe.settings,
         "seconds": round(story.seconds, 1),
         "step_seconds": {name: round(seconds, 1) for name, seconds in story.step_seconds.items()},
-        "reach": [verdict.to_dict() for verdict in verdicts],
+        "expectations": [verdict.to_dict() for verdict in verdicts],
         "note": result.note,
         "environment": machine(),
     }

@@ -1,4 +1,4 @@
-"""What a recipe says: steps, rows of the table, what to measure, what to reach, pictures."""
+"""What a recipe says: steps, rows of the table, what to measure, what to expect, pictures."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +9,7 @@ from compress.recipe.settings import SPACE, resolve
 from compress.recipe.spec_rows import RowSpec, read_rows
 from compress.recipe.spec_steps import StepSpec, read_steps
 
-KEYS = ("title", "source", "about", SPACE, "quick", "steps", "table", "measure", "reach", "pictures")
+KEYS = ("title", "source", "about", SPACE, "quick", "steps", "table", "measure", "expect", "pictures")
 PICTURES = ("size-latency", "accuracy-latency", "speed-up", "epochs", "confusion", "roc", "samples")
 DEFAULT_PICTURES = ("size-latency", "epochs")
 
@@ -20,7 +20,7 @@ class Measure:
 
     sequence_length: int = 128
     threads: int = 1
-    budget: float = 20.0
+    time_budget: float = 20.0
     """Most time for a file [s]."""
     eval_samples: int | None = None
     """Texts of the evaluation split to score on; None: all."""
@@ -44,7 +44,7 @@ class Recipe:
     reference: str
     """The table's first row."""
     measure: Measure
-    reach: tuple[Node, ...]
+    expectations: tuple[Node, ...]
     pictures: tuple[str, ...]
     file: Path = field(repr=False)
 
@@ -70,7 +70,7 @@ def load(path: Path, quick: bool, said: tuple[str, ...]) -> Recipe:
         left_out=left_out,
         reference=next(iter(rows)),
         measure=_measure(entries["measure"]) if "measure" in entries else Measure(),
-        reach=tuple(entries["reach"].items()) if "reach" in entries else (),
+        expectations=tuple(entries["expect"].items()) if "expect" in entries else (),
         pictures=_pictures(entries["pictures"]) if "pictures" in entries else DEFAULT_PICTURES,
         file=path,
     )
@@ -92,11 +92,11 @@ def _known(root: Node) -> Node:
 
 def _measure(node: Node) -> Measure:
     entries = node.entries(Measure.__dataclass_fields__)
-    budget = entries.pop("budget", None)
+    budget = entries.pop("time_budget", None)
     if budget is not None and budget.number() <= 0:
-        raise budget.error("a budget is above 0 s")
+        raise budget.error("it is above 0 s")
     counts = {name: entry.count() for name, entry in entries.items() if entry.value is not None}
-    return Measure(**counts, **({"budget": budget.number()} if budget else {}))  # type: ignore[arg-type]
+    return Measure(**counts, **({"time_budget": budget.number()} if budget else {}))  # type: ignore[arg-type]
 
 
 def _pictures(node: Node) -> tuple[str, ...]:

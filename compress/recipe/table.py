@@ -136,7 +136,7 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> list[list[str]]:
 
 def verdict_screen(verdicts: Sequence[Verdict]) -> ScreenTable:
     """The expectations' table."""
-    return ScreenTable("to reach", ("expected", "measured", ""), verdict_lines(verdicts), words=(0, 1, 2))
+    return ScreenTable("expectations", ("expected", "measured", ""), verdict_lines(verdicts), words=(0, 1, 2))
 
 
 def verdict_markdown(verdicts: Sequence[Verdict]) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from device_bench.chart import draw
-from device_bench.chart.draw import Chart
-from device_bench.chart.theme import THEMES
+from device_bench.charts import draw
+from device_bench.charts.draw import Chart
+from device_bench.charts.theme import THEMES
 from device_bench.grouping import Machine, latency
 from device_bench.records import Measurement
 from device_bench.report.lineage import Lineage, changed

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from device_bench.chart.draw import charts
+from device_bench.charts.draw import charts
 from device_bench.grouping import load, machines
 from device_bench.report.config import ReportConfig
 from device_bench.report.content import (

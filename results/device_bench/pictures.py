@@ -24,8 +24,8 @@ from pathlib import Path
 
 import tyro
 
-from device_bench.chart.draw import Chart, charts, write
-from device_bench.chart.theme import THEMES
+from device_bench.charts.draw import Chart, charts, write
+from device_bench.charts.theme import THEMES
 from device_bench.grouping import load, machines
 from device_bench.report.config import ReportConfig
 from device_bench.report.pipeline import run as report

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from compress.training.pictures.trained import Trained
-from device_bench.chart.draw import Chart
-from device_bench.chart.theme import SEQUENTIAL, Theme
+from device_bench.charts.draw import Chart
+from device_bench.charts.theme import SEQUENTIAL, Theme
 
 NAME = "confusion"
 PERCENT = 100

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from compress.training.pictures import confusion, epochs, roc
 from compress.training.pictures.trained import Trained
-from device_bench.chart.draw import Chart
+from device_bench.charts.draw import Chart
 
 
 def pictures(models: Sequence[Trained], note: str = "") -> list[Chart]:

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
 from compress.training.pictures.trained import Trained
-from device_bench.chart.draw import Chart
-from device_bench.chart.theme import MARKERS, PALETTE, Theme
+from device_bench.charts.draw import Chart
+from device_bench.charts.theme import MARKERS, PALETTE, Theme
 
 NAME = "epochs"
 PERCENT = 100

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from compress.training.pictures.trained import Trained
-from device_bench.chart.draw import Chart
-from device_bench.chart.theme import MARKERS, PALETTE, Theme
+from device_bench.charts.draw import Chart
+from device_bench.charts.theme import MARKERS, PALETTE, Theme
 
 NAME = "roc"
 A_ROW = 3

@@ -6,12 +6,12 @@ from typing import Any
 
 from compress.training.pictures.draw import pictures
 from compress.training.pictures.trained import Trained
-from device_bench.chart.theme import THEMES
+from device_bench.charts.theme import THEMES
 from edgepress.core.tasks import Task
 
 PICTURES = "pictures"
 # What stands beside the model itself in the metrics of its step.
-BESIDE = {"plain": "without the teacher", "teacher": "teacher"}
+BESIDE = {"baseline": "without the teacher", "teacher": "teacher"}
 
 
 def write_pictures(name: str, task: Task | None, metrics: Mapping[str, Any], folder: Path) -> str:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from device_bench.chart.config import ChartConfig
-from device_bench.chart.draw import charts, write
-from device_bench.chart.theme import THEMES
+from device_bench.charts.config import ChartConfig
+from device_bench.charts.draw import charts, write
+from device_bench.charts.theme import THEMES
 from device_bench.grouping import load, machines
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError

@@ -14,9 +14,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from device_bench.chart import bars, lines, scatter
-from device_bench.chart.theme import DPI, WIDTH_INCHES, Theme, repaint
-from device_bench.chart.view import Point, View, view
+from device_bench.charts import bars, lines, scatter
+from device_bench.charts.theme import DPI, WIDTH_INCHES, Theme, repaint
+from device_bench.charts.view import Point, View, view
 from device_bench.grouping import Machine
 
 BAR_FRAME, LEGEND = 1.15, 0.25

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.ticker import FuncFormatter
 
-from device_bench.chart.axis import from_zero_or_log
-from device_bench.chart.labels import FONT_SIZE, place_labels
-from device_bench.chart.theme import FRONT, PALETTE, SEQUENTIAL, Theme
-from device_bench.chart.view import Point, View
+from device_bench.charts.axis import from_zero_or_log
+from device_bench.charts.labels import FONT_SIZE, place_labels
+from device_bench.charts.theme import FRONT, PALETTE, SEQUENTIAL, Theme
+from device_bench.charts.view import Point, View
 from device_bench.stats import Interval
 
 HEIGHT = 4.4

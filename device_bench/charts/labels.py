@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from device_bench.chart.theme import Theme
+from device_bench.charts.theme import Theme
 
 FONT_SIZE = 8.5
 RADII = (8, 14, 22, 32, 44, 58, 74, 92, 112)

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from device_bench.chart.axis import far_apart, log_limits, log_ticks
-from device_bench.chart.labels import FONT_SIZE, wrap
-from device_bench.chart.theme import PALETTE, Theme
-from device_bench.chart.view import Point, View
+from device_bench.charts.axis import far_apart, log_limits, log_ticks
+from device_bench.charts.labels import FONT_SIZE, wrap
+from device_bench.charts.theme import PALETTE, Theme
+from device_bench.charts.view import Point, View
 from device_bench.stats import Interval
 
 NAME_WIDTH, NARROW = 46, 30

@@ -1,4 +1,4 @@
-"""The flags of `device_bench.chart`."""
+"""The flags of `device_bench.charts`."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -10,10 +10,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from device_bench.chart.axis import log_limits, log_ticks, with_room
-from device_bench.chart.labels import FONT_SIZE, wrap
-from device_bench.chart.theme import MARKERS, PALETTE, WIDTH_INCHES, Theme
-from device_bench.chart.view import View
+from device_bench.charts.axis import log_limits, log_ticks, with_room
+from device_bench.charts.labels import FONT_SIZE, wrap
+from device_bench.charts.theme import MARKERS, PALETTE, WIDTH_INCHES, Theme
+from device_bench.charts.view import View
 from device_bench.grouping import latency
 from device_bench.records import Measurement
 from device_bench.stats import Interval

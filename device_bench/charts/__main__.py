@@ -1,6 +1,6 @@
 """`python -m device_bench charts`."""
 
-from device_bench.chart.config import ChartConfig
+from device_bench.charts.config import ChartConfig
 from edgepress.core import console
 
 if __name__ == "__main__":
