@@ -17,7 +17,7 @@ Shape = tuple[str, str, int, int]
 
 
 @dataclass(frozen=True)
-class Series:
+class RecordSeries:
     """One file in one runtime with one number of threads, on one machine."""
 
     label: str
@@ -47,7 +47,7 @@ class Machine:
     """Everything that was measured on one machine."""
 
     title: str
-    series: tuple[Series, ...]
+    series: tuple[RecordSeries, ...]
 
     @property
     def records(self) -> list[Measurement]:
@@ -124,12 +124,12 @@ def newest(found: Iterable[Measurement]) -> dict[tuple[tuple[str, ...], Shape], 
     return kept
 
 
-def _series(group: Sequence[Measurement]) -> tuple[Series, ...]:
+def _series(group: Sequence[Measurement]) -> tuple[RecordSeries, ...]:
     by_file: dict[tuple[str, ...], list[Measurement]] = {}
     for (own, _), record in newest(group).items():
         by_file.setdefault(own, []).append(record)
     labels = _labels(list(by_file))
-    return tuple(Series(labels[own], tuple(found)) for own, found in by_file.items())
+    return tuple(RecordSeries(labels[own], tuple(found)) for own, found in by_file.items())
 
 
 def _labels(identities: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], str]:

@@ -28,7 +28,7 @@ TOKENIZED = 200
 
 
 @dataclass(frozen=True)
-class Order:
+class TextsRequest:
     """Which texts, and what for."""
 
     folder: Path
@@ -45,10 +45,10 @@ class Order:
     """Only so many of its texts."""
 
 
-class Texts:
+class ArtifactTexts:
     """The texts of one artifact in its own token ids."""
 
-    def __init__(self, folder: Path, order: Order) -> None:
+    def __init__(self, folder: Path, order: TextsRequest) -> None:
         self._folder = order.folder
         opened = open_model(str(folder), task=order.task, data=order.data)
         task = opened.text_task
@@ -98,7 +98,7 @@ def _save(opened: OpenedModel, examples: Examples | None, target: Path) -> Path 
     return target
 
 
-def with_texts(subjects: Sequence[Subject], plan: Plan, order: Order) -> list[Subject]:
+def with_texts(subjects: Sequence[Subject], plan: Plan, order: TextsRequest) -> list[Subject]:
     """The subjects with what their artifacts' texts tell: tokenization, score, the texts of passes."""
     folders = [_artifact_of(subject) for subject in subjects]
     known = {folder: _texts(folder, order) for folder in dict.fromkeys(folders) if folder}
@@ -115,9 +115,9 @@ def _artifact_of(subject: Subject) -> Path | None:
     return next((each for each in subject.path.parents[:2] if is_artifact(each)), None)
 
 
-def _texts(folder: Path, order: Order) -> Texts | None:
+def _texts(folder: Path, order: TextsRequest) -> ArtifactTexts | None:
     try:
-        return Texts(folder, order)
+        return ArtifactTexts(folder, order)
     except EdgepressError as error:
         if order.passes:  # there would be nothing to pass over
             raise
@@ -125,6 +125,6 @@ def _texts(folder: Path, order: Order) -> Texts | None:
         return None
 
 
-def _with(subject: Subject, texts: Texts, plan: Plan) -> Subject:
+def _with(subject: Subject, texts: ArtifactTexts, plan: Plan) -> Subject:
     known = {**subject.known, **texts.known, **texts.facts(subject, plan)}
     return replace(subject, texts=texts.path, known={**known, **texts.passed})

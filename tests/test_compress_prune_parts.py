@@ -10,7 +10,7 @@ from compress.prune.choose import choose, counts
 from compress.prune.config import PruneConfig
 from compress.prune.cut import cut_units
 from compress.prune.importance import SCORERS, score
-from compress.prune.parts import FINDERS, Part, parts
+from compress.prune.parts import FINDERS, PrunablePart, parts
 from compress.prune.plan import Cutting
 from compress.prune.shapes import Shape, opens_everywhere
 from edgepress.core.architectures.pruned import classifier_type, query, record_shapes
@@ -88,7 +88,7 @@ def test_cutting_a_head_is_silencing_it(name):
     torch.testing.assert_close(logits(cut_model), logits(masked))
 
 
-def silence_values(part: Part) -> None:
+def silence_values(part: PrunablePart) -> None:
     """The first head's values are zero: it adds nothing."""
     values = next(getattr(part.module, own) for own in ("value", "v", "v_lin") if hasattr(part.module, own))
     with torch.no_grad():
@@ -137,9 +137,9 @@ def test_texts_are_looked_at_without_their_padding():
         torch.testing.assert_close(plain[part.name], padded[part.name])
 
 
-def part(units: int, kind: str = "ffn", step: int = 1) -> Part:
+def part(units: int, kind: str = "ffn", step: int = 1) -> PrunablePart:
     root = nn.Linear(1, units)
-    return Part(kind, f"{kind}-{units}", root, root, units, step=step)
+    return PrunablePart(kind, f"{kind}-{units}", root, root, units, step=step)
 
 
 def test_counts():
@@ -167,7 +167,7 @@ def test_counts_that_cannot_be(found, shares, said):
 def test_each_layer_keeps_its_own_best():
     first, second = part(4), part(4)
     scores = {first.name: torch.tensor([4.0, 1, 3, 2]), "second": torch.tensor([10.0, 40, 30, 20])}
-    second = Part("ffn", "second", second.module, second.root, 4)
+    second = PrunablePart("ffn", "second", second.module, second.root, 4)
     wanted = {first.root: 2, second.root: 2}
     assert choose([first, second], wanted, scores, over_layers=False) == {
         first.name: [0, 2],

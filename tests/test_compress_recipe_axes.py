@@ -10,8 +10,8 @@ import yaml
 
 from compress.recipe import details
 from compress.recipe.expectations import expectations
-from compress.recipe.ledger import Ledger
-from compress.recipe.lines import Line, Result
+from compress.recipe.ledger import RunLedger
+from compress.recipe.lines import RecipeResult, TableLine
 from compress.recipe.plan import Run, plan
 from compress.recipe.spec import load
 from compress.recipe.steps import Bench
@@ -193,7 +193,7 @@ def test_what_is_wrong_is_named_by_its_place(cli, tmp_path, place, value, messag
 
 
 def test_a_split_of_a_corpus_is_data(tmp_path, data_root):
-    bench = Bench(Ledger(tmp_path), tmp_path / "mark", data_root, False, {})
+    bench = Bench(RunLedger(tmp_path), tmp_path / "mark", data_root, False, {})
     file = data_root / "verdicts" / "train.jsonl"
     assert bench.digests(["verdicts/train", "verdicts/none", "half"]) == {"verdicts/train": sha256(file)}
 
@@ -207,8 +207,10 @@ def line(tmp_path, *facts, name="each"):
         seed: Run(f"{name}{seed}", "cnn", verbs()["finetune"], {}, {}, tmp_path, ())
         for seed in range(len(facts))
     }
-    own = Line(recipe.rows[name], {"length": "long"}, runs, {}, "accuracy", "verdicts", {}, (), (), facts)
-    return own, lambda *lines: Result(recipe, (own, *lines))
+    own = TableLine(
+        recipe.rows[name], {"length": "long"}, runs, {}, "accuracy", "verdicts", {}, (), (), facts
+    )
+    return own, lambda *lines: RecipeResult(recipe, (own, *lines))
 
 
 def entry(step, epoch, loss, seconds, **evaluation):

@@ -11,7 +11,7 @@ import pytest
 from conftest import interruptible
 from tiny_recipe import command
 
-from compress.recipe.ledger import LOCK, Ledger, at_work, changed
+from compress.recipe.ledger import LOCK, RunLedger, at_work, changed
 from compress.recipe.plan import plan
 from compress.recipe.spec import load
 from compress.recipe.steps import LEDGER, Bench
@@ -27,7 +27,7 @@ def bench(copied, data_root):
     data = shutil.copytree(data_root, copied / "data")
     output = copied / "new" / "out"
     with at_work(output) as mark:
-        yield Bench(Ledger(output / LEDGER), mark, data, False, {})
+        yield Bench(RunLedger(output / LEDGER), mark, data, False, {})
 
 
 def teacher_of(bench, copied, *said):
@@ -126,7 +126,7 @@ def test_what_lies_behind_a_changed_step_is_run_again(bench, copied):
 def test_what_another_recipe_made_of_the_same_is_copied(bench, copied, capsys):
     run = plan(load(copied / "tiny.yaml", False, ()), copied / "new" / "second")[0]
     mark = bench.mark
-    other = Bench(Ledger(copied / "new" / "second" / LEDGER), mark, bench.data, False, {})
+    other = Bench(RunLedger(copied / "new" / "second" / LEDGER), mark, bench.data, False, {})
     other.do(run, "[1/1]")
     assert "copied from" in capsys.readouterr().err
     assert why(other, run) is None

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
 
 from compress.trim_vocab.dropout import encode_with_dropout
-from compress.trim_vocab.pieces import Change, changes
+from compress.trim_vocab.pieces import PieceChange, changes
 from compress.trim_vocab.tokens import choose, count_tokens, trim_embeddings, trimmed_tokenizer
 from edgepress.core.artifact import open_artifact
 from edgepress.core.errors import EdgepressError
@@ -94,7 +94,7 @@ def test_a_text_that_needs_a_dropped_token_is_split_into_smaller_ones(tokenizer,
 def test_what_differs_is_named(tokenizer, config):
     _, trimmed = trim(tokenizer, config, ["never"])
     (change,) = changes(tokenizer, trimmed, [("never", "the film"), ("never", "never")])
-    assert change == Change("never | the film", ("the", "film"), change.after)
+    assert change == PieceChange("never | the film", ("the", "film"), change.after)
     assert "".join(change.after).replace("##", "") == "thefilm"
 
 

@@ -27,7 +27,7 @@ from device_bench.gpu import (
 )
 from device_bench.process import of_each
 from device_bench.records import read
-from device_bench.scoring import Order, Texts
+from device_bench.scoring import ArtifactTexts, TextsRequest
 from edgepress.core.architectures import CnnConfig, CnnForSequenceClassification
 from edgepress.core.architectures.head import put_head
 from edgepress.core.architectures.pruned import record_shapes
@@ -85,11 +85,11 @@ import sys
 from pathlib import Path
 from device_bench.gpu import MODES
 from device_bench.run import pipeline
-from device_bench.scoring import Order, Texts
+from device_bench.scoring import TextsRequest, ArtifactTexts
 from device_bench.targets import Selection, find_subjects
 folder, data, work = map(Path, sys.argv[1:])
 find_subjects([folder], Selection(("none",), modes=MODES))
-Texts(folder, Order(work, data, scored=10))
+ArtifactTexts(folder, TextsRequest(work, data, scored=10))
 print(*sorted({name.split(".")[0] for name in sys.modules}))
 """
 
@@ -160,8 +160,8 @@ def test_inputs_that_the_model_does_not_take_are_left_out(model_folder: Path) ->
 
 def test_the_workers_logits_are_scored(model_folder: Path, artifact: Path, data_root: Path) -> None:
     """What `Process` asks of a worker, of this runner; every sentence is decided as it was trained."""
-    order = Order(artifact, data_root, scored=1000)
-    texts = Texts(artifact, order)
+    order = TextsRequest(artifact, data_root, scored=1000)
+    texts = ArtifactTexts(artifact, order)
     request = {"logits": str(artifact / "logits.npy"), "texts": str(artifact / "small-onnx-scored.npz")}
     lines = StringIO(json.dumps(request) + "\n")
     answers = StringIO()

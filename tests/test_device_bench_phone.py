@@ -25,7 +25,7 @@ from device_bench.phone.adb import PhoneGoneError, open_phone
 from device_bench.phone.device import EMULATED_WARNING, CoolDown
 from device_bench.phone.grouping import Protocol
 from device_bench.phone.prepare import JOURNAL
-from device_bench.phone.texts import Texts
+from device_bench.phone.texts import PhoneTexts
 from device_bench.plan import Plan, Subject
 from device_bench.records import Measurement, append, read
 from device_bench.texts import save
@@ -46,7 +46,7 @@ def measure_on_phone(subjects: list[Subject], plan: Plan, **options: object) -> 
 
 PLAN = Plan(sequence_lengths=(4, 16), vocabulary=100)
 PROTOCOL = Protocol(warm_up_runs=2, runs=30, min_time_ms=20.0, cool_down=CoolDown(budget_s=0.3, poll_s=0.1))
-TEXTS = Texts(
+TEXTS = PhoneTexts(
     Task("verdicts", ("text",), ("negative", "positive")),
     Examples(
         [(text,) for text, _ in SENTENCES[::4]],

@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 
 from compress.prune.shapes import HEADINGS as PRUNED
-from compress.recipe.expectations import Expectation, Verdict
+from compress.recipe.expectations import Expectation, ExpectationVerdict
 from compress.recipe.table import verdict_screen
 from compress.sparsify.gain import HEADINGS as SPARSE
 from device_bench.profile import Operator, Profile
@@ -106,7 +106,9 @@ OPERATORS = run_report._profile_table(
 )
 VERDICTS = verdict_screen(
     [
-        Verdict(Expectation(text, "row", "size_ratio", "teacher", ">=", 4.0, None), (3.9, 4.1), False)
+        ExpectationVerdict(
+            Expectation(text, "row", "size_ratio", "teacher", ">=", 4.0, None), (3.9, 4.1), False
+        )
         for text in ("student.gain >= -0.5", f"{LONG}.size_ratio over teacher >= 4")
     ]
 )

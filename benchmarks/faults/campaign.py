@@ -15,7 +15,7 @@ from benchmarks.faults import disk, processes, report
 from benchmarks.faults.commands import OUT, RESULTS, typed
 from benchmarks.faults.config import INTERRUPTED, MUTATIONS, FaultsConfig, shortened
 from benchmarks.faults.interruption import (
-    Case,
+    Disturbance,
     Undisturbed,
     killed,
     moments,
@@ -29,7 +29,7 @@ from benchmarks.faults.openers import Damaged, damaged
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError, ExpectationError
 
-Found = Case | Damaged
+Found = Disturbance | Damaged
 Call = Callable[[Path], Found]
 FIRST = INTERRUPTED[0]
 """Makes the artifact that the others start from."""
@@ -117,7 +117,7 @@ def _make(artifact: Path, material: Material, scratch: Path) -> None:
 
 def _calls(
     config: FaultsConfig, runs: dict[str, Undisturbed], material: Material, mounts: bool
-) -> Iterator[Callable[[Path], Case]]:
+) -> Iterator[Callable[[Path], Disturbance]]:
     """Every case of every command: what takes longest comes first, so that the end is not waited for."""
     for name, own in sorted(runs.items(), key=lambda item: -item[1].writing_s):
         for moment in moments(name, config.moments, config.seed):

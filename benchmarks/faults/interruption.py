@@ -55,7 +55,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Case:
+class Disturbance:
     """One disturbance, and what came."""
 
     command: str
@@ -136,7 +136,7 @@ def _room(command: str, material: Material, folder: Path) -> int:
         return most[0]
 
 
-def killed(command: str, material: Material, own: Undisturbed, moment: Moment, scratch: Path) -> Case:
+def killed(command: str, material: Material, own: Undisturbed, moment: Moment, scratch: Path) -> Disturbance:
     """Kill the command at a moment, and type it again."""
     folder, log = scratch / "case", scratch / "log"
     work = _prepared(command, material, folder)
@@ -176,7 +176,9 @@ def _refused(again: Ended) -> list[str]:
     return [f"a second run beside an orphan: exit code {again.code}: {again.error}"] if again.code else []
 
 
-def without_room(command: str, material: Material, own: Undisturbed, share: float, scratch: Path) -> Case:
+def without_room(
+    command: str, material: Material, own: Undisturbed, share: float, scratch: Path
+) -> Disturbance:
     """Run the command with this share of the room that it needs on its file system, then with enough."""
     folder, log = scratch / "case", scratch / "log"
     with disk.mounted(folder):
@@ -212,7 +214,7 @@ def _judged(
     old: str,
     args: Sequence[str],
     log: Path,
-) -> Case:
+) -> Disturbance:
     """Look at what lies there, run the command again, and look once more."""
     work = folder / "work"
     found = outcomes.state(own.expected, work, old)
@@ -225,7 +227,9 @@ def _judged(
     problems += [f"again: {problem}" for problem in _after(again, own, work, old)]
     shutil.rmtree(folder, ignore_errors=True)
     said, *shown = (_without_folders(text, work, folder) for text in (ended.error, *problems))
-    return Case(command, fault, where, found, ended.code, said, ended.seconds, again.seconds, tuple(shown))
+    return Disturbance(
+        command, fault, where, found, ended.code, said, ended.seconds, again.seconds, tuple(shown)
+    )
 
 
 def _without_folders(text: str, work: Path, folder: Path) -> str:

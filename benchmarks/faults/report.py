@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.faults.config import FaultsConfig
-from benchmarks.faults.interruption import Case
+from benchmarks.faults.interruption import Disturbance
 from benchmarks.faults.mutations import FILES
 from benchmarks.faults.openers import Damaged
 from benchmarks.faults.outcomes import ASIDE, NEW, OLD
@@ -15,7 +15,7 @@ from edgepress.core.environment import environment
 from edgepress.core.files import staged_folder
 from edgepress.core.tables import markdown_table, screen_table
 
-Found = Case | Damaged
+Found = Disturbance | Damaged
 CASES, PAGE, FAILED = "cases.jsonl", "README.md", "failed"
 
 ABOUT = """# What is left after a kill, on a full file system, and of damaged files
@@ -108,7 +108,7 @@ def show(found: Sequence[Found]) -> None:
 
 def _tables(found: Sequence[Found]) -> Iterator[tuple[Sequence[str], list[list[str]]]]:
     """Headings and rows, where there are any."""
-    cases = [case for case in found if isinstance(case, Case)]
+    cases = [case for case in found if isinstance(case, Disturbance)]
     files = [case for case in found if isinstance(case, Damaged)]
     if cases:
         yield INTERRUPTED, list(_rows(cases))
@@ -116,7 +116,7 @@ def _tables(found: Sequence[Found]) -> Iterator[tuple[Sequence[str], list[list[s
         yield DAMAGED, list(_file_rows(files))
 
 
-def _rows(cases: Sequence[Case]) -> Iterator[list[str]]:
+def _rows(cases: Sequence[Disturbance]) -> Iterator[list[str]]:
     for command, fault in dict.fromkeys((case.command, case.fault) for case in sorted(cases, key=_order)):
         own = [case for case in cases if (case.command, case.fault) == (command, fault)]
         states = [sum(case.state == name for case in own) for name in (OLD, NEW, ASIDE)]

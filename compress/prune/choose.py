@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from compress.prune.importance import Scores
-from compress.prune.parts import Part
+from compress.prune.parts import PrunablePart
 from edgepress.core.errors import EdgepressError
 
 Kept = dict[str, list[int]]
 """Part -> numbers of the units that stay, in rising order."""
 
 
-def counts(parts: Sequence[Part], shares: Sequence[float], done: float = 1.0) -> dict[nn.Module, int]:
+def counts(parts: Sequence[PrunablePart], shares: Sequence[float], done: float = 1.0) -> dict[nn.Module, int]:
     """How many units of each part stay: root -> number.
 
     Args:
@@ -43,11 +43,13 @@ def counts(parts: Sequence[Part], shares: Sequence[float], done: float = 1.0) ->
     return found
 
 
-def _rounded(part: Part, wanted: float) -> int:
+def _rounded(part: PrunablePart, wanted: float) -> int:
     return round(wanted / part.step) * part.step
 
 
-def choose(parts: Sequence[Part], wanted: Mapping[nn.Module, int], scores: Scores, over_layers: bool) -> Kept:
+def choose(
+    parts: Sequence[PrunablePart], wanted: Mapping[nn.Module, int], scores: Scores, over_layers: bool
+) -> Kept:
     """What stays of parts of one kind.
 
     Args:
@@ -60,7 +62,7 @@ def choose(parts: Sequence[Part], wanted: Mapping[nn.Module, int], scores: Score
     return {part.name: _best(_units(part, scores), min(found[part.root], part.units)) for part in parts}
 
 
-def _units(part: Part, scores: Scores) -> torch.Tensor:
+def _units(part: PrunablePart, scores: Scores) -> torch.Tensor:
     return scores[part.name].view(part.units, part.size).sum(1)
 
 
@@ -69,7 +71,7 @@ def _best(scores: torch.Tensor, count: int) -> list[int]:
 
 
 def _shared_out(
-    parts: Sequence[Part], wanted: Mapping[nn.Module, int], scores: Scores
+    parts: Sequence[PrunablePart], wanted: Mapping[nn.Module, int], scores: Scores
 ) -> dict[nn.Module, int]:
     """The same number of units in all, ranked over all parts; each keeps at least its best one."""
     owners = torch.cat([torch.full((part.units,), number) for number, part in enumerate(parts)])
@@ -88,7 +90,7 @@ def _with_best_first(scores: torch.Tensor) -> torch.Tensor:
     return ranked
 
 
-def best_of_each_head(part: Part, heads: Sequence[int], size: int, scores: Scores) -> list[int]:
+def best_of_each_head(part: PrunablePart, heads: Sequence[int], size: int, scores: Scores) -> list[int]:
     """Channels that stay of an attention part: the `size` best ones of each head that stays."""
     table = scores[part.name].view(part.units, part.size)
     return [head * part.size + channel for head in heads for channel in _best(table[head], size)]

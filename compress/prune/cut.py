@@ -11,13 +11,13 @@ from transformers import PreTrainedModel
 
 from compress.prune.choose import Kept, best_of_each_head
 from compress.prune.importance import Scores
-from compress.prune.parts import Part, classifier_parts, dependency_graph, group, parts
+from compress.prune.parts import PrunablePart, classifier_parts, dependency_graph, group, parts
 from edgepress.core.architectures.pruned import kept_heads, set_heads
 
 FEED_FORWARD_WIDTH = ("hidden_dim", "intermediate_size")
 
 
-def cut_layers(model: PreTrainedModel, part: Part, kept: Sequence[int]) -> None:
+def cut_layers(model: PreTrainedModel, part: PrunablePart, kept: Sequence[int]) -> None:
     """Leave only these layers, in place."""
     layers: Any = part.module
     for number in reversed(range(part.units)):
@@ -51,7 +51,7 @@ def cut_units(model: PreTrainedModel, kept: Mapping[str, Kept], scores: Scores) 
 
 
 def _attention_channels(
-    model: PreTrainedModel, attentions: Mapping[str, Part], kept: Mapping[str, Kept], scores: Scores
+    model: PreTrainedModel, attentions: Mapping[str, PrunablePart], kept: Mapping[str, Kept], scores: Scores
 ) -> dict[str, list[int]]:
     """Part -> channels that stay, where heads go, or become narrower with the hidden width."""
     if not {"heads", "hidden"} & set(kept):
@@ -77,7 +77,7 @@ def _cut_hidden(model: PreTrainedModel, graph: tp.DependencyGraph, kept: Kept) -
         _cut(graph, part, kept[part.name])
 
 
-def _cut(graph: tp.DependencyGraph, part: Part, kept: Sequence[int]) -> None:
+def _cut(graph: tp.DependencyGraph, part: PrunablePart, kept: Sequence[int]) -> None:
     gone = sorted(set(range(part.channels)) - set(kept))
     if not gone:
         return

@@ -13,7 +13,7 @@ import torch_pruning as tp
 from torch import nn
 from transformers import PreTrainedModel
 
-from compress.prune.parts import Part, dependency_graph, group
+from compress.prune.parts import PrunablePart, dependency_graph, group
 
 Batch = Mapping[str, torch.Tensor]
 Scores = dict[str, torch.Tensor]
@@ -21,7 +21,9 @@ Scores = dict[str, torch.Tensor]
 SMALL = 1e-12
 
 
-def score(model: PreTrainedModel, parts: Sequence[Part], importance: str, batches: Sequence[Batch]) -> Scores:
+def score(
+    model: PreTrainedModel, parts: Sequence[PrunablePart], importance: str, batches: Sequence[Batch]
+) -> Scores:
     """The importance of every channel of every part, and of every layer.
 
     Args:
@@ -33,7 +35,7 @@ def score(model: PreTrainedModel, parts: Sequence[Part], importance: str, batche
     return SCORERS[importance](model, parts, batches)
 
 
-def _magnitude(p: int, model: PreTrainedModel, parts: Sequence[Part], _: Sequence[Batch]) -> Scores:
+def _magnitude(p: int, model: PreTrainedModel, parts: Sequence[PrunablePart], _: Sequence[Batch]) -> Scores:
     """Mean of |w|^p over the weights that would go; of a layer over all of its weights."""
     graph, estimate = dependency_graph(model), tp.importance.GroupMagnitudeImportance(p=p)
 
@@ -44,7 +46,7 @@ def _magnitude(p: int, model: PreTrainedModel, parts: Sequence[Part], _: Sequenc
     return {part.name: _each(part, layer, lambda own: estimate(group(graph, own))) for part in parts}
 
 
-def _taylor(model: PreTrainedModel, parts: Sequence[Part], batches: Sequence[Batch]) -> Scores:
+def _taylor(model: PreTrainedModel, parts: Sequence[PrunablePart], batches: Sequence[Batch]) -> Scores:
     """What the loss would change by, to first order: |w dL/dw|, summed over batches (Molchanov et al. 2019,
     "Importance Estimation for Neural Network Pruning"; of heads Michel et al. 2019).
 
@@ -69,7 +71,7 @@ def _taylor(model: PreTrainedModel, parts: Sequence[Part], batches: Sequence[Bat
     return dict(found)
 
 
-def _activation(model: PreTrainedModel, parts: Sequence[Part], batches: Sequence[Batch]) -> Scores:
+def _activation(model: PreTrainedModel, parts: Sequence[PrunablePart], batches: Sequence[Batch]) -> Scores:
     """Root mean square of a channel, times the norm of the weights that read it (Sun et al. 2023, "A Simple
     and Effective Pruning Approach for Large Language Models", section 3); of a layer how far it turns what
     passes through it, 1 - cosine (Men et al. 2024, "ShortGPT", section 3).
@@ -85,7 +87,7 @@ def _activation(model: PreTrainedModel, parts: Sequence[Part], batches: Sequence
             mask[:] = [batch["attention_mask"].bool()]
             model(**batch)
 
-    def channels(part: Part) -> torch.Tensor:
+    def channels(part: PrunablePart) -> torch.Tensor:
         own = [squares[reader].sqrt() * reader.weight.detach().norm(dim=0) for reader in readers[part.name]]
         return torch.stack(own).sum(0)
 
@@ -93,9 +95,9 @@ def _activation(model: PreTrainedModel, parts: Sequence[Part], batches: Sequence
 
 
 def _each(
-    part: Part,
+    part: PrunablePart,
     layer: Callable[[nn.Module], torch.Tensor],
-    channels: Callable[[Part], torch.Tensor],
+    channels: Callable[[PrunablePart], torch.Tensor],
 ) -> torch.Tensor:
     """(units,) of layers, else (channels,)."""
     if part.kind == "layers":
@@ -103,11 +105,11 @@ def _each(
     return channels(part).detach()
 
 
-def _children(part: Part) -> list[nn.Module]:
+def _children(part: PrunablePart) -> list[nn.Module]:
     return list(part.module.children())
 
 
-def _readers(graph: tp.DependencyGraph, part: Part) -> list[nn.Linear]:
+def _readers(graph: tp.DependencyGraph, part: PrunablePart) -> list[nn.Linear]:
     """The matrices that read a part's channels."""
     found = (dependency for dependency, _ in group(graph, part))
     return [own.target.module for own in found if own.handler == tp.prune_linear_in_channels]
@@ -142,7 +144,7 @@ def _hooks(
             hook.remove()
 
 
-SCORERS: dict[str, Callable[[PreTrainedModel, Sequence[Part], Sequence[Batch]], Scores]] = {
+SCORERS: dict[str, Callable[[PreTrainedModel, Sequence[PrunablePart], Sequence[Batch]], Scores]] = {
     "l1": partial(_magnitude, 1),
     "l2": partial(_magnitude, 2),
     "taylor": _taylor,

@@ -26,7 +26,7 @@ MULTIPLE = 8
 
 
 @dataclass(frozen=True)
-class Part:
+class PrunablePart:
     """Units that compete: heads of one attention, units of one feed-forward part, hidden width, or layers."""
 
     kind: str
@@ -47,7 +47,7 @@ class Part:
         return self.units * self.size
 
 
-def parts(model: PreTrainedModel, kind: str) -> list[Part]:
+def parts(model: PreTrainedModel, kind: str) -> list[PrunablePart]:
     """The parts of one kind, in the order of the layers.
 
     Raises:
@@ -61,44 +61,44 @@ def parts(model: PreTrainedModel, kind: str) -> list[Part]:
     return found
 
 
-def _heads(model: PreTrainedModel) -> Iterator[Part]:
+def _heads(model: PreTrainedModel) -> Iterator[PrunablePart]:
     for name, module in model.named_modules():
         if hasattr(module, "attention_head_size"):
             root = query(module)
             count = len(kept_heads(module))
-            yield Part("heads", name, module, root, count, root.out_features // count)
+            yield PrunablePart("heads", name, module, root, count, root.out_features // count)
 
 
-def _feed_forward(model: PreTrainedModel) -> Iterator[Part]:
+def _feed_forward(model: PreTrainedModel) -> Iterator[PrunablePart]:
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear) and name.endswith(FEED_FORWARD):
             step = MULTIPLE if module.out_features % MULTIPLE == 0 else 1
-            yield Part("ffn", name, module, module, module.out_features, step=step)
+            yield PrunablePart("ffn", name, module, module, module.out_features, step=step)
 
 
-def _hidden(model: PreTrainedModel) -> Iterator[Part]:
+def _hidden(model: PreTrainedModel) -> Iterator[PrunablePart]:
     """None where token embeddings are narrower than the layers (ALBERT, MobileBERT)."""
     table: Any = model.get_input_embeddings()
     if getattr(model.config, "hidden_size", None) == table.embedding_dim:
         step = math.lcm(model.config.num_attention_heads, MULTIPLE)
-        yield Part("hidden", "hidden width", table, table, table.embedding_dim, step=step)
+        yield PrunablePart("hidden", "hidden width", table, table, table.embedding_dim, step=step)
 
 
-def _layers(model: PreTrainedModel) -> Iterator[Part]:
+def _layers(model: PreTrainedModel) -> Iterator[PrunablePart]:
     """None where layers share their weights (ALBERT)."""
     for name, module in model.named_modules():
         if isinstance(module, nn.ModuleList) and name.endswith(LAYERS):
-            yield Part("layers", name, module, module, len(module))
+            yield PrunablePart("layers", name, module, module, len(module))
 
 
 FINDERS = {"heads": _heads, "ffn": _feed_forward, "hidden": _hidden, "layers": _layers}
 
 
-def classifier_parts(model: PreTrainedModel) -> list[Part]:
+def classifier_parts(model: PreTrainedModel) -> list[PrunablePart]:
     """The classifier's matrices that a config has as wide as the layers."""
     width = model.config.hidden_size
     return [
-        Part("classifier", name, module, module, width)
+        PrunablePart("classifier", name, module, module, width)
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and name.endswith(CLASSIFIER) and module.out_features == width
     ]
@@ -115,7 +115,7 @@ def dependency_graph(model: PreTrainedModel) -> tp.DependencyGraph:
         return tp.DependencyGraph().build_dependency(model.eval(), example_inputs=example)
 
 
-def group(graph: tp.DependencyGraph, part: Part, channels: Sequence[int] | None = None) -> tp.Group:
+def group(graph: tp.DependencyGraph, part: PrunablePart, channels: Sequence[int] | None = None) -> tp.Group:
     """What has to be cut with these channels of a part; None: with all of them, to score them."""
     embedding = isinstance(part.root, nn.Embedding)
     cut = tp.prune_embedding_out_channels if embedding else tp.prune_linear_out_channels

@@ -12,7 +12,7 @@ from compress.prune.choose import choose, counts
 from compress.prune.config import PruneOptions
 from compress.prune.cut import cut_layers, cut_units
 from compress.prune.importance import Batch, score
-from compress.prune.parts import Part, classifier_parts, parts
+from compress.prune.parts import PrunablePart, classifier_parts, parts
 
 UNITS = ("heads", "ffn", "hidden")
 Wanted = Mapping[str, Mapping[nn.Module, int]]
@@ -72,7 +72,7 @@ class Cutting:
         return self.config.scope == "global" and kind != "hidden"
 
 
-def _for_all(found: Sequence[Part], wanted: Mapping[nn.Module, int]) -> Mapping[nn.Module, int]:
+def _for_all(found: Sequence[PrunablePart], wanted: Mapping[nn.Module, int]) -> Mapping[nn.Module, int]:
     """The classifier's matrices keep as many channels as the hidden width does."""
     if found[0].kind != "hidden":
         return wanted

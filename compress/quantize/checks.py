@@ -22,7 +22,7 @@ SHORT_SUFFIXES = {"int8-dynamic": "int8"}
 
 
 @dataclass(frozen=True)
-class Order:
+class QuantizeRequest:
     """What the flags ask for, checked."""
 
     format: Format
@@ -37,7 +37,7 @@ class Order:
         return [scheme.name for scheme in self.schemes] or [AUTO]
 
 
-def check(config: QuantizeConfig) -> Order:
+def check(config: QuantizeConfig) -> QuantizeRequest:
     """The order that the flags make.
 
     Raises:
@@ -47,7 +47,9 @@ def check(config: QuantizeConfig) -> Order:
     check_opset(config.opset)
     own = find_format(config.format)
     schemes = _schemes(own, config.scheme)
-    order = Order(own, schemes, cpu_target(config), config.output or _default_output(config, schemes))
+    order = QuantizeRequest(
+        own, schemes, cpu_target(config), config.output or _default_output(config, schemes)
+    )
     if order.output.resolve() == Path(config.model).resolve():
         raise EdgepressError("the output is the model itself", "name another --output")
     refuse_output(order.output, config.overwrite)

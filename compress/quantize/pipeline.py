@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from compress.quantize import report
-from compress.quantize.checks import Order, check
+from compress.quantize.checks import QuantizeRequest, check
 from compress.quantize.config import QuantizeConfig
 from compress.quantize.report import Quantized
 from compress.quantize.search import Found, search
@@ -43,7 +43,7 @@ def run(config: QuantizeConfig) -> Path:
     return order.output
 
 
-def quantize(opened: OpenedModel, config: QuantizeConfig, order: Order, draft: Draft) -> Quantized:
+def quantize(opened: OpenedModel, config: QuantizeConfig, order: QuantizeRequest, draft: Draft) -> Quantized:
     """Write a classifier unquantized and in the schemes of an order, each file compared with the model.
 
     Args:
@@ -66,7 +66,7 @@ def quantize(opened: OpenedModel, config: QuantizeConfig, order: Order, draft: D
     return Quantized(config, order, opened, session.parent_score(), session.evaluation_set(), parent, found)
 
 
-def _quantize(config: QuantizeConfig, order: Order, session: ExportSession, whole: Whole) -> Found:
+def _quantize(config: QuantizeConfig, order: QuantizeRequest, session: ExportSession, whole: Whole) -> Found:
     """The files that were asked for, or the one that the search keeps."""
     options = Options(
         target=order.cpu,

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from compress.quantize.checks import Order
+from compress.quantize.checks import QuantizeRequest
 from compress.quantize.config import QuantizeConfig
 from compress.quantize.search import Found, Sensitivity
 from device_bench import records, summary
@@ -30,7 +30,7 @@ class Quantized:
     """Everything that a run found out."""
 
     config: QuantizeConfig
-    order: Order
+    order: QuantizeRequest
     opened: OpenedModel
     parent_score: float | None
     """Of the model in torch."""

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from compress.recipe.deploy import Deployment
-from compress.recipe.lines import Line
+from compress.recipe.lines import TableLine
 from compress.recipe.plan import Run
 from compress.recipe.spec import Recipe
 from compress.recipe.spec_rows import RowSpec
@@ -21,7 +21,7 @@ AVERAGED = "score"
 """What a mean over several metrics is called."""
 
 
-def collect(recipe: Recipe, runs: Sequence[Run], deployment: Deployment) -> Iterator[Line]:
+def collect(recipe: Recipe, runs: Sequence[Run], deployment: Deployment) -> Iterator[TableLine]:
     """The lines of all rows whose runs are done, in the order of the rows."""
     for row in recipe.rows.values():
         own = [run for run in runs if run.step == row.step and row.takes(run.each)]
@@ -32,7 +32,7 @@ def collect(recipe: Recipe, runs: Sequence[Run], deployment: Deployment) -> Iter
             yield from _averages(lines, row.average, len({run.each[row.average] for run in own}))
 
 
-def _lines(row: RowSpec, own: Sequence[Run], deployment: Deployment) -> Iterator[Line]:
+def _lines(row: RowSpec, own: Sequence[Run], deployment: Deployment) -> Iterator[TableLine]:
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in own:
         groups.setdefault(tuple(row.shown(run.each).items()), []).append(run)
@@ -41,11 +41,11 @@ def _lines(row: RowSpec, own: Sequence[Run], deployment: Deployment) -> Iterator
             yield _line(row, group, deployment)
 
 
-def _line(row: RowSpec, group: Sequence[Run], deployment: Deployment) -> Line:
+def _line(row: RowSpec, group: Sequence[Run], deployment: Deployment) -> TableLine:
     """One line of runs that differ in their seed only."""
     by_seed = {run.each.get(SEED): run for run in group}
     configs = tuple(_without_folders(read_manifest(run.output).steps[-1].config) for run in group)
-    line = Line(row, row.shown(group[0].each), by_seed, {}, "", "", {}, configs, ())
+    line = TableLine(row, row.shown(group[0].each), by_seed, {}, "", "", {}, configs, ())
     return _of_files(line, deployment) if row.deployed else _of_figures(line)
 
 
@@ -57,7 +57,7 @@ def _without_folders(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _of_files(line: Line, deployment: Deployment) -> Line:
+def _of_files(line: TableLine, deployment: Deployment) -> TableLine:
     subjects = {seed: deployment.subject(line.row, run) for seed, run in line.runs.items()}
     scores = {seed: subject.known.get("score") for seed, subject in subjects.items()}
     first = next(iter(subjects.values()))
@@ -76,7 +76,7 @@ def _of_files(line: Line, deployment: Deployment) -> Line:
     )
 
 
-def _of_figures(line: Line) -> Line:
+def _of_figures(line: TableLine) -> TableLine:
     """The figures that stand in the manifests, at the row's path."""
     found = {}
     for seed, run in line.runs.items():
@@ -117,23 +117,23 @@ def _metric(task: str, recorded: str, path: Sequence[str], found: Iterable[dict[
     return next(numbers, "")
 
 
-def _score(line: Line, own: dict[str, Any], metric: str) -> Any:
+def _score(line: TableLine, own: dict[str, Any], metric: str) -> Any:
     for key in (metric, ""):
         if isinstance(own.get(key), int | float):
             return own[key]
     raise line.row.node.at("of", "").error(f"{line.row.step}.{'.'.join(line.row.path)} has no {metric}")
 
 
-def _averages(lines: Sequence[Line], axis: str, count: int) -> Iterator[Line]:
+def _averages(lines: Sequence[TableLine], axis: str, count: int) -> Iterator[TableLine]:
     """One line for each combination of the other axes, of those for which all `count` values are there."""
-    groups: dict[tuple[Any, ...], list[Line]] = {}
+    groups: dict[tuple[Any, ...], list[TableLine]] = {}
     for line in lines:
         rest = tuple((name, value) for name, value in line.each.items() if name != axis)
         groups.setdefault(rest, []).append(line)
     yield from (_average(group, dict(rest)) for rest, group in groups.items() if len(group) == count)
 
 
-def _average(lines: Sequence[Line], each: dict[str, Any]) -> Line:
+def _average(lines: Sequence[TableLine], each: dict[str, Any]) -> TableLine:
     """Scores and times averaged seed by seed; the file, its size and its latency are those of the first."""
     line = replace(
         lines[0],

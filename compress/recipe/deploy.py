@@ -18,7 +18,7 @@ from compress.recipe.spec_rows import RowSpec
 from compress.recipe.steps import Bench
 from compress.recipe.verbs import EXPORT_VERB, verbs
 from device_bench.plan import EAGER, EAGER_MODES, Plan, Subject
-from device_bench.scoring import Order, with_texts
+from device_bench.scoring import TextsRequest, with_texts
 from device_bench.targets import Selection, find_subjects, smallest_vocabulary
 from edgepress.core import console
 from edgepress.core.environment import environment
@@ -109,7 +109,7 @@ class Deployment:
     def _scored(self, subject: Subject) -> dict[str, Any]:
         plan = Plan(threads=self.measure.threads, vocabulary=smallest_vocabulary([subject]))
         with TemporaryDirectory() as folder:
-            order = Order(Path(folder), self.bench.data, scored=self.measure.eval_samples or ALL)
+            order = TextsRequest(Path(folder), self.bench.data, scored=self.measure.eval_samples or ALL)
             (found,) = with_texts([subject], plan, order)
         wanted = ("task", "metric", "tokenize_ms", "score", "scored_rows")
         return {name: found.known[name] for name in wanted if name in found.known}

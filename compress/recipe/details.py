@@ -5,7 +5,7 @@ from math import ceil
 from statistics import fmean
 from typing import Any
 
-from compress.recipe.lines import PERCENT, Line, Result
+from compress.recipe.lines import PERCENT, RecipeResult, TableLine
 from compress.recipe.listing import task_of
 from compress.training.samples import markdown
 from device_bench.summary import MISSING
@@ -19,13 +19,13 @@ EPOCH_HEADINGS = ("", "epoch", "training loss", "evaluation loss", "score", "tra
 TOLERANCE = 1e-6
 
 
-def by_epoch(result: Result) -> str:
+def by_epoch(result: RecipeResult) -> str:
     """Markdown: how each training went, epoch by epoch; of several seeds the first."""
     rows = [(line.title, *row) for line in result.trained for row in _epochs(line)]
     return _section("By epoch", EPOCH_HEADINGS, rows) if rows else ""
 
 
-def _epochs(line: Line) -> Iterator[tuple[str, ...]]:
+def _epochs(line: TableLine) -> Iterator[tuple[str, ...]]:
     groups: dict[int, list[Entry]] = {}
     for entry in _with_steps(line.history):
         groups.setdefault(max(1, ceil(entry["epoch"] - TOLERANCE)), []).append(entry)
@@ -58,7 +58,7 @@ def _loss(group: Sequence[Entry]) -> float | None:
     return sum(loss * count for loss, count in known) / steps if steps else None
 
 
-def all_scores(result: Result) -> str:
+def all_scores(result: RecipeResult) -> str:
     """Markdown: every score that the last steps gave, means over the seeds; nothing of a single metric."""
     rows = [(_title(line, place), scores) for line, place, scores in _scored(result)]
     names = [name for name in METRICS if any(name in scores for _, scores in rows)]
@@ -66,16 +66,16 @@ def all_scores(result: Result) -> str:
     return _section("All scores", ("", *names), cells) if len(names) > 1 else ""
 
 
-def _scored(result: Result) -> Iterator[tuple[Line, str, dict[str, float]]]:
+def _scored(result: RecipeResult) -> Iterator[tuple[TableLine, str, dict[str, float]]]:
     for line in result.distinct:
         yield from ((line, place, scores) for place, scores in step_scores(line).items() if scores)
 
 
-def _title(line: Line, place: str) -> str:
+def _title(line: TableLine, place: str) -> str:
     return f"{line.title}, thresholds: {place}" if place else line.title
 
 
-def step_scores(line: Line) -> dict[str, dict[str, float]]:
+def step_scores(line: TableLine) -> dict[str, dict[str, float]]:
     """Every score that the last step gave, its mean over the seeds.
 
     Returns:
@@ -93,7 +93,7 @@ def _means(facts: Iterable[Entry]) -> dict[str, float]:
     return {name: fmean(own[name] for own in known) for name in shared}
 
 
-def texts(result: Result) -> str:
+def texts(result: RecipeResult) -> str:
     """Markdown: some texts with what the last student that was distilled says, and its teacher."""
     told = [line for line in result.lines if line.noted.get(SAMPLES)]
     if not told or SAMPLES not in result.recipe.pictures:

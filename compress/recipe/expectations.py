@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compress.recipe.lines import COMPARED, FIGURES, OF_FILES, Result
+from compress.recipe.lines import COMPARED, FIGURES, OF_FILES, RecipeResult
 from compress.recipe.located import Node
 from compress.recipe.spec import Recipe
 
@@ -36,7 +36,7 @@ class Expectation:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ExpectationVerdict:
     """How one turned out."""
 
     expectation: Expectation
@@ -85,14 +85,14 @@ def _expectation(node: Node, rows: Collection[str]) -> Expectation:
     return Expectation(node.text(), row, figure, over, found["sign"], limit, count)
 
 
-def judge(expectations: Sequence[Expectation], result: Result) -> list[Verdict]:
+def judge(expectations: Sequence[Expectation], result: RecipeResult) -> list[ExpectationVerdict]:
     """Each expectation's verdict; what was not measured does not hold."""
     return [_judge(each, result) for each in expectations]
 
 
-def _judge(own: Expectation, result: Result) -> Verdict:
+def _judge(own: Expectation, result: RecipeResult) -> ExpectationVerdict:
     found = [result.figure(own.figure, line, own.over) for line in result.of_row(own.row)]
     values = tuple(None if estimate is None else estimate.value for estimate in found)
     held = sum(value is not None and OPERATORS[own.sign](value, own.limit) for value in values)
     needed = len(values) if own.count is None else own.count
-    return Verdict(own, values, bool(values) and held >= needed)
+    return ExpectationVerdict(own, values, bool(values) and held >= needed)

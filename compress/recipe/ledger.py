@@ -16,7 +16,7 @@ INPUTS = "inputs"
 
 
 @dataclass(frozen=True)
-class Ledger:
+class RunLedger:
     """One JSON file a finished run."""
 
     folder: Path

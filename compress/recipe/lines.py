@@ -20,7 +20,7 @@ PERCENT = 100
 
 
 @dataclass(frozen=True)
-class Line:
+class TableLine:
     """One line of the table: a row, at one value of each of its axes, over all seeds."""
 
     row: RowSpec
@@ -72,33 +72,33 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Result:
+class RecipeResult:
     """All lines."""
 
     recipe: Recipe
-    lines: tuple[Line, ...]
+    lines: tuple[TableLine, ...]
     note: str = ""
     """Why there are fewer than the recipe has."""
 
     @property
-    def distinct(self) -> list[Line]:
+    def distinct(self) -> list[TableLine]:
         """Those that say something of their own of what a step noted: two files of one step do not."""
-        first: dict[tuple[Any, ...], Line] = {}
+        first: dict[tuple[Any, ...], TableLine] = {}
         for line in self.lines:
             runs = tuple(run.name for run in line.runs.values())
             first.setdefault((line.row.path, line.row.average, *runs), line)
         return [line for line in first.values() if line.facts]
 
     @property
-    def trained(self) -> list[Line]:
+    def trained(self) -> list[TableLine]:
         """Those of them whose step was a training."""
         return [line for line in self.distinct if line.history]
 
-    def of_row(self, name: str) -> list[Line]:
+    def of_row(self, name: str) -> list[TableLine]:
         """The lines of one row."""
         return [line for line in self.lines if line.row.name == name]
 
-    def beside(self, line: Line, row: str) -> Line | None:
+    def beside(self, line: TableLine, row: str) -> TableLine | None:
         """The line of another row, averaged alike, with the same values on the axes that both have."""
         shared = (
             other
@@ -108,7 +108,7 @@ class Result:
         )
         return next(shared, None)
 
-    def reference(self, line: Line) -> str:
+    def reference(self, line: TableLine) -> str:
         """The row that retention, size and speed are relative to: the first of the same metric, averaged
         alike.
         """
@@ -119,7 +119,7 @@ class Result:
         )
         return next(alike)
 
-    def figure(self, name: str, line: Line, over: str | None = None) -> Estimate | None:
+    def figure(self, name: str, line: TableLine, over: str | None = None) -> Estimate | None:
         """One figure of a line, beside the row `over` where it compares; None where it was not measured."""
         if name in OWN:
             return OWN[name](line)
@@ -136,54 +136,54 @@ def _from(interval: Interval) -> Estimate:
     return Estimate(interval.value, interval.low, interval.high)
 
 
-def _latency(line: Line) -> Estimate | None:
+def _latency(line: TableLine) -> Estimate | None:
     return _from(latency(line.measurement)) if line.measurement else None
 
 
-def _above_published(line: Line) -> Estimate | None:
+def _above_published(line: TableLine) -> Estimate | None:
     published = line.published("score")
     if published is None or not line.scores:
         return None
     return mean([PERCENT * (score - published) for score in line.scores.values()])
 
 
-def _retention(line: Line, other: Line) -> Estimate | None:
+def _retention(line: TableLine, other: TableLine) -> Estimate | None:
     ours, theirs = _alike(line, other)
     return retention(ours, theirs) if ours and theirs else None
 
 
-def _alike(line: Line, other: Line) -> tuple[dict[Any, float], dict[Any, float]]:
+def _alike(line: TableLine, other: TableLine) -> tuple[dict[Any, float], dict[Any, float]]:
     """The two lines' scores of the same kind: of files, or where one has none, as the steps gave them."""
     if not (line.row.deployed and other.row.deployed):
         return line.trained_scores, other.trained_scores
     return line.scores, other.scores
 
 
-def _gain(line: Line, other: Line) -> Estimate | None:
+def _gain(line: TableLine, other: TableLine) -> Estimate | None:
     ours, theirs = _alike(line, other)
     return gain(ours, theirs).scaled(PERCENT) if ours and theirs else None
 
 
-def _speed_up(line: Line, other: Line) -> Estimate | None:
+def _speed_up(line: TableLine, other: TableLine) -> Estimate | None:
     if line.measurement is None or other.measurement is None:
         return None
     return _from(paired_ratio(other.measurement.launches_ms, line.measurement.launches_ms))
 
 
-def _size_ratio(line: Line, other: Line) -> Estimate | None:
+def _size_ratio(line: TableLine, other: TableLine) -> Estimate | None:
     if line.measurement is None or other.measurement is None:
         return None
     return Estimate(other.measurement.size_bytes / line.measurement.size_bytes)
 
 
-def _time_ratio(line: Line, other: Line) -> Estimate | None:
+def _time_ratio(line: TableLine, other: TableLine) -> Estimate | None:
     if not line.seconds or not other.seconds:
         return None
     return Estimate(mean(line.seconds).value / mean(other.seconds).value)
 
 
 # Figures of a line alone: score 0..1, size [MB], latency [ms], training [s]; points of the metric.
-OWN: dict[str, Callable[[Line], Estimate | None]] = {
+OWN: dict[str, Callable[[TableLine], Estimate | None]] = {
     "score": lambda line: mean(list(line.scores.values())) if line.scores else None,
     "parameters": lambda line: _exact(line.subject.known.get("parameters") if line.subject else None),
     "size_mb": lambda line: _exact(line.measurement.size_bytes / 1e6 if line.measurement else None),
@@ -193,7 +193,7 @@ OWN: dict[str, Callable[[Line], Estimate | None]] = {
 }
 # Figures beside another line: retention as a share, gain [points], the rest as ratios, larger is better but
 # for time_ratio, the share of the other's training time.
-COMPARED: dict[str, Callable[[Line, Line], Estimate | None]] = {
+COMPARED: dict[str, Callable[[TableLine, TableLine], Estimate | None]] = {
     "retention": _retention,
     "gain": _gain,
     "speed_up": _speed_up,

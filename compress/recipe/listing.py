@@ -3,13 +3,13 @@
 import json
 from typing import Any
 
-from compress.recipe.lines import Line
+from compress.recipe.lines import TableLine
 from edgepress.core.tasks import TASKS, Task
 
 CONFIG = "config.json"
 
 
-def task_of(line: Line) -> Task | None:
+def task_of(line: TableLine) -> Task | None:
     """The line's task; of one that is a folder what the model's config says of it. None for a mean."""
     if line.task in TASKS:
         return TASKS[line.task]

@@ -10,9 +10,9 @@ from compress.recipe import results, table
 from compress.recipe.collect import collect
 from compress.recipe.config import RecipeConfig
 from compress.recipe.deploy import Deployment
-from compress.recipe.expectations import Expectation, Verdict, expectations, judge
-from compress.recipe.ledger import Ledger, at_work
-from compress.recipe.lines import Line, Result
+from compress.recipe.expectations import Expectation, ExpectationVerdict, expectations, judge
+from compress.recipe.ledger import RunLedger, at_work
+from compress.recipe.lines import RecipeResult, TableLine
 from compress.recipe.max_drop import Stopped, Watch
 from compress.recipe.plan import Run, plan
 from compress.recipe.spec import Measure, Recipe, load, without_files
@@ -50,7 +50,7 @@ def run(config: RecipeConfig) -> Path:
         _list(own, runs)
         return target
     with at_work(output) as mark:
-        bench = Bench(Ledger(output / LEDGER), mark, config.data, config.ignore_code, {}, config.restart)
+        bench = Bench(RunLedger(output / LEDGER), mark, config.data, config.ignore_code, {}, config.restart)
         result = _run(own, runs, Deployment(bench, own.measure), watch)
         verdicts = _judged(config, expected, result)
         story = _story(config, bench, time.monotonic() - start)
@@ -74,7 +74,7 @@ def _list(own: Recipe, runs: Sequence[Run]) -> None:
         console.line(f"  {index}  {run.title}")
 
 
-def _run(own: Recipe, runs: Sequence[Run], deployment: Deployment, watch: Watch) -> Result:
+def _run(own: Recipe, runs: Sequence[Run], deployment: Deployment, watch: Watch) -> RecipeResult:
     """Do the steps, then measure what they left."""
     note = ""
     done = list(runs)
@@ -91,10 +91,10 @@ def _run(own: Recipe, runs: Sequence[Run], deployment: Deployment, watch: Watch)
     lines = tuple(collect(own, runs, deployment))
     if not lines:
         raise EdgepressError("no row of the table is complete", "nothing to measure")
-    return Result(own, _timed(lines, own.measure), note)
+    return RecipeResult(own, _timed(lines, own.measure), note)
 
 
-def _timed(lines: Sequence[Line], how: Measure) -> tuple[Line, ...]:
+def _timed(lines: Sequence[TableLine], how: Measure) -> tuple[TableLine, ...]:
     """The lines with their files timed, each file once, all in one interleaved measurement."""
     subjects = list(_distinct(line.subject for line in lines if line.subject is not None).values())
     if not subjects:
@@ -120,14 +120,16 @@ def _distinct(subjects: Iterable[Subject]) -> dict[tuple[Path, str], Subject]:
     return found
 
 
-def _with_record(line: Line, records: Mapping[tuple[Path, str], Measurement]) -> Line:
+def _with_record(line: TableLine, records: Mapping[tuple[Path, str], Measurement]) -> TableLine:
     if line.subject is None:
         return line
     record = records[line.subject.path, line.subject.mode]
     return replace(line, measurement=replace(record, name=line.title))
 
 
-def _judged(config: RecipeConfig, expected: Sequence[Expectation], result: Result) -> list[Verdict]:
+def _judged(
+    config: RecipeConfig, expected: Sequence[Expectation], result: RecipeResult
+) -> list[ExpectationVerdict]:
     if config.quick and expected:
         console.step("a quick run: what the recipe expects is not judged")
         return []
@@ -145,14 +147,14 @@ def _story(config: RecipeConfig, bench: Bench, seconds: float) -> results.Story:
     return results.Story(shlex.join(words), config.quick, seconds, taken)
 
 
-def _show(result: Result, verdicts: Sequence[Verdict], target: Path) -> None:
+def _show(result: RecipeResult, verdicts: Sequence[ExpectationVerdict], target: Path) -> None:
     table.screen(result).show()
     if verdicts:
         table.verdict_screen(verdicts).show()
     console.step(f"written: {target}")
 
 
-def _conclude(result: Result, verdicts: Sequence[Verdict]) -> None:
+def _conclude(result: RecipeResult, verdicts: Sequence[ExpectationVerdict]) -> None:
     """Raise for what was not reached."""
     if result.note:
         raise ExpectationError(result.note, "allow more with --max-drop, or change the step")

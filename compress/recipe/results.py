@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from compress.recipe import details, table
-from compress.recipe.expectations import Verdict
-from compress.recipe.lines import Result
+from compress.recipe.expectations import ExpectationVerdict
+from compress.recipe.lines import RecipeResult
 from compress.recipe.machine import machine
 from compress.recipe.pictures import pictures
 from device_bench import records
@@ -47,7 +47,7 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def write(result: Result, verdicts: Sequence[Verdict], story: Story, folder: Path) -> None:
+def write(result: RecipeResult, verdicts: Sequence[ExpectationVerdict], story: Story, folder: Path) -> None:
     """Write everything; what was there before is replaced."""
     check_folder(folder)
     drawn = pictures(result)
@@ -62,7 +62,7 @@ def write(result: Result, verdicts: Sequence[Verdict], story: Story, folder: Pat
         draw(drawn, [THEME], ["png"], stage)
 
 
-def _summary(result: Result, verdicts: Sequence[Verdict], story: Story) -> dict[str, Any]:
+def _summary(result: RecipeResult, verdicts: Sequence[ExpectationVerdict], story: Story) -> dict[str, Any]:
     return {
         "recipe": result.recipe.name,
         "title": result.recipe.title,
@@ -77,7 +77,9 @@ def _summary(result: Result, verdicts: Sequence[Verdict], story: Story) -> dict[
     }
 
 
-def _page(result: Result, verdicts: Sequence[Verdict], story: Story, images: Sequence[str]) -> str:
+def _page(
+    result: RecipeResult, verdicts: Sequence[ExpectationVerdict], story: Story, images: Sequence[str]
+) -> str:
     recipe = result.recipe
     parts = [f"# {recipe.title}", f"After {recipe.source}." if recipe.source else "", recipe.about]
     parts += [f"```\n{story.command}\n```"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.recipe.code_digest import code_digest, libraries
-from compress.recipe.ledger import Ledger, changed
+from compress.recipe.ledger import RunLedger, changed
 from compress.recipe.plan import Run
 from compress.recipe.verbs import command_line
 from edgepress.core import console
@@ -40,7 +40,7 @@ class StepError(EdgepressError):
 class Bench:
     """Where runs are done."""
 
-    ledger: Ledger
+    ledger: RunLedger
     mark: Path
     data: Path | None
     ignore_code: bool
@@ -84,7 +84,7 @@ class Bench:
         """Copy what another recipe made of the very same inputs: the teacher that they share."""
         for other in sorted(run.output.parent.parent.glob(f"*/{run.name}/{MANIFEST}")):
             folder = other.parent
-            known = Ledger(folder.parent / LEDGER).known(run.name)
+            known = RunLedger(folder.parent / LEDGER).known(run.name)
             if folder == run.output or known is None or self._stale(known, inputs, folder):
                 continue
             with staged_folder(run.output, overwrite=True) as stage:

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from compress.recipe.details import step_scores
-from compress.recipe.expectations import Verdict
-from compress.recipe.lines import PERCENT, Line, Result
+from compress.recipe.expectations import ExpectationVerdict
+from compress.recipe.lines import PERCENT, RecipeResult, TableLine
 from compress.recipe.machine import machine
 from compress.recipe.statistics import Estimate
 from device_bench.summary import MISSING
@@ -31,7 +31,7 @@ FORMS: dict[str, Form] = {
 }
 
 
-def headings(result: Result) -> list[str]:
+def headings(result: RecipeResult) -> list[str]:
     """The table's columns."""
     metrics = {line.metric for line in result.lines if line.metric}
     length = result.recipe.measure.sequence_length
@@ -40,7 +40,7 @@ def headings(result: Result) -> list[str]:
     return ["", "params", "MB", latency, "faster", metric, "kept", "gain [points]", "step [s]", "published"]
 
 
-def cells(result: Result, line: Line) -> list[str]:
+def cells(result: RecipeResult, line: TableLine) -> list[str]:
     """A line's cells; an interval stands below its value."""
 
     def cell(figure: str, wanted: bool = True) -> str:
@@ -61,7 +61,7 @@ def cells(result: Result, line: Line) -> list[str]:
     ]
 
 
-def _seconds(cell: Callable[[str], str], line: Line) -> str:
+def _seconds(cell: Callable[[str], str], line: TableLine) -> str:
     """Beside a published share of the time stands ours."""
     shares = [cell("time_ratio")] if "time_ratio" in line.row.published else []
     return "\n".join([_bare(cell("seconds")), *shares])
@@ -82,24 +82,24 @@ def _bare(cell: str) -> str:
     return cell.partition("\n")[0]
 
 
-def published(line: Line) -> str:
+def published(line: TableLine) -> str:
     """The published figures beside a line."""
     found = ((name, line.published(name)) for name in line.row.published)
     return ", ".join(FORMS[name](value) for name, value in found if value is not None) or MISSING
 
 
-def screen(result: Result) -> ScreenTable:
+def screen(result: RecipeResult) -> ScreenTable:
     """The screen's table."""
     rows = [cells(result, line) for line in result.lines]
     return ScreenTable(result.recipe.title, headings(result), rows, caption=caption(result))
 
 
-def markdown(result: Result) -> str:
+def markdown(result: RecipeResult) -> str:
     """The same table for a page."""
     return markdown_table(headings(result), [cells(result, line) for line in result.lines])
 
 
-def caption(result: Result) -> str:
+def caption(result: RecipeResult) -> str:
     """What the figures are, and what they were measured with."""
     lines = result.lines
     firsts = dict.fromkeys(result.reference(line) for line in lines)
@@ -116,13 +116,13 @@ def caption(result: Result) -> str:
     )
 
 
-def _row_title(result: Result, name: str) -> str:
+def _row_title(result: RecipeResult, name: str) -> str:
     """The title of a row that has one line, the name of one that has several."""
     found = result.of_row(name)
     return found[0].title if len(found) == 1 else name
 
 
-def verdict_lines(verdicts: Sequence[Verdict]) -> list[list[str]]:
+def verdict_lines(verdicts: Sequence[ExpectationVerdict]) -> list[list[str]]:
     """Expectation, what was measured, verdict."""
     return [
         [
@@ -134,17 +134,17 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> list[list[str]]:
     ]
 
 
-def verdict_screen(verdicts: Sequence[Verdict]) -> ScreenTable:
+def verdict_screen(verdicts: Sequence[ExpectationVerdict]) -> ScreenTable:
     """The expectations' table."""
     return ScreenTable("expectations", ("expected", "measured", ""), verdict_lines(verdicts), words=(0, 1, 2))
 
 
-def verdict_markdown(verdicts: Sequence[Verdict]) -> str:
+def verdict_markdown(verdicts: Sequence[ExpectationVerdict]) -> str:
     """The same for a page."""
     return markdown_table(("expected", "measured", "verdict"), verdict_lines(verdicts))
 
 
-def records(result: Result) -> Iterator[dict[str, Any]]:
+def records(result: RecipeResult) -> Iterator[dict[str, Any]]:
     """One JSON object a line of the table, with everything that was found out about it."""
     for line in result.lines:
         known = line.subject.known if line.subject else {}
@@ -179,7 +179,7 @@ def _dict(estimate: Estimate | None) -> dict[str, Any] | None:
     return None if estimate is None else asdict(estimate)
 
 
-def _config(flags: dict[str, Any], result: Result) -> dict[str, Any]:
+def _config(flags: dict[str, Any], result: RecipeResult) -> dict[str, Any]:
     """A step's config with the names of runs in place of this machine's folders."""
     runs = {str(run.output): run.name for line in result.lines for run in line.runs.values()}
     return {flag: runs.get(str(value), value) for flag, value in flags.items()}

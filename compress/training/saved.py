@@ -27,7 +27,7 @@ AGAIN = "--restart begins again and removes them; another --output keeps them"
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class TrainingCheckpoint:
     """One of a training's checkpoints."""
 
     folder: Path
@@ -74,10 +74,10 @@ class Checkpoint:
         return "" if _fits(self.folder / WEIGHTS, model) else "its weights have other shapes than the model"
 
 
-def checkpoints_below(folder: Path) -> Iterator[Checkpoint]:
+def checkpoints_below(folder: Path) -> Iterator[TrainingCheckpoint]:
     """Those of all trainings of a run."""
     found = folder.rglob(f"{PREFIX_CHECKPOINT_DIR}-*")
-    return (Checkpoint(path) for path in found if NUMBERED.fullmatch(path.name))
+    return (TrainingCheckpoint(path) for path in found if NUMBERED.fullmatch(path.name))
 
 
 def newest_checkpoint(folder: Path, model: torch.nn.Module, best: bool) -> Path | None:
@@ -99,7 +99,7 @@ def newest_checkpoint(folder: Path, model: torch.nn.Module, best: bool) -> Path 
 
 def _newest(folder: Path, model: torch.nn.Module, best: bool) -> Path | None:
     found = sorted(checkpoints_below(folder), key=lambda own: -own.step)
-    flawed: list[tuple[Checkpoint, str]] = []
+    flawed: list[tuple[TrainingCheckpoint, str]] = []
     for own in found:
         flaw = own.flaw(model, best)
         if not flaw:
@@ -113,7 +113,7 @@ def _newest(folder: Path, model: torch.nn.Module, best: bool) -> Path | None:
     return None
 
 
-def _remove_flawed(flawed: list[tuple[Checkpoint, str]]) -> None:
+def _remove_flawed(flawed: list[tuple[TrainingCheckpoint, str]]) -> None:
     for own, flaw in flawed:
         console.warn(f"{own.folder.name} is not whole and left out: {flaw}")
         shutil.rmtree(own.folder, ignore_errors=True)

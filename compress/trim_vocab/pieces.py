@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
-class Change:
+class PieceChange:
     """One text, and the pieces that the two splits of it do not share."""
 
     text: str
@@ -18,18 +18,18 @@ class Change:
 
 def changes(
     before: PreTrainedTokenizerBase, after: PreTrainedTokenizerBase, texts: Sequence[tuple[str, ...]]
-) -> list[Change]:
+) -> list[PieceChange]:
     """The texts whose pieces differ, in order; a text of two columns is one text."""
     return list(_changes(before, after, texts))
 
 
 def _changes(
     before: PreTrainedTokenizerBase, after: PreTrainedTokenizerBase, texts: Sequence[tuple[str, ...]]
-) -> Iterator[Change]:
+) -> Iterator[PieceChange]:
     for columns in texts:
         old, new = (_pieces(tokenizer, columns) for tokenizer in (before, after))
         if old != new:
-            yield Change(" | ".join(columns), _beyond(old, new), _beyond(new, old))
+            yield PieceChange(" | ".join(columns), _beyond(old, new), _beyond(new, old))
 
 
 def _pieces(tokenizer: PreTrainedTokenizerBase, columns: tuple[str, ...]) -> list[str]:

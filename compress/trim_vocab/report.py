@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from compress.compression import ModelFigures, headings
-from compress.trim_vocab.pieces import Change
+from compress.trim_vocab.pieces import PieceChange
 from edgepress.core.loading import OpenedModel
 from edgepress.core.tables import ScreenTable, markdown_table, screen_table
 
@@ -26,7 +26,7 @@ class Trimmed:
     """Before, trimmed, and recovered where it did."""
     texts: int
     """Of the evaluation split that both tokenizers read."""
-    changed: Sequence[Change]
+    changed: Sequence[PieceChange]
     training: Mapping[str, Any]
     """What the training reached; empty where there was none."""
 

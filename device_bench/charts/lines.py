@@ -28,7 +28,7 @@ Read = Callable[[Measurement], int]
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """One file."""
 
     label: str
@@ -42,10 +42,10 @@ class Lines:
 
     label: str
     """Of the x axis."""
-    lines: tuple[Line, ...]
+    lines: tuple[Curve, ...]
 
     @property
-    def panels(self) -> list[list[Line]]:
+    def panels(self) -> list[list[Curve]]:
         """At most a palette's colours each, in the order of the files."""
         count = -(-len(self.lines) // len(PALETTE))
         return [[self.lines[i] for i in part] for part in np.array_split(range(len(self.lines)), count)]
@@ -95,11 +95,11 @@ class Lines:
             axes.set_xlabel(self.label)
 
 
-def _legend_label(line: Line) -> str:
+def _legend_label(line: Curve) -> str:
     return wrap(line.label, LEGEND_WIDTH)
 
 
-def _panel(axes: Axes, panel: Sequence[Line]) -> None:
+def _panel(axes: Axes, panel: Sequence[Curve]) -> None:
     """Its lines, the slowest file's name on top, as its line is."""
     for index, line in enumerate(panel):
         look: Any = {"color": PALETTE[index], "zorder": 3}
@@ -149,7 +149,7 @@ def most_varied(own: View, fixed: Read, what: Read) -> int | None:
 def _lines(own: View, fixed: Read, at: int, what: Read, label: str) -> Lines:
     chosen = [(name, sorted((r for r in rs if fixed(r) == at), key=what)) for name, rs in own.latencies]
     found = [
-        Line(name, tuple(what(r) for r in records), tuple(latency(r) for r in records))
+        Curve(name, tuple(what(r) for r in records), tuple(latency(r) for r in records))
         for name, records in chosen
         if records
     ]

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from device_bench.grouping import Machine, Series, latency, speed_up
+from device_bench.grouping import Machine, RecordSeries, latency, speed_up
 from device_bench.records import Measurement
 from device_bench.stats import Interval
 
@@ -131,7 +131,7 @@ def _short(labels: Sequence[str], threads: int) -> tuple[list[str], str]:
     return plain, ""
 
 
-def _points(named: Sequence[tuple[str, Series]], batch: int, length: int) -> Iterator[Point]:
+def _points(named: Sequence[tuple[str, RecordSeries]], batch: int, length: int) -> Iterator[Point]:
     for name, own in named:
         record = own.at(batch, length)
         if record is not None:

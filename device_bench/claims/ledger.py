@@ -18,7 +18,7 @@ from edgepress.core.files import to_json
 MACHINE_KEYS = ("cpu", "cores", "system", "versions")
 
 
-class Ledger:
+class ClaimsLedger:
     """What `--output` holds and is to hold.
 
     Raises:

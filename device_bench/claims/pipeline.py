@@ -10,7 +10,7 @@ from device_bench.claims import table
 from device_bench.claims.claim import FAILS, Claim, Finding, Found
 from device_bench.claims.config import ClaimsConfig
 from device_bench.claims.context import Lab
-from device_bench.claims.ledger import Ledger, command
+from device_bench.claims.ledger import ClaimsLedger, command
 from device_bench.claims.registry import CLAIMS
 from edgepress.core.errors import EdgepressError, ExpectationError, require_flags, unknown_name
 
@@ -24,7 +24,7 @@ def run(config: ClaimsConfig) -> Found:
         ExpectationError: a claim does not hold on the kind of device that it was made on (exit code 1).
     """
     require_flags({"--pass-samples": config.pass_samples > 1, "--passes": config.passes > 0})
-    chosen, ledger = _chosen(config), Ledger(config)
+    chosen, ledger = _chosen(config), ClaimsLedger(config)
     found = _kept(config, chosen, ledger) if config.judge_only else _measured(config, chosen, ledger)
     table.show(found, command(config, "CLAIM"))
     failed = [claim.name for claim, own in found if claim.verdict(own) == FAILS]
@@ -33,7 +33,7 @@ def run(config: ClaimsConfig) -> Found:
     return found
 
 
-def _kept(config: ClaimsConfig, chosen: list[Claim], ledger: Ledger) -> Found:
+def _kept(config: ClaimsConfig, chosen: list[Claim], ledger: ClaimsLedger) -> Found:
     if config.output is None or not config.output.exists():
         raise EdgepressError("--judge-only needs the table of an earlier run", "name it with --output")
     found = [(claim, ledger.kept(claim)) for claim in chosen]
@@ -41,7 +41,7 @@ def _kept(config: ClaimsConfig, chosen: list[Claim], ledger: Ledger) -> Found:
     return found
 
 
-def _measured(config: ClaimsConfig, chosen: list[Claim], ledger: Ledger) -> Found:
+def _measured(config: ClaimsConfig, chosen: list[Claim], ledger: ClaimsLedger) -> Found:
     known = [record for path in config.records for record in records.read(path)]
     found: list[tuple[Claim, Finding | None]] = []
     with TemporaryDirectory() as folder:

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from device_bench.phone.adb import Adb, PhoneGoneError, last_line
-from device_bench.phone.contract import AppFailedError, Request, Result, parse
+from device_bench.phone.contract import AppFailedError, PhoneResult, Request, parse
 from device_bench.phone.prepare import Undo
 from edgepress.core.artifact import MANIFEST
 from edgepress.core.errors import EdgepressError, first_line
@@ -106,7 +106,7 @@ def artifact_folder(path: Path) -> Path:
     return next((folder for folder in path.parents[:2] if (folder / MANIFEST).is_file()), path.parent)
 
 
-def launch(phone: Adb, model: str, request: Request, run_id: str) -> Result:
+def launch(phone: Adb, model: str, request: Request, run_id: str) -> PhoneResult:
     """Start the app's bench entry in a new process, wait for its end, and read its result.
 
     Raises:

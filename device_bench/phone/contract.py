@@ -40,7 +40,7 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class PhoneResult:
     """What the app wrote after one launch."""
 
     runtime: str
@@ -58,7 +58,7 @@ class Result:
     after: dict[str, Any] = field(default_factory=dict)
 
 
-def parse(content: Any, request: Request) -> Result:
+def parse(content: Any, request: Request) -> PhoneResult:
     """A result as the app wrote it.
 
     Raises:
@@ -75,8 +75,8 @@ def parse(content: Any, request: Request) -> Result:
         raise AppFailedError(f"the app's result cannot be read: {reason}", "install a newer --apk") from error
 
 
-def _parse(content: dict[str, Any]) -> Result:
-    return Result(
+def _parse(content: dict[str, Any]) -> PhoneResult:
+    return PhoneResult(
         runtime=content["runtime"],
         load_ms=float(content["load_ms"]),
         first_forward_ms=float(content["first_forward_ms"]),
@@ -91,7 +91,7 @@ def _parse(content: dict[str, Any]) -> Result:
     )
 
 
-def _checked(result: Result, request: Request) -> Result:
+def _checked(result: PhoneResult, request: Request) -> PhoneResult:
     rows = len(request.inputs[0]["input_ids"])
     if len(result.samples_ms) < request.runs or min(result.samples_ms) <= 0:
         raise ValueError(f"times of {len(result.samples_ms)} runs of {request.runs}, or one not above 0")

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from device_bench.cpu import make_batch
-from device_bench.phone.contract import Request, Result
+from device_bench.phone.contract import PhoneResult, Request
 from device_bench.phone.device import CoolDown
-from device_bench.phone.texts import Texts
+from device_bench.phone.texts import PhoneTexts
 from device_bench.plan import Case, Plan, Subject
 from device_bench.texts import load, pass_batches
 from export.core.registry import open_runner
@@ -41,16 +41,16 @@ class File:
     subject: Subject
     place: str
     """Its folder there."""
-    texts: Texts | None = None
+    texts: PhoneTexts | None = None
     """What it is scored on there."""
     model: str = ""
     """Its path there, once it was copied."""
-    scored: Result | None = None
+    scored: PhoneResult | None = None
     """The launch that classified the texts."""
 
 
 @dataclass
-class Series:
+class PhoneSeries:
     """One file at one case, and what came of it launch by launch."""
 
     file: File
@@ -59,7 +59,7 @@ class Series:
     protocol: Protocol
     environment: dict[str, Any]
     emulated: bool
-    launches: list[Result] = field(default_factory=list)
+    launches: list[PhoneResult] = field(default_factory=list)
     states: list[dict[str, Any]] = field(default_factory=list)
     """Snapshots before and after each launch."""
     warnings: list[str] = field(default_factory=list)
@@ -92,7 +92,7 @@ class Series:
             min_time_ms=0.0 if single else own.min_time_ms,
         )
 
-    def add(self, result: Result, before: dict[str, Any], after: dict[str, Any]) -> None:
+    def add(self, result: PhoneResult, before: dict[str, Any], after: dict[str, Any]) -> None:
         """Take in what one launch gave."""
         self.launches.append(result)
         self.states.append({"before": {**result.before, **before}, "after": {**result.after, **after}})

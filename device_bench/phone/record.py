@@ -11,16 +11,16 @@ import numpy as np
 from device_bench import stats
 from device_bench.facts import of_case
 from device_bench.phone.app import artifact_folder
-from device_bench.phone.contract import Result
+from device_bench.phone.contract import PhoneResult
 from device_bench.phone.device import EMULATED_WARNING
-from device_bench.phone.grouping import File, Series
+from device_bench.phone.grouping import File, PhoneSeries
 from device_bench.records import Launch, Measurement
 from device_bench.session import Taken
 from edgepress.core.artifact import is_artifact, open_artifact
 from edgepress.core.metrics import score
 
 
-def record(series: Series, run: str) -> Measurement:
+def record(series: PhoneSeries, run: str) -> Measurement:
     """The record of one file at one case of a measurement; without samples where it failed."""
     plan, case, subject = series.plan, series.case, series.file.subject
     launches = [] if series.error else series.launches
@@ -47,7 +47,7 @@ def record(series: Series, run: str) -> Measurement:
     )
 
 
-def _samples(series: Series) -> dict[str, Any]:
+def _samples(series: PhoneSeries) -> dict[str, Any]:
     warnings = [EMULATED_WARNING] if series.emulated else []
     warnings += series.warnings
     state: dict[str, Any] = {"emulated": series.emulated, "launches": series.states}
@@ -67,13 +67,13 @@ def _samples(series: Series) -> dict[str, Any]:
     return {**own, "state": state, "warnings": tuple(warnings)}
 
 
-def _launch(one: Result) -> Launch:
+def _launch(one: PhoneResult) -> Launch:
     """An app's launch gives one round a case."""
     names = ("load_ms", "first_forward_ms", "peak_memory_bytes")
     return Launch(rounds=1, **{name: getattr(one, name) for name in names})
 
 
-def _scored(series: Series) -> dict[str, Any]:
+def _scored(series: PhoneSeries) -> dict[str, Any]:
     """The score of the logits that the phone gave, and its times of tokenizing, never this computer's."""
     own, texts = series.file.scored, series.file.texts
     if own is None or texts is None or series.error:

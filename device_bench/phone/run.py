@@ -22,16 +22,16 @@ from device_bench.phone.device import (
     require_abi,
     snapshot,
 )
-from device_bench.phone.grouping import File, Protocol, Series
+from device_bench.phone.grouping import File, PhoneSeries, Protocol
 from device_bench.phone.prepare import prepared, reserved, restore
 from device_bench.phone.record import record
-from device_bench.phone.texts import Texts
+from device_bench.phone.texts import PhoneTexts
 from device_bench.plan import Case, Plan, Subject
 from device_bench.records import Measurement
 from edgepress.core.console import step, warn
 from edgepress.core.errors import EdgepressError
 
-TextsOf = Callable[[Subject], Texts | None]
+TextsOf = Callable[[Subject], PhoneTexts | None]
 
 
 @contextmanager
@@ -94,7 +94,7 @@ def measure_on_phone(
         app.install(phone, apk, undo)
         app.clear_up(undo, launches.run)
         for number, case in enumerate(plan.cases):
-            series = [Series(file, case, plan, launches.protocol, *own) for file in files]
+            series = [PhoneSeries(file, case, plan, launches.protocol, *own) for file in files]
             launches.take(series, number)
             errors |= {one.error for one in series}
             yield from [record(one, launches.run) for one in series]
@@ -117,7 +117,7 @@ class _Launches:
     run: str
     cooling_s: float = 0.0
 
-    def take(self, series: Sequence[Series], number: int) -> None:
+    def take(self, series: Sequence[PhoneSeries], number: int) -> None:
         """Launch every file as often as the case wants; a file that fails is left out for the rest of it."""
         order = list(series)
         for turn in range(series[0].turns):
@@ -127,7 +127,7 @@ class _Launches:
                     step(f"phone: {_title(one.case)}, {one.file.subject.name}, {turn + 1} of {one.turns}")
                     self._launch(one, f"{self.run}-{number}-{one.file.place}-{turn}")
 
-    def _launch(self, one: Series, run_id: str) -> None:
+    def _launch(self, one: PhoneSeries, run_id: str) -> None:
         file = one.file
         try:
             if not file.model:
@@ -139,7 +139,7 @@ class _Launches:
             one.error = str(error)
             warn(f"{file.subject.name}: {error}" + (f"\n{error.hint}" if error.hint else ""))
 
-    def _cooled(self, one: Series) -> dict[str, Any]:
+    def _cooled(self, one: PhoneSeries) -> dict[str, Any]:
         cooling = self.protocol.cool_down
         seconds, state = cooling.wait(self.phone, self.cooling_s, step)
         self.cooling_s += seconds

@@ -18,7 +18,7 @@ from edgepress.core.thresholds import THRESHOLDS
 
 
 @dataclass(frozen=True)
-class Texts:
+class PhoneTexts:
     """A sample of a task's evaluation split."""
 
     task: Task
@@ -27,7 +27,7 @@ class Texts:
     """From which probability on the file's artifact gives each label; None: one half."""
 
 
-def texts_of(subject: Subject, task: str | None, data: Path | None, count: int) -> Texts | None:
+def texts_of(subject: Subject, task: str | None, data: Path | None, count: int) -> PhoneTexts | None:
     """A sample of the split that the file's artifact is scored on; None where there is none, saying so.
 
     Args:
@@ -45,7 +45,7 @@ def texts_of(subject: Subject, task: str | None, data: Path | None, count: int) 
         found = artifact_task(artifact, data, task)
         assert found is not None, "the flag or the manifest names one"
         examples = load_split(found, found.evaluation_split).sample(count)
-        return Texts(found, examples, json.loads((folder / "config.json").read_text()).get(THRESHOLDS))
+        return PhoneTexts(found, examples, json.loads((folder / "config.json").read_text()).get(THRESHOLDS))
     except EdgepressError as error:
         warn(f"{subject.name}: no texts, so it is not scored: {error.with_hint}")
         return None

@@ -41,7 +41,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Line:
+class ReportLine:
     """One record."""
 
     cells: tuple[Cell, ...]
@@ -70,13 +70,13 @@ HEADINGS = (
 )
 
 
-def lines(machine: Machine, artifacts: Sequence[Lineage]) -> Iterator[Line]:
+def lines(machine: Machine, artifacts: Sequence[Lineage]) -> Iterator[ReportLine]:
     """One a record, failed ones too."""
     for series in machine.series:
         for record in series.records:
             own = changed(record, artifacts)
             notes = (*((own,) if own else ()), *record.warnings)
-            yield Line(tuple(_cells(series.label, record)), notes, record.error)
+            yield ReportLine(tuple(_cells(series.label, record)), notes, record.error)
 
 
 def _cells(label: str, record: Measurement) -> Iterator[Cell]:

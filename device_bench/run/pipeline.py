@@ -26,7 +26,7 @@ from edgepress.core.identity import in_words, texts_digest
 
 if TYPE_CHECKING:
     from device_bench.phone.adb import Adb
-    from device_bench.phone.texts import Texts
+    from device_bench.phone.texts import PhoneTexts
 
 
 def run(config: RunConfig) -> None:
@@ -127,10 +127,10 @@ def _with_texts(config: RunConfig, subjects: list[Subject], plan: Plan, folder: 
     scored = 0 if config.no_accuracy or config.device == "phone" else config.eval_samples
     if not scored and not config.passes:
         return subjects
-    from device_bench.scoring import Order, with_texts
+    from device_bench.scoring import TextsRequest, with_texts
 
     console.step("tokenizing and scoring real sentences")
-    order = Order(folder, config.data, config.task, scored, config.passes > 0, config.pass_samples)
+    order = TextsRequest(folder, config.data, config.task, scored, config.passes > 0, config.pass_samples)
     return with_texts(subjects, plan, order)
 
 
@@ -139,7 +139,7 @@ def _measured(
     subjects: list[Subject],
     plan: Plan,
     phone: Adb | None,
-    texts: Mapping[Subject, Texts | None],
+    texts: Mapping[Subject, PhoneTexts | None],
 ) -> Generator[Measurement, None, None]:
     known = [] if config.overwrite or not config.output.exists() else records.read(config.output)
     facts = _machine_facts(config, phone)
@@ -176,7 +176,7 @@ def _machine_facts(config: RunConfig, phone: Adb | None) -> dict[str, Any] | Non
     return phone_environment(phone)
 
 
-def _phone_texts(config: RunConfig, subjects: Sequence[Subject]) -> dict[Subject, Texts | None]:
+def _phone_texts(config: RunConfig, subjects: Sequence[Subject]) -> dict[Subject, PhoneTexts | None]:
     """What each file is to classify on a phone."""
     if config.device != "phone" or config.no_accuracy:
         return {}
@@ -185,7 +185,7 @@ def _phone_texts(config: RunConfig, subjects: Sequence[Subject]) -> dict[Subject
     return {subject: texts_of(subject, config.task, config.data, config.eval_samples) for subject in subjects}
 
 
-def _with_digest(subject: Subject, texts: Texts | None) -> Subject:
+def _with_digest(subject: Subject, texts: PhoneTexts | None) -> Subject:
     if texts is None:
         return subject
     return replace(subject, known={**subject.known, "texts_sha256": texts_digest(texts.examples)})

@@ -45,7 +45,7 @@ NEW_HEAD = "python -m compress.finetune --model {folder} --task TASK trains a ne
 
 
 @dataclass(frozen=True)
-class Comparison:
+class TensorComparison:
     """How a file's tensors and a model's differ."""
 
     missing: frozenset[str]
@@ -112,7 +112,7 @@ def load_weights(
 
 
 def _is_kept(
-    compared: Comparison, found: FoundHead, wanted: Head, drops: Drops, model: PreTrainedModel
+    compared: TensorComparison, found: FoundHead, wanted: Head, drops: Drops, model: PreTrainedModel
 ) -> bool:
     """Whether the file's head is to be the model's."""
     if drops == "all":
@@ -123,7 +123,7 @@ def _is_kept(
     return found.head is wanted and not broken
 
 
-def _beside(found: FoundHead, wanted: Head, compared: Comparison) -> tuple[str, ...]:
+def _beside(found: FoundHead, wanted: Head, compared: TensorComparison) -> tuple[str, ...]:
     """The tensors of another head that was trained beside the wanted one (next sentences)."""
     return () if found.head is wanted else tuple(sorted(compared.unused & {*found.tensors}))
 
@@ -135,14 +135,14 @@ def _refuse_other_head(source: ModelSource, found: FoundHead, wanted: Head, drop
         )
 
 
-def _only_head_differs(model: PreTrainedModel, compared: Comparison, found: FoundHead) -> bool:
+def _only_head_differs(model: PreTrainedModel, compared: TensorComparison, found: FoundHead) -> bool:
     """Whether a head of the wanted kind has too few tensors or too many, on a whole encoder."""
     head = {*head_tensors(model.config, model.state_dict()), *found.tensors}
     names = compared.missing | _unused(model, compared, found)
     return bool(names) and not compared.reshaped and all(name in head or is_pooler(name) for name in names)
 
 
-def compare(model: PreTrainedModel, checkpoint: Checkpoint, dropped: Iterable[str] = ()) -> Comparison:
+def compare(model: PreTrainedModel, checkpoint: Checkpoint, dropped: Iterable[str] = ()) -> TensorComparison:
     """How the names and shapes in a file and those of a model differ, without those that are dropped."""
     own = model.state_dict()
     names = _in_model(model, set(checkpoint.tensors) - set(dropped))
@@ -151,7 +151,7 @@ def compare(model: PreTrainedModel, checkpoint: Checkpoint, dropped: Iterable[st
     for tied in tied_names(model):
         if tied & set(names.values()):
             missing -= tied
-    return Comparison(
+    return TensorComparison(
         frozenset(missing),
         frozenset(name for name, target in names.items() if target not in own.keys() | buffers),
         {
@@ -213,14 +213,16 @@ def _prefix(name: str, known: set[str]) -> str | None:
     return None if end is None else name.removesuffix(end)
 
 
-def _require_whole(folder: Path, model: PreTrainedModel, compared: Comparison, found: FoundHead) -> None:
+def _require_whole(
+    folder: Path, model: PreTrainedModel, compared: TensorComparison, found: FoundHead
+) -> None:
     """Raise unless each tensor of model and file is in the other."""
     _refuse_shapes(folder, model, compared)
     _refuse_missing(folder, model, compared.missing)
     _refuse_unused(folder, model, _unused(model, compared, found))
 
 
-def _unused(model: PreTrainedModel, compared: Comparison, found: FoundHead) -> set[str]:
+def _unused(model: PreTrainedModel, compared: TensorComparison, found: FoundHead) -> set[str]:
     """What of the file the model does not have and should, but for a second head of pre-training.
 
     A pooler that the class never reads may lie in the file: old versions of transformers saved one.
@@ -231,7 +233,7 @@ def _unused(model: PreTrainedModel, compared: Comparison, found: FoundHead) -> s
     return set(compared.unused) - second - poolers
 
 
-def _require_encoder(folder: Path, model: PreTrainedModel, compared: Comparison) -> None:
+def _require_encoder(folder: Path, model: PreTrainedModel, compared: TensorComparison) -> None:
     """Raise unless the whole encoder is in the file, and nothing else but a pooler."""
     head = set(head_tensors(model.config, model.state_dict()))
     poolers = {name for name in model.state_dict() if is_pooler(name)} - head
@@ -241,7 +243,7 @@ def _require_encoder(folder: Path, model: PreTrainedModel, compared: Comparison)
     _refuse_unused(folder, model, {name for name in compared.unused if not is_pooler(name)})
 
 
-def _refuse_shapes(folder: Path, model: PreTrainedModel, compared: Comparison) -> None:
+def _refuse_shapes(folder: Path, model: PreTrainedModel, compared: TensorComparison) -> None:
     if not compared.reshaped:
         return
     name = min(compared.reshaped)
@@ -289,7 +291,7 @@ def _refuse_unused(folder: Path, model: PreTrainedModel, unused: Iterable[str]) 
         )
 
 
-def _say_new(source: ModelSource, compared: Comparison, found: FoundHead) -> None:
+def _say_new(source: ModelSource, compared: TensorComparison, found: FoundHead) -> None:
     """What is dropped and what is random, in one line."""
     random = f"random: {listed(compared.missing)}; all else is the folder's"
     if found.head is ENCODER:

@@ -13,7 +13,7 @@ from export.core.scheme import Scheme
 
 
 @dataclass(frozen=True)
-class Part:
+class FormatRequest:
     """One format of the order."""
 
     format: Format
@@ -24,10 +24,10 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Order:
+class ExportRequest:
     """What the flags ask for, checked."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[FormatRequest, ...]
     output: Path
 
     def check_lengths(self, longest: int) -> None:
@@ -45,7 +45,7 @@ class Order:
                 )
 
 
-def check(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) -> Order:
+def check(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) -> ExportRequest:
     """The order that the flags make.
 
     Raises:
@@ -57,7 +57,7 @@ def check(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) -
     if output.resolve() == Path(config.model).resolve():
         raise EdgepressError("the output is the model itself", "name another --output")
     refuse_output(output, config.overwrite)
-    return Order(parts, output)
+    return ExportRequest(parts, output)
 
 
 def _check_ranges(config: ExportConfig) -> None:
@@ -72,12 +72,12 @@ def _check_ranges(config: ExportConfig) -> None:
     require_flags(holds)
 
 
-def _part(format_: Format, config: ExportConfig) -> Part:
+def _part(format_: Format, config: ExportConfig) -> FormatRequest:
     format_.check(config)
     names = config.scheme or (format_.precision,)
-    return Part(format_, config, tuple(dict.fromkeys(format_.scheme(name) for name in names)))
+    return FormatRequest(format_, config, tuple(dict.fromkeys(format_.scheme(name) for name in names)))
 
 
-def _default_output(config: ExportConfig, parts: Sequence[Part]) -> Path:
+def _default_output(config: ExportConfig, parts: Sequence[FormatRequest]) -> Path:
     suffix = parts[0].format.name if len(parts) == 1 else "export"
     return Path("outputs") / f"{short_name(config.model)}-{suffix}"

@@ -7,7 +7,7 @@ from edgepress.core import console
 from edgepress.core.artifact import Draft, create_artifact
 from edgepress.core.loading import OpenedModel, check_classifier, open_model
 from export.command import report
-from export.command.checks import Order, Part, check
+from export.command.checks import ExportRequest, FormatRequest, check
 from export.command.session import ExportSession, Written
 from export.core.config import ExportConfig
 from export.core.cpu import cpu_target
@@ -40,7 +40,9 @@ def export(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) 
     return order.output
 
 
-def write_files(opened: OpenedModel, config: ExportConfig, order: Order, draft: Draft) -> report.Exported:
+def write_files(
+    opened: OpenedModel, config: ExportConfig, order: ExportRequest, draft: Draft
+) -> report.Exported:
     """Write a classifier in the formats of an order, each file compared with the model.
 
     Args:
@@ -61,7 +63,7 @@ def write_files(opened: OpenedModel, config: ExportConfig, order: Order, draft: 
     return report.Exported(config, order, opened, score, judged_on, written)
 
 
-def _write(session: ExportSession, part: Part) -> Iterator[Written]:
+def _write(session: ExportSession, part: FormatRequest) -> Iterator[Written]:
     """The files of one format, each compared before the next."""
     console.step(f"{part.format.title}: writing, and comparing with torch")
     whole = session.write(part.format, part.config)

@@ -9,7 +9,7 @@ from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.core.loading import OpenedModel
 from edgepress.core.model_card import Card
 from edgepress.core.tables import ScreenTable, markdown_table
-from export.command.checks import Order
+from export.command.checks import ExportRequest
 from export.command.session import Written
 from export.core.config import ExportConfig
 
@@ -21,7 +21,7 @@ class Exported:
     """Everything that a run found out."""
 
     config: ExportConfig
-    order: Order
+    order: ExportRequest
     opened: OpenedModel
     parent_score: float | None
     evaluation_set: EvaluationSet

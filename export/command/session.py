@@ -22,7 +22,7 @@ from export.core.shapes import Shapes
 from export.validation import parity
 from export.validation.sentences import ANY, calibration_sentences, evaluation_sentences, sweep_batches
 from export.validation.tokenizer import require_tokenizer_parity
-from export.validation.validator import Validator, Verdict
+from export.validation.validator import FileVerdict, Validator
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Written:
     path: Path
     scheme: Scheme | None
     """None: as the format writes it."""
-    verdict: Verdict
+    verdict: FileVerdict
     size_bytes: int
     seconds: float
     """What writing took, without the comparison."""

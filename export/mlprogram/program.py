@@ -58,7 +58,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Step:
+class Instruction:
     """One operation with its arguments, its outputs, and the values that nobody reads after it."""
 
     kind: str
@@ -91,37 +91,37 @@ class Program:
 
     def __init__(self, path: Path, spec: Any, output: str = "logits") -> None:
         self._output = output
-        self._steps = _Reader(path).steps(load_program(path, spec), output)
+        self._instructions = _Reader(path).instructions(load_program(path, spec), output)
 
     def __call__(self, inputs: Mapping[str, Array]) -> Array:
         """The output for inputs of the element types that the program declares."""
         values = dict(inputs)
         with np.errstate(all="ignore"):  # infinities are the program's: the comparison sees them
-            for step in self._steps:
-                step.run(values)
+            for instruction in self._instructions:
+                instruction.run(values)
         return values[self._output]
 
 
 class _Reader:
-    """From pymil's operations to steps."""
+    """From pymil's operations to instructions."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._constants: dict[str, Any] = {}
 
-    def steps(self, function: Any, output: str) -> list[Step]:
+    def instructions(self, function: Any, output: str) -> list[Instruction]:
         """The operations that the output hangs on, in order."""
         needed = {output}
-        steps: list[Step] = []
+        found: list[Instruction] = []
         for operation in reversed(function.operations):
             if needed.isdisjoint(var.name for var in operation.outputs) or _is_constant(operation):
                 continue
-            step = self._step(operation, needed)
-            needed |= set(step.spent)
-            steps.append(step)
-        return steps[::-1]
+            instruction = self._instruction(operation, needed)
+            needed |= set(instruction.spent)
+            found.append(instruction)
+        return found[::-1]
 
-    def _step(self, operation: Any, read_later: set[str]) -> Step:
+    def _instruction(self, operation: Any, read_later: set[str]) -> Instruction:
         arguments = {
             name: self._argument(value)
             for name, value in operation.inputs.items()
@@ -132,7 +132,7 @@ class _Reader:
         read = {part.name for value in arguments.values() for part in _references(value)}
         outputs = tuple(_output(var, operation.op_type) for var in operation.outputs)
         unread = {output.name for output in outputs} - read_later
-        return Step(operation.op_type, arguments, outputs, tuple(sorted((read - read_later) | unread)))
+        return Instruction(operation.op_type, arguments, outputs, tuple(sorted((read - read_later) | unread)))
 
     def _require_known(self, kind: str, arguments: Mapping[str, Any]) -> None:
         try:

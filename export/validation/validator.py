@@ -35,7 +35,7 @@ class Sentences:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class FileVerdict:
     """What a file is worth on the sentences."""
 
     score: float | None
@@ -63,7 +63,7 @@ class Validator:
         mean = np.concatenate(self._parent_logits).mean(axis=0)
         self._origin = np.zeros_like(mean) if sentences.head_trained else mean
 
-    def __call__(self, path: Path) -> Verdict:
+    def __call__(self, path: Path) -> FileVerdict:
         """The verdict on a file.
 
         Raises:
@@ -73,7 +73,7 @@ class Validator:
         logits, own = self.logits(path), self.sentences
         parent, child = ([one - self._origin for one in each] for each in (self._parent_logits, logits))
         found = parity.compare_logits(parent, child, self._batches, own.problem_type, own.thresholds)
-        return Verdict(self._score(logits), found)
+        return FileVerdict(self._score(logits), found)
 
     def logits(self, path: Path, limit: int | None = None) -> list[np.ndarray]:
         """A file's logits, one array (rows, labels) a batch, for the first `limit` batches."""
