@@ -13,7 +13,18 @@ imported when they are first used (PEP 562): this package alone loads no library
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what a type checker and an editor see
+    from edgepress.api.bench import benchmark, compare
+    from edgepress.api.files import ExportedModel, export, quantize
+    from edgepress.api.loading import load
+    from edgepress.api.model import Evaluation, Model, evaluate
+    from edgepress.api.techniques import distill, finetune, pretrain, prune, qat, sparsify, trim_vocab
+    from edgepress.core.errors import EdgepressError, EdgepressWarning, ExpectationError
+    from edgepress.core.prediction import Prediction
+
+    __version__: str
 
 __all__ = [
     "EdgepressError",
@@ -38,7 +49,17 @@ __all__ = [
     "sparsify",
     "trim_vocab",
 ]
-ERRORS = ("EdgepressError", "EdgepressWarning", "ExpectationError")
+
+_MODULES = {
+    "api.bench": ("benchmark", "compare"),
+    "api.files": ("ExportedModel", "export", "quantize"),
+    "api.loading": ("load",),
+    "api.model": ("Evaluation", "Model", "evaluate"),
+    "api.techniques": ("distill", "finetune", "pretrain", "prune", "qat", "sparsify", "trim_vocab"),
+    "core.errors": ("EdgepressError", "EdgepressWarning", "ExpectationError"),
+    "core.prediction": ("Prediction",),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
@@ -46,9 +67,9 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("edgepress")
-    if name not in __all__:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("edgepress.core.errors" if name in ERRORS else "edgepress.api"), name)
+    return getattr(import_module(f"edgepress.{_MODULE_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:
