@@ -29,7 +29,7 @@ class PackedLinear(nn.Module):
         self._bias = linear.bias
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """As `Linear`: (..., in) to (..., out)."""
+        """Multiply as `Linear` does: (..., in) to (..., out)."""
         result: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
             rows, self._packed, self._bias, "none", [], ""
         )

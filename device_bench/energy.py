@@ -31,7 +31,7 @@ def _readable(path: Path) -> bool:
 
 
 def _rapl(folder: Path) -> Counter:
-    """One package's counter; it wraps around at `max_energy_range_uj`."""
+    """The counter of one CPU package; it wraps around at `max_energy_range_uj`."""
     whole = int((folder / "max_energy_range_uj").read_text())
     last = int((folder / "energy_uj").read_text())
 

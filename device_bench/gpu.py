@@ -45,7 +45,7 @@ def require_gpu() -> None:
 
 
 def modes(wanted: Sequence[str]) -> dict[str, str]:
-    """Those of `MODES` that are wanted; all where none is named.
+    """Choose the wanted entries of `MODES`; all where none is named.
 
     Raises:
         EdgepressError: one is unknown.

@@ -18,7 +18,7 @@ Shape = tuple[str, str, int, int]
 
 @dataclass(frozen=True)
 class RecordSeries:
-    """One file in one runtime with one number of threads, on one machine."""
+    """The records of a file in one runtime with one number of threads, on one machine."""
 
     label: str
     """Short, and no other series of the machine has it."""
@@ -27,7 +27,7 @@ class RecordSeries:
 
     @property
     def measured(self) -> list[Measurement]:
-        """Those that have samples."""
+        """The records that have samples."""
         return [record for record in self.records if record.all_samples_ms]
 
     @property
@@ -51,7 +51,7 @@ class Machine:
 
     @property
     def records(self) -> list[Measurement]:
-        """Of all files."""
+        """The records of all files."""
         return [record for series in self.series for record in series.records]
 
 

@@ -13,7 +13,7 @@ EAGER_MODES = {EAGER: "torch eager", PACKED: "torch eager, oneDNN-packed weights
 
 @dataclass(frozen=True)
 class Subject:
-    """One file to measure."""
+    """A file to measure."""
 
     name: str
     path: Path
@@ -28,7 +28,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Case:
-    """One row of a table to come: a shape, or a whole pass over a data set."""
+    """A row of a table to come: a shape, or a whole pass over a data set."""
 
     batch: int
     sequence_length: int = 0
@@ -59,7 +59,7 @@ class Plan:
     """Processes of each file, at least: what a process gets by luck (its pages, its cores) is averaged out.
     A pass takes as many as there are `passes`."""
     steady: float = 0.05
-    """In each launch a shape is warmed up until two blocks of runs agree as closely as this."""
+    """How closely two blocks of runs have to agree before a shape is warmed up, in each launch."""
     warm_up_s: float = 2.0
     """Then it is taken as it is."""
     block_ms: float = 150.0
@@ -68,10 +68,10 @@ class Plan:
     long_block_ms: float = 1000.0
     """Fewer than 3 where they would take longer than this."""
     rounds: int = 4
-    """Of each launch at each shape; half of them where they take more than its share of the budget."""
+    """Rounds of each launch at each shape; half of them where they take more than its share of the budget."""
     min_runs: int = 30
     min_time_s: float = 0.5
-    """Of each file at each shape, over the least number of launches."""
+    """Least time of each file at each shape, over the least number of launches [s]."""
     target_half_width: float = 0.03
     """Enough when the 95 % interval of each median is this close, as a share of it."""
     budget_s: float = 40.0

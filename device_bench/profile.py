@@ -110,7 +110,7 @@ def _of_openvino(path: Path, threads: int, batch: Batch) -> list[Operator]:
 
 
 def _of_executorch(path: Path, threads: int, batch: Batch) -> list[Operator]:
-    """Of XNNPACK's operators and of the kernels that run outside of it, from ExecuTorch's event trace."""
+    """Times of XNNPACK's operators and of the kernels outside of it, from ExecuTorch's event trace."""
     from executorch.devtools import Inspector
     from executorch.extension.pybindings import portable_lib
 

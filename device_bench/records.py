@@ -21,14 +21,14 @@ Padding = Literal["none", "longest", "sorted"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Launch:
-    """One start of the process that ran the file."""
+    """A start of the process that ran the file."""
 
     rounds: int
     """How many of the record's rounds are of it."""
     load_ms: float
     first_forward_ms: float
     peak_memory_bytes: int
-    """Its largest resident set after warming up at the shape, before larger ones came."""
+    """Largest resident set of the process after warming up at the shape, before larger shapes came."""
     cores: tuple[int, ...] = ()
     """What its rounds ran on; empty where it was free to move, and before schema 4."""
 
@@ -55,7 +55,7 @@ class Measurement:
     """Largest resident set of the process that ran it by then; on a GPU the most that torch's tensors took
     there, 0 where another runtime does not tell. All three are medians over launches."""
     warm_up_runs: int
-    """In all launches."""
+    """Warm-up runs in all launches."""
     samples_ms: tuple[tuple[float, ...], ...]
     """Raw times of single runs (of whole passes), one inner tuple a round; round i of every file in one
     measurement was taken within the same moment, so ratios are formed round by round."""
@@ -64,17 +64,17 @@ class Measurement:
     environment: dict[str, Any]
     warnings: tuple[str, ...] = ()
     launches: tuple[Launch, ...] = ()
-    """In the order of the rounds; launch i of every file in one measurement ran beside the others' launch i.
+    """Launches in the order of the rounds; launch i of each file ran beside launch i of the others.
     Empty before schema 3, when all rounds were of one launch."""
     kind: Kind = "latency"
     padding: Padding = "none"
-    """In a pass: rows alone or as they come in batches padded to their longest, or sorted by length first."""
+    """Rows of a pass: alone, in batches as they come and padded to their longest, or sorted by length."""
     rows: int = 0
-    """In a pass: how many texts went through."""
+    """Number of texts that went through a pass."""
     run: str = ""
     """Which interleaved measurement this is of: ratios are formed within one only."""
     taken_at: str = ""
-    """UTC, ISO 8601."""
+    """Time at which it was taken: UTC, ISO 8601."""
     artifact: str = ""
     """Name of the artifact, and `artifact_sha256`: of its manifest."""
     artifact_sha256: str = ""
@@ -93,8 +93,8 @@ class Measurement:
     """The task's metric, 0..1, through this very runtime; None where nothing was scored."""
     scored_rows: int = 0
     texts_sha256: str = ""
-    """Of the texts and labels that it was scored on, and `pass_sha256`: of those that a pass went over; empty
-    where there were none, and before they were noted."""
+    """SHA-256 of the texts and labels that it was scored on, and `pass_sha256` of those that a pass went
+    over; empty where there were none, and before they were noted."""
     pass_sha256: str = ""
     energy_j: float | None = None
     """Energy of the package or GPU over all samples; None where it cannot be read."""

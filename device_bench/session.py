@@ -1,4 +1,4 @@
-"""One file of a measurement: the process of its present launch, and its samples case by case."""
+"""A file of a measurement: the process of its present launch, and its samples case by case."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Taken:
 
     @property
     def half_width(self) -> float:
-        """Of the median's interval, as a share of it."""
+        """Half width of the median's interval, as a share of the median."""
         return stats.latency(self.launches_ms).half_width
 
 
@@ -50,16 +50,16 @@ class Present:
     process: Process | None = None
     """Which was warmed up at the case; none yet."""
     runs: int = 1
-    """Of a round."""
+    """Number of runs of a round."""
     rounds: list[list[float]] = field(default_factory=list)
     energy_j: float = 0.0
     peak_memory_bytes: int = 0
-    """Before larger cases came."""
+    """Peak memory before larger cases came [bytes]."""
     cores: set[int] = field(default_factory=set)
-    """That its rounds ran on."""
+    """Cores that the rounds ran on."""
 
     def launch(self, process: Process) -> Launch:
-        """Its line in the record."""
+        """The launch as the record has it."""
         known: dict[str, Any] = {name: process.loaded[name] for name in ("load_ms", "first_forward_ms")}
         known |= {"peak_memory_bytes": self.peak_memory_bytes, "cores": tuple(sorted(self.cores))}
         return Launch(rounds=len(self.rounds), **known)
@@ -67,7 +67,7 @@ class Present:
 
 @dataclass
 class Session:
-    """One file and what it gave so far."""
+    """A file and its samples so far."""
 
     subject: Subject
     plan: Plan
@@ -101,7 +101,7 @@ class Session:
         self._attempt(case, lambda: self._warm_up(case))
 
     def take(self, case: Case) -> None:
-        """One round."""
+        """Take the samples of one round."""
         self._attempt(case, lambda: self._round(case))
 
     def keep(self, case: Case) -> None:

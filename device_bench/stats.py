@@ -50,12 +50,12 @@ def percentile(samples: Sequence[float], q: float) -> float:
 
 
 def launch_medians(launches: Launches) -> list[float]:
-    """Of each launch the median over its rounds' medians."""
+    """The median over its rounds' medians, of each launch."""
     return [_middle([_middle(samples) for samples in rounds]) for rounds in launches]
 
 
 def launch_ratios(slow: Launches, fast: Launches) -> list[float]:
-    """Of each launch the median over its rounds of slow / fast, whose samples are of the same moment."""
+    """The median over its rounds of slow / fast, of each launch; their samples are of the same moment."""
     return [_middle(_round_ratios(*pair)) for pair in zip(slow, fast, strict=True)]
 
 

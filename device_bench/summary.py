@@ -1,4 +1,4 @@
-"""One row a file: what size, latency and accuracy it has next to its parent. Table and Markdown."""
+"""A row for each file: its size, latency and accuracy next to its parent, as a table and as Markdown."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ MISSING = "-"
 
 @dataclass(frozen=True)
 class Row:
-    """One file beside its parent."""
+    """A file beside its parent."""
 
     name: str
     size_bytes: int
@@ -25,7 +25,7 @@ class Row:
     """The task's metric, 0..1; None where the weights are untrained or there is no task."""
     quantized_matmuls: str
     measurements: tuple[Measurement, ...] = field(repr=False)
-    """One a sequence length."""
+    """A record for each sequence length."""
 
     def latency(self, sequence_length: int) -> Measurement:
         """The record at one sequence length."""
@@ -47,7 +47,7 @@ def score_text(score: float | None) -> str:
 
 
 def headings(rows: Sequence[Row], metric: str) -> list[str]:
-    """The table's columns."""
+    """Headings of the table's columns."""
     latencies = [f"ms at {length}" for length in rows[0].sequence_lengths]
     return ["variant", "MB", "params", *latencies, metric, "agreement", "int MatMuls"]
 

@@ -1,1 +1,1 @@
-"""Charts of records."""
+"""Charts of what was measured."""

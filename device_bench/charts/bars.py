@@ -30,12 +30,12 @@ def height(names: Sequence[str]) -> float:
 
 
 def names(points: Sequence[Point], width: int = NAME_WIDTH) -> list[str]:
-    """As they stand beside bars."""
+    """Names of the points as they stand beside bars."""
     return [wrap(p.label, width) for p in points]
 
 
 def speed_up_names(own: View) -> list[str]:
-    """With the file that each is compared with, where that is not one for all."""
+    """Names of the points, with the file that each is compared with where that is not one for all."""
     found = own.speed_ups()
     one = len({id(base) for _, base, _ in found}) == 1
     return [

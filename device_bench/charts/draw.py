@@ -20,26 +20,26 @@ from device_bench.charts.view import Point, View, view
 from device_bench.grouping import Machine
 
 BAR_FRAME, LEGEND = 1.15, 0.25
-"""Inches."""
+"""Heights of the frame around bars and of a legend [inches]."""
 CONDITIONS_WIDTH = 130
 """Characters in a line below a chart."""
 CONDITIONS_LINE = 0.15
 PNG_LEVEL = 3
-"""Of zlib; the usual 6 takes twice the time for a tenth of the size."""
+"""Compression level of zlib: the usual 6 takes twice the time for a tenth of the size."""
 Paint = Callable[[Figure, Theme], None]
 PaintView = Callable[[Figure, View, Theme], None]
 
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart, not drawn yet."""
+    """A chart that is not drawn yet."""
 
     name: str
     """For a file name."""
     title: str
     conditions: str
     height: float
-    """Inches."""
+    """Height of the chart [inches]."""
     paint: Paint
 
     def render(self, theme: Theme, form: str) -> bytes:
@@ -56,7 +56,7 @@ class Chart:
             yield theme, figure
 
     def _draw(self, theme: Theme) -> Figure:
-        """With all in its place."""
+        """Draw the chart with everything in its place."""
         with mpl.rc_context(cast("Any", theme.settings)):
             layout = ConstrainedLayoutEngine()
             height = self.height + CONDITIONS_LINE * self.conditions.count("\n")
@@ -141,7 +141,7 @@ def _lines(*parts: str) -> str:
 
 
 def write(found: Sequence[Chart], themes: Sequence[Theme], forms: Sequence[str], folder: Path) -> None:
-    """One file a chart, theme and form: NAME-THEME.FORM."""
+    """Write a file for each chart, theme and form, called NAME-THEME.FORM."""
     for chart in found:
         for theme, figure in chart.in_each(themes):
             for form in forms:

@@ -15,7 +15,7 @@ RADII = (8, 14, 22, 32, 44, 58, 74, 92, 112)
 """Distances from the point that are tried in turn [points]."""
 ANGLES = np.radians([0, 180, 90, 270, 45, 315, 135, 225, 67, 293, 113, 247, 22, 338, 158, 202])
 ADJACENT = 9
-"""Within this distance [points] a label needs no line to its point."""
+"""Distance [points] within which a label needs no line to its point."""
 LABEL_CLEAR, LINE_CLEAR, GAP = 19, 8, 4
 """What labels and lines keep away from points, and labels from each other [pixels at theme.DPI]."""
 STEPS_ON_LINE = np.linspace(0.15, 0.95, 12)
@@ -86,7 +86,7 @@ def _boxes(centers: np.ndarray, radius: float | np.ndarray) -> np.ndarray:
 
 
 def _in_pixels(axes: Axes, boxes: Sequence[tuple[float, float, float, float]]) -> np.ndarray:
-    """As far as they lie within the limits: a logarithmic axis has no place for zero."""
+    """Positions in pixels, cut at the limits: a logarithmic axis has no place for zero."""
     x, y = axes.get_xlim(), axes.get_ylim()
     within = np.clip(np.reshape(boxes, (-1, 4)), (x[0], y[0]) * 2, (x[1], y[1]) * 2)
     low, high = axes.transData.transform(within[:, :2]), axes.transData.transform(within[:, 2:])

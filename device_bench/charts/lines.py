@@ -29,7 +29,7 @@ Read = Callable[[Measurement], int]
 
 @dataclass(frozen=True)
 class Curve:
-    """One file."""
+    """The line of one file."""
 
     label: str
     x: tuple[int, ...]
@@ -41,23 +41,23 @@ class Lines:
     """All files of a machine over one shape."""
 
     label: str
-    """Of the x axis."""
+    """Label of the x axis."""
     lines: tuple[Curve, ...]
 
     @property
     def panels(self) -> list[list[Curve]]:
-        """At most a palette's colours each, in the order of the files."""
+        """The curves of each panel, at most as many as the palette has colours, in the order of the files."""
         count = -(-len(self.lines) // len(PALETTE))
         return [[self.lines[i] for i in part] for part in np.array_split(range(len(self.lines)), count)]
 
     @property
     def columns(self) -> int:
-        """Of panels."""
+        """Number of columns of panels."""
         return min(2, len(self.panels))
 
     @property
     def height(self) -> float:
-        """Of the chart [inches]."""
+        """Height of the chart [inches]."""
         rows = -(-len(self.panels) // self.columns)
         named = max(sum(_legend_label(line).count("\n") + 1 for line in panel) for panel in self.panels)
         plot = PANEL_INCHES if self.columns > 1 else SINGLE_INCHES
@@ -100,7 +100,7 @@ def _legend_label(line: Curve) -> str:
 
 
 def _panel(axes: Axes, panel: Sequence[Curve]) -> None:
-    """Its lines, the slowest file's name on top, as its line is."""
+    """Draw the lines of a panel; the slowest file's name is on top, as its line is."""
     for index, line in enumerate(panel):
         look: Any = {"color": PALETTE[index], "zorder": 3}
         middle = [y.value for y in line.y]

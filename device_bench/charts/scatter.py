@@ -25,10 +25,10 @@ KEY_COLUMN = 56
 """Characters that half the width has room for."""
 MOST_NAMES = 10
 Bar = tuple[float, float, float, float]
-"""Of an interval: x0, y0, x1, y1."""
+"""Ends of an interval: x0, y0, x1, y1."""
 PERFECT = 100
 SMALLEST_SPAN = 0.5
-"""Of an axis or a scale of scores, percent."""
+"""Limits of an axis or a scale of scores [%]."""
 
 
 def size_latency(figure: Figure, own: View, theme: Theme) -> None:
@@ -46,7 +46,7 @@ def size_latency(figure: Figure, own: View, theme: Theme) -> None:
 
 
 def accuracy_latency(figure: Figure, own: View, theme: Theme) -> None:
-    """Accuracy against latency."""
+    """Draw accuracy against latency."""
     axes = figure.subplots()
     scored = [(p, p.latency.value, p.score) for p in own.points if p.score is not None]
     x, y = [x for _, x, _ in scored], [y for _, _, y in scored]

@@ -16,7 +16,7 @@ FRONT = "#D55E00"
 # Monotonous in lightness, so that it reads without hue.
 SEQUENTIAL = "cividis"
 WIDTH_INCHES = 8.3
-"""At 100 dots an inch a README's column of 830 pixels; files have twice the dots."""
+"""Width of a README's column: 830 pixels at 100 dots an inch; files have twice the dots."""
 DPI = 200
 COLOURED = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor")
 """Properties of matplotlib's artists that are colours."""
@@ -34,7 +34,7 @@ class Theme:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """matplotlib's rcParams."""
+        """The theme as matplotlib's rcParams."""
         ink = dict.fromkeys(("text.color", "axes.titlecolor"), self.ink)
         muted = dict.fromkeys(("axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor"), self.muted)
         back = dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), self.back)

@@ -11,13 +11,13 @@ from device_bench.stats import Interval
 
 @dataclass(frozen=True)
 class Point:
-    """One file at the shape that the charts share."""
+    """A file at the shape that the charts share."""
 
     label: str
     record: Measurement
     latency: Interval
     score: float | None
-    """In percent."""
+    """Score [%]."""
 
     @property
     def megabytes(self) -> float:
@@ -26,14 +26,14 @@ class Point:
 
 @dataclass(frozen=True)
 class View:
-    """One machine."""
+    """What the charts of one machine show."""
 
     machine: Machine
     threads: int
     batch: int
     sequence_length: int
     artifact: str
-    """Of all files, left out of their labels; empty where they are of several."""
+    """The artifact that all files are of, left out of their labels; empty where they are of several."""
     points: tuple[Point, ...]
     latencies: tuple[tuple[str, tuple[Measurement, ...]], ...]
     """Label and latencies at every shape, of the files with this number of threads."""
@@ -42,7 +42,7 @@ class View:
 
     @property
     def conditions(self) -> str:
-        """Under which the points were measured."""
+        """Conditions under which the points were measured."""
         return f"batch {self.batch}, {self.sequence_length} tokens, {self.thread_count}"
 
     @property
@@ -80,7 +80,7 @@ class View:
         return found
 
     def compared(self) -> list[Point]:
-        """Those of the speed-ups, and those that they are over."""
+        """Points with a speed-up, and the points that they are compared with."""
         pairs = [pair for own, base, _ in self.speed_ups() for pair in (own, base)]
         return [own for own in self.points if own in pairs]
 

@@ -28,7 +28,7 @@ class Device:
 
     @property
     def text(self) -> str:
-        """With its article: "a P100", "an iPhone 7 Plus"."""
+        """The device's name with its article: "a P100", "an iPhone 7 Plus"."""
         return f"{'an' if self.name[:1] in 'AEIOaeio' else 'a'} {self.name}"
 
 
@@ -37,7 +37,7 @@ class Form:
     """How a figure is told."""
 
     number: Callable[[float], str]
-    """Without its unit."""
+    """The figure as a number, without its unit."""
     unit: str
     anywhere: bool = False
     """Whether it is the same on every device."""
@@ -57,11 +57,11 @@ def _times(value: float) -> str:
 
 
 FASTER = Form(_times, "x")
-"""Of a ratio of times: 1.63x."""
+"""A ratio of times, such as 1.63x."""
 LESS = Form(lambda ratio: f"{100 * (1 - 1 / ratio):.0f}", " % less")
-"""Of a ratio of times: 2 is 50 % less."""
+"""A ratio of times as a saving: 2 is 50 % less."""
 SMALLER = Form(_times, "x", anywhere=True)
-"""Of a ratio of parameters."""
+"""A ratio of parameters."""
 FEWER = Form(lambda share: f"{100 * share:.3g}", " % fewer", anywhere=True)
 SHARE = Form(lambda share: f"{100 * share:.3g}", " %", anywhere=True)
 MEGABYTES = Form(lambda size: f"{size / 1e6:.0f}", " MB")
@@ -72,7 +72,7 @@ class Finding:
     """What was measured of a claim."""
 
     ours: Interval
-    """In the claim's own measure."""
+    """The figure measured here, in the claim's own measure."""
     device: Device
     part: str = ""
     """What it is a part of where not all was measured that the claim is about: "2 of 7 tasks"."""
@@ -85,12 +85,12 @@ def here(ours: Interval) -> Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """One published figure, and how it is measured here."""
+    """A published figure, and how it is measured here."""
 
     name: str
     source: str
     figure: str
-    """As it was published."""
+    """The figure as it was published."""
     short: str
     """What is measured here, as it stands beside the name on a narrow screen."""
     what: str
@@ -149,7 +149,7 @@ class Claim:
         return f"{self.form.text(self.published)} was claimed{on}"
 
     def record(self, found: Finding | None) -> dict[str, Any]:
-        """As the table's file keeps it."""
+        """The claim's row in the table's file."""
         made, device = self.made_on, found.device if found else None
         return {
             "claim": self.name,

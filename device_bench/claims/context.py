@@ -39,14 +39,14 @@ class Lab:
     sample: int
     passes: int
     steps: int = 15
-    """Of training, and as many of evaluation, of each model."""
+    """Steps of training, and as many of evaluation, of each model."""
     records: Sequence[Measurement] = ()
     _opened: dict[str, OpenedModel] = field(default_factory=dict)
     _passes: dict[str, Interval] = field(default_factory=dict)
     _texts: dict[str, list[Path]] = field(default_factory=dict)
 
     def parameters(self, name: str) -> int:
-        """Of a zoo model's encoder, without the classifier; nothing is allocated."""
+        """Count the parameters of a zoo model's encoder, without the classifier; nothing is allocated."""
         import torch
         from transformers import AutoModel, AutoModelForSequenceClassification
 
@@ -105,7 +105,7 @@ class Lab:
 
     @cached_property
     def latencies(self) -> dict[str, Measurement]:
-        """Of the small classifiers and their teachers in ONNX Runtime, interleaved."""
+        """Latencies of the small classifiers and their teachers in ONNX Runtime, interleaved."""
         names = ("bert", "distilbert", "bilstm", "bilstm_attention", "cnn")
         subjects = [Subject(name, self.onnx(name)) for name in names]
         console.step(f"timing {', '.join(names)} at {STUDENT_LENGTH} tokens")
@@ -139,7 +139,7 @@ class Lab:
 
 
 def _step(model: PreTrainedModel, training: bool) -> Callable[[], None]:
-    """One step of training, or one batch without gradients."""
+    """Run one step of training, or one batch without gradients."""
     import torch
 
     batch = make_batch(TRAINED_ROWS, TRAINED_LENGTH, model.config.vocab_size)

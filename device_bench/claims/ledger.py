@@ -81,7 +81,7 @@ class ClaimsLedger:
         return {**claim.record(found), **own}
 
     def _finding(self, row: dict[str, Any]) -> Finding:
-        """As the table has it; before devices were kept, what was measured was measured on the CPU."""
+        """Read a finding from the table; rows without a device were measured on the CPU."""
         try:
             device = row.get("measured_on") or {"kind": "cpu", "name": row["machine"]["cpu"]}
             ours = Interval(*map(float, (row["ours"], *row["interval"])))

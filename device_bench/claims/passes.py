@@ -28,7 +28,7 @@ def parts_of(rows: int) -> int:
 
 @dataclass(frozen=True)
 class Side:
-    """One model, and the parts of a pass in its own token ids; part i of every model is of the same texts."""
+    """A model, and the parts of a pass in its own token ids; part i of every model is of the same texts."""
 
     subject: Subject
     parts: Sequence[Path]
@@ -70,7 +70,7 @@ def ratio_of_totals(slow: Sequence[float], fast: Sequence[float]) -> Interval:
 
 
 def _round(pair: Sequence[tuple[Process, Sequence[Path]]], number: int) -> tuple[float, float]:
-    """One part in both [ms], in the order given; who is first changes from round to round."""
+    """Time one part in both models [ms], in the order given; which is first changes from round to round."""
     part = number % len(pair[0][1])
     order = pair if number % 2 else pair[::-1]
     times = [_part_ms(process, parts[part]) for process, parts in order]

@@ -71,7 +71,7 @@ def _on_its_phone(record: Measurement, ours: Interval) -> Finding:
 
 
 def _phone_ratio(lab: Lab) -> Finding | None:
-    """Of the first case that one interleaved measurement has of both: a pass over texts, else a shape."""
+    """Ratio of two models in the first case that one interleaved measurement has of both."""
     phones = [record for record in lab.records if record.device == "phone"]
     phones.sort(key=lambda record: record.kind != "pass")
     for fast in _of(phones, "distilbert"):
@@ -106,7 +106,7 @@ def _kept_score(lab: Lab) -> Finding | None:
 
 
 def _students() -> Iterator[Claim]:
-    """Of both teachers and each of the small classifiers; what was published of them is not at hand."""
+    """Claims of both teachers and each small classifier; what was published of them is not at hand."""
     for student in ("bilstm", "bilstm_attention", "cnn"):
         for teacher in ("bert", "distilbert"):
             yield Claim(

@@ -25,7 +25,7 @@ class CompareConfig(Command):
     before: tyro.conf.Positional[Path]
     """JSON lines of records, the older ones."""
     after: tyro.conf.Positional[Path]
-    """The newer ones."""
+    """JSON lines of records, the newer ones."""
     threshold: float = 0.0
     """Share by which a figure has to change besides, 0.05 for 5 %."""
     memory_noise: float = MEMORY_NOISE

@@ -25,7 +25,7 @@ class Margins:
 
 @dataclass(frozen=True)
 class Change:
-    """One figure that changed."""
+    """A figure that changed."""
 
     subject: str
     figure: str
@@ -43,7 +43,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of a record, with what chance does to it."""
+    """A figure of a record, with what chance does to it."""
 
     name: str
     interval: Interval
@@ -78,7 +78,7 @@ def compare_records(before: Measurement, after: Measurement, margins: Margins) -
 
 
 def not_measured_again(record: Measurement) -> Change:
-    """That the newer measurement has no record of this file at this shape."""
+    """Say that the newer measurement has no record of this file at this shape."""
     was = "failed" if record.error else "ran"
     return Change(_subject(record), "run", was, MISSING, "", worse=not record.error, missing=True)
 

@@ -9,7 +9,7 @@ from edgepress.core.errors import EdgepressError, ExpectationError, require_flag
 from edgepress.core.tables import ScreenTable
 
 Records = dict[tuple[object, ...], Measurement]
-"""By machine, file and shape."""
+"""Records by machine, file and shape."""
 
 
 def run(config: CompareConfig) -> list[Change]:
@@ -57,7 +57,7 @@ def _judge(changes: list[Change], allow_missing: bool) -> None:
 
 
 def _lost(before: Records, after: Records) -> list[Change]:
-    """Of the machines that both were taken on: another machine's records are another measurement's."""
+    """What only the older measurement has, on the machines that both were taken on."""
     here = {machine for machine, *_ in after}
     return [not_measured_again(before[key]) for key in before if key not in after and key[0] in here]
 

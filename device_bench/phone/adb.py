@@ -39,7 +39,7 @@ class PhoneGoneError(EdgepressError):
 
 @dataclass(frozen=True)
 class Attached:
-    """One line of `adb devices`."""
+    """A line of `adb devices`."""
 
     serial: str
     state: str
@@ -119,7 +119,7 @@ def _require_usable(phone: Attached) -> None:
 
 @dataclass
 class Adb:
-    """One phone, through one adb."""
+    """A phone that is reached through adb."""
 
     adb: str
     serial: str
@@ -136,7 +136,7 @@ class Adb:
         return self.run("shell", shlex.join(command), timeout=timeout)
 
     def reads(self, *command: str) -> str:
-        """As `shell`, and "" where the command fails: not every phone has every service or file."""
+        """Run `shell`, and give "" where the command fails: not every phone has every service or file."""
         try:
             return self.shell(*command)
         except PhoneGoneError:

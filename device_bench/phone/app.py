@@ -31,7 +31,7 @@ INSTALL_S = 300.0
 LAUNCH_S = 600.0
 """Longest that one launch may take, its loading and its texts included;"""
 INPUT_S = 1.0
-"""and so much more for each further batch of a pass."""
+"""Seconds more for each further batch of a pass."""
 LOGCAT_LINES = 12
 RESULT_OK = "INSTRUMENTATION_CODE: -1"
 BESIDE_THE_MODEL = (MANIFEST, "config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt")

@@ -24,7 +24,7 @@ class Request:
     """The batches of one run, in order: the one of a shape, or all of a pass over texts. Each has
     input_ids, attention_mask and token_type_ids, (batch, sequence)."""
     texts: Sequence[Sequence[str]] = ()
-    """To tokenize and classify one by one, a text or a pair each."""
+    """Texts or pairs to tokenize and classify one by one."""
     threads: int = 1
     warm_up_batches: int = 10
     """Run before the first timed run, in order and from the first again."""
@@ -49,9 +49,9 @@ class PhoneResult:
     peak_memory_bytes: int
     samples_ms: tuple[float, ...]
     logits: list[list[float]]
-    """Of the first input, (batch, labels): compared with this computer's."""
+    """Logits of the first input, (batch, labels): compared with this computer's."""
     thermal_status: tuple[int, ...] = ()
-    """At the end of each run."""
+    """Thermal status at the end of each run."""
     text_logits: tuple[tuple[float, ...], ...] = ()
     tokenize_ms: tuple[float, ...] = ()
     before: dict[str, Any] = field(default_factory=dict)

@@ -22,7 +22,7 @@ COOL_POLL_S = 5.0
 
 
 def properties(phone: Adb) -> dict[str, str]:
-    """What `getprop` lists."""
+    """The properties that `getprop` lists."""
     return dict(re.findall(r"^\[(.+?)\]: \[(.*?)\]$", phone.shell("getprop"), re.MULTILINE))
 
 
@@ -110,7 +110,7 @@ class CoolDown:
 
     battery_c: float = 38.0
     budget_s: float = 300.0
-    """Over a whole measurement; 0 waits for nothing."""
+    """Seconds to wait over a whole measurement; 0 waits for nothing."""
     poll_s: float = COOL_POLL_S
 
     def reached(self, state: dict[str, Any]) -> bool:

@@ -27,31 +27,31 @@ class Protocol:
     """New processes of each file at each shape: what a process gets by luck (its cores, its pages) is
     averaged out. Each pass over texts has a launch of its own."""
     warm_up_runs: int = 10
-    """Of a pass: of its first texts."""
+    """Runs of a pass's first texts to warm up with."""
     runs: int = 50
     min_time_ms: float = 1000.0
-    """Of each launch."""
+    """Least time of each launch [ms]."""
     cool_down: CoolDown = field(default_factory=CoolDown)
 
 
 @dataclass
 class File:
-    """One file on the phone."""
+    """A file on the phone."""
 
     subject: Subject
     place: str
-    """Its folder there."""
+    """The file's folder on the phone."""
     texts: PhoneTexts | None = None
     """What it is scored on there."""
     model: str = ""
-    """Its path there, once it was copied."""
+    """The file's path on the phone, once it was copied."""
     scored: PhoneResult | None = None
     """The launch that classified the texts."""
 
 
 @dataclass
 class PhoneSeries:
-    """One file at one case, and what came of it launch by launch."""
+    """A file at one case, and what came of it launch by launch."""
 
     file: File
     case: Case
@@ -80,7 +80,7 @@ class PhoneSeries:
         return pass_batches(load(self.file.subject.texts), case.batch, case.padding)
 
     def request(self) -> Request:
-        """Of the next launch. Texts go with one launch alone: they heat the phone, and once says it all."""
+        """Make the next launch's request. Texts go with one launch alone, for they heat the phone."""
         single = self.case.kind == "pass"
         own, texts = self.protocol, None if self.file.scored else self.file.texts
         return Request(

@@ -69,7 +69,7 @@ def restore(phone: Adb, warn: Callable[[str], None]) -> None:
 
 
 def _write_down(phone: Adb, commands: Sequence[Command]) -> None:
-    """Under another name first: a journal is whole or not there."""
+    """Write the journal under another name first: it is whole or not there."""
     lines = shlex.join(["printf", r"%s\n", *map(shlex.join, commands)])
     phone.shell("sh", "-c", f"{lines} >{JOURNAL}.new && mv {JOURNAL}.new {JOURNAL}")
 

@@ -42,7 +42,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class ReportLine:
-    """One record."""
+    """A record as a line of a table."""
 
     cells: tuple[Cell, ...]
     notes: tuple[str, ...]
@@ -71,7 +71,7 @@ HEADINGS = (
 
 
 def lines(machine: Machine, artifacts: Sequence[Lineage]) -> Iterator[ReportLine]:
-    """One a record, failed ones too."""
+    """A line for each record, failed ones too."""
     for series in machine.series:
         for record in series.records:
             own = changed(record, artifacts)

@@ -12,13 +12,13 @@ from edgepress.core.files import sha256
 
 @dataclass(frozen=True)
 class Lineage:
-    """One artifact."""
+    """An artifact and the steps that made it."""
 
     folder: Path
     manifest: Manifest
     manifest_sha256: str
     parent: str
-    """Its name, or what is known of it."""
+    """Name of the parent, or what is known of it."""
 
 
 def find_artifacts(named: Iterable[Path], record_files: Iterable[Path]) -> list[Lineage]:

@@ -51,7 +51,7 @@ def run(config: ReportConfig) -> Path:
 
 
 def _page() -> Template:
-    """With everything that records say escaped."""
+    """Render the page, with everything that records say escaped."""
     loader = PackageLoader("device_bench.report", "page")
     rooms = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     return rooms.get_template("report.html")

@@ -37,7 +37,7 @@ class RunConfig(Command):
     threads: tuple[int, ...] = (1,)
     """Numbers of threads; each has processes of its own."""
     modes: tuple[str, ...] = ()
-    """With --device gpu: only these ways of torch (fp32, tf32, fp16, bf16, compile, graph)."""
+    """Only these ways of torch (fp32, tf32, fp16, bf16, compile, graph), with --device gpu."""
     eager: bool = False
     """Also time the artifacts' weights in torch eager, with plain and with oneDNN-packed weights."""
     time_budget: float = 60.0
@@ -67,8 +67,8 @@ class RunConfig(Command):
     energy: bool = False
     """Read the energy counters of the CPU (RAPL) or GPU (NVML)."""
     serial: str | None = None
-    """With --device phone: which one, where several are attached."""
+    """Serial number of the phone, where several are attached."""
     apk: Path | None = None
-    """With --device phone: the demo app, where it is not on the phone yet."""
+    """The demo app, where it is not on the phone yet."""
     overwrite: bool = False
     """Measure again what --output has already, and what failed."""

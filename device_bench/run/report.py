@@ -30,7 +30,7 @@ SHOWN_OPERATORS = 12
 
 
 def show(measurements: Iterable[Measurement]) -> None:
-    """One table for each group that was measured interleaved."""
+    """Print a table for each group that was measured interleaved."""
     groups: dict[tuple[object, ...], list[Measurement]] = {}
     for record in measurements:
         case = (record.kind, record.threads, record.batch, record.sequence_length, record.padding)

@@ -24,7 +24,7 @@ class Asked:
     subjects: Sequence[Subject]
     plan: Plan
     environment: Mapping[str, Any]
-    """Of records of the machine at hand."""
+    """Facts of the machine at hand, as its records have them."""
 
     @classmethod
     def of(
@@ -124,7 +124,7 @@ def why_again(
 
 
 def _versions(environment: Mapping[str, Any], record: Measurement) -> dict[str, str]:
-    """Those of the libraries that a record's file ran in; a phone has its own in the app."""
+    """Versions of the libraries that a record's file ran in; a phone has its own in the app."""
     if record.device == "phone":
         return {}
     wanted = [name for name in RUNTIMES if name in record.runtime] or list(RUNTIMES)

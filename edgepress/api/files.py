@@ -43,12 +43,12 @@ class ExportedModel(Model):
 
     @property
     def files(self) -> list[Written]:
-        """Its files, each with size, score, and its difference from the model in torch."""
+        """The files that were written, each with its size, score, and difference from the model in torch."""
         return list(self._made.files)
 
     @property
     def report(self) -> str:
-        """One line a file."""
+        """A line of text for each file."""
         return "\n".join(
             f"{file.path.name}: {file.name}, {file.size_bytes / 1e6:.1f} MB, "
             f"largest difference {file.verdict.parity.max_abs:.1e}"

@@ -37,14 +37,14 @@ class Evaluation:
     """Scores, and what they are of."""
 
     metric: str
-    """The task's own."""
+    """Name of the task's metric."""
     metrics: dict[str, float | None]
     """Metric -> value: 0..1, correlations -1..1; None where it is undefined."""
     evaluation_set: EvaluationSet
 
     @property
     def score(self) -> float | None:
-        """The task's metric."""
+        """Value of the metric on the texts; None where it is undefined."""
         return self.metrics[self.metric]
 
     def __str__(self) -> str:
@@ -70,12 +70,12 @@ class Model:
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """Its tokenizer."""
+        """The model's tokenizer."""
         return self.opened.tokenizer
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Its classes, in the order of its logits."""
+        """Names of the classes, in the order of the logits."""
         named = self.opened.model.config.id2label or {}
         return tuple(label for _, label in sorted(named.items()))
 
@@ -186,5 +186,5 @@ class Model:
 
 
 def evaluate(model: Model, **options: Any) -> Evaluation:
-    """As `Model.evaluate`."""
+    """Score a model on its task; the same as `Model.evaluate`."""
     return model.evaluate(**options)

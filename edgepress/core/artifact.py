@@ -70,7 +70,7 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class Step:
-    """One technique that was applied."""
+    """A technique that was applied, with its flags and figures."""
 
     technique: str
     config: dict[str, Any]
@@ -80,7 +80,7 @@ class Step:
 
 @dataclass(frozen=True)
 class FileRecord:
-    """One file of the folder."""
+    """A file of the folder, with its hash and size."""
 
     path: str
     format: str
@@ -114,7 +114,7 @@ PartT = TypeVar("PartT", ModelRecord, Step, FileRecord)
 
 @dataclass(frozen=True)
 class Artifact:
-    """A verified folder."""
+    """A folder whose files were verified against its manifest."""
 
     folder: Path
     manifest: Manifest

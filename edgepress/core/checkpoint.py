@@ -215,7 +215,7 @@ def _read_safetensors(path: Path) -> dict[str, Stored]:
 
 
 def _read_pickle(path: Path) -> dict[str, Stored]:
-    """By torch's `weights_only` loader: nothing of the file is run."""
+    """Read a pickle with torch's `weights_only` loader, which runs nothing of the file."""
     try:
         content = torch.load(path, map_location="meta", weights_only=True)
     except pickle.UnpicklingError as error:

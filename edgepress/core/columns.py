@@ -36,7 +36,7 @@ class TrainedHead:
     """What a classifier that was trained before records of its classes."""
 
     labels: tuple[str, ...]
-    """In the order of its logits."""
+    """Names of the classes, in the order of the logits."""
     problem_type: ProblemType | None = None
     """None where its config does not say."""
 
@@ -52,7 +52,7 @@ class Table:
     """The rows of a split."""
 
     where: str
-    """Its file, for messages."""
+    """Name of the file, for messages."""
     rows: Dataset
 
     def column(self, name: str) -> list[Any]:

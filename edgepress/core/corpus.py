@@ -44,7 +44,7 @@ class Corpus:
         return digest.hexdigest()
 
     def sample(self, count: int, seed: int = 0) -> "Corpus":
-        """At most `count` texts, drawn without replacement and kept in order."""
+        """Draw at most `count` texts without replacement, and keep their order."""
         if count >= len(self.texts):
             return self
         rows = np.sort(np.random.default_rng(seed).choice(len(self.texts), count, replace=False))

@@ -59,7 +59,7 @@ class Environment:
 
 @lru_cache
 def environment() -> Environment:
-    """This machine."""
+    """Describe this machine."""
     model, flags = _cpu()
     return Environment(
         cpu=model or platform.processor() or platform.machine(),

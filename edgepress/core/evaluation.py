@@ -41,5 +41,5 @@ class EvaluationSet:
         return f"{self.where}, {self.size}"
 
     def recorded(self) -> dict[str, Any]:
-        """As a manifest keeps it."""
+        """The facts that a manifest keeps beside the score."""
         return asdict(self)

@@ -36,7 +36,7 @@ class Head:
     """What stands on an encoder, and so what the whole is for."""
 
     name: str
-    """With its article: "a token classifier"."""
+    """The head's name with its article, such as "a token classifier"."""
     endings: tuple[str, ...] = ()
     """How transformers' classes with it are called."""
     classes: Any = None
@@ -207,7 +207,7 @@ def _fits(head: Head, config: PretrainedConfig, tensors: tuple[str, ...], pooled
 
 
 def _by_width(heads: list[Head], config: PretrainedConfig, tensors: Mapping[str, Stored]) -> list[Head]:
-    """Of multiple choice and a text classifier with the same names, the one whose classifier is so wide."""
+    """Choose between multiple choice and a text classifier with the same names by the classifier's width."""
     if MULTIPLE_CHOICE not in heads:
         return heads
     single = any(

@@ -36,7 +36,7 @@ BATCH = 10_000
 
 @dataclass(frozen=True)
 class Difference:
-    """One place at which two identities differ."""
+    """A place at which two identities differ."""
 
     place: str
     """Keys from the outermost one on, with dots between."""
@@ -182,7 +182,7 @@ def _digest(parts: Iterator[bytes]) -> str:
 
 
 def _json_lines(rows: Sequence[Any]) -> Iterator[bytes]:
-    """As JSON, so that ("a", "b c") and ("a b", "c") are two."""
+    """Encode rows as JSON, so that ("a", "b c") and ("a b", "c") differ."""
     for row in rows:
         yield json.dumps(row).encode() + b"\n"
 

@@ -23,7 +23,7 @@ PADDING = ("[PAD]", "<pad>", "<PAD>")
 
 
 def input_names(model: PreTrainedModel) -> tuple[str, ...]:
-    """Those of `input_ids, attention_mask, token_type_ids` that the model is given, in this order."""
+    """Names of the model's inputs, in the order `input_ids, attention_mask, token_type_ids`."""
     given = getattr(model.config, INPUTS, NAMES)
     return tuple(name for name in _taken(model) if name in given)
 

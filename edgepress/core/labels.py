@@ -67,7 +67,7 @@ class DataLabels:
     """The classes that data have."""
 
     texts: tuple[str, ...]
-    """Their names, or as they are written."""
+    """The labels' names, or the labels as they are written."""
     numbered: bool = False
     """Whether the data declare these names, in the order of their integers (a ClassLabel column, a task of
     the zoo); then a label is either."""
@@ -192,7 +192,7 @@ def _ids(data: DataLabels, numbers: Sequence[int]) -> dict[str, int]:
 
 
 def _word(text: str) -> str:
-    """As it is typed in a shell."""
+    """Quote a label as it is typed in a shell."""
     return f"'{text}'" if re.search(r"[^\w.-]", text) else text
 
 

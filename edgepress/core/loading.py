@@ -82,7 +82,7 @@ class OpenedModel:
 
     @property
     def language(self) -> str | list[str] | None:
-        """Of its texts, where the zoo or the card of the folder that it came from says so."""
+        """Language of the training texts, where the zoo or the card of the model's folder says so."""
         said = card_language(self.source.folder) if self.source.folder else None
         return said or (self.spec.language if self.spec else None)
 
@@ -143,7 +143,7 @@ class OpenedModel:
         return sha256(self.artifact.manifest_path) if self.artifact else None
 
     def manifest(self, name: str, seed: int) -> Manifest:
-        """That of an artifact with this model as it is now."""
+        """The manifest of an artifact with this model as it is now."""
         task = self.task.name if self.task else None
         data = self.task.understood if self.task else None
         return Manifest(name, self.record(), task, seed, self.steps, self.parent, data=data)

@@ -32,7 +32,7 @@ class Card:
     body: str
     """Markdown below the heading."""
     language: str | list[str] | None = None
-    """Of its texts, as codes of the Hub; None where nobody says."""
+    """Language of the training texts, as codes of the Hub; None where nobody says."""
     pipeline: Literal["text-classification", "fill-mask"] = "text-classification"
     """What transformers' pipeline of it is: it is a classifier, or a masked language model."""
 

@@ -23,7 +23,7 @@ class Schedule:
 
     epochs: float
     learning_rate: float
-    """At its peak."""
+    """Learning rate at its peak."""
 
 
 FINE_TUNING = Schedule(epochs=3, learning_rate=5e-5)
@@ -46,7 +46,7 @@ class ModelSpec:
     mirror: Mirror | None = None
     license: str | None = "apache-2.0"
     language: str | None = "en"
-    """Of the texts that it was trained on, as its card says."""
+    """Language of the texts that the model was trained on, as its card says."""
 
     @property
     def pretrained(self) -> bool:

@@ -210,7 +210,7 @@ def keep_whole(tokenizer: PreTrainedTokenizerBase) -> None:
 def encode(
     tokenizer: PreTrainedTokenizerBase, texts: list[tuple[str, ...]], longest: int
 ) -> list[dict[str, np.ndarray]]:
-    """One batch of size 1 a text, not padded: arrays of shape (1, length), int64."""
+    """Encode each text as a batch of size 1 without padding: int64 arrays of shape (1, length)."""
     columns = [list(column) for column in zip(*texts, strict=True)]
     encoded = tokenizer(*columns, truncation=True, max_length=longest)
     return [

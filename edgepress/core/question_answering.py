@@ -86,7 +86,7 @@ def best_answers(windows: Windows, logits: np.ndarray, questions: Sequence[Quest
 def _best_span(
     characters: Sequence[tuple[int, int] | None], logits: np.ndarray
 ) -> tuple[float, int, int] | None:
-    """Its value, and its first and last character; of the likeliest starts and ends (Devlin et al. 2019)."""
+    """Value and ends [characters] of the best span among the likeliest (Devlin et al. 2019, section 4.2)."""
     allowed = [token for token, span in enumerate(characters) if span is not None]
     starts, ends = (sorted(allowed, key=lambda token: -logits[token, side])[:BEST_ENDS] for side in (0, 1))
     spans = [

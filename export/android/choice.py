@@ -18,13 +18,13 @@ OPTIONAL = ("tokenizer_config.json", "vocab.txt")
 
 @dataclass(frozen=True)
 class Choice:
-    """One model of the app."""
+    """A model that goes into the app."""
 
     name: str
     model: Path
     beside: tuple[Path, ...]
     sha256: str
-    """Of the model file."""
+    """SHA-256 of the model file."""
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -56,7 +56,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 
 def _copy(one: Choice, name: str, stage: Path) -> dict[str, Any]:
-    """One model into a folder that is called anew when its content changes: the app keeps copies by name."""
+    """Copy a model into a folder whose name changes with its content: the app keeps copies by name."""
     digest = hashlib.sha256("".join(map(sha256, one.files)).encode()).hexdigest()
     folder = f"{re.sub(r'[^A-Za-z0-9_-]+', '-', name)}-{digest[:12]}"
     (stage / folder).mkdir()

@@ -14,11 +14,11 @@ from export.core.scheme import Scheme
 
 @dataclass(frozen=True)
 class FormatRequest:
-    """One format of the order."""
+    """A format to write, with its flags and schemes."""
 
     format: Format
     config: ExportConfig
-    """Its own flags."""
+    """The format's own flags."""
     schemes: tuple[Scheme | None, ...]
     """What to write in it; None is the file as `Format.write` leaves it."""
 

@@ -68,7 +68,7 @@ def _percent(share: float | None) -> str:
 
 
 def show(exported: Exported) -> None:
-    """The table."""
+    """Print the table of the files."""
     title = f"{exported.opened.source.short_name}: each file beside the model"
     ScreenTable(title, exported.headings, exported.rows, words=(0, 1)).show()
     console.line(f"Judged on {exported.evaluation_set}.")

@@ -1,4 +1,4 @@
-"""One model written in formats and schemes, each file compared with the model before it is kept."""
+"""Write a model in formats and schemes, and compare each file with the model before it is kept."""
 
 import time
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ class Whole:
     config: ExportConfig
     """How it was written."""
     seconds: float
-    """What writing took."""
+    """Seconds that writing took."""
 
 
 @dataclass(frozen=True)

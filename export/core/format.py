@@ -33,7 +33,7 @@ class Format(ABC):
     file: ClassVar[str]
     """Path of the unquantized file below an artifact's folder: "onnx/model.onnx"."""
     precision: ClassVar[str] = "fp32"
-    """What `write` writes."""
+    """Precision of the file that `write` writes."""
     config: ClassVar[type[ExportConfig]] = ExportConfig
     """The flags of its command."""
     modules: ClassVar[tuple[str, ...]] = ()
@@ -59,7 +59,7 @@ class Format(ABC):
         """The runner for a file of this format."""
 
     def schemes(self) -> Mapping[str, Scheme]:
-        """Its quantization schemes by name; where several have one precision, the first is its default."""
+        """The format's quantization schemes by name; the first of a precision is its default."""
         return {}
 
     def scheme(self, name: str) -> Scheme | None:
@@ -79,7 +79,7 @@ class Format(ABC):
         return found
 
     def usage(self, name: str, file: str) -> str:
-        """`snippet` as Markdown."""
+        """The usage snippet as Markdown."""
         # Inside the quotes of a Python text, whatever the folder is called.
         name, file = (json.dumps(text, ensure_ascii=False)[1:-1] for text in (name, file))
         code = self.snippet.format(name=name, file=file).strip()

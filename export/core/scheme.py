@@ -38,12 +38,12 @@ class Options:
 
 @dataclass(frozen=True)
 class Scheme:
-    """One way to make a file of a format smaller."""
+    """A way to make a file of a format smaller."""
 
     name: str
     precision: Precision
     file_name: str
-    """Its name beside the fp32 file (in ONNX that of transformers.js' dtypes)."""
+    """The file's name beside the fp32 file (in ONNX that of transformers.js' dtypes)."""
     quantize: Callable[[Path, Path, Options], None]
     """(fp32 file of the format, file to write, options)."""
     calibrated: bool = False

@@ -59,7 +59,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Instruction:
-    """One operation with its arguments, its outputs, and the values that nobody reads after it."""
+    """An operation with its arguments, its outputs, and the values that nobody reads after it."""
 
     kind: str
     arguments: Mapping[str, Any]

@@ -30,7 +30,7 @@ def _activation(name: str) -> Callable[[Array], Array]:
 def _one_direction(
     x: Array, state: Array, cell: Array, weights: Sequence[Any], functions: Sequence[str]
 ) -> tuple[Array, Array, Array]:
-    """One LSTM over (time, batch, inputs): every state, the last one, and the last cell."""
+    """Run one LSTM over (time, batch, inputs); gives every state, the last one, and the last cell."""
     weight_ih, weight_hh, bias = weights
     recurrent, inner, outer = (_activation(name) for name in functions)
     states = []

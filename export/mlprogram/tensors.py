@@ -69,7 +69,7 @@ def gather(x: Array, indices: Array, axis: int = 0, batch_dims: int = 0) -> Arra
 
 
 def gather_along_axis(x: Array, indices: Array, axis: int = 0) -> Array:
-    """One element of `x` along `axis` for each index."""
+    """Take one element of `x` along `axis` for each index."""
     return np.take_along_axis(x, indices.astype(np.int64), axis=axis)
 
 

@@ -80,7 +80,7 @@ def tensor_ranges(
     smoothing: Mapping[str, np.ndarray],
     calibration: Calibration,
 ) -> dict[str, tuple[float, float]]:
-    """One range for each activation after its channels were divided by `smoothing`.
+    """Find a range for each activation after its channels were divided by `smoothing`.
 
     `minmax` needs no second pass over the sentences; `entropy` (Migacz 2017, "8-bit Inference with
     TensorRT") and `percentile` clip the tails of a histogram.

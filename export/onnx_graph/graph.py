@@ -30,7 +30,7 @@ class GraphEdit:
         return name in self._constants
 
     def constant(self, name: str) -> np.ndarray:
-        """A stored tensor."""
+        """Add a tensor that is stored in the graph."""
         return numpy_helper.to_array(self._constants[name])
 
     def add_constant(self, name: str, value: np.ndarray | np.generic) -> str:

@@ -24,7 +24,7 @@ def evaluation_sentences(
     shapes: Shapes = ANY,
     max_length: int | None = None,
 ) -> Sentences:
-    """At most `count` sentences of the evaluation split; with labels only where the model can be scored.
+    """Draw at most `count` sentences of the evaluation split, with labels only where the model can be scored.
 
     Args:
         opened: reads them.

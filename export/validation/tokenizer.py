@@ -114,7 +114,7 @@ def _require_cut_at_the_end(tokenizer: PreTrainedTokenizerBase) -> None:
 
 
 def _require_file_parity(path: Path, tokenizer: PreTrainedTokenizerBase, longest: int) -> None:
-    """As it stands it must neither cut nor pad; told to cut, it must cut as the training tokenizer does."""
+    """Raise if the file cuts or pads by itself, or cuts otherwise than the training tokenizer does."""
     from tokenizers import Tokenizer
 
     shipped = Tokenizer.from_file(str(path))

@@ -18,7 +18,7 @@ MLP = {"hidden": 50, "dropout": 0.2}
 
 
 class MlpHead(nn.Module):
-    """One hidden layer with ReLU and dropout, then the logits."""
+    """A classifier with one hidden layer, ReLU and dropout, before the logits."""
 
     def __init__(self, width: int, labels: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ def rebuild_head(model: PreTrainedModel, record: dict[str, Any]) -> None:
 
 
 def _width(model: Any) -> int:
-    """Of what the head reads."""
+    """Width of the vectors that the head reads."""
     head = getattr(model, "pre_classifier", getattr(model, "classifier", None))
     if isinstance(head, nn.Linear):
         return head.in_features

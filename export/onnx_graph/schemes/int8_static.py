@@ -87,7 +87,7 @@ def _smoothing(magnitude: np.ndarray, weights: list[np.ndarray], alpha: float) -
 
 @dataclass(frozen=True)
 class _Site:
-    """One activation and how it is quantized."""
+    """An activation and how it is quantized."""
 
     edit: GraphEdit
     activation: str

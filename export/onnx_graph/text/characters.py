@@ -60,7 +60,7 @@ def _normalized(normalizer: BertNormalizer) -> dict[str, str]:
 
 
 def _punctuation(kept: Iterable[str]) -> tuple[str, ...]:
-    """Those that the pre-tokenizer splits off."""
+    """Punctuation characters, which the pre-tokenizer splits off."""
     asked = SEPARATOR + SEPARATOR.join(c for c in kept if c != SEPARATOR) + SEPARATOR
     words = [word for word, _ in BertPreTokenizer().pre_tokenize_str(asked)]
     return tuple(word for word in words if SEPARATOR not in word)
