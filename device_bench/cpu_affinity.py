@@ -6,7 +6,7 @@ import contextlib
 import os
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import psutil
 
@@ -21,6 +21,23 @@ SLOW = 1.2
 """Times the quickest loop seen. Undisturbed ones differ by 10 %; a busy sibling thread takes 60 % longer."""
 
 
+def usable_cores() -> list[int]:
+    """Numbers of the cores that this process may run on; none where the system binds no process."""
+    own = psutil.Process()
+    return list(own.cpu_affinity()) if hasattr(own, "cpu_affinity") else []
+
+
+def quickest_loop_s(core: int) -> float:
+    """Time of the quickest of some loops of arithmetic on a core [s]."""
+    own = psutil.Process()
+    before = own.cpu_affinity()
+    own.cpu_affinity([core])
+    try:
+        return min(_arithmetic_s() for _ in range(LOOPS))
+    finally:
+        own.cpu_affinity(before)
+
+
 class Cores:
     """The cores that rounds run on: idle ones, drawn for each launch, which are left while they are slow.
 
@@ -30,10 +47,17 @@ class Cores:
 
     Args:
         count: how many at a time.
+        usable: gives the numbers of the cores to choose from.
+        loop_s: gives the time of a loop of arithmetic on a core [s].
     """
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(
+        self,
+        count: int,
+        usable: Callable[[], list[int]] = usable_cores,
+        loop_s: Callable[[int], float] = quickest_loop_s,
+    ) -> None:
+        self._count, self._usable, self._loop_s = count, usable, loop_s
         self._idle: list[int] = []
         self._present: tuple[int, ...] = ()
         self._least_s = float("inf")
@@ -45,7 +69,7 @@ class Cores:
         Returns:
             Numbers of cores; none where there is nothing to choose, or the system binds no process (macOS).
         """
-        self._idle = idlest(self._count)[: self._count + OTHERS]
+        self._idle = idlest(self._count, self._usable)[: self._count + OTHERS]
         self._present = tuple(sorted(self._idle[: self._count]))
         return self._present
 
@@ -59,17 +83,17 @@ class Cores:
 
     def _loops_s(self, cores: Sequence[int]) -> dict[int, float]:
         """How long a loop takes on each, at best."""
-        found = {core: _loop_s(core) for core in cores}
+        found = {core: self._loop_s(core) for core in cores}
         self._least_s = min(self._least_s, *found.values()) if found else self._least_s
         return found
 
 
-def idlest(count: int) -> list[int]:
+def idlest(count: int, usable_now: Callable[[], list[int]] = usable_cores) -> list[int]:
     """The `count` usable cores that did least in the last moment, and all that did as little as one of them.
 
     The idlest come first, those alike in random order; none where there is nothing to choose.
     """
-    usable = _usable()
+    usable = usable_now()
     if count >= len(usable):
         return []
     load = psutil.cpu_percent(WATCHED_S, percpu=True)
@@ -90,24 +114,8 @@ def bind(process_id: int, cores: Sequence[int]) -> None:
                 os.sched_setaffinity(thread.id, cores)
 
 
-def _usable() -> list[int]:
-    own = psutil.Process()
-    return list(own.cpu_affinity()) if hasattr(own, "cpu_affinity") else []
-
-
 def _step(load: Sequence[float], core: int) -> float:
     return load[core] // BUSY_STEP if core < len(load) else 0.0
-
-
-def _loop_s(core: int) -> float:
-    """The quickest of some loops of arithmetic on a core."""
-    own = psutil.Process()
-    before = own.cpu_affinity()
-    own.cpu_affinity([core])
-    try:
-        return min(_arithmetic_s() for _ in range(LOOPS))
-    finally:
-        own.cpu_affinity(before)
 
 
 def _arithmetic_s() -> float:

@@ -14,7 +14,7 @@ from device_bench.cpu_affinity import Cores
 from device_bench.energy import counter
 from device_bench.facts import of_case, with_facts
 from device_bench.plan import Case, Plan, Subject
-from device_bench.process import of_each
+from device_bench.process import Process, Start, of_each
 from device_bench.records import Measurement
 from device_bench.session import Session, Taken
 from edgepress.core.environment import environment
@@ -26,15 +26,21 @@ Progress = Callable[[float], None]
 
 
 def measure(
-    subjects: Sequence[Subject], plan: Plan, progress: Progress = lambda _: None
+    subjects: Sequence[Subject],
+    plan: Plan,
+    progress: Progress = lambda _: None,
+    start_process: Start = Process,
 ) -> list[Measurement]:
     """Measure all subjects at all cases, one record each, in the order of the subjects and cases.
+
+    Args:
+        subjects, plan, progress, start_process: as `measure_each` takes them.
 
     Raises:
         EdgepressError: a file cannot be opened, or its process died.
     """
     found = []
-    with closing(measure_each(subjects, plan, progress)) as records:
+    with closing(measure_each(subjects, plan, progress, start_process=start_process)) as records:
         for record in records:
             if record.error:
                 raise EdgepressError(record.error)
@@ -44,7 +50,11 @@ def measure(
 
 
 def measure_each(
-    subjects: Sequence[Subject], plan: Plan, progress: Progress = lambda _: None, run: str = ""
+    subjects: Sequence[Subject],
+    plan: Plan,
+    progress: Progress = lambda _: None,
+    run: str = "",
+    start_process: Start = Process,
 ) -> Generator[Measurement, None, None]:
     """Measure; the records of a case come as soon as its medians have settled or the budget is spent.
 
@@ -58,9 +68,10 @@ def measure_each(
         plan: shapes and stopping rule.
         progress: called after each round with the share of the time budget that is spent, 0..1.
         run: what the records say they were measured in; a new name where it is empty.
+        start_process: starts the process of a file.
     """
     energy = counter(plan.device) if plan.energy else None
-    sessions = [Session(with_facts(subject), plan, energy) for subject in subjects]
+    sessions = [Session(with_facts(subject), plan, energy, start_process) for subject in subjects]
     measurement = _Measurement(sessions, plan, progress, run or uuid.uuid4().hex[:12])
     for group in plan.groups:
         yield from measurement.records(group)

@@ -20,6 +20,10 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 
+Start = Callable[["Subject", "Plan", Sequence[int]], "Process"]
+"""Starts the process of a file; `Process` does."""
+
+
 def of_each(work: Callable[[ItemT], ResultT], items: Sequence[ItemT], device: str) -> list[ResultT]:
     """What starts a process for each file, done one after another; for a GPU side by side, where starting
     takes longer than all that follows and cores are many.

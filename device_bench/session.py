@@ -12,7 +12,7 @@ from typing import Any
 from device_bench import stats
 from device_bench.energy import Counter
 from device_bench.plan import Case, Plan, Subject
-from device_bench.process import Process
+from device_bench.process import Process, Start
 from device_bench.records import Launch
 from device_bench.stats import Rounds
 from edgepress.core.errors import EdgepressError
@@ -72,6 +72,7 @@ class Session:
     subject: Subject
     plan: Plan
     energy: Counter | None = None
+    start_process: Start = Process
     taken: dict[Case, Taken] = field(default_factory=lambda: defaultdict(Taken))
     loaded: dict[str, Any] = field(default_factory=dict)
     """What the last process said of itself."""
@@ -147,7 +148,7 @@ class Session:
     def _open(self) -> Process:
         if self.process is None:
             try:
-                self.process = Process(self.subject, self.plan, self.cores)
+                self.process = self.start_process(self.subject, self.plan, self.cores)
             except EdgepressError as error:
                 self.broken = str(error)
                 raise

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import psutil
 import pytest
@@ -22,70 +23,77 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def loaded(monkeypatch: pytest.MonkeyPatch, usable: list[int], load: list[float]) -> None:
-    monkeypatch.setattr(cores, "_usable", lambda: list(usable))
+def loaded(monkeypatch: pytest.MonkeyPatch, load: list[float]) -> None:
     monkeypatch.setattr(psutil, "cpu_percent", lambda *_, **__: load)
 
 
 def test_the_idlest_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded(monkeypatch, [0, 1, 2, 3], [90.0, 3.0, 50.0, 0.0])
-    assert set(idlest(2)) == {1, 3}
-    assert idlest(3)[2] == 2
-    assert 0 not in idlest(3)
+    loaded(monkeypatch, [90.0, 3.0, 50.0, 0.0])
+    usable = [0, 1, 2, 3].copy
+    assert set(idlest(2, usable)) == {1, 3}
+    assert idlest(3, usable)[2] == 2
+    assert 0 not in idlest(3, usable)
 
 
 def test_all_that_are_alike_may_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded(monkeypatch, [0, 1, 2], [2.0, 100.0, 0.0])
-    assert set(idlest(1)) == {0, 2}
-    assert {Cores(1).draw() for _ in range(100)} == {(0,), (2,)}
+    loaded(monkeypatch, [2.0, 100.0, 0.0])
+    usable = [0, 1, 2].copy
+    assert set(idlest(1, usable)) == {0, 2}
+    assert {Cores(1, usable).draw() for _ in range(100)} == {(0,), (2,)}
 
 
 def test_cores_that_this_process_may_not_use_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded(monkeypatch, [2, 3], [0.0, 0.0, 99.0, 50.0])
-    assert idlest(1) == [3]
+    loaded(monkeypatch, [0.0, 0.0, 99.0, 50.0])
+    assert idlest(1, [2, 3].copy) == [3]
 
 
 @pytest.mark.parametrize("usable", [[], [0], [0, 1]])
 def test_nothing_to_choose(monkeypatch: pytest.MonkeyPatch, usable: list[int]) -> None:
-    loaded(monkeypatch, usable, [0.0, 0.0])
-    assert Cores(2).draw() == ()
-    assert Cores(2).undisturbed() == ()
+    loaded(monkeypatch, [0.0, 0.0])
+    assert Cores(2, usable.copy).draw() == ()
+    assert Cores(2, usable.copy).undisturbed() == ()
 
 
-def slowed(monkeypatch: pytest.MonkeyPatch, loops_s: dict[int, float]) -> None:
-    monkeypatch.setattr(cores, "_loop_s", lambda core: loops_s[core])
+@dataclass
+class Machine:
+    """A machine of three cores with given loops of arithmetic."""
+
+    loops_s: dict[int, float] = field(default_factory=lambda: dict.fromkeys(range(3), 1.0))
+
+    def cores(self, count: int) -> Cores:
+        return Cores(count, [0, 1, 2].copy, lambda core: self.loops_s[core])
 
 
 def test_a_core_is_kept_while_it_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded(monkeypatch, [0, 1, 2], [0.0] * 3)
-    own = Cores(1)
+    loaded(monkeypatch, [0.0] * 3)
+    machine = Machine()
+    own = machine.cores(1)
     drawn = own.draw()
-    slowed(monkeypatch, {0: 1.0, 1: 1.0, 2: 1.0})
     assert own.undisturbed() == drawn
-    slowed(monkeypatch, {core: 1.05 if (core,) == drawn else 1.0 for core in range(3)})
+    machine.loops_s = {core: 1.05 if (core,) == drawn else 1.0 for core in range(3)}
     assert own.undisturbed() == drawn
 
 
 def test_a_core_is_left_while_it_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded(monkeypatch, [0, 1, 2], [0.0, 0.0, 99.0])
-    own = Cores(1)
+    loaded(monkeypatch, [0.0, 0.0, 99.0])
+    machine = Machine()
+    own = machine.cores(1)
     (drawn,) = own.draw()
-    slowed(monkeypatch, dict.fromkeys(range(3), 1.0))
     own.undisturbed()
-    slowed(monkeypatch, {drawn: 1.7, 1 - drawn: 1.0, 2: 1.0})
+    machine.loops_s = {drawn: 1.7, 1 - drawn: 1.0, 2: 1.0}
     assert own.undisturbed() == (1 - drawn,)  # not the third, which this machine itself keeps busy
-    slowed(monkeypatch, {drawn: 1.7, 1 - drawn: 1.8, 2: 1.0})
+    machine.loops_s = {drawn: 1.7, 1 - drawn: 1.8, 2: 1.0}
     assert own.undisturbed() == (drawn,)
 
 
 def test_of_several_cores_the_slow_one_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded(monkeypatch, [0, 1, 2], [0.0] * 3)
-    own = Cores(2)
+    loaded(monkeypatch, [0.0] * 3)
+    machine = Machine()
+    own = machine.cores(2)
     first, second = own.draw()
     (third,) = {0, 1, 2} - {first, second}
-    slowed(monkeypatch, dict.fromkeys(range(3), 1.0))
     own.undisturbed()
-    slowed(monkeypatch, {first: 1.7, second: 1.0, third: 1.0})
+    machine.loops_s = {first: 1.7, second: 1.0, third: 1.0}
     assert own.undisturbed() == tuple(sorted((second, third)))
 
 

@@ -1,11 +1,13 @@
-"""Interleaved measurement with real processes on a small file."""
+"""Interleaved measurement: with real processes on a small file, and with scripted ones."""
+
+from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
+from typing import ClassVar
 
 import numpy as np
 import psutil
@@ -18,7 +20,7 @@ from device_bench.measure import measure, measure_each
 from device_bench.plan import Case, Plan, Subject
 from device_bench.process import Process
 from device_bench.records import Measurement
-from device_bench.session import FEWEST_LAUNCHES, Session
+from device_bench.session import FEWEST_LAUNCHES
 from device_bench.texts import load, pass_batches, save
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import sha256
@@ -62,6 +64,41 @@ def test_files_of_a_round_are_bound_to_the_same_cores(records: list[Measurement]
 
 def own_processes() -> list[psutil.Process]:
     return psutil.Process().children()
+
+
+class Scripted(Process):
+    """What a measurement starts in place of a process, so that it decides by given times, at once."""
+
+    started: ClassVar[list[Scripted]] = []
+    asked: ClassVar[list[tuple[str, int]]] = []
+    """File and sequence length of each run, over all launches."""
+
+    def __init__(self, subject: Subject, plan: Plan, cores: Sequence[int] = ()) -> None:  # noqa: ARG002
+        self.subject, self.peak_memory_bytes = subject, 1
+        self.loaded = {"runtime": "scripted", "load_ms": 1.0, "first_forward_ms": 1.0}
+        self.started.append(self)
+        self.launch = sum(own.subject is subject for own in self.started)
+
+    def run(self, case: Case, runs: int) -> list[float]:
+        self.asked.append((self.subject.name, case.sequence_length))
+        return [self.sample_ms(case)] * runs
+
+    def sample_ms(self, case: Case) -> float:  # noqa: ARG002
+        """Of each run [ms]."""
+        return 1.0
+
+    def bind(self, cores: Sequence[int]) -> None:
+        """Nothing is to be bound."""
+
+    def close(self) -> None:
+        """Nothing is to be ended."""
+
+
+@pytest.fixture
+def scripted() -> type[Scripted]:
+    Scripted.started.clear()
+    Scripted.asked.clear()
+    return Scripted
 
 
 def test_one_record_a_file_and_length(records: list[Measurement]) -> None:
@@ -137,21 +174,30 @@ def test_progress_rises_to_at_most_one(records: list[Measurement], progress: lis
     assert 0 < progress[0] <= progress[-1] <= 1
 
 
-def test_the_budget_ends_what_does_not_settle(onnx_file: Path) -> None:
-    (record,) = measure([Subject("fp32", onnx_file)], ENDLESS)
+def test_the_budget_ends_what_does_not_settle(onnx_file: Path, scripted: type[Scripted]) -> None:
+    class Rising(scripted):
+        def sample_ms(self, case: Case) -> float:  # noqa: ARG002
+            return float(self.launch)
+
+    plan = replace(ENDLESS, budget_s=0.05)
+    (record,) = measure([Subject("fp32", onnx_file)], plan, start_process=Rising)
     assert not record.settled
     assert record.warnings == ("median not within 0%",)
 
 
 @pytest.mark.parametrize(("least", "expected"), [(1, FEWEST_LAUNCHES), (4, 4)])
-def test_what_settles_at_once_stops_at_the_least_launches(onnx_file: Path, least: int, expected: int) -> None:
-    (record,) = measure([Subject("fp32", onnx_file)], replace(EASY, launches=least))
+def test_what_settles_at_once_stops_at_the_least_launches(
+    onnx_file: Path, scripted: type[Scripted], least: int, expected: int
+) -> None:
+    plan = replace(EASY, launches=least)
+    (record,) = measure([Subject("fp32", onnx_file)], plan, start_process=scripted)
     assert [launch.rounds for launch in record.launches] == [EASY.rounds] * expected
     assert (record.settled, record.warnings) == (True, ())
 
 
-def test_the_least_launches_are_taken_whatever_the_budget(onnx_file: Path) -> None:
-    (record,) = measure([Subject("fp32", onnx_file)], replace(ENDLESS, launches=2, budget_s=1e-3))
+def test_the_least_launches_are_taken_whatever_the_budget(onnx_file: Path, scripted: type[Scripted]) -> None:
+    plan = replace(ENDLESS, launches=2, budget_s=1e-9)
+    (record,) = measure([Subject("fp32", onnx_file)], plan, start_process=scripted)
     assert len(record.launches) == 2
     assert not record.settled
 
@@ -172,16 +218,15 @@ def test_a_slow_shape_has_fewer_runs_a_round() -> None:
     assert [plan.runs_a_round(ms) for ms in (2.0, 20.0, 400.0, 600.0, 5000.0)] == [20, 3, 2, 1, 1]
 
 
-def test_what_has_its_launches_is_kept_when_the_user_interrupts(onnx_file: Path) -> None:
-    seen: set[int] = set()
-
+def test_what_has_its_launches_is_kept_when_the_user_interrupts(
+    onnx_file: Path, scripted: type[Scripted]
+) -> None:
     def interrupt(_: float) -> None:
-        seen.update(child.pid for child in own_processes())
-        if len(seen) == 3:  # the third launch
+        if len(scripted.started) == 3:  # the third launch
             raise KeyboardInterrupt
 
     plan = replace(ENDLESS, sequence_lengths=(4, 16), launches=2, budget_s=3600.0)
-    source = measure_each([Subject("fp32", onnx_file)], plan, interrupt)
+    source = measure_each([Subject("fp32", onnx_file)], plan, interrupt, start_process=scripted)
     found = [next(source), next(source)]
     with pytest.raises(KeyboardInterrupt):
         next(source)
@@ -189,7 +234,6 @@ def test_what_has_its_launches_is_kept_when_the_user_interrupts(onnx_file: Path)
         (4, 2, False),
         (16, 2, False),
     ]
-    assert not own_processes()
 
 
 def test_what_lacks_launches_is_not_kept_when_the_user_interrupts(onnx_file: Path) -> None:
@@ -201,73 +245,46 @@ def test_what_lacks_launches_is_not_kept_when_the_user_interrupts(onnx_file: Pat
     assert not own_processes()
 
 
-def test_files_take_turns_in_coming_first(onnx_file: Path) -> None:
-    order: list[str] = []
-
-    def note(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and frame.f_code is Process.run.__code__:
-            order.append(frame.f_locals["self"].subject.name)
-
-    sys.setprofile(note)
-    try:
-        measure([Subject("a", onnx_file), Subject("b", onnx_file)], replace(EASY, rounds=4))
-    finally:
-        sys.setprofile(None)
+def test_files_take_turns_in_coming_first(onnx_file: Path, scripted: type[Scripted]) -> None:
+    subjects = [Subject("a", onnx_file), Subject("b", onnx_file)]
+    measure(subjects, replace(EASY, rounds=4), start_process=scripted)
+    order = [name for name, _ in scripted.asked]
     assert order[-8:] in (list("abbaabba"), list("baabbaab"))
     opened = [name for name, before in zip(order, ["", *order], strict=False) if name != before]
     assert opened[0] == "a"
 
 
-def test_files_take_turns_in_coming_first_at_each_shape(onnx_file: Path) -> None:
-    asked: list[tuple[int, str]] = []
-
-    def note(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and frame.f_code is Process.run.__code__:
-            asked.append((frame.f_locals["case"].sequence_length, frame.f_locals["self"].subject.name))
-
-    sys.setprofile(note)
-    try:
-        subjects = [Subject("a", onnx_file), Subject("b", onnx_file)]
-        found = measure(subjects, replace(EASY, sequence_lengths=(4, 16), rounds=4))
-    finally:
-        sys.setprofile(None)
+def test_files_take_turns_in_coming_first_at_each_shape(onnx_file: Path, scripted: type[Scripted]) -> None:
+    subjects = [Subject("a", onnx_file), Subject("b", onnx_file)]
+    plan = replace(EASY, sequence_lengths=(4, 16), rounds=4)
+    found = measure(subjects, plan, start_process=scripted)
     for length in (4, 16):
         rounds = next(one for one in found if one.sequence_length == length).launches[-1].rounds
-        order = "".join(name for own, name in asked if own == length)[-2 * rounds :]
+        order = "".join(name for name, own in scripted.asked if own == length)[-2 * rounds :]
         assert order in ("abba" * rounds)[: 2 * rounds] + "|" + ("baab" * rounds)[: 2 * rounds]
 
 
-def test_shapes_take_turns_and_none_goes_on_once_it_has_enough(onnx_file: Path) -> None:
-    asked: list[int] = []
-
-    def note(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and frame.f_code is Process.run.__code__:
-            asked.append(frame.f_locals["case"].sequence_length)
-
+def test_shapes_take_turns_and_none_goes_on_once_it_has_enough(
+    onnx_file: Path, scripted: type[Scripted]
+) -> None:
     plan = replace(EASY, sequence_lengths=(4, 64), launches=FEWEST_LAUNCHES, rounds=6)
-    sys.setprofile(note)
-    try:
-        found = measure([Subject("fp32", onnx_file)], plan)
-    finally:
-        sys.setprofile(None)
+    found = measure([Subject("fp32", onnx_file)], plan, start_process=scripted)
     assert [record.launches[-1].rounds for record in found] == [plan.rounds] * 2
-    assert asked[-2 * plan.rounds :] == [4, 64] * plan.rounds
+    assert [length for _, length in scripted.asked][-2 * plan.rounds :] == [4, 64] * plan.rounds
 
 
 def test_what_is_known_least_has_more_launches_once_all_have_the_least(
-    onnx_file: Path, monkeypatch: pytest.MonkeyPatch
+    onnx_file: Path, scripted: type[Scripted]
 ) -> None:
-    take = Session.take
+    class Uneven(scripted):
+        """Each launch's median is another, at 16 tokens much more so."""
 
-    def differently(session: Session, case: Case) -> None:
-        take(session, case)
-        scale = (1.0, 8.0)[len(session.taken[case].launches) % 2] if case.sequence_length == 16 else 1.0
-        rounds = session.present[case].rounds
-        rounds[-1] = [scale * sample for sample in rounds[-1]]
+        def sample_ms(self, case: Case) -> float:
+            spread = 7.0 if case.sequence_length == 16 else 0.1
+            return 1.0 + spread * (self.launch % 2)
 
-    monkeypatch.setattr(Session, "take", differently)
-    plan = replace(ENDLESS, sequence_lengths=(4, 16), launches=2, budget_s=8.0)
-    even, uneven = measure([Subject("fp32", onnx_file)], plan)
+    plan = replace(ENDLESS, sequence_lengths=(4, 16), launches=2, budget_s=2.0)
+    even, uneven = measure([Subject("fp32", onnx_file)], plan, start_process=Uneven)
     assert len(uneven.launches) > len(even.launches) >= plan.launches
 
 
