@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -63,26 +65,29 @@ def interruptible() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-@pytest.fixture(autouse=True)
-def _no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def _no_hub() -> Iterator[None]:
     """Tests never ask the Hub; the stand-in has its own process."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.delenv("EDGEPRESS_DATA", raising=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        patch.delenv("EDGEPRESS_DATA", raising=False)
+        yield
 
 
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+def run_command(module: str, *args: object) -> Result:
     """Run `python -m MODULE ARGS` inside this process, so that imports are paid once."""
-
-    def run(module: str, *args: object) -> Result:
-        monkeypatch.setattr(sys, "argv", [module, *map(str, args)])
-        capsys.readouterr()
+    out, err = StringIO(), StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", [module, *map(str, args)])
         with pytest.raises(SystemExit) as stop:
             runpy.run_module(module, run_name="__main__", alter_sys=False)
-        printed = capsys.readouterr()
-        return Result(int(stop.value.code or 0), printed.out, printed.err)
+    return Result(int(stop.value.code or 0), out.getvalue(), err.getvalue())
 
-    return run
+
+@pytest.fixture(scope="session")
+def cli() -> Callable[..., Result]:
+    """`run_command`."""
+    return run_command
 
 
 @pytest.fixture
