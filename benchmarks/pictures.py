@@ -3,7 +3,7 @@
     python -m device_bench run --artifacts outputs/* --seq-lens 64,128 --eval-samples 872 --budget 10
         --target 0.06 --output results/device_bench/examples.jsonl
     python -m device_bench claims --data ROOT --output results/device_bench/claims.json
-    python -m results.device_bench.pictures --artifacts outputs/*
+    python -m benchmarks.pictures --artifacts outputs/*
 
 The charts of a GPU are of records that were taken on a machine with one:
 
@@ -24,6 +24,7 @@ from pathlib import Path
 
 import tyro
 
+from benchmarks.goals import RESULTS, ROOT, keep_table
 from device_bench.chart.draw import Chart, charts, write
 from device_bench.chart.theme import THEMES
 from device_bench.grouping import load, machines
@@ -31,11 +32,10 @@ from device_bench.report.config import ReportConfig
 from device_bench.report.pipeline import run as report
 from edgepress.core.console import step, warn
 from edgepress.core.errors import EdgepressError
-from results.goals import ROOT, keep_table
 
-HERE = Path(__file__).parent
-FOLDER = HERE / "pictures"
-BEGINS = "<!-- pictures: results.device_bench.pictures -->"
+KEPT = RESULTS / "device_bench"
+FOLDER = KEPT / "pictures"
+BEGINS = "<!-- pictures: benchmarks.pictures -->"
 SHOWN = ("size-latency", "accuracy-latency", "latency-length", "speed-up")
 SHOWN_OF_GPU = ("latency-batch",)
 REPORT = "report.png"
@@ -47,11 +47,11 @@ WINDOW = (1280, 1600)
 class Config:
     """Draw the example charts of docs from kept records."""
 
-    records: tuple[Path, ...] = (HERE / "examples.jsonl",)
+    records: tuple[Path, ...] = (KEPT / "examples.jsonl",)
     """Records of one machine."""
-    gpu: tuple[Path, ...] = (HERE / "h200.jsonl",)
+    gpu: tuple[Path, ...] = (KEPT / "h200.jsonl",)
     """Records of one GPU."""
-    claims: Path = HERE / "claims.json"
+    claims: Path = KEPT / "claims.json"
     """What `device_bench claims --output` wrote, for the report; left out where it is missing."""
     artifacts: tuple[Path, ...] = ()
     """The artifacts that were measured, for the report's lineage."""

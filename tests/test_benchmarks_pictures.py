@@ -8,9 +8,8 @@ import pytest
 from bench_records import OTHER_MACHINE, measured
 from matplotlib.image import imread
 
-from device_bench.records import append
-from edgepress.core.errors import EdgepressError
-from results.device_bench.pictures import (
+from benchmarks.goals import ROOT, TABLE_ENDS, page_with
+from benchmarks.pictures import (
     BEGINS,
     BROWSERS,
     REPORT,
@@ -20,7 +19,8 @@ from results.device_bench.pictures import (
     markdown,
     photograph,
 )
-from results.goals import ROOT, TABLE_ENDS, page_with
+from device_bench.records import append
+from edgepress.core.errors import EdgepressError
 
 KEPT = (ROOT / "results" / "device_bench" / "repeat.jsonl",)
 

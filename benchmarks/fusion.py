@@ -1,6 +1,6 @@
 """Measure what fusing a graph for transformers buys on this CPU: exports leave graphs as they are.
 
-    python -m results.export.fusion --model FOLDER
+    python -m benchmarks.fusion --model FOLDER
 
 FOLDER is an artifact with onnx/model.onnx. Two minutes.
 """
@@ -14,11 +14,11 @@ import tyro
 from onnxruntime.transformers import optimizer
 from transformers import AutoConfig
 
+from benchmarks.goals import RESULTS, Goal, conclude
 from device_bench import records, stats
 from device_bench.measure import Plan, Subject, measure
-from results.goals import Goal, conclude
 
-HERE = Path(__file__).parent
+KEPT = RESULTS / "export"
 LENGTHS = (32, 128)
 
 
@@ -50,16 +50,16 @@ def main(config: Config) -> int:
         ]
         measured = measure(subjects, Plan(LENGTHS, budget_s=60))
     name = config.model.name
-    target = HERE / f"fusion-{name}.jsonl"
+    target = KEPT / f"fusion-{name}.jsonl"
     target.unlink(missing_ok=True)
     records.append(target, measured)
     by_shape = {(one.name, one.sequence_length): one.launches_ms for one in measured}
     goals = []
     for length in LENGTHS:
         ratio = stats.paired_ratio(by_shape["fused", length], by_shape["raw", length])
-        typed = "python -m results.export.fusion --model FOLDER"
+        typed = "python -m benchmarks.fusion --model FOLDER"
         goals.append(Goal(f"{name} unfused over fused, {length} tokens [x]", 1.0, ratio.value, True, typed))
-    return conclude(goals, HERE / f"fusion-{name}.json")
+    return conclude(goals, KEPT / f"fusion-{name}.json")
 
 
 if __name__ == "__main__":

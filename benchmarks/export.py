@@ -1,6 +1,6 @@
-"""Measure what the exports have to reach, and the same classifier in every format.
+"""Measure what the exports have to reach, and one classifier in every format: results/export/, docs.
 
-    python -m results.export.run --data ROOT --classifier FOLDER
+    python -m benchmarks.export --data ROOT --classifier FOLDER
 
 ROOT holds sst2 (validation); FOLDER is a MiniLM that compress.finetune trained on it. About ten minutes
 on two cores.
@@ -14,16 +14,16 @@ from pathlib import Path
 
 import tyro
 
+from benchmarks.goals import RESULTS, Goal, conclude, help_goal, keep_table, run
 from device_bench import records, stats
 from device_bench.measure import Plan, Subject, measure
 from device_bench.records import Measurement
 from edgepress.core.artifact import Artifact, FileRecord, open_artifact
 from edgepress.core.tables import markdown_table
 from export.core.registry import formats, size_bytes
-from results.goals import Goal, conclude, help_goal, keep_table, run
 
-HERE = Path(__file__).parent
-TABLE_BEGINS = "<!-- table: results.export.run -->"
+KEPT = RESULTS / "export"
+TABLE_BEGINS = "<!-- table: benchmarks.export -->"
 CHAIN = "onnx,torchscript,coreml"
 DISTILBERT = ("--model", "distilbert", "--weights", "random")
 # Sizes [MB] that Core ML packages of DistilBERT have to keep within.
@@ -149,10 +149,10 @@ def main(config: Config) -> int:
     timed = [path for name, path, _ in model_files(artifacts) if formats()[name].timed]
     subjects = [Subject(f"{path.parent.name}/{path.name}", path) for path in timed]
     measurements = measure(subjects, Plan(LENGTHS, budget_s=240))
-    (HERE / "minilm-sst2-measurements.jsonl").unlink(missing_ok=True)
-    records.append(HERE / "minilm-sst2-measurements.jsonl", measurements)
+    (KEPT / "minilm-sst2-measurements.jsonl").unlink(missing_ok=True)
+    records.append(KEPT / "minilm-sst2-measurements.jsonl", measurements)
     keep_table(table(artifacts, measurements), TABLE_BEGINS)
-    return conclude(goals, HERE / "goals.json")
+    return conclude(goals, KEPT / "goals.json")
 
 
 if __name__ == "__main__":

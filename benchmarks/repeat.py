@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.goals import Goal
 from device_bench import stats
 from device_bench.compare.config import MEMORY_NOISE
 from device_bench.measure import measure
@@ -18,7 +19,6 @@ from device_bench.records import Measurement
 from device_bench.stats import Interval
 from edgepress.core.console import step
 from edgepress.core.tables import markdown_table
-from results.goals import Goal
 
 TARGET, SECONDS = 0.03, 60.0
 # Launches that stop the moment they reach the goal stop at moments that happened to be even, and lie within a
@@ -26,7 +26,7 @@ TARGET, SECONDS = 0.03, 60.0
 # What is known that well leaves its time to the others.
 AIM, LAUNCHES = 0.02, 12
 SECONDS_GOAL = "longest time of a configuration [s]"
-TYPED = "python -m results.device_bench.run"
+TYPED = "python -m benchmarks.device_bench"
 HEADINGS = ("model", "batch x tokens", "fp32 [ms]", "int8 [ms]", "speed-up", "once more", "once more / first")
 
 

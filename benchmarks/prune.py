@@ -1,6 +1,6 @@
-"""Measure what cutting a model has to reach and keep it here: goals.json, raw samples and its page's table.
+"""Measure what cutting a model has to reach: goals and samples in results/prune/, a table in docs.
 
-    python -m results.prune.run --data ROOT --classifier FOLDER
+    python -m benchmarks.prune --data ROOT --classifier FOLDER
 
 ROOT holds sst2, FOLDER a MiniLM that compress.finetune trained on it (the teacher of
 recipes/distilbert-sst2.yaml). Takes about half an hour on two cores that have nothing else to do. All but
@@ -17,6 +17,7 @@ from typing import Any
 
 import tyro
 
+from benchmarks.goals import RESULTS, Goal, conclude, help_goal, keep_table, kept_goals, run
 from device_bench import records
 from device_bench.grouping import speed_up
 from device_bench.measure import Plan, Subject, measure
@@ -24,11 +25,10 @@ from device_bench.records import Measurement
 from device_bench.stats import Interval
 from edgepress.core.artifact import open_artifact
 from edgepress.core.tables import markdown_table
-from results.goals import Goal, conclude, help_goal, keep_table, kept_goals, run
 
-HERE = Path(__file__).parent
-GOALS = HERE / "goals.json"
-TABLE_BEGINS = "<!-- table: results.prune.run -->"
+KEPT = RESULTS / "prune"
+GOALS = KEPT / "goals.json"
+TABLE_BEGINS = "<!-- table: benchmarks.prune -->"
 LENGTHS, BUDGET_S, LAUNCHES = (32, 128), 240.0, 8
 CUT = ("--ffn", "0.5", "--heads", "0.5")
 SEEDS = (0, 1)
@@ -90,11 +90,11 @@ def speed_goals(dense: tuple[Path, Path], pruned: tuple[Path, Path]) -> Iterator
     names = ("dense fp32", "dense int8", "pruned fp32", "pruned int8")
     subjects = [Subject(name, path) for name, path in zip(names, (*dense, *pruned), strict=True)]
     found = measure(subjects, Plan(LENGTHS, launches=LAUNCHES, budget_s=BUDGET_S))
-    target = HERE / "distilbert.jsonl"
+    target = KEPT / "distilbert.jsonl"
     target.unlink(missing_ok=True)
     records.append(target, found)
     keep_table(_table(names, found), TABLE_BEGINS)
-    typed = "python -m results.prune.run"
+    typed = "python -m benchmarks.prune"
     for length in LENGTHS:
         base, *others = (record for record in found if record.sequence_length == length)
         ratios = {own.name: _ratio(base, own).value for own in others}

@@ -1,4 +1,4 @@
-"""What the measurements kept here share: goals with a verdict, commands, tables between markers."""
+"""What the measurements kept in results/ share: goals with a verdict, commands, tables between markers."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ from pathlib import Path
 from device_bench import stats
 
 ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
+README, RESULTS = ROOT / "README.md", ROOT / "results"
 TABLE_ENDS = "<!-- end of table -->"
 HELP_RUNS = 5
 

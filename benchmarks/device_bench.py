@@ -1,7 +1,7 @@
-"""Measure what the measuring has to reach and keep it here: goals.json, raw samples and its page's table.
+"""Measure what the measuring has to reach: goals and samples in results/device_bench/, a table in docs.
 
-    python -m results.device_bench.run
-    python -m results.device_bench.run --kept     # judges the kept comparison, measures the rest
+    python -m benchmarks.device_bench
+    python -m benchmarks.device_bench --kept     # judges the kept comparison, measures the rest
 
 Needs no data: models have random weights, on which latency does not depend. Takes half an hour of two
 cores that have nothing else to do.
@@ -17,6 +17,8 @@ from pathlib import Path
 
 import tyro
 
+from benchmarks.goals import RESULTS, Goal, conclude, help_goal, keep_table, kept_goals, run
+from benchmarks.repeat import SECONDS_GOAL, TYPED, Comparison, Repeated, repeat
 from device_bench import records, stats
 from device_bench.cpu_affinity import Cores
 from device_bench.plan import Case, Plan, Subject
@@ -24,12 +26,10 @@ from device_bench.process import Process
 from device_bench.run.config import numbers
 from edgepress.core.artifact import open_artifact
 from edgepress.core.console import step
-from results.device_bench.repeat import SECONDS_GOAL, TYPED, Comparison, Repeated, repeat
-from results.goals import Goal, conclude, help_goal, keep_table, kept_goals, run
 
-HERE = Path(__file__).parent
-REPEATED, GOALS = HERE / "repeat.jsonl", HERE / "goals.json"
-TABLE_BEGINS = "<!-- table: results.device_bench.run -->"
+KEPT = RESULTS / "device_bench"
+REPEATED, GOALS = KEPT / "repeat.jsonl", KEPT / "goals.json"
+TABLE_BEGINS = "<!-- table: benchmarks.device_bench -->"
 SMALL_MODEL_MS, OVERHEAD_ROUNDS = 2.0, 100
 SWEEP_LAUNCHES, SWEEP_RUNS, SWEEP_BUDGET_S = 3, 3, 2
 
@@ -55,7 +55,7 @@ class Config:
     work: Path = Path("outputs/goals")
     """Where models are written."""
     kept: bool = False
-    """Validator the comparison that is kept instead of taking it again: statistics are derived when read."""
+    """Judge the comparison that is kept instead of taking it again: statistics are derived when read."""
 
 
 def make(model: str, work: Path) -> tuple[Path, Path]:
@@ -104,7 +104,7 @@ def _off(process: Process, case: Case) -> float:
 
 def sweep_goals(config: Config, artifact: Path) -> Iterator[Goal]:
     """All lengths at all batch sizes of the int8 file, by the command that people type."""
-    target = HERE / "sweep.jsonl"
+    target = KEPT / "sweep.jsonl"
     target.unlink(missing_ok=True)
     shapes = ("--seq-lens", config.sweep_lengths, "--batch-sizes", config.sweep_batches)
     limits = (
@@ -137,14 +137,15 @@ def sweep_goals(config: Config, artifact: Path) -> Iterator[Goal]:
 
 def charts_goal(config: Config) -> Goal:
     """Many records, each of a series or shape of its own, from reading them to the last chart."""
-    source, target = records.read(HERE / "sweep.jsonl"), config.work / "many.jsonl"
+    source, target = records.read(KEPT / "sweep.jsonl"), config.work / "many.jsonl"
     target.unlink(missing_ok=True)
     step(f"writing {config.records} records")
-    keys = ("name", "threads", "batch", "sequence_length")
-    places = product((f"file {n}" for n in range(50)), (1, 2, 3, 4), (1, 2, 4, 8, 16), range(8, 88, 8))
+    places = product(range(50), (1, 2, 3, 4), (1, 2, 4, 8, 16), range(8, 88, 8))
     found = (
-        replace(own, **dict(zip(keys, place, strict=True)))
-        for own, place in zip(cycle(source), islice(places, config.records), strict=False)
+        replace(own, name=f"file {number}", threads=threads, batch=batch, sequence_length=length)
+        for own, (number, threads, batch, length) in zip(
+            cycle(source), islice(places, config.records), strict=False
+        )
     )
     records.append(target, found)
     output = config.work / "many-charts"

@@ -1,6 +1,6 @@
-"""Measure what the quantizer has to reach and keep it here: goals.json, the tables and the charts.
+"""Measure what the quantizer has to reach: goals, samples, chart in results/quantize/, a table in README.
 
-    python -m results.quantize.run --data ROOT
+    python -m benchmarks.quantize --data ROOT
 
 ROOT holds sst2 (train and validation). Takes about half an hour on two cores, most of it training
 MiniLM on SST-2; `--classifier FOLDER` takes a classifier that is trained already.
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import tyro
 
+from benchmarks.goals import RESULTS, Goal, conclude, help_goal, keep_table, run
 from device_bench import records, stats
 from device_bench.measure import Plan, Subject, measure
 from edgepress.core.artifact import open_artifact
@@ -24,11 +25,10 @@ from edgepress.core.loading import open_model
 from export.core.registry import open_runner
 from export.validation.sentences import evaluation_sentences
 from export.validation.validator import Validator
-from results.goals import Goal, conclude, help_goal, keep_table, run
 
-HERE = Path(__file__).parent
+KEPT = RESULTS / "quantize"
 SCHEMES = "int8-dynamic,int8-static,int8-weights,int4-weights,fp16"
-TABLE_BEGINS = "<!-- table: results.quantize.run -->"
+TABLE_BEGINS = "<!-- table: benchmarks.quantize -->"
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def optimum_goal(ours: Path, work: Path) -> Goal:
         Subject("edgepress", ours / "onnx" / "model_quantized.onnx"),
     ]
     theirs, own = measure(subjects, Plan(sequence_lengths=(128,), launches=8))
-    records.append(HERE / "optimum.jsonl", (theirs, own))
+    records.append(KEPT / "optimum.jsonl", (theirs, own))
     ratio = stats.paired_ratio(theirs.launches_ms, own.launches_ms)
     typed = "optimum-cli export onnx, optimum-cli onnxruntime quantize --avx512_vnni --per_channel"
     return Goal("distilbert int8-dynamic over optimum-cli's, sequence 128 [x]", 1.0, ratio.value, True, typed)
@@ -116,9 +116,9 @@ def evaluation_goal(config: Config, classifier: Path, quantized: Path) -> Goal:
 
 
 def keep(artifact: Path) -> None:
-    """Copy the records and the chart here, and the table into its page."""
+    """Copy the records and the chart to results/, and the table into its page."""
     for name in ("measurements.jsonl", "chart.png"):
-        shutil.copy(artifact / name, HERE / f"minilm-sst2-{name}")
+        shutil.copy(artifact / name, KEPT / f"minilm-sst2-{name}")
     card = (artifact / "README.md").read_text(encoding="utf-8")
     table = card[card.index("| variant") : card.index("![")].strip()
     keep_table(table, TABLE_BEGINS)
@@ -126,10 +126,10 @@ def keep(artifact: Path) -> None:
 
 def main(config: Config) -> int:
     """Measure all goals, write goals.json, and say which hold."""
-    (HERE / "optimum.jsonl").unlink(missing_ok=True)
+    (KEPT / "optimum.jsonl").unlink(missing_ok=True)
     goals = [help_goal("compress.quantize"), *distilbert_goals(config.work)]
     goals += sst2_goals(config, config.classifier or train(config))
-    return conclude(goals, HERE / "goals.json")
+    return conclude(goals, KEPT / "goals.json")
 
 
 if __name__ == "__main__":
