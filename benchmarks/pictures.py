@@ -22,10 +22,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import tyro
+from PIL import Image
 
 from benchmarks.goals import RESULTS, ROOT, keep_table
 from device_bench.chart.draw import Chart, charts, write
+from device_bench.chart.png import SMALLEST, encode
 from device_bench.chart.theme import THEMES
 from device_bench.grouping import load, machines
 from device_bench.report.config import ReportConfig
@@ -40,7 +43,7 @@ SHOWN = ("size-latency", "accuracy-latency", "latency-length", "speed-up")
 SHOWN_OF_GPU = ("latency-batch",)
 REPORT = "report.png"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-WINDOW = (1280, 1600)
+WINDOW, SCREEN_DPI = (1280, 1600), 96
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def draw(
         raise EdgepressError(f"records of several machines: {titles}", "name those of one")
     shown = [replace(own, name=prefix + own.name) for own in charts(found) if own.name in names]
     folder.mkdir(exist_ok=True)
-    write(shown, list(THEMES.values()), ("png",), folder)
+    write(shown, list(THEMES.values()), ("png",), folder, SMALLEST)
     return shown
 
 
@@ -87,8 +90,11 @@ def photograph(config: Config, target: Path) -> None:
         report(ReportConfig(records=config.records, artifacts=config.artifacts, claims=claims, output=page))
         flags = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
         size, profile = f"--window-size={WINDOW[0]},{WINDOW[1]}", f"--user-data-dir={folder}/profile"
-        command = [browser, *flags, size, profile, f"--screenshot={target.absolute()}", page.as_uri()]
+        shot = Path(folder) / REPORT
+        command = [browser, *flags, size, profile, f"--screenshot={shot}", page.as_uri()]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
+        with Image.open(shot) as picture:
+            target.write_bytes(encode(np.asarray(picture), SCREEN_DPI, SMALLEST))
 
 
 def markdown(shown: list[Chart], folder: Path) -> Iterator[str]:

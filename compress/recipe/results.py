@@ -13,6 +13,7 @@ from compress.recipe.machine import machine
 from compress.recipe.pictures import pictures
 from device_bench import records
 from device_bench.chart.draw import write as draw
+from device_bench.chart.png import SMALLEST
 from device_bench.chart.theme import THEMES
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import staged_folder, to_json
@@ -59,7 +60,7 @@ def write(result: Result, verdicts: Sequence[Verdict], story: Story, folder: Pat
         (stage / SUMMARY).write_text(summary + "\n", encoding="utf-8")
         names = [f"{chart.name}-{THEME.name}.png" for chart in drawn]
         (stage / PAGE).write_text(_page(result, verdicts, story, names), encoding="utf-8")
-        draw(drawn, [THEME], ["png"], stage)
+        draw(drawn, [THEME], ["png"], stage, SMALLEST)
 
 
 def _summary(result: Result, verdicts: Sequence[Verdict], story: Story) -> dict[str, Any]:
