@@ -28,7 +28,8 @@ from edgepress.core.artifact import open_artifact
 from edgepress.core.console import step
 
 KEPT = RESULTS / "device_bench"
-REPEATED, GOALS = KEPT / "repeat.jsonl", KEPT / "goals.json"
+REPEATED, SWEPT = KEPT / "repeat.jsonl.xz", KEPT / "sweep.jsonl.xz"
+GOALS = KEPT / "goals.json"
 TABLE_BEGINS = "<!-- table: benchmarks.device_bench -->"
 SMALL_MODEL_MS, OVERHEAD_ROUNDS = 2.0, 100
 SWEEP_LAUNCHES, SWEEP_RUNS, SWEEP_BUDGET_S = 3, 3, 2
@@ -73,8 +74,7 @@ def repeated(config: Config, files: dict[str, tuple[Path, Path]]) -> Repeated:
         seconds = next(goal.measured for goal in kept_goals(GOALS) if goal.goal == SECONDS_GOAL)
         return Repeated.of(records.read(REPEATED), seconds)
     found = repeat(Comparison(files, config.lengths, config.batches), config.budget)
-    REPEATED.unlink(missing_ok=True)
-    records.append(REPEATED, found.records)
+    records.write(REPEATED, found.records)
     return found
 
 
@@ -104,7 +104,7 @@ def _off(process: Process, case: Case) -> float:
 
 def sweep_goals(config: Config, artifact: Path) -> Iterator[Goal]:
     """All lengths at all batch sizes of the int8 file, by the command that people type."""
-    target = KEPT / "sweep.jsonl"
+    target = config.work / "sweep.jsonl"
     target.unlink(missing_ok=True)
     shapes = ("--seq-lens", config.sweep_lengths, "--batch-sizes", config.sweep_batches)
     limits = (
@@ -129,7 +129,9 @@ def sweep_goals(config: Config, artifact: Path) -> Iterator[Goal]:
     typed = f"python -m {' '.join(command)}"
     seconds = run(*command, "--artifacts", str(artifact), "--output", str(target))
     step(f"the sweep took {seconds:.0f} s")
-    found = {Case.of(record) for record in records.read(target) if not record.error}
+    swept = records.read(target)
+    records.write(SWEPT, swept)
+    found = {Case.of(record) for record in swept if not record.error}
     lengths, batches = numbers(config.sweep_lengths, ""), numbers(config.sweep_batches, "")
     yield Goal("shapes of the sweep that ran", len(lengths) * len(batches), len(found), True, typed)
     yield Goal("its records [MB]", 1.0, target.stat().st_size / 1e6, False, typed)
@@ -137,7 +139,7 @@ def sweep_goals(config: Config, artifact: Path) -> Iterator[Goal]:
 
 def charts_goal(config: Config) -> Goal:
     """Many records, each of a series or shape of its own, from reading them to the last chart."""
-    source, target = records.read(KEPT / "sweep.jsonl"), config.work / "many.jsonl"
+    source, target = records.read(SWEPT), config.work / "many.jsonl"
     target.unlink(missing_ok=True)
     step(f"writing {config.records} records")
     places = product(range(50), (1, 2, 3, 4), (1, 2, 4, 8, 16), range(8, 88, 8))

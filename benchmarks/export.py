@@ -23,6 +23,7 @@ from edgepress.core.tables import markdown_table
 from export.core.registry import formats, size_bytes
 
 KEPT = RESULTS / "export"
+MEASUREMENTS = KEPT / "minilm-sst2-measurements.jsonl.xz"
 TABLE_BEGINS = "<!-- table: benchmarks.export -->"
 CHAIN = "onnx,torchscript,coreml"
 DISTILBERT = ("--model", "distilbert", "--weights", "random")
@@ -149,8 +150,7 @@ def main(config: Config) -> int:
     timed = [path for name, path, _ in model_files(artifacts) if formats()[name].timed]
     subjects = [Subject(f"{path.parent.name}/{path.name}", path) for path in timed]
     measurements = measure(subjects, Plan(LENGTHS, budget_s=240))
-    (KEPT / "minilm-sst2-measurements.jsonl").unlink(missing_ok=True)
-    records.append(KEPT / "minilm-sst2-measurements.jsonl", measurements)
+    records.write(MEASUREMENTS, measurements)
     keep_table(table(artifacts, measurements), TABLE_BEGINS)
     return conclude(goals, KEPT / "goals.json")
 

@@ -50,9 +50,7 @@ def main(config: Config) -> int:
         ]
         measured = measure(subjects, Plan(LENGTHS, budget_s=60))
     name = config.model.name
-    target = KEPT / f"fusion-{name}.jsonl"
-    target.unlink(missing_ok=True)
-    records.append(target, measured)
+    records.write(KEPT / f"fusion-{name}.jsonl.xz", measured)
     by_shape = {(one.name, one.sequence_length): one.launches_ms for one in measured}
     goals = []
     for length in LENGTHS:

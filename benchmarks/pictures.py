@@ -2,6 +2,7 @@
 
     python -m device_bench run --artifacts outputs/* --seq-lens 64,128 --eval-samples 872 --budget 10
         --target 0.06 --output results/device_bench/examples.jsonl
+    xz results/device_bench/examples.jsonl
     python -m device_bench claims --data ROOT --output results/device_bench/claims.json
     python -m benchmarks.pictures --artifacts outputs/*
 
@@ -10,6 +11,7 @@ The charts of a GPU are of records that were taken on a machine with one:
     python -m device_bench run --artifacts TEACHER STUDENT --device gpu --modes fp32,tf32,fp16,bf16,graph
         --seq-lens 128 --batch-sizes 1,8,64,256 --launches 3 --budget 4 --eval-samples 872 --energy
         --output results/device_bench/h200.jsonl
+    xz results/device_bench/h200.jsonl
 
 The report's picture needs Chromium; where there is none, the one that is kept stays.
 """
@@ -50,9 +52,9 @@ WINDOW, SCREEN_DPI = (1280, 1600), 96
 class Config:
     """Draw the example charts of docs from kept records."""
 
-    records: tuple[Path, ...] = (KEPT / "examples.jsonl",)
+    records: tuple[Path, ...] = (KEPT / "examples.jsonl.xz",)
     """Records of one machine."""
-    gpu: tuple[Path, ...] = (KEPT / "h200.jsonl",)
+    gpu: tuple[Path, ...] = (KEPT / "h200.jsonl.xz",)
     """Records of one GPU."""
     claims: Path = KEPT / "claims.json"
     """What `device_bench claims --output` wrote, for the report; left out where it is missing."""

@@ -27,7 +27,7 @@ from edgepress.core.artifact import open_artifact
 from edgepress.core.tables import markdown_table
 
 KEPT = RESULTS / "prune"
-GOALS = KEPT / "goals.json"
+GOALS, MEASUREMENTS = KEPT / "goals.json", KEPT / "distilbert.jsonl.xz"
 TABLE_BEGINS = "<!-- table: benchmarks.prune -->"
 LENGTHS, BUDGET_S, LAUNCHES = (32, 128), 240.0, 8
 CUT = ("--ffn", "0.5", "--heads", "0.5")
@@ -90,9 +90,7 @@ def speed_goals(dense: tuple[Path, Path], pruned: tuple[Path, Path]) -> Iterator
     names = ("dense fp32", "dense int8", "pruned fp32", "pruned int8")
     subjects = [Subject(name, path) for name, path in zip(names, (*dense, *pruned), strict=True)]
     found = measure(subjects, Plan(LENGTHS, launches=LAUNCHES, budget_s=BUDGET_S))
-    target = KEPT / "distilbert.jsonl"
-    target.unlink(missing_ok=True)
-    records.append(target, found)
+    records.write(MEASUREMENTS, found)
     keep_table(_table(names, found), TABLE_BEGINS)
     typed = "python -m benchmarks.prune"
     for length in LENGTHS:

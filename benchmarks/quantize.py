@@ -27,6 +27,7 @@ from export.validation.sentences import evaluation_sentences
 from export.validation.validator import Validator
 
 KEPT = RESULTS / "quantize"
+MEASUREMENTS = KEPT / "minilm-sst2-measurements.jsonl.xz"
 SCHEMES = "int8-dynamic,int8-static,int8-weights,int4-weights,fp16"
 TABLE_BEGINS = "<!-- table: benchmarks.quantize -->"
 
@@ -74,7 +75,7 @@ def optimum_goal(ours: Path, work: Path) -> Goal:
         Subject("edgepress", ours / "onnx" / "model_quantized.onnx"),
     ]
     theirs, own = measure(subjects, Plan(sequence_lengths=(128,), launches=8))
-    records.append(KEPT / "optimum.jsonl", (theirs, own))
+    records.write(KEPT / "optimum.jsonl.xz", (theirs, own))
     ratio = stats.paired_ratio(theirs.launches_ms, own.launches_ms)
     typed = "optimum-cli export onnx, optimum-cli onnxruntime quantize --avx512_vnni --per_channel"
     return Goal("distilbert int8-dynamic over optimum-cli's, sequence 128 [x]", 1.0, ratio.value, True, typed)
@@ -117,8 +118,8 @@ def evaluation_goal(config: Config, classifier: Path, quantized: Path) -> Goal:
 
 def keep(artifact: Path) -> None:
     """Copy the records and the chart to results/, and the table into its page."""
-    for name in ("measurements.jsonl", "chart.png"):
-        shutil.copy(artifact / name, KEPT / f"minilm-sst2-{name}")
+    records.write(MEASUREMENTS, records.read(artifact / "measurements.jsonl"))
+    shutil.copy(artifact / "chart.png", KEPT / "minilm-sst2-chart.png")
     card = (artifact / "README.md").read_text(encoding="utf-8")
     table = card[card.index("| variant") : card.index("![")].strip()
     keep_table(table, TABLE_BEGINS)
@@ -126,7 +127,6 @@ def keep(artifact: Path) -> None:
 
 def main(config: Config) -> int:
     """Measure all goals, write goals.json, and say which hold."""
-    (KEPT / "optimum.jsonl").unlink(missing_ok=True)
     goals = [help_goal("compress.quantize"), *distilbert_goals(config.work)]
     goals += sst2_goals(config, config.classifier or train(config))
     return conclude(goals, KEPT / "goals.json")

@@ -22,7 +22,7 @@ from benchmarks.pictures import (
 from device_bench.records import append
 from edgepress.core.errors import EdgepressError
 
-KEPT = (ROOT / "results" / "device_bench" / "repeat.jsonl",)
+KEPT = (ROOT / "results" / "device_bench" / "repeat.jsonl.xz",)
 
 
 def test_every_picture_of_the_block_is_written(tmp_path: Path) -> None:

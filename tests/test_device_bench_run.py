@@ -244,6 +244,13 @@ def test_a_file_of_other_lines_is_refused_before_it_is_measured(
     assert (result.code, "schema version 99" in result.error) == (2, True)
 
 
+def test_a_packed_file_is_refused_before_it_is_measured(
+    cli: Callable[..., Result], onnx_file: Path, tmp_path: Path
+) -> None:
+    result = cli("device_bench.run", "--artifacts", onnx_file, "--output", tmp_path / "r.jsonl.xz")
+    assert (result.code, "takes no further records" in result.error) == (2, True)
+
+
 def test_lists_of_numbers() -> None:
     assert numbers("64, 8,16,8", "--seq-lens") == (8, 16, 64)
     for wrong in ("", "0", "8,,16", "-1", "8..64"):

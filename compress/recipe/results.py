@@ -18,7 +18,7 @@ from device_bench.chart.theme import THEMES
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import staged_folder, to_json
 
-ROWS, MEASUREMENTS, PAGE, SUMMARY = "rows.jsonl", "measurements.jsonl", "README.md", "recipe.json"
+ROWS, MEASUREMENTS, PAGE, SUMMARY = "rows.jsonl", "measurements.jsonl.xz", "README.md", "recipe.json"
 THEME = THEMES["light"]
 
 
@@ -55,7 +55,8 @@ def write(result: Result, verdicts: Sequence[Verdict], story: Story, folder: Pat
     with staged_folder(folder, overwrite=True) as stage:
         lines = [to_json({**row, "quick": story.quick}) for row in table.records(result)]
         (stage / ROWS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        records.append(stage / MEASUREMENTS, [line.measurement for line in result.lines if line.measurement])
+        if measured := [line.measurement for line in result.lines if line.measurement]:
+            records.write(stage / MEASUREMENTS, measured)
         summary = to_json(_summary(result, verdicts, story), indent=2)
         (stage / SUMMARY).write_text(summary + "\n", encoding="utf-8")
         names = [f"{chart.name}-{THEME.name}.png" for chart in drawn]
