@@ -6,6 +6,7 @@ ROOT holds sst2 (validation); FOLDER is a MiniLM that compress.finetune trained 
 on two cores.
 """
 
+import json
 import resource
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,8 @@ from pathlib import Path
 
 import tyro
 
-from benchmarks.goals import RESULTS, Goal, conclude, help_goal, keep_table, run
+from benchmarks.blocks import Block
+from benchmarks.goals import RESULTS, Goal, conclude, help_goal, run
 from device_bench import records, stats
 from device_bench.measure import Plan, Subject, measure
 from device_bench.records import Measurement
@@ -24,7 +26,9 @@ from export.core.registry import formats, size_bytes
 
 KEPT = RESULTS / "export"
 MEASUREMENTS = KEPT / "minilm-sst2-measurements.jsonl.xz"
-TABLE_BEGINS = "<!-- table: benchmarks.export -->"
+CELLS = KEPT / "files.json"
+"""By file, the cells of those columns that samples do not give, as printed."""
+PARENT = "onnx/model.onnx"
 CHAIN = "onnx,torchscript,coreml"
 DISTILBERT = ("--model", "distilbert", "--weights", "random")
 # Sizes [MB] that Core ML packages of DistilBERT have to keep within.
@@ -107,40 +111,53 @@ def model_files(artifacts: Sequence[Artifact]) -> list[tuple[str, Path, FileReco
     ]
 
 
-def table(artifacts: Sequence[Artifact], measurements: Sequence[Measurement]) -> str:
-    """One row a file: size, difference, accuracy, latency and the ratio to ONNX fp32."""
-    measured = {(m.file, m.sequence_length): m for m in measurements}
+def printed_cells(artifacts: Sequence[Artifact]) -> dict[str, dict[str, str]]:
+    """By file, the table's cells that its samples do not give."""
     scores = {
         (artifact.folder, entry["file"]): entry["score"]
         for artifact in artifacts
         for entry in artifact.manifest.steps[-1].metrics["files"]
     }
-    heads = ["file", "MB", "largest difference", "agreement", "accuracy", *(f"ms at {n}" for n in LENGTHS)]
-    rows = []
+    found = {}
     for _, path, record in model_files(artifacts):
         assert record.parity is not None
-        rows.append(
-            [
-                f"{path.parent.name}/{path.name}",
-                f"{size_bytes(path) / 1e6:.1f}",
-                f"{record.parity['max_abs']:.1e}",
-                f"{100 * record.parity['agreement']:.1f} %",
-                f"{100 * scores[path.parent.parent, path.name]:.2f} %",
-                *(_latency(measured, path.name, length) for length in LENGTHS),
-            ]
-        )
-    return markdown_table(heads, rows)
+        found[_name(path)] = {
+            "MB": f"{size_bytes(path) / 1e6:.1f}",
+            "largest difference": f"{record.parity['max_abs']:.1e}",
+            "agreement": f"{100 * record.parity['agreement']:.1f} %",
+            "accuracy": f"{100 * scores[path.parent.parent, path.name]:.2f} %",
+        }
+    return found
 
 
-def _latency(measured: dict[tuple[str, int], Measurement], file: str, length: int) -> str:
-    if (file, length) not in measured:
+def _name(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+def table() -> str:
+    """Markdown, from what is kept: a row a file, with its latency and the ratio to ONNX fp32."""
+    rows = json.loads(CELLS.read_text(encoding="utf-8"))
+    measured = {(record.name, record.sequence_length): record for record in records.read(MEASUREMENTS)}
+    heads = ["file", *next(iter(rows.values())), *(f"ms at {length}" for length in LENGTHS)]
+    lines = [
+        [name, *cells.values(), *(_latency(measured, name, length) for length in LENGTHS)]
+        for name, cells in rows.items()
+    ]
+    return markdown_table(heads, lines)
+
+
+def _latency(measured: dict[tuple[str, int], Measurement], name: str, length: int) -> str:
+    if (name, length) not in measured:
         return "needs macOS"
-    own, parent = measured[file, length], measured["model.onnx", length]
+    own, parent = measured[name, length], measured[PARENT, length]
     text = f"{stats.percentile(own.all_samples_ms, 50):.2f}"
     if own is parent:
         return text
     ratio = stats.paired_ratio(parent.launches_ms, own.launches_ms)
-    return f"{text}<br>{ratio.value:.2f}x [{ratio.low:.2f}, {ratio.high:.2f}]"
+    return f"{text}\n{ratio.value:.2f}x [{ratio.low:.2f}, {ratio.high:.2f}]"
+
+
+TABLE = Block("table", "benchmarks.export", table)
 
 
 def main(config: Config) -> int:
@@ -148,10 +165,11 @@ def main(config: Config) -> int:
     goals = [help_goal("export"), *distilbert_goals(config.work), *core_ml_goals(config.work)]
     artifacts = export_classifier(config)
     timed = [path for name, path, _ in model_files(artifacts) if formats()[name].timed]
-    subjects = [Subject(f"{path.parent.name}/{path.name}", path) for path in timed]
+    subjects = [Subject(_name(path), path) for path in timed]
     measurements = measure(subjects, Plan(LENGTHS, budget_s=240))
     records.write(MEASUREMENTS, measurements)
-    keep_table(table(artifacts, measurements), TABLE_BEGINS)
+    CELLS.write_text(json.dumps(printed_cells(artifacts), indent=2) + "\n", encoding="utf-8")
+    TABLE.update()
     return conclude(goals, KEPT / "goals.json")
 
 

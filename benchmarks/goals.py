@@ -1,4 +1,4 @@
-"""What the measurements kept in results/ share: goals with a verdict, commands, tables between markers."""
+"""What the measurements kept in results/ share: goals with a verdict, and commands."""
 
 import json
 import subprocess
@@ -11,8 +11,7 @@ from pathlib import Path
 from device_bench import stats
 
 ROOT = Path(__file__).parents[1]
-README, RESULTS = ROOT / "README.md", ROOT / "results"
-TABLE_ENDS = "<!-- end of table -->"
+RESULTS = ROOT / "results"
 HELP_RUNS = 5
 
 
@@ -47,21 +46,6 @@ def help_goal(module: str) -> Goal:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         times.append(time.monotonic() - start)
     return Goal("--help [s]", 0.5, stats.percentile(times, 50), False, f"python -m {module} --help")
-
-
-def page_with(marker: str) -> Path:
-    """The README, or the one page of docs, in which a table has its place."""
-    pages = [README, *sorted((ROOT / "docs").glob("*.md"))]
-    (found,) = (page for page in pages if marker in page.read_text(encoding="utf-8"))
-    return found
-
-
-def keep_table(table: str, begins: str) -> None:
-    """Put a Markdown table into its page, behind the marker `begins`."""
-    page = page_with(begins)
-    before, _, rest = page.read_text(encoding="utf-8").partition(begins)
-    after = rest.partition(TABLE_ENDS)[2]
-    page.write_text(f"{before}{begins}\n{table.strip()}\n{TABLE_ENDS}{after}", encoding="utf-8")
 
 
 def kept_goals(target: Path) -> list[Goal]:

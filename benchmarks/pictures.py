@@ -28,7 +28,8 @@ import numpy as np
 import tyro
 from PIL import Image
 
-from benchmarks.goals import RESULTS, ROOT, keep_table
+from benchmarks.blocks import Block
+from benchmarks.goals import RESULTS, ROOT
 from device_bench.chart.draw import Chart, charts, write
 from device_bench.chart.png import SMALLEST, encode
 from device_bench.chart.theme import THEMES
@@ -40,7 +41,6 @@ from edgepress.core.errors import EdgepressError
 
 KEPT = RESULTS / "device_bench"
 FOLDER = KEPT / "pictures"
-BEGINS = "<!-- pictures: benchmarks.pictures -->"
 SHOWN = ("size-latency", "accuracy-latency", "latency-length", "speed-up")
 SHOWN_OF_GPU = ("latency-batch",)
 REPORT = "report.png"
@@ -62,10 +62,8 @@ class Config:
     """The artifacts that were measured, for the report's lineage."""
 
 
-def draw(
-    records: tuple[Path, ...], folder: Path, names: Sequence[str] = SHOWN, prefix: str = ""
-) -> list[Chart]:
-    """Write these charts, light and dark.
+def chosen(records: tuple[Path, ...], names: Sequence[str] = SHOWN, prefix: str = "") -> list[Chart]:
+    """These charts of one machine's records, not drawn yet.
 
     Raises:
         EdgepressError: the records cannot be read, or are of several machines.
@@ -74,10 +72,18 @@ def draw(
     if len(found) > 1:
         titles = "; ".join(own.title for own in found)
         raise EdgepressError(f"records of several machines: {titles}", "name those of one")
-    shown = [replace(own, name=prefix + own.name) for own in charts(found) if own.name in names]
+    return [replace(own, name=prefix + own.name) for own in charts(found) if own.name in names]
+
+
+def all_chosen(config: Config) -> list[Chart]:
+    """Those of the CPU, then those of the GPU."""
+    return [*chosen(config.records), *chosen(config.gpu, SHOWN_OF_GPU, "gpu-")]
+
+
+def draw(shown: Sequence[Chart], folder: Path) -> None:
+    """Write charts, light and dark."""
     folder.mkdir(exist_ok=True)
     write(shown, list(THEMES.values()), ("png",), folder, SMALLEST)
-    return shown
 
 
 def photograph(config: Config, target: Path) -> None:
@@ -99,7 +105,7 @@ def photograph(config: Config, target: Path) -> None:
             target.write_bytes(encode(np.asarray(picture), SCREEN_DPI, SMALLEST))
 
 
-def markdown(shown: list[Chart], folder: Path) -> Iterator[str]:
+def markdown(shown: Sequence[Chart], folder: Path) -> Iterator[str]:
     """The lines of their page in docs: each chart in the reader's theme, then the report."""
     inside = folder.is_relative_to(ROOT)
     place = f"../{folder.relative_to(ROOT).as_posix()}" if inside else folder.as_posix()
@@ -111,16 +117,19 @@ def markdown(shown: list[Chart], folder: Path) -> Iterator[str]:
         yield f"![the report's page]({place}/{REPORT})\n"
 
 
+PICTURES = Block("pictures", "benchmarks.pictures", lambda: "\n".join(markdown(all_chosen(Config()), FOLDER)))
+
+
 def main(config: Config) -> int:
     """Write the pictures, and put them into their page of docs."""
     try:
-        shown = draw(config.records, FOLDER)
-        shown += draw(config.gpu, FOLDER, SHOWN_OF_GPU, "gpu-")
+        shown = all_chosen(config)
+        draw(shown, FOLDER)
         photograph(config, FOLDER / REPORT)
     except EdgepressError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    keep_table("\n".join(markdown(shown, FOLDER)), BEGINS)
+    PICTURES.update("\n".join(markdown(shown, FOLDER)))
     step(f"written: {len(shown)} charts in {FOLDER}, and their page's block")
     return 0
 

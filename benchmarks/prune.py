@@ -17,7 +17,8 @@ from typing import Any
 
 import tyro
 
-from benchmarks.goals import RESULTS, Goal, conclude, help_goal, keep_table, kept_goals, run
+from benchmarks.blocks import Block
+from benchmarks.goals import RESULTS, Goal, conclude, help_goal, kept_goals, run
 from device_bench import records
 from device_bench.grouping import speed_up
 from device_bench.measure import Plan, Subject, measure
@@ -28,7 +29,7 @@ from edgepress.core.tables import markdown_table
 
 KEPT = RESULTS / "prune"
 GOALS, MEASUREMENTS = KEPT / "goals.json", KEPT / "distilbert.jsonl.xz"
-TABLE_BEGINS = "<!-- table: benchmarks.prune -->"
+NAMES = ("dense fp32", "dense int8", "pruned fp32", "pruned int8")
 LENGTHS, BUDGET_S, LAUNCHES = (32, 128), 240.0, 8
 CUT = ("--ffn", "0.5", "--heads", "0.5")
 SEEDS = (0, 1)
@@ -87,11 +88,10 @@ def quantized(model: Path | str, output: Path) -> tuple[Path, Path]:
 
 def speed_goals(dense: tuple[Path, Path], pruned: tuple[Path, Path]) -> Iterator[Goal]:
     """All four files in turn; keeps their records and the table."""
-    names = ("dense fp32", "dense int8", "pruned fp32", "pruned int8")
-    subjects = [Subject(name, path) for name, path in zip(names, (*dense, *pruned), strict=True)]
+    subjects = [Subject(name, path) for name, path in zip(NAMES, (*dense, *pruned), strict=True)]
     found = measure(subjects, Plan(LENGTHS, launches=LAUNCHES, budget_s=BUDGET_S))
     records.write(MEASUREMENTS, found)
-    keep_table(_table(names, found), TABLE_BEGINS)
+    TABLE.update()
     typed = "python -m benchmarks.prune"
     for length in LENGTHS:
         base, *others = (record for record in found if record.sequence_length == length)
@@ -107,12 +107,13 @@ def _ratio(base: Measurement, own: Measurement) -> Interval:
     return found
 
 
-def _table(names: tuple[str, ...], found: list[Measurement]) -> str:
-    """Markdown: a row a file, size and speed-up at each length."""
+def table() -> str:
+    """Markdown, from the records that are kept: a row a file, size and speed-up at each length."""
+    found = records.read(MEASUREMENTS)
     head = ("DistilBERT", "MB", *(f"speed-up at {length} tokens" for length in LENGTHS))
     rows = []
-    dense = [record for record in found if record.name == names[0]]
-    for name in names:
+    dense = [record for record in found if record.name == NAMES[0]]
+    for name in NAMES:
         own = [record for record in found if record.name == name]
         cells = (_text(base, record) for base, record in zip(dense, own, strict=True))
         rows.append((name, f"{own[0].size_bytes / 1e6:.1f}", *cells))
@@ -124,6 +125,9 @@ def _text(base: Measurement, own: Measurement) -> str:
         return "1"
     ratio = _ratio(base, own)
     return f"{ratio.value:.2f}x [{ratio.low:.2f}, {ratio.high:.2f}]"
+
+
+TABLE = Block("table", "benchmarks.prune", table)
 
 
 def trim_goals(config: Config) -> Iterator[Goal]:

@@ -6,6 +6,7 @@ ROOT holds sst2 (train and validation). Takes about half an hour on two cores, m
 MiniLM on SST-2; `--classifier FOLDER` takes a classifier that is trained already.
 """
 
+import json
 import resource
 import shutil
 import sys
@@ -16,20 +17,26 @@ from pathlib import Path
 
 import tyro
 
-from benchmarks.goals import RESULTS, Goal, conclude, help_goal, keep_table, run
-from device_bench import records, stats
+from benchmarks.blocks import Block
+from benchmarks.goals import RESULTS, Goal, conclude, help_goal, run
+from device_bench import records, stats, summary
 from device_bench.measure import Plan, Subject, measure
+from device_bench.records import Measurement
+from device_bench.summary import Row
 from edgepress.core.artifact import open_artifact
 from edgepress.core.environment import environment
 from edgepress.core.loading import open_model
+from edgepress.core.tables import markdown_table
 from export.core.registry import open_runner
 from export.validation.sentences import evaluation_sentences
 from export.validation.validator import Validator
 
 KEPT = RESULTS / "quantize"
 MEASUREMENTS = KEPT / "minilm-sst2-measurements.jsonl.xz"
+METRIC = "accuracy"
 SCHEMES = "int8-dynamic,int8-static,int8-weights,int4-weights,fp16"
-TABLE_BEGINS = "<!-- table: benchmarks.quantize -->"
+CELLS = KEPT / "files.json"
+"""By file, the cells of those columns that samples do not give, as printed."""
 
 
 @dataclass(frozen=True)
@@ -117,12 +124,38 @@ def evaluation_goal(config: Config, classifier: Path, quantized: Path) -> Goal:
 
 
 def keep(artifact: Path) -> None:
-    """Copy the records and the chart to results/, and the table into its page."""
+    """Copy records, chart and the other cells of the table to results/, and update the table."""
     records.write(MEASUREMENTS, records.read(artifact / "measurements.jsonl"))
     shutil.copy(artifact / "chart.png", KEPT / "minilm-sst2-chart.png")
-    card = (artifact / "README.md").read_text(encoding="utf-8")
-    table = card[card.index("| variant") : card.index("![")].strip()
-    keep_table(table, TABLE_BEGINS)
+    printed = printed_cells((artifact / "README.md").read_text(encoding="utf-8"))
+    CELLS.write_text(json.dumps(printed, indent=2) + "\n", encoding="utf-8")
+    TABLE.update()
+
+
+def printed_cells(card: str) -> dict[str, dict[str, str]]:
+    """By file, the cells of a card's table that samples do not give."""
+    table = card[card.index("| variant") :].partition("\n\n")[0]
+    lines = [line for line in table.splitlines() if line.startswith("|")]
+    heads, _, *rows = ([cell.strip() for cell in line.strip("| ").split("|")] for line in lines)
+    wanted = [at for at, head in enumerate(heads) if at and head != "MB" and not head.startswith("ms at")]
+    return {row[0]: {heads[at]: row[at] for at in wanted} for row in rows}
+
+
+def table() -> str:
+    """Markdown, from what is kept."""
+    found, printed = records.read(MEASUREMENTS), json.loads(CELLS.read_text(encoding="utf-8"))
+    rows = [_row(name, tuple(record for record in found if record.name == name)) for name in printed]
+    heads = summary.headings(rows, METRIC)
+    measured = (dict(zip(heads, summary.markdown_cells(row, rows[0]), strict=True)) for row in rows)
+    lines = [[*(cells | printed[row.name]).values()] for cells, row in zip(measured, rows, strict=True)]
+    return f"{markdown_table(heads, lines)}\n{summary.caption(rows)}"
+
+
+def _row(name: str, measured: tuple[Measurement, ...]) -> Row:
+    return Row(name, measured[0].size_bytes, 0, None, None, "", measured)
+
+
+TABLE = Block("table", "benchmarks.quantize", table)
 
 
 def main(config: Config) -> int:
