@@ -1,4 +1,4 @@
-"""`python -m android_demo.offline`, from the repository's root."""
+"""`python -m tools.offline_apk`, from the repository's root."""
 
 import argparse
 import shutil
@@ -7,13 +7,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from android_demo.offline.build import build
-from android_demo.offline.errors import BuildError
-from android_demo.offline.project import Project
-from android_demo.offline.tools import bring_tools
-from android_demo.offline.verify import verify
+from tools.offline_apk.build import build
+from tools.offline_apk.errors import BuildError
+from tools.offline_apk.project import Project
+from tools.offline_apk.tools import bring_tools
+from tools.offline_apk.verify import verify
 
 HERE = Path(__file__).parent
+DEMO = HERE.parents[1] / "android_demo"
 BAD_INPUT = 2
 
 
@@ -28,14 +29,14 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m android_demo.offline",
+        prog="python -m tools.offline_apk",
         description="Build the demo app without Gradle, sign it with a debug key, and verify it.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     apk = HERE / ".build/edgepress-demo.apk"
     parser.add_argument("--output", type=Path, default=apk, help="the APK to write")
     parser.add_argument("--tools", type=Path, default=HERE / ".tools", help="where the tools are kept")
-    assets = HERE.parent / "app/src/main/assets"
+    assets = DEMO / "app/src/main/assets"
     parser.add_argument("--assets", type=Path, default=assets, help="what python -m export.android wrote")
     return parser
 
@@ -43,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
 def _make(output: Path, tools_folder: Path, assets: Path) -> None:
     """Build beside the output, verify, and only then put it there."""
     start = time.monotonic()
-    project, tools = Project(HERE.parent), bring_tools(tools_folder)
+    project, tools = Project(DEMO), bring_tools(tools_folder)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
         made = Path(folder) / "app.apk"

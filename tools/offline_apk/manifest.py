@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from android_demo.offline.tools import Tools
+from tools.offline_apk.tools import Tools
 
 ELEMENT = re.compile(r"^(?P<indent> *)E: (?P<name>[\w-]+)")
 ATTRIBUTE = re.compile(r'^ *A: (?:\S*:)?(?P<name>\w+)(?:\(0x[0-9a-f]+\))?="?(?P<value>[^"(]*)')

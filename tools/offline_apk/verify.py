@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from android_demo.offline.dex import class_names
-from android_demo.offline.elf import Library
-from android_demo.offline.errors import BuildError
-from android_demo.offline.fetch import ORT_LIBRARIES
-from android_demo.offline.manifest import Manifest, read_manifest
-from android_demo.offline.project import ABI, PACKAGE, Project
-from android_demo.offline.tools import Tools
+from tools.offline_apk.dex import class_names
+from tools.offline_apk.elf import Library
+from tools.offline_apk.errors import BuildError
+from tools.offline_apk.fetch import ORT_LIBRARIES
+from tools.offline_apk.manifest import Manifest, read_manifest
+from tools.offline_apk.project import ABI, PACKAGE, Project
+from tools.offline_apk.tools import Tools
 
 MOST_BYTES = 25_000_000  # without models
 # Reached by name: from outside, or from ONNX Runtime's native code.

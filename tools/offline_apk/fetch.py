@@ -11,13 +11,14 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from android_demo.offline.classfile import lowered
-from android_demo.offline.elf import Library
-from android_demo.offline.errors import BuildError, ToolMissingError
-from android_demo.offline.project import ABI
+from tools.offline_apk.classfile import lowered
+from tools.offline_apk.elf import Library
+from tools.offline_apk.errors import BuildError, ToolMissingError
+from tools.offline_apk.project import ABI
 
 DEBIAN_SUITE = "bullseye"  # the last with dx and the Android framework's classes
 DEBIAN_PACKAGES = (
@@ -65,8 +66,24 @@ def fetch_debian(stage: Path) -> None:
 def fetch_kotlin(stage: Path) -> None:
     """kotlinc's jars."""
     name = _run("npm", "pack", "--silent", KOTLIN, cwd=stage).strip().splitlines()[-1]
-    shutil.unpack_archive(stage / name, stage)
+    unpack(stage / name, stage)
     (stage / name).unlink()
+
+
+def unpack(package: Path, folder: Path) -> None:
+    """Unpack a package of npm, of which nothing may reach out of `folder`: no `..`, no link, no device.
+
+    Raises:
+        BuildError: something in it would, or it is no archive.
+        ToolMissingError: this Python cannot tell.
+    """
+    if not hasattr(tarfile, "data_filter"):
+        raise ToolMissingError("unpacking needs Python 3.10.12, 3.11.4 or a newer one")
+    try:
+        with tarfile.open(package) as content:
+            content.extractall(folder, filter="data")
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise BuildError(f"{package.name} is not unpacked: {error}") from error
 
 
 def fetch_ort(stage: Path) -> None:

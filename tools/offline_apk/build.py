@@ -4,9 +4,10 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from android_demo.offline.project import ABI, Project
-from android_demo.offline.tools import Tools, class_path, run
+from tools.offline_apk.project import ABI, Project
+from tools.offline_apk.tools import Tools, class_path, run
 
+STUBS = Path(__file__).with_name("stubs")
 # dx knows no invokedynamic and no method in an interface; ProGuard's backport takes what these leave.
 KOTLIN_FLAGS = (
     *("-jvm-target", "1.8", "-no-reflect", "-no-stdlib", "-no-jdk", "-jvm-default=disable"),
@@ -53,7 +54,7 @@ class Build:
         """The folders of compiled classes: core's, the app's, R."""
         tools = self.tools
         stubs, core, app, r = (self.folder / name for name in ("stubs", "core", "app", "r"))
-        self._javac(self.project.stubs, stubs, [tools.android_jar])
+        self._javac(sorted(STUBS.rglob("*.java")), stubs, [tools.android_jar])
         self._javac(sorted((self.folder / "generated").rglob("*.java")), r, [tools.android_jar])
         libraries = [tools.kotlin_stdlib, tools.ort_classes]
         self._kotlinc("core", self.project.core, core, [*libraries, tools.android_jar])

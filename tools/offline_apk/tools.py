@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from android_demo.offline.errors import BuildError, ToolMissingError
-from android_demo.offline.fetch import fetch
-from android_demo.offline.project import ABI
+from tools.offline_apk.errors import BuildError, ToolMissingError
+from tools.offline_apk.fetch import fetch
+from tools.offline_apk.project import ABI
 
 LIBRARY_FOLDERS = (
     "lib/x86_64-linux-gnu",

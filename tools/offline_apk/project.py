@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from android_demo.offline.errors import BuildError
+from tools.offline_apk.errors import BuildError
 
 ANDROID = "http://schemas.android.com/apk/res/android"
 PACKAGE = "org.edgepress.demo"
@@ -32,10 +32,6 @@ class Project:
         folder = self.folder / "core/src/main/resources"
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         return {path.relative_to(folder).as_posix(): path for path in files}
-
-    @property
-    def stubs(self) -> list[Path]:
-        return sorted((self.folder / "offline/stubs").rglob("*.java"))
 
     def version(self, name: str) -> str:
         """A number of `gradle/libs.versions.toml`."""
