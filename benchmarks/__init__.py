@@ -1,1 +1,1 @@
-"""Campaigns that take longer than a test may; their records are kept in results/."""
+"""What measures whatever results/ keeps, and takes longer than a test may."""

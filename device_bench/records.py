@@ -1,6 +1,7 @@
 """Measurement: what one file cost at one shape on one device, one JSON line; raw samples, no statistics."""
 
 import json
+import lzma
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from itertools import chain, islice
@@ -13,6 +14,10 @@ from edgepress.core.fields import require_fields
 from edgepress.core.files import to_json
 
 SCHEMA_VERSION = 4
+PACKED = ".xz"
+"""The ending of a file of records that is packed as a whole, a quarter of the size: for what is kept."""
+MOST_BYTES, MOST_MEMORY = 1 << 29, 1 << 27
+"""What a packed file may unpack to, and what unpacking may take: one that asks for more was made to."""
 
 Device = Literal["cpu", "gpu", "phone"]
 Kind = Literal["latency", "pass"]
@@ -132,7 +137,12 @@ _FIELDS = frozenset(entry.name for entry in fields(Measurement))
 
 
 def append(path: Path, measurements: Iterable[Measurement]) -> None:
-    """Add records to a JSON-lines file, each as it comes; what a killed run left cut is taken away."""
+    """Add records to a JSON-lines file, each as it comes; what a killed run left cut is taken away.
+
+    Raises:
+        EdgepressError: the file is a packed one.
+    """
+    require_plain(path)
     _drop_cut_line(path)
     with path.open("a", encoding="utf-8") as stream:
         for measurement in measurements:
@@ -152,19 +162,47 @@ def _drop_cut_line(path: Path) -> None:
         path.write_bytes(kept + b"\n" if kept else b"")
 
 
+def require_plain(path: Path) -> None:
+    """Raise for the name of a packed file, to which no line can be added."""
+    if path.suffix == PACKED:
+        raise EdgepressError(f"{path}: a packed file takes no further records", f"name it without {PACKED}")
+
+
+def write(path: Path, measurements: Iterable[Measurement]) -> None:
+    """Write records as a whole file, in the place of what was there; packed if its name ends in .xz."""
+    content = "".join(to_json(asdict(measurement)) + "\n" for measurement in measurements).encode()
+    path.write_bytes(lzma.compress(content) if path.suffix == PACKED else content)
+
+
 def read(path: Path) -> list[Measurement]:
-    """The records of a JSON-lines file; a cut last line is left out with a warning.
+    """The records of a JSON-lines file, plain or packed; a cut last line is left out with a warning.
 
     Raises:
-        EdgepressError: a line is no record, or of a schema that is newer than this program.
+        EdgepressError: a line is no record, or of a schema that is newer than this program; a packed file
+            is damaged.
     """
     return list(_parse_lines(path))
+
+
+def _unpacked(path: Path) -> bytes:
+    content = path.read_bytes()
+    if path.suffix != PACKED:
+        return content
+    unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, MOST_MEMORY)
+    try:
+        unpacked = unpacker.decompress(content, max_length=MOST_BYTES)
+    except lzma.LZMAError as error:
+        raise EdgepressError(f"{path} cannot be unpacked: {first_line(error)}", "take it anew") from error
+    if not unpacker.eof or unpacker.unused_data:
+        said = f"it is cut, has something behind its end, or holds more than {MOST_BYTES >> 20} MiB"
+        raise EdgepressError(f"{path} cannot be unpacked: {said}", "take it anew")
+    return unpacked
 
 
 def _parse_lines(path: Path) -> Iterator[Measurement]:
     # Not by splitlines: U+2028 and others, which JSON allows in a text, would end a line. And of bytes, for a
     # cut may fall within a character.
-    lines = path.read_bytes().split(b"\n")
+    lines = _unpacked(path).split(b"\n")
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue

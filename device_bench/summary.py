@@ -82,8 +82,12 @@ def table(rows: Sequence[Row], metric: str, title: str) -> ScreenTable:
 
 def markdown(rows: Sequence[Row], metric: str) -> str:
     """The same table for a README or a model card."""
-    lines = ([_on_two_lines(cell) for cell in cells(row, rows[0])] for row in rows)
-    return markdown_table(headings(rows, metric), lines)
+    return markdown_table(headings(rows, metric), [markdown_cells(row, rows[0]) for row in rows])
+
+
+def markdown_cells(row: Row, parent: Row) -> list[str]:
+    """A row's cells, of two lines at most: a page is wide."""
+    return [_on_two_lines(cell) for cell in cells(row, parent)]
 
 
 def _on_two_lines(cell: str) -> str:

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from android_demo.offline.build import build
-from android_demo.offline.project import Project
-from android_demo.offline.tools import Tools, class_path, run
+from tools.offline_apk.build import build
+from tools.offline_apk.project import Project
+from tools.offline_apk.tools import Tools, class_path, run
 
 pytest_plugins = ["android.tools"]  # the fixture `android_tools`
 

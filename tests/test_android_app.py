@@ -11,14 +11,14 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from android_demo.offline.build import Build
-from android_demo.offline.classfile import lowered
-from android_demo.offline.elf import Library
-from android_demo.offline.errors import BuildError
-from android_demo.offline.fetch import ORT_HASHES, ORT_LIBRARIES, ORT_VERSION, _checked
-from android_demo.offline.project import Project
-from android_demo.offline.tools import run
-from android_demo.offline.verify import _wrong_files, _wrong_library, read_apk, verify
+from tools.offline_apk.build import Build
+from tools.offline_apk.classfile import lowered
+from tools.offline_apk.elf import Library
+from tools.offline_apk.errors import BuildError
+from tools.offline_apk.fetch import ORT_HASHES, ORT_LIBRARIES, ORT_VERSION, _checked
+from tools.offline_apk.project import Project
+from tools.offline_apk.tools import run
+from tools.offline_apk.verify import _wrong_files, _wrong_library, read_apk, verify
 
 pytest_plugins = ["android_app"]
 ROOT = Path(__file__).parents[1]

@@ -8,10 +8,10 @@ from conftest import SENTENCES
 from phone_stand_in import STATE
 from transformers import AutoTokenizer
 
-from android_demo.offline.fetch import ORT_VERSION
 from device_bench.phone.contract import Request, parse
 from edgepress.core.artifact import open_artifact
 from export.core.registry import open_runner
+from tools.offline_apk.fetch import ORT_VERSION
 
 pytest_plugins = ["android_app"]
 pytestmark = [pytest.mark.android, pytest.mark.timeout(1800)]

@@ -3,11 +3,11 @@
 import pytest
 from phone_stand_in import Phone
 
-from android_demo.offline.fetch import ORT_VERSION
 from device_bench.phone import run as phone_run
 from device_bench.phone.device import CoolDown
 from device_bench.phone.grouping import Protocol
 from device_bench.records import read
+from tools.offline_apk.fetch import ORT_VERSION
 
 pytest_plugins = ["android_app"]
 pytestmark = [pytest.mark.android, pytest.mark.timeout(1800)]

@@ -16,7 +16,6 @@ import pytest
 from conftest import SENTENCES, small_bert
 from transformers import PreTrainedTokenizerFast
 
-from android_demo.offline.fetch import ORT_VERSION
 from device_bench.phone.contract import AppFailedError, Request, parse
 from edgepress.core.metrics import predict
 from edgepress.core.pretrained import encode
@@ -24,6 +23,7 @@ from edgepress.core.thresholds import THRESHOLDS
 from export.core.shapes import Shapes
 from export.onnx import OnnxRunner, export
 from export.validation.tokenizer import HARD_CASES
+from tools.offline_apk.fetch import ORT_VERSION
 
 if TYPE_CHECKING:  # pytest is the first to import it
     from android.core_jvm import Core

@@ -53,10 +53,10 @@ def test_records_page_and_pictures(experiment):
     folder, _ = experiment
     results = folder / "results"
     pictures = {f"{name}-light.png" for name in ("size-latency", "accuracy-latency", "epochs", "confusion")}
-    texts = {"README.md", "rows.jsonl", "measurements.jsonl", "recipe.json"}
+    texts = {"README.md", "rows.jsonl", "measurements.jsonl.xz", "recipe.json"}
     assert {path.name for path in results.iterdir()} == pictures | texts
     assert all((results / name).read_bytes().startswith(b"\x89PNG") for name in pictures)
-    found = records.read(results / "measurements.jsonl")
+    found = records.read(results / "measurements.jsonl.xz")
     assert [record.name for record in found] == ["small BERT", "cnn distilled"]
     assert len({record.run for record in found}) == 1
     assert {record.sequence_length for record in found} == {8}

@@ -1,12 +1,14 @@
 """Measurements: what was appended is what is read."""
 
 import json
+import lzma
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from device_bench.records import SCHEMA_VERSION, Launch, Measurement, append, read
+from device_bench import records
+from device_bench.records import SCHEMA_VERSION, Launch, Measurement, append, read, write
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError
 
@@ -207,3 +209,75 @@ def test_figures_that_cannot_be_are_no_record(tmp_path, field, value, message):
     append(tmp_path / "a.jsonl", [replace(FIRST, **{field: value})])
     with pytest.raises(EdgepressError, match=message):
         read(tmp_path / "a.jsonl")
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    path = tmp_path / "measurements.jsonl.xz"
+    write(path, [FIRST, SECOND])
+    return path
+
+
+def test_a_packed_file_is_read_as_a_plain_one(packed: Path, path: Path) -> None:
+    write(path, [FIRST, SECOND])
+    assert read(packed) == read(path) == [FIRST, SECOND]
+    assert lzma.decompress(packed.read_bytes()) == path.read_bytes()
+    append(path, [SECOND])
+    assert read(path) == [FIRST, SECOND, SECOND]
+
+
+def test_writing_replaces_and_gives_the_same_bytes(packed: Path) -> None:
+    before = packed.read_bytes()
+    write(packed, [FIRST])
+    assert read(packed) == [FIRST]
+    write(packed, [FIRST, SECOND])
+    assert packed.read_bytes() == before
+    write(packed, [])
+    assert read(packed) == []
+
+
+def test_a_packed_file_takes_no_further_record(packed: Path) -> None:
+    with pytest.raises(EdgepressError, match="a packed file takes no further records"):
+        append(packed, [FIRST])
+    assert read(packed) == [FIRST, SECOND]
+
+
+def _flipped(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda content: content[:-40], "it is cut"),
+        (lambda content: content[: len(content) // 2], "it is cut"),
+        (lambda content: content + content, "has something behind its end"),
+        (lambda _: b"", "it is cut"),
+        (lambda _: b'{"name": "fp32"}\n', "format not supported"),
+        (_flipped, "Corrupt input data"),
+    ],
+)
+def test_a_damaged_packed_file_is_one_line(packed: Path, damage, said: str) -> None:
+    packed.write_bytes(damage(packed.read_bytes()))
+    with pytest.raises(EdgepressError, match=said) as found:
+        read(packed)
+    assert str(packed) in str(found.value)
+    assert "\n" not in str(found.value)
+
+
+def test_a_packed_file_of_other_lines_names_the_line(packed: Path) -> None:
+    packed.write_bytes(lzma.compress(lzma.decompress(packed.read_bytes()) + b'{"name": 1}\n'))
+    with pytest.raises(EdgepressError, match="line 3: no record"):
+        read(packed)
+
+
+def test_a_packed_file_cannot_fill_the_memory(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "MOST_BYTES", 1 << 20)
+    packed.write_bytes(lzma.compress(b"\n" * (1 << 21)))
+    with pytest.raises(EdgepressError, match="holds more than 1 MiB"):
+        read(packed)
+    large = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 28}]
+    packed.write_bytes(lzma.compress(b"\n", filters=large))
+    with pytest.raises(EdgepressError, match=r"cannot be unpacked: .*[Mm]emory usage limit"):
+        read(packed)

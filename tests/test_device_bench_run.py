@@ -261,6 +261,13 @@ def test_a_file_of_other_lines_is_refused_before_it_is_measured(
     assert (result.code, "schema version 99" in result.error) == (2, True)
 
 
+def test_a_packed_file_is_refused_before_it_is_measured(
+    cli: Callable[..., Result], onnx_file: Path, tmp_path: Path
+) -> None:
+    result = cli("device_bench.run", "--artifacts", onnx_file, "--output", tmp_path / "r.jsonl.xz")
+    assert (result.code, "takes no further records" in result.error) == (2, True)
+
+
 @pytest.mark.parametrize("mode", EAGER_MODES)
 def test_torch_eager_gives_the_files_logits(artifact: Path, mode: str) -> None:
     batch = {

@@ -13,11 +13,12 @@ from compress.recipe.machine import machine
 from compress.recipe.pictures import pictures
 from device_bench import records
 from device_bench.charts.draw import write as draw
+from device_bench.charts.png import SMALLEST
 from device_bench.charts.theme import THEMES
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import staged_folder, to_json
 
-ROWS, MEASUREMENTS, PAGE, SUMMARY = "rows.jsonl", "measurements.jsonl", "README.md", "recipe.json"
+ROWS, MEASUREMENTS, PAGE, SUMMARY = "rows.jsonl", "measurements.jsonl.xz", "README.md", "recipe.json"
 THEME = THEMES["light"]
 
 
@@ -54,12 +55,13 @@ def write(result: RecipeResult, verdicts: Sequence[ExpectationVerdict], story: S
     with staged_folder(folder, overwrite=True) as stage:
         lines = [to_json({**row, "quick": story.quick}) for row in table.records(result)]
         (stage / ROWS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        records.append(stage / MEASUREMENTS, [line.measurement for line in result.lines if line.measurement])
+        if measured := [line.measurement for line in result.lines if line.measurement]:
+            records.write(stage / MEASUREMENTS, measured)
         summary = to_json(_summary(result, verdicts, story), indent=2)
         (stage / SUMMARY).write_text(summary + "\n", encoding="utf-8")
         names = [f"{chart.name}-{THEME.name}.png" for chart in drawn]
         (stage / PAGE).write_text(_page(result, verdicts, story, names), encoding="utf-8")
-        draw(drawn, [THEME], ["png"], stage)
+        draw(drawn, [THEME], ["png"], stage, SMALLEST)
 
 
 def _summary(result: RecipeResult, verdicts: Sequence[ExpectationVerdict], story: Story) -> dict[str, Any]:

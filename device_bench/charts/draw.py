@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from device_bench.charts import bars, lines, scatter
+from device_bench.charts.png import QUICK, png
 from device_bench.charts.theme import DPI, WIDTH_INCHES, Theme, repaint
 from device_bench.charts.view import Point, View, view
 from device_bench.grouping import Machine
@@ -24,8 +25,6 @@ BAR_FRAME, LEGEND = 1.15, 0.25
 CONDITIONS_WIDTH = 130
 """Characters in a line below a chart."""
 CONDITIONS_LINE = 0.15
-PNG_LEVEL = 3
-"""Compression level of zlib: the usual 6 takes twice the time for a tenth of the size."""
 Paint = Callable[[Figure, Theme], None]
 PaintView = Callable[[Figure, View, Theme], None]
 
@@ -70,15 +69,14 @@ class Chart:
         return figure
 
 
-def picture(figure: Figure, form: str) -> bytes:
-    """A laid out figure as `form`, png or svg."""
-    target = BytesIO()
+def picture(figure: Figure, form: str, level: int = QUICK) -> bytes:
+    """A laid out figure as `form`, png (packed at this level) or svg."""
     figure.set_dpi(DPI)  # an SVG written before has left its own
-    if form == "svg":
-        with mpl.rc_context({"svg.hashsalt": "edgepress"}):
-            FigureCanvasSVG(figure).print_svg(target, metadata={"Date": None})
-    else:
-        FigureCanvasAgg(figure).print_png(target, pil_kwargs={"compress_level": PNG_LEVEL})
+    if form == "png":
+        return png(figure, level)
+    target = BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "edgepress"}):
+        FigureCanvasSVG(figure).print_svg(target, metadata={"Date": None})
     return target.getvalue()
 
 
@@ -140,9 +138,15 @@ def _lines(*parts: str) -> str:
     return "\n".join(textwrap.fill(part, CONDITIONS_WIDTH) for part in parts if part)
 
 
-def write(found: Sequence[Chart], themes: Sequence[Theme], forms: Sequence[str], folder: Path) -> None:
-    """Write a file for each chart, theme and form, called NAME-THEME.FORM."""
+def write(
+    found: Sequence[Chart],
+    themes: Sequence[Theme],
+    forms: Sequence[str],
+    folder: Path,
+    level: int = QUICK,
+) -> None:
+    """Write a file for each chart, theme and form, called NAME-THEME.FORM; PNGs packed at this level."""
     for chart in found:
         for theme, figure in chart.in_each(themes):
             for form in forms:
-                (folder / f"{chart.name}-{theme.name}.{form}").write_bytes(picture(figure, form))
+                (folder / f"{chart.name}-{theme.name}.{form}").write_bytes(picture(figure, form, level))

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from device_bench import stats
+from device_bench.charts.png import png
 from device_bench.summary import Row
 
 INK, MUTED, PARENT, VARIANT = "#1f2328", "#6e7781", "#9aa5b1", "#2f6fdd"
@@ -31,7 +32,7 @@ def trade_off_chart(rows: Sequence[Row], metric: str, title: str, target: Path) 
     _quality_panel(quality, rows, metric)
     size.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=11, color=INK)
     size.invert_yaxis()
-    figure.savefig(target)
+    target.write_bytes(png(figure))
 
 
 def _bars(axes: Axes, rows: Sequence[Row], values: Sequence[float], label: str, form: str) -> None:

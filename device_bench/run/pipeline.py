@@ -72,6 +72,7 @@ def _checked(config: RunConfig) -> list[Plan]:
     energy = config.energy and counter(config.device) is not None
     if config.energy and not energy:
         console.warn("no energy counter can be read here (RAPL needs root on most kernels)")
+    records.require_plain(config.output)
     writable_folder(config.output.parent)
     if config.output.exists():
         records.read(config.output)  # a file that is none of ours is refused before hours of measuring

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from android_demo.offline.errors import ToolMissingError
+from tools.offline_apk.errors import ToolMissingError
 
 # Debian 13's qemu: what runs here has instructions that Debian 12's does not know.
 EMULATOR_SUITE, EMULATOR = "trixie", ("qemu-user",)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from android_demo.offline.build import KOTLIN_FLAGS
-from android_demo.offline.errors import ToolMissingError
-from android_demo.offline.tools import Tools, class_path, java
+from tools.offline_apk.build import KOTLIN_FLAGS
+from tools.offline_apk.errors import ToolMissingError
+from tools.offline_apk.tools import Tools, class_path, java
 
 pytest_plugins = ["android.tools"]  # the fixture `android_tools`
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from android_demo.offline.errors import ToolMissingError
-from android_demo.offline.tools import Tools, bring_tools
+from tools.offline_apk.errors import ToolMissingError
+from tools.offline_apk.tools import Tools, bring_tools
 
-TOOLS_FOLDER = Path(__file__).parents[2] / "android_demo/offline/.tools"
+TOOLS_FOLDER = Path(__file__).parents[2] / "tools/offline_apk/.tools"
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""What the repository needs besides its packages; nothing imports it but tests."""
