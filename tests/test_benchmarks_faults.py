@@ -28,6 +28,7 @@ def cases(output: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (output / "cases.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_thirty_damaged_files_are_opened_or_refused(tmp_path):
     done = campaign(tmp_path / "record", "--commands", "mutations", "--mutations", "30")

@@ -389,7 +389,7 @@ def test_two_at_once_do_not_share_checkpoints(cli, typed, checkpoints):
     assert cli(*typed, "--restart").code == 0
 
 
-@pytest.mark.parametrize("number", random.Random(0).sample(range(40), 2))
+@pytest.mark.parametrize("number", [24, pytest.param(26, marks=pytest.mark.slow)])
 def test_killed_in_the_middle_of_a_file_it_ends_with_the_same_weights(cli, typed, whole, tmp_path, number):
     killed_writing(number, *typed)
     assert not (tmp_path / "out").exists()
@@ -400,6 +400,7 @@ def test_killed_in_the_middle_of_a_file_it_ends_with_the_same_weights(cli, typed
     assert {path.name for path in tmp_path.iterdir()} == {"data", "model", "out"}
 
 
+@pytest.mark.slow
 def test_killed_in_its_first_checkpoint_it_begins_again(cli, typed, whole, checkpoints, tmp_path):
     killed_writing(2, *typed)
     assert steps(checkpoints) == [5]
@@ -408,6 +409,7 @@ def test_killed_in_its_first_checkpoint_it_begins_again(cli, typed, whole, check
     assert weights(tmp_path / "out") == whole
 
 
+@pytest.mark.slow
 def test_killed_in_its_first_checkpoint_there_is_nothing_to_lose(cli, typed, checkpoints):
     killed_writing(2, *typed)
     assert cli(*typed, "--learning-rate", 1e-4).code == 0

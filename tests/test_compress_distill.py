@@ -283,6 +283,7 @@ def same_numbers(first: Step, second: Step) -> None:
     assert first.metrics["accuracy"] == second.metrics["accuracy"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("phase", "signal_number", "code"),
     [("distilled", signal.SIGINT, 130), ("baseline", signal.SIGKILL, -signal.SIGKILL)],

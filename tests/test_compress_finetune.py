@@ -66,6 +66,7 @@ def command(model_folder, flags):
     return [sys.executable, "-m", "compress.finetune", "--model", model_folder, *flags]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_resumes(model_folder, flags, tmp_path):
     typed = [str(part) for part in (*command(model_folder, flags), "--epochs", 100)]
     process = subprocess.Popen(

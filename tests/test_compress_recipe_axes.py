@@ -93,6 +93,7 @@ def experiment(tmp_path_factory, data_root):
     return folder
 
 
+@pytest.mark.slow
 def test_a_mean_is_that_of_its_lines_seed_by_seed(experiment):
     rows = [json.loads(line) for line in (experiment / "results" / "rows.jsonl").read_text().splitlines()]
     assert [row["title"] for row in rows] == [
@@ -116,6 +117,7 @@ def test_a_mean_is_that_of_its_lines_seed_by_seed(experiment):
     assert long["step_scores"][""]["accuracy"] == pytest.approx(fmean(long["trained_scores"]))
 
 
+@pytest.mark.slow
 def test_the_page_leaves_out_what_has_no_setting_and_tells_each_epoch(experiment):
     page = (experiment / "results" / "README.md").read_text()
     assert "another model" not in page

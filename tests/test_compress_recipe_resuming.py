@@ -18,7 +18,8 @@ from compress.recipe.steps import LEDGER, Bench
 from edgepress.core.errors import EdgepressError
 
 # A step is a process of its own, which imports torch: a busy machine takes its time.
-pytestmark = pytest.mark.timeout(900)
+# A whole recipe first: test_compress_recipe.py runs one by default.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture
@@ -145,7 +146,6 @@ def start(copied, data_root, log):
     return subprocess.Popen(typed, stderr=log.open("w"), stdout=subprocess.DEVNULL, preexec_fn=interruptible)
 
 
-@pytest.mark.slow
 def test_killed_then_interrupted_it_goes_on_where_it_was(copied, data_root):
     output, log = copied / "new" / "out", copied / "log"
     checkpoints = ".student-seed0.training/*/checkpoint-*/trainer_state.json"
@@ -177,7 +177,6 @@ def test_killed_then_interrupted_it_goes_on_where_it_was(copied, data_root):
     assert list(output.glob(checkpoints))
 
 
-@pytest.mark.slow
 def test_a_changed_step_that_was_interrupted_is_begun_again_when_told_to(copied, data_root):
     output, log = copied / "new" / "out", copied / "log"
     checkpoints = ".student-seed0.training/*/checkpoint-*/finished"

@@ -101,6 +101,7 @@ def test_a_masked_weight_can_come_back():
     assert own.weight[tuple(gone)] == 10.0
 
 
+@pytest.mark.slow
 def test_at_once(cli, model_folder, flags, tmp_path):
     done = cli("compress.sparsify", "--model", model_folder, *flags, *QUICK, "--sparsity", 0.8)
     assert done.code == 0, done.err
@@ -125,7 +126,9 @@ def test_two_of_four(cli, model_folder, flags, tmp_path):
     assert "sparse tensor cores" in done.out
 
 
-@pytest.mark.parametrize(("method", "epochs"), [("magnitude", 6), ("movement", 80)])
+@pytest.mark.parametrize(
+    ("method", "epochs"), [("magnitude", 6), pytest.param("movement", 80, marks=pytest.mark.slow)]
+)
 def test_while_it_learns(cli, model_folder, flags, tmp_path, method, epochs):
     schedule = ("--epochs", epochs, "--learning-rate", 1e-3, "--formats")
     done = cli(

@@ -260,6 +260,7 @@ def sides(model_folder: Path, tokenizer, tmp_path: Path) -> list[Side]:
     return found
 
 
+@pytest.mark.slow
 def test_passes_are_timed_in_turn_and_announced(
     sides: list[Side], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -246,7 +246,9 @@ def test_library_that_fails_is_one_line(export, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", formats())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "executorch" else ()) for name in formats()]
+)
 def test_disk_that_is_full_in_the_middle(cli, model_folder, data_root, small_disk, name):
     if any(find_spec(module) is None for module in formats()[name].modules):
         pytest.skip(f"needs {formats()[name].modules}")

@@ -30,6 +30,8 @@ from export.validation.parity import compare, compare_logits, parity_batches
 if find_spec("executorch") is None:
     pytest.skip("the extra 'executorch' is not installed", allow_module_level=True)
 
+# Lowering takes minutes: tests of every format (test_export_command.py) have its file by default.
+pytestmark = pytest.mark.slow
 TABLE = "bert.embeddings.word_embeddings"
 HIDDEN = 64
 OPTIONS = Options(CPU_TARGETS["arm64"])
@@ -169,7 +171,6 @@ def test_model_that_cannot_be_captured_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_keep_float_is_honoured(int8_file: Path, trained_bert: PreTrainedModel, tmp_path: Path) -> None:
     rows = trained_bert.config.vocab_size
@@ -182,7 +183,6 @@ def test_keep_float_is_honoured(int8_file: Path, trained_bert: PreTrainedModel, 
         assert 0.8 * 3 * matrix < grown < 1.4 * 3 * matrix
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "length"), [(None, 32), (4, None), (4, 32)])
 def test_fixed_shapes(
     rows: int | None,
@@ -199,7 +199,6 @@ def test_fixed_shapes(
     assert difference(trained_bert, target, batches) < 1e-4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in ARCHITECTURES if kind != "bert"])
 def test_every_architecture(kind: str, sentences: list[Batch], tmp_path: Path) -> None:
     torch.manual_seed(0)

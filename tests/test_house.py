@@ -15,7 +15,9 @@ RULES = {
 }
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(
+    "rule", [pytest.param(rule, marks=pytest.mark.slow if rule == "types" else ()) for rule in RULES]
+)
 def test_rule(rule):
     done = subprocess.run(
         [sys.executable, *RULES[rule]], cwd=ROOT, capture_output=True, text=True, check=False

@@ -101,7 +101,7 @@ LABELS: list[Row] = [
     ("compress.distill", FINE, "short words", (), UNFIT),
     ("compress.prune", "turned", WORDS, ("--ffn", "0.1"), right(POS_NEG)),
     ("compress.prune", FINE, "short words", ("--ffn", "0.1"), UNFIT),
-    ("compress.sparsify", "turned", WORDS, ("--sparsity", "0.05"), right(POS_NEG)),
+    ("compress.sparsify", "turned", WORDS, ("--sparsity", "0.05", "--formats"), right(POS_NEG)),
     ("compress.qat", FINE, "short words", (), UNFIT),
     ("compress.trim_vocab", "turned", WORDS, (), right(POS_NEG)),
     ("compress.trim_vocab", FINE, "short words", (), UNFIT),
