@@ -15,6 +15,7 @@ VERBS = {
     "export": ("export", "write a model as ONNX, TorchScript, Core ML and more, and check each file"),
     "android": ("export.android", "put exported models into the Android demo app"),
     "quantize": ("compress.quantize", "make a model smaller and faster with 8, 4 or 16 bits, and measure it"),
+    "predict": ("export.predict", "give the labels of texts, by a model or by one of its files"),
     "recipe": ("compress.recipe", "run a whole experiment that a YAML file describes, and write its table"),
     "bench": ("device_bench", "measure files on CPU, GPU or phone; claims, charts, report, compare"),
 }

@@ -1,5 +1,6 @@
 """Shared fixtures: a small real classifier, a small real data set, the commands as a user types them."""
 
+import gc
 import json
 import runpy
 import signal
@@ -63,6 +64,15 @@ class Result:
 def interruptible() -> None:
     """For `preexec_fn`: a job that a script runs in the background is born deaf to Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _little_to_collect() -> None:
+    """Leave out of garbage collection what is here to stay: libraries fill the heap, and transformers' Trainer
+    collects all of it each time that it begins.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -265,6 +265,7 @@ def test_ctrl_c(running):
     assert (old / "precious").read_text() == "kept"
 
 
+@pytest.mark.slow
 def test_kill_9_leaves_the_old_output_and_the_next_run_clears_up(running, cli, model_folder, data_root):
     process, old = running
     process.send_signal(signal.SIGKILL)

@@ -92,6 +92,7 @@ def test_random_weights_need_no_data(cli, tmp_path):
     assert "Not for use" in (tmp_path / "out/README.md").read_text()
 
 
+@pytest.mark.slow
 def test_what_is_pruned_is_exported_and_quantized(cli, model_folder, flags, tmp_path):
     uneven = ("--heads", 0.5, "--ffn", 0.4, "--scope", "global")
     assert cli("compress.prune", "--model", model_folder, *flags, *uneven).code == 0

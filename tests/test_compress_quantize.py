@@ -121,6 +121,7 @@ def test_every_scheme_agrees_with_the_model(every_scheme):
         assert variant["agreement"] > AGREEMENT[SCHEMES[variant["scheme"]].precision], variant["scheme"]
 
 
+@pytest.mark.slow
 def test_format_has_its_own_quantizer(quantize, tmp_path):
     result = quantize("--format", "torchscript")
     assert result.code == 0, result.err

@@ -297,6 +297,7 @@ def test_deflated_size_is_that_of_the_bytes(tmp_path: Path) -> None:
     assert deflated_bytes(tmp_path) == sum(deflated_bytes(tmp_path / name) for name in ("zeros", "noise"))
 
 
+@pytest.mark.slow
 def test_a_file_is_deflated_once_and_only_where_it_is_measured(
     measured: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -194,6 +194,7 @@ def open_model(
     options: TaskOptions | None = None,
     new_head: bool = False,
     drops_others: bool = False,
+    without_task: bool = False,
 ) -> OpenedModel:
     """Resolve, verify and load a model with its tokenizer and task.
 
@@ -210,6 +211,7 @@ def open_model(
         options: what the user says of the task's data.
         new_head: give the model a new classifier with the task's labels, whatever head it has.
         drops_others: whether a head of another kind may be dropped for a random one, as training does.
+        without_task: leave the artifact's own task away: nothing is scored, and its data need not be here.
 
     Raises:
         EdgepressError: as `find_model`, `open_artifact`, `find_task` and `load_model`.
@@ -220,7 +222,7 @@ def open_model(
         artifact = open_artifact(source.folder)
         source = replace(source, origin="trained")
     head = None if new_head else _trained_head(source, artifact)
-    found = _task(task, artifact, data, options, head)
+    found = None if without_task else _task(task, artifact, data, options, head)
     shown = found or (TASKS[DEFAULT_TASK] if source.spec else None)
     model, head_trained = load_model(
         source,

@@ -1,0 +1,39 @@
+"""The flags of `export.predict`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from edgepress.core.console import Command
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictConfig(Command):
+    """Give the labels of texts, by a model's folder or by one of its files in any format.
+
+    edgepress predict outputs/minilm-movie_reviews-int8 --text "a film to remember"
+
+    edgepress predict outputs/x/onnx/model.onnx --file reviews.csv --json > predictions.jsonl
+
+    cat reviews.txt | edgepress predict outputs/x -
+
+    A folder is run by its smallest file that a runtime here opens, else in torch. Milliseconds are of one
+    run after a first one, with tokenization: device_bench measures properly.
+    """
+
+    model: tyro.conf.Positional[Path]
+    """Folder of a classifier, or a file of it: .onnx, .pt, .pt2, .pte, .xml, .mlpackage."""
+    stdin: tyro.conf.Positional[Literal["-"] | None] = None
+    """- reads texts from standard input, one a line."""
+    text: tuple[str, ...] = ()
+    """Texts; for a model of pairs, two for each."""
+    file: Path | None = None
+    """File of texts: one a line (pairs with a tab), or .csv, .tsv, .jsonl, .parquet with the text columns."""
+    text_columns: tuple[str, ...] = ()
+    """Column of the text in --file, or two for pairs. Default: as the model was trained, else by name."""
+    threads: int = 0
+    """Threads to run with; 0: one for each core."""
+    json: bool = False
+    """Print a JSON object for each text, with the probability of every label."""

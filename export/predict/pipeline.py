@@ -1,0 +1,171 @@
+"""The command as a pipeline: find the file, open it with its tokenizer, predict, show."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from edgepress.core import console
+from edgepress.core.artifact import Artifact, is_artifact, open_artifact
+from edgepress.core.environment import environment
+from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.loading import OpenedModel, check_classifier, open_model
+from edgepress.core.prediction import Prediction, predictions
+from edgepress.core.pretrained import encode
+from edgepress.core.tables import ScreenTable
+from edgepress.core.tasks import TASKS
+from export.core.eager import EagerRunner
+from export.core.registry import formats, open_runner
+from export.core.runner import Runner
+from export.predict.config import PredictConfig
+from export.predict.texts import Row, read_texts
+
+SHOWN_CHARACTERS = 60
+CONFIG = "config.json"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model says to one text."""
+
+    texts: Row
+    prediction: Prediction
+    milliseconds: float
+    """Of tokenization and one run."""
+
+
+def run(config: PredictConfig) -> list[Answer]:
+    """Run the command.
+
+    Raises:
+        EdgepressError: no such model, no runtime that opens the file, or no texts (exit code 2).
+    """
+    require_flags({"--threads": config.threads >= 0})
+    folder = _folder_of(config.model)
+    artifact = open_artifact(folder) if is_artifact(folder) else None
+    rows = read_texts(config, _text_columns(artifact))
+    opened = open_model(str(folder), without_task=True)
+    check_classifier(opened)
+    if not opened.head_trained:
+        raise EdgepressError(
+            f"{folder}: its classifier is not trained, and its answers would mean nothing",
+            "compress.finetune trains it",
+        )
+    file = _smallest(artifact) if folder == config.model else config.model
+    with _runner(opened, file, config.threads) as runner:
+        shown = file or f"{folder} in torch"
+        console.step(f"{shown}, {runner.runtime}; texts are cut to {opened.text_length} tokens")
+        answers = _answers(opened, runner, rows)
+    _show(answers, config.json)
+    return answers
+
+
+def _folder_of(path: Path) -> Path:
+    """The model's folder: itself, or where the config beside or above a file is."""
+    if not path.exists():
+        raise EdgepressError(f"no such model: {path}", "name a model's folder, or a file of one")
+    if path.is_dir() and (path / CONFIG).is_file():
+        return path
+    found = next((each for each in path.absolute().parents[:2] if (each / CONFIG).is_file()), None)
+    if found is None:
+        raise EdgepressError(
+            f"{path} has no {CONFIG} in it, beside it or above it",
+            "keep the file in its model's folder: its tokenizer and the names of its labels are there",
+        )
+    return found
+
+
+def _text_columns(artifact: Artifact | None) -> Sequence[str]:
+    """The columns that the model was trained on, as its manifest records them."""
+    if artifact is None:
+        return ()
+    known = (artifact.manifest.data or {}).get("text_columns")
+    zoo = TASKS.get(artifact.manifest.task or "")
+    return known or (zoo.text_columns if zoo else ())
+
+
+def _runner(opened: OpenedModel, file: Path | None, threads: int) -> Runner:
+    """What runs a file, or the model itself where there is none."""
+    return EagerRunner(opened.model) if file is None else open_runner(file, threads or environment().cores)
+
+
+def _smallest(artifact: Artifact | None) -> Path | None:
+    """The smallest file of an artifact that was compared with the model and that a runtime here opens."""
+    if artifact is None:
+        return None
+    records = [record for record in artifact.manifest.files if record.parity]
+    runnable = [record for record in records if _runs_here(record.format)]
+    smallest = min(runnable, key=lambda record: record.size_bytes, default=None)
+    return artifact.folder / smallest.path if smallest else None
+
+
+def _runs_here(name: str) -> bool:
+    own = formats().get(name)
+    return own is not None and own.timed and all(find_spec(module) for module in own.modules)
+
+
+def _answers(opened: OpenedModel, runner: Runner, rows: Sequence[Row]) -> list[Answer]:
+    labels = tuple(label for _, label in sorted((opened.model.config.id2label or {}).items()))
+    runner(encode(opened.tokenizer, [rows[0]], opened.text_length)[0])  # the first run is slower than others
+    found = []
+    for row in rows:
+        start = time.perf_counter()
+        (batch,) = encode(opened.tokenizer, [row], opened.text_length)
+        logits = runner(batch)
+        milliseconds = 1000 * (time.perf_counter() - start)
+        (prediction,) = predictions(logits, labels, opened.problem_type, opened.thresholds)
+        found.append(Answer(row, prediction, milliseconds))
+    return found
+
+
+def _show(answers: Sequence[Answer], as_json: bool) -> None:
+    if as_json:
+        for answer in answers:
+            console.line(json.dumps(_object(answer), ensure_ascii=False))
+        return
+    rows = [
+        (
+            _cut(" | ".join(answer.texts)),
+            _label(answer.prediction),
+            _share(answer),
+            f"{answer.milliseconds:.1f}",
+        )
+        for answer in answers
+    ]
+    ScreenTable("", ("text", "label", "probability", "ms"), rows, words=(0, 1)).show()
+
+
+def _object(answer: Answer) -> dict[str, object]:
+    own, text = answer.prediction, answer.texts[0] if len(answer.texts) == 1 else list(answer.texts)
+    label = list(own.label) if isinstance(own.label, tuple) else own.label
+    return {
+        "text": text,
+        "label": label,
+        "probabilities": own.probabilities,
+        "milliseconds": round(answer.milliseconds, 3),
+    }
+
+
+def _label(own: Prediction) -> str:
+    if isinstance(own.label, tuple):
+        return ", ".join(own.label) or "none"
+    return own.label if isinstance(own.label, str) else f"{own.label:.4g}"
+
+
+def _share(answer: Answer) -> str:
+    """The probability of what is given; of several labels the least; nothing for a value."""
+    own = answer.prediction
+    if not own.probabilities:
+        return ""
+    given = own.label if isinstance(own.label, tuple) else (str(own.label),)
+    shares = [own.probabilities[name] for name in given] or [1 - max(own.probabilities.values())]
+    return f"{100 * min(shares):.1f} %"
+
+
+def _cut(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= SHOWN_CHARACTERS else f"{flat[: SHOWN_CHARACTERS - 1]}…"

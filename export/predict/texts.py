@@ -1,0 +1,99 @@
+"""The texts that a command is asked about: from flags, a file, or standard input."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from edgepress.core.columns import text_columns
+from edgepress.core.errors import EdgepressError
+from edgepress.core.split_files import TABLES
+from edgepress.core.splits import read_table, require_utf8
+from export.predict.config import PredictConfig
+
+Row = tuple[str, ...]
+
+
+def read_texts(config: PredictConfig, columns: Sequence[str]) -> list[Row]:
+    """The texts that the flags name.
+
+    Args:
+        config: exactly one of `text`, `file` and `stdin` is given; with none of them standard input is read
+            where it is no terminal.
+        columns: of the texts that the model was trained on; empty where nobody recorded them.
+
+    Returns:
+        rows of one text, or of two for a model of pairs.
+
+    Raises:
+        EdgepressError: there are no texts, two sources, or a row has not as many texts as the model reads.
+    """
+    wanted = config.text_columns or tuple(columns)
+    count = len(wanted) or 1
+    given = [bool(config.text), config.file is not None, config.stdin is not None]
+    if sum(given) > 1:
+        raise EdgepressError("--text, --file and - exclude each other", "name one of them")
+    if config.text:
+        rows = _grouped(config.text, count)
+    elif config.file is not None:
+        rows = _from_file(config.file, wanted)
+    elif config.stdin is not None or not sys.stdin.isatty():
+        rows = _from_lines(_standard_input(), count, "standard input")
+    else:
+        raise EdgepressError("no texts", '--text "a film to remember", --file FILE, or - for standard input')
+    if not rows:
+        raise EdgepressError("no texts", "every line is empty")
+    return rows
+
+
+def _grouped(texts: Sequence[str], count: int) -> list[Row]:
+    if len(texts) % count:
+        raise EdgepressError(
+            f"the model reads {count} texts at once, and --text has {len(texts)}", "give --text A B, in pairs"
+        )
+    rows = [tuple(texts[start : start + count]) for start in range(0, len(texts), count)]
+    for row in rows:
+        _require_text(row, "--text")
+    return rows
+
+
+def _standard_input() -> Iterable[str]:
+    try:
+        return sys.stdin.read().splitlines()
+    except UnicodeDecodeError as error:
+        raise EdgepressError(
+            "standard input is not UTF-8 text", "convert it, for example with iconv"
+        ) from error
+
+
+def _from_file(path: Path, wanted: Sequence[str]) -> list[Row]:
+    if not path.is_file():
+        raise EdgepressError(f"no such file: {path}")
+    if path.suffix.lower() not in TABLES:
+        require_utf8(path)
+        return _from_lines(path.read_text(encoding="utf-8").splitlines(), len(wanted) or 1, str(path))
+    table = read_table([path])
+    columns = text_columns(table, path, wanted)
+    rows = list(zip(*(table[column] for column in columns), strict=True))
+    for number, row in enumerate(rows):
+        _require_text(row, f"{path}, row {number}")
+    return rows
+
+
+def _from_lines(lines: Iterable[str], count: int, where: str) -> list[Row]:
+    rows = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            row = tuple(line.split("\t")) if count > 1 else (line,)
+            if len(row) != count:
+                raise EdgepressError(
+                    f"{where}, line {number}: {len(row)} texts, and the model reads {count} at once",
+                    "put a tab between them",
+                )
+            _require_text(row, f"{where}, line {number}")
+            rows.append(row)
+    return rows
+
+
+def _require_text(row: Sequence[object], where: str) -> None:
+    if not all(isinstance(text, str) and text.strip() for text in row):
+        raise EdgepressError(f"{where}: an empty text", "drop or fill that row")
