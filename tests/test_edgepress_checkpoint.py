@@ -44,10 +44,12 @@ def load(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def typed(hint: str) -> None:
-    """Run the command that a hint shows, as a shell would."""
+    """Run the command that a hint shows, in this process, which has its libraries loaded."""
     command = hint[hint.index("python -c") :]
-    words = [sys.executable, *shlex.split(command)[1:]]
-    subprocess.run(words, check=True, capture_output=True)
+    _, _, program, *arguments = shlex.split(command)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["-c", *arguments])
+        exec(program, {"__name__": "__main__"})
 
 
 def as_typed(folder: Path) -> dict[str, torch.Tensor]:
