@@ -68,7 +68,7 @@ def interruptible() -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def _little_to_collect() -> None:
-    """Leave out of garbage collection what is here to stay: libraries fill the heap, and transformers' Trainer
+    """Collect no garbage among what is here to stay: libraries fill the heap, and transformers' Trainer
     collects all of it each time that it begins.
     """
     gc.collect()
