@@ -98,14 +98,16 @@ def test_a_model_stays_as_it_was(model):
     ("technique", "options"),
     [
         ("prune", {"ffn": 0.5}),
-        ("sparsify", {"sparsity": 0.5, "formats": ""}),
+        ("sparsify", {"sparsity": 0.5, "formats": ()}),
         ("qat", {"epochs": 1.0}),
         ("trim_vocab", {"min_count": 2}),
     ],
 )
 def test_as_the_command(cli, model, model_folder, data_root, tmp_path, technique, options):
     made = getattr(edgepress, technique)(model, **options)
-    typed = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", value)]
+    typed = []
+    for name, value in options.items():
+        typed += [f"--{name.replace('_', '-')}", *(value if isinstance(value, tuple) else [value])]
     own = ("--model", model_folder, "--task", "verdicts", "--data", data_root, "--output", tmp_path / "out")
     assert cli(f"compress.{technique}", *own, *typed).code == 0
     theirs = open_artifact(tmp_path / "out").manifest.steps[-1].metrics

@@ -51,7 +51,7 @@ def test_what_is_cut_opens_again(name, importance, tmp_path):
     torch.testing.assert_close(logits(again), expected)
 
 
-@pytest.mark.parametrize("flags", [{"ffn": "0.5"}, {"hidden": "0.5"}, {"ffn": "0.25", "hidden": "0.5"}])
+@pytest.mark.parametrize("flags", [{"ffn": 0.5}, {"hidden": 0.5}, {"ffn": 0.25, "hidden": 0.5}])
 @pytest.mark.parametrize("name", WIDE)
 def test_an_even_cut_opens_with_transformers_alone(name, flags, tmp_path):
     model = cut(ARCHITECTURES[name](), **flags)
@@ -225,4 +225,4 @@ def test_what_a_model_does_not_have(name, kind):
     model = ARCHITECTURES[name]()
     assert not list(FINDERS[kind](model))
     with pytest.raises(EdgepressError, match=f"a {name} has nothing that --{kind} could cut"):
-        cut(model, **{kind: "0.5"})
+        cut(model, **{kind: 0.5})

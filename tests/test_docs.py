@@ -22,14 +22,8 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 PYTHON_M = "python -m "
 MOST_LINES = 170
 BENCH = {
-    name: import_module(f"device_bench.{module}.config")
-    for name, module in {
-        "run": "run",
-        "claims": "claims",
-        "charts": "chart",
-        "report": "report",
-        "compare": "compare",
-    }.items()
+    name: import_module(f"device_bench.{name}.config")
+    for name in ("run", "claims", "charts", "report", "compare")
 }
 
 

@@ -14,10 +14,10 @@ from compress.quantize.config import QuantizeConfig
 from compress.quantize.pipeline import quantize as quantize_files
 from compress.quantize.report import Quantized
 from edgepress.api.model import Model
+from edgepress.api.options import make_options
 from edgepress.core.artifact import Draft, create_artifact
 from edgepress.core.console import reporting
 from edgepress.core.environment import environment
-from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import check_classifier
 from export.command.checks import check as check_export
 from export.command.config import FormatsConfig
@@ -95,7 +95,7 @@ def quantize(
         ExpectationError: a file is too far from the model, or loses more than `max_drop`.
     """
     folder = TemporaryDirectory(prefix="edgepress-")
-    config = _config(QuantizeConfig, model, folder, {"scheme": _names(scheme), "format": format, **options})
+    config = _config(QuantizeConfig, model, folder, {"scheme": scheme, "format": format, **options})
     with reporting(progress):
         order, draft = check_quantize(config), _draft(folder)
         check_classifier(model.opened)
@@ -120,11 +120,10 @@ def export(
         EdgepressError: an option is wrong, or a format cannot hold the model.
         ExpectationError: a file is too far from the model.
     """
-    names = _names(formats)
     folder = TemporaryDirectory(prefix="edgepress-")
-    config = _config(FormatsConfig, model, folder, {"formats": names, **options})
+    config = _config(FormatsConfig, model, folder, {"formats": formats, **options})
     with reporting(progress):
-        wanted = [find_format(name) for name in names]
+        wanted = [find_format(name) for name in config.formats]
         order = check_export(config, [(own, derive(own.config, config)) for own in wanted])
         order.check_lengths(model.opened.longest)
         check_classifier(model.opened)
@@ -133,14 +132,8 @@ def export(
 
 
 def _config(kind: Any, model: Model, folder: TemporaryDirectory[str], options: dict[str, Any]) -> Any:
-    try:
-        return kind(model=model.opened.source.short_name, output=Path(folder.name) / "new", **options)
-    except TypeError as error:
-        raise EdgepressError(f"no such option: {error}") from error
-
-
-def _names(value: str | Sequence[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
+    own = {"model": model.opened.source.short_name, "output": Path(folder.name) / "new"}
+    return make_options(kind, {**own, **options})
 
 
 def _draft(folder: TemporaryDirectory[str]) -> Draft:

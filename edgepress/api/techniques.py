@@ -30,6 +30,7 @@ from compress.trim_vocab.config import TrimVocabOptions
 from compress.trim_vocab.pipeline import trim_vocab as drop_tokens
 from edgepress.api.data import data_folder
 from edgepress.api.model import Model
+from edgepress.api.options import make_options
 from edgepress.core.console import reporting
 from edgepress.core.corpus import load_corpus
 from edgepress.core.errors import EdgepressError
@@ -157,7 +158,7 @@ def prune(
     Raises:
         EdgepressError: an option is wrong, or the model has no such parts.
     """
-    shares = {"heads": _share(heads), "ffn": _share(ffn), "hidden": hidden, "layers": layers}
+    shares = {"heads": heads, "ffn": ffn, "hidden": hidden, "layers": layers}
     own = _options(PruneOptions, {**shares, **options})
     return _compress(cut, model, own, checkpoints, progress)
 
@@ -254,16 +255,9 @@ def _options(kind: type[OptionsT], values: dict[str, Any]) -> OptionsT:
     Raises:
         EdgepressError: there is no such option, or a value is out of range.
     """
-    try:
-        options = kind(**values)
-    except TypeError as error:
-        raise EdgepressError(f"no such option: {error}") from error
+    options = make_options(kind, values)
     options.check()
     return options
-
-
-def _share(share: float | Sequence[float]) -> float | tuple[float, ...]:
-    return share if isinstance(share, int | float) else tuple(share)
 
 
 def _model(result: StepResult) -> Model:
