@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 from compress.distillation.options import DistillationOptions
 from compress.step import StepConfig, StepResult, prepare, refuse_quantized
+from compress.training.checkpoints import TechniqueRun
 from compress.training.data import TrainingText, load_text
-from compress.training.result import TrainingResult
-from compress.training.run import TechniqueRun
+from compress.training.scoring import TrainingResult
 from edgepress.core.artifact import Step
 from edgepress.core.errors import EdgepressError
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet

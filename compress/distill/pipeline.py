@@ -11,17 +11,15 @@ from compress.distill.config import DistillConfig, DistillOptions
 from compress.distill.pretraining import distill_pretraining, open_pretraining
 from compress.distill.question_answering import distill_answering
 from compress.distill.student import open_student
+from compress.distillation.logits import read_by_teacher, with_logits
 from compress.distillation.objective import Distillation
-from compress.distillation.rows import read_by_teacher, with_logits
 from compress.step import StepResult, prepare, run_step
+from compress.training.checkpoints import TechniqueRun
 from compress.training.config import with_defaults
 from compress.training.data import TrainingText, load_text
-from compress.training.history import seconds
-from compress.training.mistakes import confusion
-from compress.training.result import TrainingResult, percent
-from compress.training.run import TechniqueRun
-from compress.training.samples import markdown, samples
-from compress.training.scoring import judge, refuse_thresholds, threshold_table
+from compress.training.mistakes import confusion, sample_table, samples
+from compress.training.progress import seconds
+from compress.training.scoring import TrainingResult, judge, percent, refuse_thresholds, threshold_table
 from compress.training.trainer import classification_data, train
 from edgepress.core import console
 from edgepress.core.artifact import Step
@@ -122,7 +120,7 @@ def distill(opened: OpenedModel, options: DistillOptions, run: TechniqueRun) -> 
     body = (
         f"Distilled from {opened.record().name}: {percent(task, metrics)} on "
         f"{training.judged.evaluation_set}; its teacher {percent(task, metrics['teacher'])}.\n"
-        f"{threshold_table(metrics)}\n{markdown(task, metrics['samples'])}"
+        f"{threshold_table(metrics)}\n{sample_table(task, metrics['samples'])}"
     )
     step = Step("distill", options.recorded(), training.seconds, metrics)
     return StepResult(

@@ -11,8 +11,9 @@ from compress.distill.config import DistillOptions
 from compress.distill.student import open_student
 from compress.distillation.logits import span_logits
 from compress.step import StepResult
+from compress.training.checkpoints import TechniqueRun
 from compress.training.config import with_defaults
-from compress.training.history import seconds
+from compress.training.progress import seconds
 from compress.training.question_answering import (
     Answering,
     Reading,
@@ -20,8 +21,7 @@ from compress.training.question_answering import (
     load_reading,
     require_answering,
 )
-from compress.training.result import answer_scores, reached
-from compress.training.run import TechniqueRun
+from compress.training.scoring import answer_scores, reached
 from compress.training.trainer import train
 from edgepress.core import console
 from edgepress.core.artifact import Step

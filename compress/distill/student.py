@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from compress.distill.config import DistillOptions
 from compress.distill.slicing import chosen_layers, random_student, slice_layers
-from compress.training.data import TrainingText
-from compress.training.scratch import check_vocabulary, from_scratch, open_untrained
+from compress.training.config import check_vocabulary, from_scratch
+from compress.training.data import TrainingText, open_untrained
 from edgepress.core import console
 from edgepress.core.architectures.head import put_head, reset_head
 from edgepress.core.errors import EdgepressError

@@ -11,13 +11,12 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel, TrainerCallback
 
+from compress.distillation.logits import read_by_teacher, with_logits
 from compress.distillation.objective import Distillation
 from compress.distillation.options import DistillationOptions
-from compress.distillation.rows import read_by_teacher, with_logits
 from compress.training.data import TrainingText
-from compress.training.history import seconds
-from compress.training.result import TrainingResult
-from compress.training.scoring import judge
+from compress.training.progress import seconds
+from compress.training.scoring import TrainingResult, judge
 from compress.training.trainer import TrainingData, classification_data, train
 from edgepress.core.loading import OpenedModel
 

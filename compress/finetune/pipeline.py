@@ -3,16 +3,21 @@
 from pathlib import Path
 
 from compress.finetune.config import FinetuneConfig
-from compress.finetune.question_answering import finetune_answering
 from compress.step import StepResult, prepare, run_step
-from compress.training.config import ClassifierOptions, with_defaults
-from compress.training.data import TrainingText, load_text
-from compress.training.history import seconds
-from compress.training.question_answering import require_answering
-from compress.training.result import percent
-from compress.training.run import TechniqueRun
-from compress.training.scoring import judge, refuse_thresholds, threshold_table, threshold_tables
-from compress.training.scratch import check_vocabulary, from_scratch, open_untrained
+from compress.training.checkpoints import TechniqueRun
+from compress.training.config import ClassifierOptions, check_vocabulary, from_scratch, with_defaults
+from compress.training.data import TrainingText, load_text, open_untrained
+from compress.training.progress import seconds
+from compress.training.question_answering import Answering, answering_data, load_reading, require_answering
+from compress.training.scoring import (
+    answer_scores,
+    judge,
+    percent,
+    reached,
+    refuse_thresholds,
+    threshold_table,
+    threshold_tables,
+)
 from compress.training.trainer import classification_data
 from compress.training.trainer import train as train_in_place
 from edgepress.core import console
@@ -123,4 +128,28 @@ def finetune(
         body=body,
         shown=[f"{score}, {taken:.0f} s", *threshold_tables(metrics)],
         thresholds=judged.thresholds,
+    )
+
+
+def finetune_answering(opened: OpenedModel, options: ClassifierOptions, run: TechniqueRun) -> StepResult:
+    """Train an encoder to find answers in texts, in place.
+
+    Raises:
+        EdgepressError: a file is not SQuAD's, or no answer stands whole in a window.
+    """
+    require_answering(options, opened.source.name)
+    task = opened.text_task
+    options = with_defaults(options, opened.schedule, opened.recorded_length)
+    reading = load_reading(options, task, opened.tokenizer, options.length_for(opened))
+    console.step(f"{len(reading.train.questions)} windows, {options.epochs:g} epochs")
+    data = answering_data(opened.tokenizer, reading)
+    checkpoints = run.checkpoints(options, task, data, reading.contents, model=opened)
+    trainer = train_in_place(Answering(opened.model), data, options, checkpoints)
+    taken, metrics = seconds(trainer), reached(trainer, task.metric, "exact_match")
+    said = f"{answer_scores(metrics)} on {task.name}"
+    return StepResult(
+        opened=opened.after(Step("finetune", options.recorded(), taken, metrics), trained=True),
+        score=metrics[task.metric],
+        body=f"{opened.record().name} fine-tuned on {task.name}: {said}.\n",
+        shown=[f"{said}, {taken:.0f} s"],
     )

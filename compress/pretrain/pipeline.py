@@ -4,10 +4,10 @@ from pathlib import Path
 
 from compress.pretrain.config import PretrainConfig, PretrainOptions
 from compress.step import StepResult, prepare, run_step
+from compress.training.checkpoints import TechniqueRun
 from compress.training.config import with_defaults
-from compress.training.history import seconds
 from compress.training.masked_lm import PRETRAINING, MaskedLanguageModel, corpus_data, figures, loss_words
-from compress.training.run import TechniqueRun
+from compress.training.progress import seconds
 from compress.training.trainer import loss_before, train
 from edgepress.core import console
 from edgepress.core.artifact import Step

@@ -7,15 +7,14 @@ from pathlib import Path
 from compress.compression import ModelFigures, begin_training, compressed, load_task_text, open_classifier
 from compress.distillation.self_distillation import SelfDistillation
 from compress.prune.config import PruneConfig, PruneOptions
+from compress.prune.cut import Cutting
 from compress.prune.importance import LOOKING
-from compress.prune.plan import Cutting
-from compress.prune.report import Pruned
-from compress.prune.shapes import Shape
+from compress.prune.report import Pruned, Shape
 from compress.step import StepResult, run_step
+from compress.training.checkpoints import TechniqueRun
 from compress.training.config import with_defaults
 from compress.training.data import TrainingText
-from compress.training.result import TrainingResult
-from compress.training.run import TechniqueRun
+from compress.training.scoring import TrainingResult
 from edgepress.core import console
 from edgepress.core.architectures.pruned import record_shapes
 from edgepress.core.loading import OpenedModel

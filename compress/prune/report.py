@@ -3,20 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from transformers import PreTrainedModel
+
 from compress.compression import ModelFigures, headings
-from compress.prune.shapes import HEADINGS, Shape, opens_everywhere
-from compress.training.result import TrainingResult, percent
+from compress.prune.parts import FINDERS
+from compress.training.scoring import TrainingResult, percent
+from edgepress.core.architectures.pruned import SHAPES
 from edgepress.core.loading import OpenedModel
 from edgepress.core.tables import ScreenTable, markdown_table, screen_table
 
+HEADINGS = ("layers", "hidden", "heads", "ffn")
 ANYWHERE = "Its config says its shape: transformers opens it as it stands."
 HERE_ONLY = (
     "Its layers have shapes that a transformers config cannot say: edgepress opens it, and every file that "
     "it is exported to runs anywhere."
 )
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What can be cut, as far as a model has it."""
+
+    layers: int
+    hidden: int
+    heads: tuple[int, ...]
+    """Of each layer."""
+    ffn: tuple[int, ...]
+    """Units of each layer."""
+
+    @classmethod
+    def of(cls, model: PreTrainedModel) -> Shape:
+        """That of a model as it is."""
+        heads, ffn = (tuple(part.units for part in FINDERS[kind](model)) for kind in ("heads", "ffn"))
+        return cls(model.config.num_hidden_layers, model.config.hidden_size, heads, ffn)
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Of a table, under `HEADINGS`."""
+        return (str(self.layers), str(self.hidden), _text(self.heads), _text(self.ffn))
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """Of a manifest."""
+        return asdict(self)
+
+
+def _text(each: tuple[int, ...]) -> str:
+    """One number where all layers are alike."""
+    return str(each[0]) if len(set(each)) == 1 else " ".join(map(str, each))
+
+
+def opens_everywhere(model: PreTrainedModel) -> bool:
+    """Whether a stock config says its shape (`save_model` recorded no other)."""
+    return not hasattr(model.config, SHAPES)
 
 
 @dataclass(frozen=True)

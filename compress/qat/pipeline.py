@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from compress.compression import ModelFigures, begin_training, compressed, load_task_text, open_classifier
 from compress.distillation.self_distillation import SelfDistillation
 from compress.qat.config import QatConfig, QatOptions
-from compress.qat.report import Rounded
 from compress.qat.rounding import rounding
 from compress.step import StepResult, run_step
+from compress.training.checkpoints import TechniqueRun
 from compress.training.config import with_defaults
-from compress.training.result import TrainingResult
-from compress.training.run import TechniqueRun
+from compress.training.scoring import TrainingResult
 from edgepress.core import console
 from edgepress.core.loading import OpenedModel
+from edgepress.core.tables import ScreenTable, markdown_table, screen_table
 
 
 def run(config: QatConfig) -> Path:
@@ -66,3 +68,38 @@ def drop(before: ModelFigures, after: ModelFigures) -> float | None:
     if before.score is None or after.score is None:
         return None
     return 100 * (before.score - after.score)
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """A model in fp32, rounded as it was, and rounded after training with it."""
+
+    opened: OpenedModel
+    before: ModelFigures
+    rounded: ModelFigures
+    after: ModelFigures
+    training: dict[str, Any] = field(default_factory=dict)
+    """What the training reached, if there was one."""
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Of the manifest's step: scores; of the training what a training has."""
+        stages = {"before": self.before, "rounded": self.rounded, "after": self.after}
+        return {**self.training, **{name: own.recorded for name, own in stages.items()}}
+
+    @property
+    def _rows(self) -> list[tuple[str, str]]:
+        rows = [("fp32, as it was", self.before), ("int8's rounding, as it was", self.rounded)]
+        rows += [("int8's rounding, trained with it", self.after)] if self.training else []
+        return [(name, own.cells[-1]) for name, own in rows]
+
+    def markdown(self) -> str:
+        """The card's body."""
+        table = markdown_table(("", self.opened.text_task.metric), self._rows)
+        scored_on = "".join(self.after.scored_on)
+        return f"Weights that int8-dynamic's rounding changes little.\n\n{table}\n{scored_on}\n"
+
+    def shown(self) -> list[ScreenTable | str]:
+        """What the screen shows."""
+        title = f"{self.opened.source.short_name}: what rounding costs"
+        return [screen_table(title, ("", self.opened.text_task.metric), self._rows), *self.after.scored_on]

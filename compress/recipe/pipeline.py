@@ -6,18 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from compress.recipe import results, table
-from compress.recipe.collect import collect
 from compress.recipe.config import RecipeConfig
-from compress.recipe.deploy import Deployment
-from compress.recipe.expectations import Expectation, ExpectationVerdict, expectations, judge
-from compress.recipe.ledger import RunLedger, at_work
-from compress.recipe.lines import RecipeResult, TableLine
-from compress.recipe.max_drop import Stopped, Watch
-from compress.recipe.plan import Run, plan
-from compress.recipe.spec import Measure, Recipe, load, without_files
-from compress.recipe.spec_steps import RESULTS
-from compress.recipe.steps import LEDGER, Bench
+from compress.recipe.results import table
+from compress.recipe.results.collect import collect
+from compress.recipe.results.expectations import Expectation, ExpectationVerdict, expectations, judge
+from compress.recipe.results.lines import RecipeResult, TableLine
+from compress.recipe.results.write import Story, check_folder, write
+from compress.recipe.run.deploy import Deployment, Stopped, Watch
+from compress.recipe.run.plan import Run, plan
+from compress.recipe.run.steps import LEDGER, Bench, RunLedger, at_work
+from compress.recipe.schema.spec import RESULTS, Measure, Recipe, load, without_files
 from device_bench.measure import measure
 from device_bench.plan import Plan, Subject
 from device_bench.records import Measurement
@@ -45,7 +43,7 @@ def run(config: RecipeConfig) -> Path:
     expected = expectations(own)
     watch = Watch(own, config.max_drop)
     data_root(config.data)
-    results.check_folder(target)
+    check_folder(target)
     if config.check:
         _list(own, runs)
         return target
@@ -54,7 +52,7 @@ def run(config: RecipeConfig) -> Path:
         result = _run(own, runs, Deployment(bench, own.measure), watch)
         verdicts = _judged(config, expected, result)
         story = _story(config, bench, time.monotonic() - start)
-        results.write(result, verdicts, story, target)
+        write(result, verdicts, story, target)
     _show(result, verdicts, target)
     _conclude(result, verdicts)
     return target
@@ -136,7 +134,7 @@ def _judged(
     return judge(expected, result)
 
 
-def _story(config: RecipeConfig, bench: Bench, seconds: float) -> results.Story:
+def _story(config: RecipeConfig, bench: Bench, seconds: float) -> Story:
     words = ["python", "-m", "compress.recipe", str(config.recipe)]
     words += [word for said in config.settings for word in ("--set", said)]
     words += ["--quick"] if config.quick else []
@@ -144,7 +142,7 @@ def _story(config: RecipeConfig, bench: Bench, seconds: float) -> results.Story:
     words += ["--max-drop", f"{config.max_drop:g}"] if config.max_drop is not None else []
     known = {name: bench.ledger.known(name) or {} for name in bench.runs}
     taken = {name: float(entry["seconds"]) for name, entry in known.items() if "seconds" in entry}
-    return results.Story(shlex.join(words), config.quick, seconds, taken)
+    return Story(shlex.join(words), config.quick, seconds, taken)
 
 
 def _show(result: RecipeResult, verdicts: Sequence[ExpectationVerdict], target: Path) -> None:

@@ -7,14 +7,13 @@ from tempfile import TemporaryDirectory
 from compress.compression import ModelFigures, begin_training, compressed, open_classifier
 from compress.distillation.self_distillation import SelfDistillation
 from compress.sparsify.config import SparsifyConfig, SparsifyOptions
-from compress.sparsify.gain import DENSE, SPARSE, measure_gains, timed_formats, write
 from compress.sparsify.masks import Sparsity, matrices, share_of_zeros
-from compress.sparsify.report import Sparse
+from compress.sparsify.report import DENSE, SPARSE, Sparse, measure_gains, timed_formats, write
 from compress.step import StepResult, run_step
+from compress.training.checkpoints import TechniqueRun
 from compress.training.config import with_defaults
 from compress.training.data import TrainingText
-from compress.training.result import TrainingResult
-from compress.training.run import TechniqueRun
+from compress.training.scoring import TrainingResult
 from edgepress.core import console
 from edgepress.core.loading import OpenedModel
 

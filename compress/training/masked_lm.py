@@ -10,7 +10,7 @@ from torch.nn import functional
 from transformers import DataCollatorForLanguageModeling, PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
 from compress.training.config import TrainingOptions
-from compress.training.history import history
+from compress.training.progress import history
 from compress.training.scoring import require_finite
 from compress.training.trainer import TrainingData
 from edgepress.core.corpus import Corpus, blocks

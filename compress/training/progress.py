@@ -1,4 +1,4 @@
-"""When a training run is looked at, at the end of each epoch and between, and what is shown of it."""
+"""When a training is looked at, what is shown of it then, and what it says of itself afterwards."""
 
 import math
 import signal
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from edgepress.core import console
 
@@ -16,6 +16,10 @@ CHECKPOINTS, MOST = 10, 20
 SECONDS = "seconds"
 # What the Trainer puts among the metrics of an evaluation.
 TIMES = ("_runtime", "_per_second")
+# The Trainer's words -> ours.
+WORDS = {"eval_runtime": "eval_seconds"}
+DROPPED = ("eval_samples_per_second", "eval_steps_per_second", "grad_norm")
+TOTALS = ("train_runtime",)
 
 
 def marks(steps: int, epochs: float) -> set[int]:
@@ -136,3 +140,42 @@ def _looked_at(state: TrainerState, metrics: dict[str, float]) -> str:
     }
     shown = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
     return f"step {state.global_step} of {state.max_steps}: {shown}"
+
+
+def history(trainer: Trainer) -> list[dict[str, float]]:
+    """Loss, evaluation loss and metric at each checkpoint, by epoch.
+
+    Returns:
+        one entry a checkpoint, one of them at the end of every epoch: `epoch`, `step`, `loss` (the mean since
+        the last one), `seconds` (of training, since the run began), `learning_rate`, `eval_loss`,
+        `eval_seconds` and the metric by its name.
+    """
+    entries: dict[int, dict[str, float]] = {}
+    for logged in trainer.state.log_history:
+        if not any(name in logged for name in TOTALS):
+            entries.setdefault(int(logged["step"]), {}).update(_renamed(logged))
+    return [entries[step] for step in sorted(entries)]
+
+
+def seconds(trainer: Trainer) -> float:
+    """What the training took, evaluations not counted; with what was done before it was interrupted."""
+    return trained_seconds(trainer.state.log_history)
+
+
+def kept_epoch(trainer: Trainer) -> dict[str, float]:
+    """`kept_epoch`, after which the weights were that scored best; nothing where the last ones are kept."""
+    best = trainer.state.best_global_step
+    if not trainer.args.load_best_model_at_end or best is None:
+        return {}
+    return {"kept_epoch": next(own["epoch"] for own in history(trainer) if own["step"] == best)}
+
+
+def _renamed(logged: dict[str, Any]) -> dict[str, float]:
+    kept = {
+        name: value for name, value in logged.items() if name not in DROPPED and math.isfinite(value)
+    }  # an undefined score is no point of a curve
+    return {WORDS.get(name, _short(name)): value for name, value in kept.items()}
+
+
+def _short(name: str) -> str:
+    return name if name == "eval_loss" else name.removeprefix("eval_")

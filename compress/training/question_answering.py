@@ -11,8 +11,7 @@ from torch import nn
 from torch.nn import functional
 from transformers import DataCollatorWithPadding, EvalPrediction, PreTrainedModel, PreTrainedTokenizerBase
 
-from compress.training.config import ClassifierOptions, TrainingOptions
-from compress.training.scratch import from_scratch
+from compress.training.config import ClassifierOptions, TrainingOptions, from_scratch
 from compress.training.trainer import TrainingData, by_length
 from edgepress.core.errors import EdgepressError
 from edgepress.core.identity import SHA256, digest_of

@@ -9,8 +9,8 @@ from transformers import Trainer
 
 from compress.training.config import ClassifierOptions
 from compress.training.data import TrainingText
-from compress.training.history import history, kept_epoch
 from compress.training.mistakes import confusion, roc
+from compress.training.progress import history, kept_epoch
 from compress.training.trainer import TrainingData, compute_as_written, logits_of
 from edgepress.core.console import warn
 from edgepress.core.errors import EdgepressError
@@ -156,3 +156,42 @@ def _warn_of_single_sided(task: Task, examples: Examples) -> None:
     if same.any():
         names = ", ".join(label for label, one in zip(task.labels, same, strict=True) if one)
         warn(f"{names}: never or always there in the rows that thresholds are chosen on, so it is 0.5")
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A classifier after a training."""
+
+    judged: Judged
+    seconds: float
+    """Of training, evaluations not counted."""
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """As a manifest keeps them."""
+        return {**self.judged.metrics, "seconds": self.seconds}
+
+
+def reached(trainer: Trainer, *names: str) -> dict[str, Any]:
+    """Metrics after training, by their names, and the way there as `history`.
+
+    In a launch of several processes all of them have to ask: each reads its part of the rows.
+    """
+    compute_as_written(trainer)
+    way = history(trainer)
+    found = trainer.evaluate()
+    require_finite(float(found["eval_loss"]))
+    kept = kept_epoch(trainer)
+    last = {} if kept else {"history": history(trainer)}  # other weights end no learning curve
+    return {**{name: float(found[f"eval_{name}"]) for name in names}, "history": way, **kept, **last}
+
+
+def answer_scores(metrics: dict[str, Any]) -> str:
+    """Scores of answers in words."""
+    return f"F1 {100 * metrics['answer_f1']:.2f} %, exact match {100 * metrics['exact_match']:.2f} %"
+
+
+def percent(task: Task, metrics: dict[str, Any]) -> str:
+    """A score in words."""
+    value = metrics[task.metric]
+    return f"{task.metric} undefined" if value is None else f"{task.metric} {100 * value:.2f} %"

@@ -9,19 +9,18 @@ from pathlib import Path
 from compress.compression import ModelFigures, begin_training, compressed, open_classifier
 from compress.distillation.self_distillation import SelfDistillation
 from compress.step import StepResult, run_step
+from compress.training.checkpoints import TechniqueRun
 from compress.training.config import with_defaults
-from compress.training.result import TrainingResult
-from compress.training.run import TechniqueRun
+from compress.training.scoring import TrainingResult
 from compress.training.trainer import classification_data
 from compress.trim_vocab.config import TrimVocabConfig, TrimVocabOptions
-from compress.trim_vocab.dropout import encode_with_dropout
-from compress.trim_vocab.pieces import changes
-from compress.trim_vocab.report import Trimmed
+from compress.trim_vocab.report import Trimmed, changes
 from compress.trim_vocab.tokens import (
     Kept,
     check_trimmable,
     choose,
     count_tokens,
+    encode_with_dropout,
     trim_embeddings,
     trimmed_tokenizer,
 )

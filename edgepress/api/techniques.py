@@ -24,8 +24,8 @@ from compress.qat.pipeline import qat as train_rounded
 from compress.sparsify.config import SparsifyOptions
 from compress.sparsify.pipeline import sparsify as set_to_zero
 from compress.step import StepResult, refuse_quantized
+from compress.training.checkpoints import TechniqueRun
 from compress.training.config import TrainingOptions
-from compress.training.run import TechniqueRun
 from compress.trim_vocab.config import TrimVocabOptions
 from compress.trim_vocab.pipeline import trim_vocab as drop_tokens
 from edgepress.api.data import data_folder

@@ -2,21 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
-from compress.recipe.located import references, substitute
-from compress.recipe.plan import EACH, Run
-from compress.recipe.spec import Recipe
-from compress.recipe.spec_rows import RowSpec
-from compress.recipe.statistics import Estimate, gain, mean, retention
+import numpy as np
+from scipy.stats import t
+
+from compress.recipe.run.plan import EACH, Run
+from compress.recipe.schema.located import references, substitute
+from compress.recipe.schema.spec import Recipe, RowSpec
 from device_bench.grouping import latency
 from device_bench.plan import Subject
 from device_bench.records import Measurement
 from device_bench.stats import Interval, paired_ratio
+from edgepress.core.tasks import TASKS, Task
 
+CONFIDENCE = 0.95
 PERCENT = 100
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its 95 % confidence interval, if there is one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    def scaled(self, factor: float) -> Estimate:
+        """In another unit."""
+        low, high = (None if end is None else factor * end for end in (self.low, self.high))
+        return Estimate(factor * self.value, low, high)
+
+
+def mean(values: Sequence[float]) -> Estimate:
+    """The mean and its interval by Student's t; of one value no interval.
+
+    The interval is mean ± t(0.975, n - 1) · s / √n with the sample standard deviation s.
+    """
+    middle = float(np.mean(values))
+    if len(values) == 1:
+        return Estimate(middle)
+    half = float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * np.std(values, ddof=1) / sqrt(len(values)))
+    return Estimate(middle, middle - half, middle + half)
+
+
+Scores = Mapping[Hashable, float]
+"""Seed -> score; None -> score where there are no seeds."""
+
+
+def gain(ours: Scores, theirs: Scores) -> Estimate:
+    """How far `ours` is above `theirs`: the mean of the differences seed by seed.
+
+    Where `theirs` is one value, it is taken from each of ours, and the interval is that of our seeds. Where
+    the seeds differ there is nothing to pair, and no interval.
+    """
+    pairs = _pairs(ours, theirs)
+    if pairs is None:
+        return Estimate(float(np.mean(list(ours.values())) - np.mean(list(theirs.values()))))
+    return mean([a - b for a, b in pairs])
+
+
+def retention(ours: Scores, theirs: Scores) -> Estimate | None:
+    """Ours as a share of theirs, paired as `gain`; None where theirs is not above 0 (a correlation)."""
+    if min(theirs.values()) <= 0:
+        return None
+    pairs = _pairs(ours, theirs)
+    if pairs is None:
+        return Estimate(float(np.mean(list(ours.values())) / np.mean(list(theirs.values()))))
+    return mean([a / b for a, b in pairs])
+
+
+def _pairs(ours: Scores, theirs: Scores) -> list[tuple[float, float]] | None:
+    if len(theirs) == 1:
+        return [(score, next(iter(theirs.values()))) for score in ours.values()]
+    if set(ours) != set(theirs):
+        return None
+    return [(score, theirs[seed]) for seed, score in ours.items()]
 
 
 @dataclass(frozen=True)
@@ -202,3 +267,18 @@ COMPARED: dict[str, Callable[[TableLine, TableLine], Estimate | None]] = {
 }
 FIGURES = (*OWN, *COMPARED)
 OF_FILES = ("parameters", "size_mb", "latency_ms", "speed_up", "size_ratio")
+
+
+def task_of(line: TableLine) -> Task | None:
+    """The line's task; of one that is a folder what the model's config says of it. None for a mean."""
+    if line.task in TASKS:
+        return TASKS[line.task]
+    files = (run.output / "config.json" for run in line.runs.values() if line.task)
+    path = next((file for file in files if file.is_file()), None)
+    if path is None:
+        return None
+    content = json.loads(path.read_text(encoding="utf-8"))
+    names = {int(number): name for number, name in content.get("id2label", {}).items()}
+    labels = tuple(names[number] for number in sorted(names))
+    kind: Any = content.get("problem_type") or "single_label_classification"
+    return Task(line.task, ("text",), labels, problem_type=kind)

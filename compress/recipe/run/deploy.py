@@ -1,22 +1,20 @@
-"""The files behind the rows: exported where a step left none, found, and scored on their task."""
+"""The files behind the rows: exported where a step left none, found, scored, and watched by `--max-drop`."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from compress.recipe.code_digest import code_digest, libraries
-from compress.recipe.ledger import INPUTS
-from compress.recipe.plan import Run
-from compress.recipe.spec import Measure
-from compress.recipe.spec_rows import RowSpec
-from compress.recipe.steps import Bench
-from compress.recipe.verbs import EXPORT_VERB, verbs
+from compress.recipe.run.code_digest import code_digest, libraries
+from compress.recipe.run.plan import Run, matching
+from compress.recipe.run.steps import INPUTS, Bench
+from compress.recipe.schema.spec import Measure, Recipe, RowSpec
+from compress.recipe.schema.verbs import EXPORT_VERB, verbs
 from device_bench.plan import EAGER, EAGER_MODES, Plan, Subject
 from device_bench.scoring import TextsRequest, with_texts
 from device_bench.targets import Selection, find_subjects, smallest_vocabulary
@@ -32,6 +30,7 @@ from export.onnx import OnnxConfig
 EXPORTED = ("fp32", "onnx")
 ALL = 10**9
 SCORED = "score"
+PERCENT = 100
 
 
 @dataclass(frozen=True)
@@ -137,3 +136,62 @@ def _chosen(files: Sequence[Subject], row: RowSpec) -> Subject:
         names = ", ".join(subject.path.name for subject in candidates)
         raise row.node.error(f"{row.step} has several files", f"say file: one of {names}")
     return candidates[0]
+
+
+class Stopped(Exception):  # noqa: N818  # not an error: the steps before it are the result
+    """A step loses more than allowed."""
+
+
+@dataclass
+class Watch:
+    """Scores each run that has a row, as soon as it is done, against the run of the first row."""
+
+    recipe: Recipe
+    max_drop: float | None
+    """Points of the metric; None: nothing is watched."""
+    _first: list[tuple[Run, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Raise if the first row is no file.
+
+        Raises:
+            EdgepressError: it is a figure of a step.
+        """
+        if self.max_drop is not None and not self._reference.deployed:
+            raise EdgepressError(
+                f"--max-drop: the first row, {self._reference.name}, is a figure of a step and no file",
+                "begin the table with the model that others are compared with",
+            )
+
+    @property
+    def _reference(self) -> RowSpec:
+        return self.recipe.rows[self.recipe.reference]
+
+    def check(self, run: Run, deployment: Deployment) -> None:
+        """Look at a run that was just done.
+
+        Raises:
+            Stopped: a file of it loses more than allowed.
+        """
+        rows = [row for row in self.recipe.rows.values() if _watched(row, run)]
+        for row in rows if self.max_drop is not None else []:
+            self._judge(row, run, deployment.subject(row, run).known.get("score"))
+
+    def _judge(self, row: RowSpec, run: Run, score: Any) -> None:
+        if score is None or self.max_drop is None:
+            return
+        if row is self._reference:
+            self._first.append((run, score))
+        elif self._first:
+            parent = matching([first for first, _ in self._first], run.each)
+            drop = PERCENT * (next(s for first, s in self._first if first is parent) - score)
+            if drop > self.max_drop:
+                raise Stopped(
+                    f"stopped before {run.title}: it loses {drop:.2f} points against {self._reference.title} "
+                    f"(--max-drop {self.max_drop:g})"
+                )
+
+
+def _watched(row: RowSpec, run: Run) -> bool:
+    """Whether a run leaves a file of the row."""
+    return row.step == run.step and row.deployed and row.takes(run.each)

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from compress.recipe.located import Node, parse, references, substitute
+from compress.recipe.schema.located import Node, parse, references, substitute
 from edgepress.core.errors import EdgepressError, unknown_name
 
 SPACE = "settings"

@@ -8,9 +8,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compress.recipe.lines import COMPARED, FIGURES, OF_FILES, RecipeResult
-from compress.recipe.located import Node
-from compress.recipe.spec import Recipe
+from compress.recipe.results.lines import COMPARED, FIGURES, OF_FILES, RecipeResult
+from compress.recipe.schema.located import Node
+from compress.recipe.schema.spec import Recipe
 
 OPERATORS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 FORM = re.compile(

@@ -2,24 +2,57 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from compress.recipe import details, table
-from compress.recipe.expectations import ExpectationVerdict
-from compress.recipe.lines import RecipeResult
-from compress.recipe.machine import machine
-from compress.recipe.pictures import pictures
+from compress.recipe.results import table
+from compress.recipe.results.expectations import ExpectationVerdict
+from compress.recipe.results.lines import RecipeResult, TableLine, task_of
+from compress.recipe.results.table import machine
+from compress.training.pictures import Trained
+from compress.training.pictures import pictures as pictures_of_training
 from device_bench import records
+from device_bench.charts.draw import Chart, charts
 from device_bench.charts.draw import write as draw
 from device_bench.charts.png import SMALLEST
 from device_bench.charts.theme import THEMES
+from device_bench.grouping import machines
+from device_bench.records import Measurement
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import staged_folder, to_json
 
 ROWS, MEASUREMENTS, PAGE, SUMMARY = "rows.jsonl", "measurements.jsonl.xz", "README.md", "recipe.json"
 THEME = THEMES["light"]
+
+
+def pictures(result: RecipeResult) -> list[Chart]:
+    """Those that the recipe names and that there is something for."""
+    found = {chart.name: chart for chart in (*_trade_offs(result), *_training(result))}
+    return [found[name] for name in result.recipe.pictures if name in found]
+
+
+def _trade_offs(result: RecipeResult) -> list[Chart]:
+    """device_bench's charts of the files, each with its mean score over the seeds."""
+    records = [_with_mean(result, line, line.measurement) for line in result.lines if line.measurement]
+    return charts(machines(records)) if records else []
+
+
+def _with_mean(result: RecipeResult, line: TableLine, record: Measurement) -> Measurement:
+    score = result.figure("score", line)
+    return replace(record, score=score.value if score else None)
+
+
+def _training(result: RecipeResult) -> list[Chart]:
+    trained = result.distinct
+    seeds = max((len(line.runs) for line in trained), default=1)
+    note = f"seed {next(iter(trained[-1].runs))} of {seeds}" if seeds > 1 else ""
+    return pictures_of_training([_trained(line) for line in trained], note)
+
+
+def _trained(line: TableLine) -> Trained:
+    task = task_of(line)
+    return Trained(line.title, line.metric, line.noted, task.labels if task else (), line.task)
 
 
 @dataclass(frozen=True)
@@ -89,6 +122,6 @@ def _page(
         parts.append("> A quick run: it shows that the recipe runs. Its figures mean nothing.")
     parts += [f"> {result.note}" if result.note else "", table.markdown(result), table.caption(result)]
     parts += [table.verdict_markdown(verdicts) if verdicts else ""]
-    parts += [details.all_scores(result), details.by_epoch(result), details.texts(result)]
+    parts += [table.all_scores(result), table.by_epoch(result), table.texts(result)]
     parts += [f"![{image.rpartition('-')[0]}]({image})" for image in images]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"

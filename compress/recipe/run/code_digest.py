@@ -11,7 +11,7 @@ from edgepress.core.artifact import PACKAGES as RECORDED
 from edgepress.core.identity import LIBRARIES
 
 PACKAGES = ("compress", "device_bench", "export", "edgepress")
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LISTED = re.compile(r"iter_modules\((?:(\w+)\.)?__path__\)")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import compress
-from compress.recipe.located import Node
+from compress.recipe.schema.located import Node
 from edgepress.core.console import Command
 from export.command.config import FormatsConfig
 from export.core.registry import formats
@@ -53,7 +53,7 @@ def _commands() -> Iterator[str]:
     """The packages of `compress` that are commands, this one left out."""
     for entry in pkgutil.iter_modules(compress.__path__):
         folder = Path(compress.__path__[0], entry.name)
-        if (folder / "__main__.py").is_file() and folder != Path(__file__).parent:
+        if (folder / "__main__.py").is_file() and folder != Path(__file__).parents[1]:
             yield entry.name
 
 

@@ -7,10 +7,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from compress.recipe.located import REFERENCE, Node, references, substitute
-from compress.recipe.spec import Recipe
-from compress.recipe.spec_steps import SEED, StepSpec
-from compress.recipe.verbs import Verb, checked_flags
+from compress.recipe.schema.located import REFERENCE, Node, references, substitute
+from compress.recipe.schema.spec import SEED, Recipe, StepSpec
+from compress.recipe.schema.verbs import Verb, checked_flags
 
 STEPS, EACH = "steps", "each"
 

@@ -8,12 +8,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from compress.recipe.deploy import Deployment
-from compress.recipe.lines import TableLine
-from compress.recipe.plan import Run
-from compress.recipe.spec import Recipe
-from compress.recipe.spec_rows import RowSpec
-from compress.recipe.spec_steps import SEED
+from compress.recipe.results.lines import TableLine
+from compress.recipe.run.deploy import Deployment
+from compress.recipe.run.plan import Run
+from compress.recipe.schema.spec import SEED, Recipe, RowSpec
 from edgepress.core.artifact import read_manifest
 from edgepress.core.tasks import TASKS
 
