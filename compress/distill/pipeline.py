@@ -18,7 +18,6 @@ from compress.training.checkpoints import TechniqueRun
 from compress.training.config import with_defaults
 from compress.training.data import TrainingText, load_text
 from compress.training.mistakes import confusion, sample_table, samples
-from compress.training.progress import seconds
 from compress.training.scoring import TrainingResult, judge, percent, refuse_thresholds, threshold_table
 from compress.training.trainer import classification_data, train
 from edgepress.core import console
@@ -56,11 +55,7 @@ class Teacher:
 
 
 def run(config: DistillConfig) -> Path:
-    """The command; the artifact's folder.
-
-    Raises:
-        EdgepressError: bad input (exit code 2); the output is as it was.
-    """
+    """The command; the artifact's folder."""
     output = prepare(config, config.teacher, short_name(config.student))
     if config.stage == "pretrain":
         corpus, masked_lm = open_pretraining(config)
@@ -115,11 +110,11 @@ def distill(opened: OpenedModel, options: DistillOptions, run: TechniqueRun) -> 
     metrics = {**training.metrics, "teacher": teacher.metrics}
     if baseline is not None:
         metrics["baseline"] = baseline.metrics
-    logits = teacher.logits["evaluation"], training.judged.logits
+    logits = teacher.logits["evaluation"], training.logits
     metrics["samples"] = samples(task, text.evaluation, logits, options.seed)
     body = (
         f"Distilled from {opened.record().name}: {percent(task, metrics)} on "
-        f"{training.judged.evaluation_set}; its teacher {percent(task, metrics['teacher'])}.\n"
+        f"{training.evaluation_set}; its teacher {percent(task, metrics['teacher'])}.\n"
         f"{threshold_table(metrics)}\n{sample_table(task, metrics['samples'])}"
     )
     step = Step("distill", options.recorded(), training.seconds, metrics)
@@ -128,7 +123,7 @@ def distill(opened: OpenedModel, options: DistillOptions, run: TechniqueRun) -> 
         score=metrics[task.metric],
         body=body,
         shown=[report.table(opened, student, task, metrics)],
-        thresholds=training.judged.thresholds,
+        thresholds=training.thresholds,
     )
 
 
@@ -158,5 +153,4 @@ def _train(
     data = classification_data(tokenizer, task, teacher.text, length)
     data = with_logits(options, data, teacher.logits)
     trainer = train(module, data, options, checkpoints)
-    judged = judge(trainer, data, task, teacher.text, length, options.thresholds == "gmean")
-    return TrainingResult(judged, seconds(trainer))
+    return judge(trainer, data, task, teacher.text, length, options.thresholds == "gmean")

@@ -1,15 +1,14 @@
 """The pretrain stage: a student learns from a corpus beside a masked language model."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel, Trainer
+from transformers import PreTrainedModel
 
 from compress.distill.config import DistillConfig, DistillOptions
 from compress.distill.student import HALF, part_of
-from compress.distillation.objective import hidden_cosine, response_kl, response_mse
+from compress.distillation.objective import hidden_cosine, response_loss
 from compress.step import StepResult
 from compress.training.checkpoints import TechniqueRun
 from compress.training.config import with_defaults
@@ -18,14 +17,12 @@ from compress.training.masked_lm import (
     PRETRAINING,
     MaskedLanguageModel,
     corpus_data,
-    figures,
     loss_words,
     masked_lm_loss,
+    train_masked_lm,
     vocabulary_head,
 )
-from compress.training.progress import seconds
-from compress.training.trainer import TrainingData, loss_before, train
-from edgepress.core import console
+from compress.training.trainer import loss_before
 from edgepress.core.artifact import Step
 from edgepress.core.corpus import Corpus, load_corpus
 from edgepress.core.errors import EdgepressError
@@ -93,16 +90,12 @@ class PretrainingDistillation(nn.Module):
             their_states, their_logits = _read(teacher, input_ids, attention_mask, masked)
         loss = logits.new_zeros((), dtype=torch.float32)
         if self.config.response_weight and len(logits):
-            loss = loss + self.config.response_weight * self._response(logits, their_logits)
+            response = response_loss(self.config, logits, their_logits, "single_label_classification")
+            loss = loss + self.config.response_weight * response
         if self.config.cosine_weight:
             angle = hidden_cosine(states, their_states, attention_mask)
             loss = loss + self.config.cosine_weight * angle
         return loss
-
-    def _response(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
-        if self.config.response == "mse":
-            return response_mse(ours, theirs)
-        return response_kl(ours, theirs, self.config.temperature, "single_label_classification")
 
 
 def _read(
@@ -143,12 +136,9 @@ def distill_pretraining(
     student = _open_student(options, teacher)
     module = PretrainingDistillation(student.model, teacher.model, options)
     data = corpus_data(student.tokenizer, corpus, options, min(teacher.longest, student.longest))
-    console.step(f"{corpus.name}: {len(data.train)} blocks, {len(data.evaluation)} held out")
     checkpoints = run.checkpoints(options, None, data, teacher=teacher, student=student)
     taught_by = loss_before(MaskedLanguageModel(teacher.model), data, options, checkpoints)
-    before = loss_before(module, data, options, checkpoints)
-    trainer = _train(module, data, options, checkpoints)
-    metrics, taken = figures(trainer, data, before), seconds(trainer) if trainer else 0.0
+    metrics, taken = train_masked_lm(module, data, options, checkpoints, "distilling")
     metrics["teacher"] = {"masked_lm_loss": taught_by}
     losses = f"{loss_words(metrics)} of {corpus.name}; its teacher {taught_by:.3f}"
     return StepResult(
@@ -158,16 +148,6 @@ def distill_pretraining(
         shown=[f"{losses}, {taken:.0f} s"],
         pipeline="fill-mask",
     )
-
-
-def _train(
-    module: PretrainingDistillation, data: TrainingData, options: DistillOptions, checkpoints: Path
-) -> Trainer | None:
-    """None where no epoch is asked for: the student stays as it begins."""
-    if not options.epochs:
-        return None
-    console.step(f"distilling for {options.epochs:g} epochs, learning rate {options.learning_rate:g}")
-    return train(module, data, options, checkpoints)
 
 
 def _open_student(options: DistillOptions, teacher: OpenedModel) -> OpenedModel:

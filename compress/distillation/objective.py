@@ -47,6 +47,15 @@ def response_mse(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     return functional.mse_loss(student.float(), teacher.float())
 
 
+def response_loss(
+    config: DistillationOptions, student: torch.Tensor, teacher: torch.Tensor, problem_type: ProblemType
+) -> torch.Tensor:
+    """Either of the two, as the flags say."""
+    if config.response == "mse":
+        return response_mse(student, teacher)
+    return response_kl(student, teacher, config.temperature, problem_type)
+
+
 def hidden_cosine(student: torch.Tensor, teacher: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """One minus the cosine between hidden states (Sanh et al. 2019, section 3: L_cos).
 
@@ -151,7 +160,8 @@ class Distillation(nn.Module):
             loss = loss + self._states_loss(ours, theirs, attention_mask)
         if self.config.response_weight:
             assert teacher_logits is not None
-            loss = loss + self.config.response_weight * self._response(ours.logits, teacher_logits)
+            response = response_loss(self.config, ours.logits, teacher_logits, self.problem_type)
+            loss = loss + self.config.response_weight * response
         return {"loss": loss, "logits": ours.logits}
 
     @property
@@ -160,11 +170,6 @@ class Distillation(nn.Module):
         states = bool(self.config.cosine_weight or self.config.hidden_weight)
         wanted = {"output_hidden_states": states, "output_attentions": bool(self.config.attention_weight)}
         return {name: True for name, needed in wanted.items() if needed and self._teachers}
-
-    def _response(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
-        if self.config.response == "mse":
-            return response_mse(ours, theirs)
-        return response_kl(ours, theirs, self.config.temperature, self.problem_type)
 
     def _states_loss(self, ours: Any, theirs: Any, mask: torch.Tensor) -> torch.Tensor:
         config, parts = self.config, []

@@ -5,7 +5,7 @@ from pathlib import Path
 from compress.finetune.config import FinetuneConfig
 from compress.step import StepResult, prepare, run_step
 from compress.training.checkpoints import TechniqueRun
-from compress.training.config import ClassifierOptions, check_vocabulary, from_scratch, with_defaults
+from compress.training.config import ClassifierOptions, check_vocabulary, with_defaults
 from compress.training.data import TrainingText, load_text, open_untrained
 from compress.training.progress import seconds
 from compress.training.question_answering import Answering, answering_data, load_reading, require_answering
@@ -25,7 +25,7 @@ from edgepress.core.architectures.head import HEAD, put_head
 from edgepress.core.artifact import Step
 from edgepress.core.labels import LabelMismatchError
 from edgepress.core.loading import OpenedModel, open_model
-from edgepress.core.models import find_model, short_name
+from edgepress.core.models import FROM_SCRATCH_ONLY, find_model, short_name
 from edgepress.core.pretrained import load_config
 from edgepress.core.task_discovery import describe, find_task
 
@@ -33,11 +33,7 @@ QUESTIONS = "question_answering"
 
 
 def run(config: FinetuneConfig) -> Path:
-    """The command; the artifact's folder.
-
-    Raises:
-        EdgepressError: bad input (exit code 2); the output is as it was.
-    """
+    """The command; the artifact's folder."""
     check_vocabulary(config.model, config.vocabulary)
     output = prepare(config, config.model, short_name(config.task))
     opened, text = open_for_training(config)
@@ -50,7 +46,7 @@ def open_for_training(config: FinetuneConfig) -> tuple[OpenedModel, TrainingText
     Raises:
         EdgepressError: there is no such model or task, or the two do not fit.
     """
-    if from_scratch(config.model) and config.weights in (None, "random"):
+    if config.model in FROM_SCRATCH_ONLY and config.weights in (None, "random"):
         task = find_task(config.task, config.data, config.task_options)
         if task.problem_type == QUESTIONS:
             require_answering(config, config.model)
@@ -118,16 +114,16 @@ def finetune(
     length = options.length_for(opened)
     data = classification_data(opened.tokenizer, task, text, length)
     trainer = train_in_place(opened.model, data, options, checkpoints)
-    judged = judge(trainer, data, task, text, length, options.thresholds == "gmean")
-    taken, metrics = seconds(trainer), judged.metrics
-    score = f"{percent(task, metrics)} on {judged.evaluation_set}"
+    result = judge(trainer, data, task, text, length, options.thresholds == "gmean")
+    taken, metrics = result.seconds, result.scores
+    score = f"{percent(task, metrics)} on {result.evaluation_set}"
     body = f"{opened.record().name} fine-tuned on {task.name}: {score}.\n{threshold_table(metrics)}"
     return StepResult(
         opened=opened.after(Step("finetune", options.recorded(), taken, metrics), trained=True),
         score=metrics[task.metric],
         body=body,
         shown=[f"{score}, {taken:.0f} s", *threshold_tables(metrics)],
-        thresholds=judged.thresholds,
+        thresholds=result.thresholds,
     )
 
 

@@ -4,13 +4,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from compress.compression import ModelFigures, begin_training, compressed, load_task_text, open_classifier
-from compress.distillation.self_distillation import SelfDistillation
+from compress.compression import (
+    ModelFigures,
+    SelfDistillation,
+    begin_training,
+    compressed,
+    load_task_text,
+    run_compression,
+)
 from compress.prune.config import PruneConfig, PruneOptions
 from compress.prune.cut import Cutting
 from compress.prune.importance import LOOKING
-from compress.prune.report import Pruned, Shape
-from compress.step import StepResult, run_step
+from compress.prune.report import Shape, report
+from compress.step import StepResult
 from compress.training.checkpoints import TechniqueRun
 from compress.training.config import with_defaults
 from compress.training.data import TrainingText
@@ -21,13 +27,8 @@ from edgepress.core.loading import OpenedModel
 
 
 def run(config: PruneConfig) -> Path:
-    """The command; the artifact's folder.
-
-    Raises:
-        EdgepressError: bad input (exit code 2); the output is as it was.
-    """
-    output, opened = open_classifier(config, "pruned")
-    return run_step(config, output, lambda own: prune(opened, config, own))
+    """The command; the artifact's folder."""
+    return run_compression(config, "pruned", prune)
 
 
 def prune(opened: OpenedModel, options: PruneOptions, run: TechniqueRun) -> StepResult:
@@ -45,7 +46,7 @@ def prune(opened: OpenedModel, options: PruneOptions, run: TechniqueRun) -> Step
     seconds = sum(each.seconds for each in trainings) if trainings else time.monotonic() - begun
     last = trainings[-1] if trainings else None
     after = ModelFigures.after(options, opened, last)
-    found = Pruned(opened, (shape, Shape.of(opened.model)), (before, after), trainings)
+    found = report(opened, (shape, Shape.of(opened.model)), (before, after), trainings)
     return compressed(opened, "prune", options, found, last, seconds)
 
 

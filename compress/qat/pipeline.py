@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from compress.compression import ModelFigures, begin_training, compressed, load_task_text, open_classifier
-from compress.distillation.self_distillation import SelfDistillation
+from compress.compression import (
+    ModelFigures,
+    Report,
+    SelfDistillation,
+    begin_training,
+    compressed,
+    load_task_text,
+    run_compression,
+)
 from compress.qat.config import QatConfig, QatOptions
 from compress.qat.rounding import rounding
-from compress.step import StepResult, run_step
+from compress.step import StepResult
 from compress.training.checkpoints import TechniqueRun
 from compress.training.config import with_defaults
 from compress.training.scoring import TrainingResult
 from edgepress.core import console
 from edgepress.core.loading import OpenedModel
-from edgepress.core.tables import ScreenTable, markdown_table, screen_table
+from edgepress.core.tables import screen_table
 
 
 def run(config: QatConfig) -> Path:
-    """The command; the artifact's folder.
-
-    Raises:
-        EdgepressError: bad input (exit code 2); the output is as it was.
-    """
-    output, opened = open_classifier(config, "qat")
-    return run_step(config, output, lambda own: qat(opened, config, own))
+    """The command; the artifact's folder."""
+    return run_compression(config, "qat", qat)
 
 
 def qat(opened: OpenedModel, options: QatOptions, run: TechniqueRun) -> StepResult:
@@ -43,7 +44,7 @@ def qat(opened: OpenedModel, options: QatOptions, run: TechniqueRun) -> StepResu
         rounded = ModelFigures.of(options, opened)
         training = _train(options, teacher, (before, rounded), checkpoints)
     after = rounded if training is None else ModelFigures.after(options, opened, training)
-    found = Rounded(opened, before, rounded, after, training.metrics if training else {})
+    found = _report(opened, {"before": before, "rounded": rounded, "after": after}, training)
     return compressed(opened, "qat", options, found, training, training.seconds if training else 0.0)
 
 
@@ -70,36 +71,19 @@ def drop(before: ModelFigures, after: ModelFigures) -> float | None:
     return 100 * (before.score - after.score)
 
 
-@dataclass(frozen=True)
-class Rounded:
+def _report(
+    opened: OpenedModel, stages: Mapping[str, ModelFigures], training: TrainingResult | None
+) -> Report:
     """A model in fp32, rounded as it was, and rounded after training with it."""
-
-    opened: OpenedModel
-    before: ModelFigures
-    rounded: ModelFigures
-    after: ModelFigures
-    training: dict[str, Any] = field(default_factory=dict)
-    """What the training reached, if there was one."""
-
-    @property
-    def metrics(self) -> dict[str, Any]:
-        """Of the manifest's step: scores; of the training what a training has."""
-        stages = {"before": self.before, "rounded": self.rounded, "after": self.after}
-        return {**self.training, **{name: own.recorded for name, own in stages.items()}}
-
-    @property
-    def _rows(self) -> list[tuple[str, str]]:
-        rows = [("fp32, as it was", self.before), ("int8's rounding, as it was", self.rounded)]
-        rows += [("int8's rounding, trained with it", self.after)] if self.training else []
-        return [(name, own.cells[-1]) for name, own in rows]
-
-    def markdown(self) -> str:
-        """The card's body."""
-        table = markdown_table(("", self.opened.text_task.metric), self._rows)
-        scored_on = "".join(self.after.scored_on)
-        return f"Weights that int8-dynamic's rounding changes little.\n\n{table}\n{scored_on}\n"
-
-    def shown(self) -> list[ScreenTable | str]:
-        """What the screen shows."""
-        title = f"{self.opened.source.short_name}: what rounding costs"
-        return [screen_table(title, ("", self.opened.text_task.metric), self._rows), *self.after.scored_on]
+    after, metric = stages["after"], opened.text_task.metric
+    named = {"fp32, as it was": "before", "int8's rounding, as it was": "rounded"}
+    named |= {"int8's rounding, trained with it": "after"} if training else {}
+    rows = [(name, stages[stage].cells[-1]) for name, stage in named.items()]
+    table = screen_table(f"{opened.source.short_name}: what rounding costs", ("", metric), rows)
+    said = "Weights that int8-dynamic's rounding changes little."
+    return Report(
+        after=after,
+        metrics={name: own.recorded for name, own in stages.items()},
+        card=f"{said}\n\n{table.markdown()}\n{''.join(after.scored_on)}\n",
+        shown=[table, *after.scored_on],
+    )

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedModel
 
-from compress.compression import ModelFigures
+from compress.compression import ModelFigures, Report
 from device_bench import stats
 from device_bench.measure import Plan, Subject, measure
 from device_bench.records import Measurement
 from device_bench.stats import Interval
 from edgepress.core import console
 from edgepress.core.loading import OpenedModel
-from edgepress.core.tables import ScreenTable, markdown_table, screen_table
+from edgepress.core.tables import screen_table
 from export.core.format import Format
-from export.core.registry import find_format
 
 LAUNCHES = 3
 DENSE, SPARSE = "before", "sparse"
@@ -28,15 +27,6 @@ PLAINLY = (
     "compressed file. To be faster as well, cut instead: compress.prune."
 )
 ON_GPUS = "GPUs with sparse tensor cores multiply 2:4 matrices faster, in torch by to_sparse_semi_structured."
-
-
-def timed_formats(names: Sequence[str]) -> list[Format]:
-    """The formats of these names.
-
-    Raises:
-        EdgepressError: one is unknown, or needs what is not installed.
-    """
-    return [find_format(name) for name in names]
 
 
 def write(model: PreTrainedModel, formats: Sequence[Format], folder: Path) -> None:
@@ -59,6 +49,16 @@ class Gain:
     def speed_up(self) -> Interval:
         """How many times faster it became."""
         return stats.paired_ratio(self.before.launches_ms, self.after.launches_ms)
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """As a manifest keeps it."""
+        return {
+            "format": self.format,
+            "size_bytes": self.after.size_bytes,
+            "compressed_bytes": self.after.compressed_bytes,
+            "speed_up": self.speed_up.value,
+        }
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -85,62 +85,34 @@ def measure_gains(
     return [Gain(own.title, *found[2 * n : 2 * n + 2]) for n, own in enumerate(formats)]
 
 
-@dataclass(frozen=True)
-class Sparse:
-    """A model before and after."""
+def report(
+    opened: OpenedModel,
+    pattern: str,
+    zeros: float,
+    figures: tuple[ModelFigures, ModelFigures],
+    gains: Sequence[Gain],
+) -> Report:
+    """A model before and after.
 
-    opened: OpenedModel
-    """The sparse model."""
-    pattern: str
-    zeros: float
-    """Share of the layers' weights, 0..1."""
-    figures: tuple[ModelFigures, ModelFigures]
-    gains: Sequence[Gain]
-    training: dict[str, Any] = field(default_factory=dict)
-    """What the training reached, if there was one."""
-
-    @property
-    def after(self) -> ModelFigures:
-        """The model as it is now."""
-        return self.figures[1]
-
-    @property
-    def metrics(self) -> dict[str, Any]:
-        """Of the manifest's step: before, after; of the training what a training has."""
-        before, after = (own.recorded for own in self.figures)
-        gains = [
-            {
-                "format": own.format,
-                "size_bytes": own.after.size_bytes,
-                "compressed_bytes": own.after.compressed_bytes,
-                "speed_up": own.speed_up.value,
-            }
-            for own in self.gains
-        ]
-        return {**self.training, "before": before, "after": after, "zeros": self.zeros, "files": gains}
-
-    @property
-    def sentence(self) -> str:
-        """Zeros and scores."""
-        metric = self.opened.text_task.metric
-        before, after = (own.cells[-1] for own in self.figures)
-        zeros = f"{100 * self.zeros:.1f} % of the layers' weights are zero."
-        said = f"{zeros} {metric}: {before} before, {after} now."
-        return " ".join([said, *self.after.scored_on])
-
-    @property
-    def notes(self) -> list[str]:
-        """What it is good for."""
-        slow = [own for own in self.gains if own.speed_up.low <= 1]
-        return [*([PLAINLY] if slow else []), *([ON_GPUS] if self.pattern != "any" else [])]
-
-    def markdown(self) -> str:
-        """The card's body."""
-        table = markdown_table(HEADINGS, [own.cells for own in self.gains]) if self.gains else ""
-        return "\n\n".join(part for part in (self.sentence, table, *self.notes) if part) + "\n"
-
-    def shown(self) -> list[ScreenTable | str]:
-        """What the screen shows."""
-        title = f"{self.opened.source.short_name}: what zeros buy"
-        tables = [screen_table(title, HEADINGS, [own.cells for own in self.gains])] if self.gains else []
-        return [self.sentence, *tables, *self.notes]
+    Args:
+        opened: the sparse model.
+        pattern: where its zeros stand.
+        zeros: share of the layers' weights, 0..1.
+        figures: before and after.
+        gains: one a format.
+    """
+    before, after = figures
+    said = f"{100 * zeros:.1f} % of the layers' weights are zero. {opened.text_task.metric}:"
+    scores = f"{before.cells[-1]} before, {after.cells[-1]} now."
+    sentence = " ".join([said, scores, *after.scored_on])
+    notes = [PLAINLY] if any(own.speed_up.low <= 1 for own in gains) else []
+    notes += [ON_GPUS] if pattern != "any" else []
+    title = f"{opened.source.short_name}: what zeros buy"
+    tables = [screen_table(title, HEADINGS, [own.cells for own in gains])] if gains else []
+    files = [own.recorded for own in gains]
+    return Report(
+        after=after,
+        metrics={"before": before.recorded, "after": after.recorded, "zeros": zeros, "files": files},
+        card="\n\n".join([sentence, *(table.markdown() for table in tables), *notes]) + "\n",
+        shown=[sentence, *tables, *notes],
+    )

@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -23,7 +22,7 @@ from compress.training.identity import Rows, RunIdentity, run_identity
 from compress.training.machine import agreed, processes, wait
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError
-from edgepress.core.files import remove, sha256, writable_folder
+from edgepress.core.files import remove, sha256, writable_folder, write_whole
 from edgepress.core.identity import in_words
 from edgepress.core.loading import OpenedModel
 from edgepress.core.locking import alone
@@ -144,9 +143,7 @@ class Marking(TrainerCallback):
         wait()  # each process writes its own random state
         if state.is_world_process_zero:
             folder = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
-            partial = folder / f"{FINISHED}.partial"
-            partial.write_text(sha256(folder / STATE))
-            partial.replace(folder / FINISHED)
+            write_whole(folder / FINISHED, sha256(folder / STATE))
 
 
 def _is_whole(path: Path) -> bool:
@@ -203,7 +200,7 @@ def _enter(stack: ExitStack, folder: Path, identity: RunIdentity, restart: bool)
         for path in folder.iterdir():
             if path.name != RUNNING:
                 remove(path)
-    _write(folder / IDENTITY, identity)
+    write_whole(folder / IDENTITY, json.dumps(asdict(identity), indent=2) + "\n")
 
 
 def _remove_unused(folder: Path) -> None:
@@ -229,14 +226,7 @@ def _read(path: Path) -> RunIdentity | None:
     return found if isinstance(found.decides, dict) and isinstance(found.typed, dict) else None
 
 
-def _write(path: Path, identity: RunIdentity) -> None:
-    """Whole or not at all."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(asdict(identity), indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
-
-
-class TechniqueRun:
+class TechniqueRun(ExitStack):
     """A technique at work: where its trainings go on after an interruption."""
 
     def __init__(self, folder: Path, restart: bool = False) -> None:
@@ -245,9 +235,9 @@ class TechniqueRun:
             folder: for checkpoints; made when the first training begins.
             restart: whether checkpoints that are there already are removed.
         """
+        super().__init__()
         self.folder = folder
         self._restart = restart
-        self._stack = ExitStack()
 
     def checkpoints(
         self,
@@ -263,17 +253,8 @@ class TechniqueRun:
             EdgepressError: checkpoints of another run are there, or another process is training there.
         """
         identity = run_identity(options, task, rows, more, **models)
-        return self._stack.enter_context(checkpoint_folder(self.folder, self._restart, identity))
+        return self.enter_context(checkpoint_folder(self.folder, self._restart, identity))
 
     def clear(self) -> None:
         """Remove the checkpoints: what they were for is written."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __enter__(self) -> TechniqueRun:
-        self._stack.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return self._stack.__exit__(kind, error, trace)

@@ -105,8 +105,8 @@ class TrainingOptions:
         )
 
     def _may_stay_untrained(self) -> bool:
-        """Whether the model may be written as it begins."""
-        return False
+        """Whether the model may be written as it begins: where nobody who says nothing gets an epoch."""
+        return self.epochs == 0 == type(self).epochs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,11 +173,6 @@ def with_defaults(config: OptionsT, schedule: Schedule, recorded_length: int | N
     )
 
 
-def from_scratch(name: str) -> bool:
-    """Whether it is a zoo model that has no pretrained weights."""
-    return name in FROM_SCRATCH_ONLY
-
-
 def check_vocabulary(name: str, vocabulary: int) -> None:
     """Raise unless the model may have a vocabulary of so many entries.
 
@@ -186,7 +181,7 @@ def check_vocabulary(name: str, vocabulary: int) -> None:
     """
     if vocabulary < 0:
         raise EdgepressError("--vocabulary is out of range", "--help says what it takes")
-    if vocabulary and not from_scratch(name):
+    if vocabulary and name not in FROM_SCRATCH_ONLY:
         names = ", ".join(FROM_SCRATCH_ONLY)
         raise EdgepressError(
             f"{name} was trained with a vocabulary, which --vocabulary would take from it",

@@ -66,20 +66,16 @@ def agreed(decide: Callable[[], T]) -> T:
     """
     outcome: list[Any] = [None]
     if _state().is_main_process:
-        outcome = [_outcome(decide)]
+        try:
+            outcome = [(decide(), None)]
+        except (EdgepressError, OSError) as why:
+            outcome = [(None, why)]
     broadcast_object_list(outcome)
     value, error = outcome[0]
     if error is not None:
         raise error
     found: T = value
     return found
-
-
-def _outcome(decide: Callable[[], T]) -> tuple[T | None, Exception | None]:
-    try:
-        return decide(), None
-    except (EdgepressError, OSError) as error:
-        return None, error
 
 
 def _state() -> PartialState:

@@ -145,40 +145,32 @@ class Panel:
     classes: Sequence[str]
 
 
-@dataclass(frozen=True)
-class Grid:
-    """How panels stand."""
-
-    panels: Sequence[Panel]
-
-    @property
-    def small(self) -> bool:
-        """Whether they have to be."""
-        return len(self.panels) > A_ROW and all(len(panel.classes) == len(YES_NO) for panel in self.panels)
-
-    @property
-    def columns(self) -> int:
-        return SMALL_A_ROW if self.small else A_ROW
-
-    @property
-    def rows(self) -> int:
-        return math.ceil(len(self.panels) / self.columns)
-
-    @property
-    def height(self) -> float:
-        """Inches."""
-        return self.rows * (SMALL_HEIGHT if self.small else PANEL_HEIGHT)
-
-
 def _confusion(models: Sequence[Trained], note: str) -> Chart | None:
     """The matrices of all models; None where there are no classes."""
-    grid = Grid([panel for model in models for panel in _panels(model)])
-    if not grid.panels:
+    panels = [panel for model in models for panel in _panels(model)]
+    if not panels:
         return None
+    small = len(panels) > A_ROW and all(len(panel.classes) == len(YES_NO) for panel in panels)
+    columns = SMALL_A_ROW if small else A_ROW
+    rows = math.ceil(len(panels) / columns)
     title = "Confusion matrices: texts, and their share of the true class"
-    return Chart(
-        "confusion", title, note, grid.height, lambda figure, theme: _paint_confusion(figure, grid, theme)
-    )
+    height = rows * (SMALL_HEIGHT if small else PANEL_HEIGHT)
+
+    def paint(figure: Figure, theme: Theme) -> None:
+        every = figure.subplots(rows, columns, squeeze=False)
+        for axes in every.flat[len(panels) :]:
+            axes.set_visible(False)
+        for axes, panel in zip(every.flat, panels, strict=False):
+            _paint_matrix(axes, panel.matrix, panel.classes)
+            width = SMALL_TITLE_WIDTH if small else TITLE_WIDTH
+            lines = textwrap.wrap(panel.title, width, max_lines=3, placeholder=" …")
+            axes.set_title("\n".join(lines), fontsize=7.5 if small else 9, color=theme.ink)
+        for axes in every[:, 0]:
+            axes.set_ylabel("true", fontsize=8)
+        for axes in every[-1, :]:
+            axes.set_xlabel("predicted", fontsize=8)
+
+    return Chart("confusion", title, note, height, paint)
 
 
 def _panels(model: Trained) -> Iterator[Panel]:
@@ -187,21 +179,6 @@ def _panels(model: Trained) -> Iterator[Panel]:
         title = f"{name}: {model.title}" if len(matrices) > 1 else model.title
         classes = model.labels if len(matrices) == 1 and len(model.labels) == len(matrix) else YES_NO
         yield Panel(title, np.array(matrix), classes)
-
-
-def _paint_confusion(figure: Figure, grid: Grid, theme: Theme) -> None:
-    every = figure.subplots(grid.rows, grid.columns, squeeze=False)
-    for axes in every.flat[len(grid.panels) :]:
-        axes.set_visible(False)
-    for axes, panel in zip(every.flat, grid.panels, strict=False):
-        _paint_matrix(axes, panel.matrix, panel.classes)
-        width = SMALL_TITLE_WIDTH if grid.small else TITLE_WIDTH
-        title = textwrap.wrap(panel.title, width, max_lines=3, placeholder=" …")
-        axes.set_title("\n".join(title), fontsize=7.5 if grid.small else 9, color=theme.ink)
-    for axes in every[:, 0]:
-        axes.set_ylabel("true", fontsize=8)
-    for axes in every[-1, :]:
-        axes.set_xlabel("predicted", fontsize=8)
 
 
 def _paint_matrix(axes: Axes, matrix: np.ndarray, classes: Sequence[str]) -> None:
@@ -275,12 +252,9 @@ def _paint_curve(axes: Axes, curve: Mapping[str, Any], color: str) -> None:
 def _key(models: Sequence[Trained], theme: Theme) -> list[Line2D]:
     lines = [Line2D([], [], color=color, label=model.title) for model, color in zip(models, cycle(PALETTE))]
     chosen = next(iter(models[0].metrics["roc"].values()))["chosen"]
+    named = ["threshold 0.5" if where == "0.5" else f"chosen on {where}" for where in chosen]
     dots = [
-        Line2D([], [], linestyle="", marker=marker, color=theme.muted, label=_chosen_words(where))
-        for where, marker in zip(chosen, MARKERS, strict=False)
+        Line2D([], [], linestyle="", marker=marker, color=theme.muted, label=name)
+        for name, marker in zip(named, MARKERS, strict=False)
     ]
     return [*lines, *dots]
-
-
-def _chosen_words(where: str) -> str:
-    return "threshold 0.5" if where == "0.5" else f"chosen on {where}"

@@ -49,13 +49,8 @@ class Progress(TrainerCallback):
         self._marks: set[int] = set()
         self._seconds = self._since = 0.0
         self._interrupted = False
-        self._bar = console.progress()
-
-    @contextmanager
-    def shown(self) -> Iterator[None]:
-        """Show how far the training is while the block runs, and clear the line however it ends."""
-        with self._bar:
-            yield
+        self.bar = console.progress()
+        """Shows how far the training is while it is entered, and clears the line however it ends."""
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
@@ -81,28 +76,24 @@ class Progress(TrainerCallback):
             raise KeyboardInterrupt
         self._interrupted = True
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
         self._marks = marks(state.max_steps, args.num_train_epochs)
         self._seconds = trained_seconds(state.log_history)
         self._since = time.monotonic()
         if state.is_world_process_zero:
-            self._bar.add_task("training", total=state.max_steps, completed=state.global_step)
+            self.bar.add_task("training", total=state.max_steps, completed=state.global_step)
 
     def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         if self._interrupted:
             raise KeyboardInterrupt
-        for task in self._bar.task_ids:
-            self._bar.update(task, completed=state.global_step)
+        for task in self.bar.task_ids:
+            self.bar.update(task, completed=state.global_step)
         if state.global_step in self._marks:
             control.should_log = control.should_evaluate = control.should_save = True
 
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_log(self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
         if "loss" in state.log_history[-1]:
             self._seconds += time.monotonic() - self._since
             state.log_history[-1][SECONDS] = self._seconds
@@ -113,14 +104,12 @@ class Progress(TrainerCallback):
         state: TrainerState,
         control: TrainerControl,
         metrics: dict[str, float] | None = None,
-        **kwargs: Any,
+        **_: Any,
     ) -> None:
         if state.is_world_process_zero and state.global_step:
             console.step(_looked_at(state, metrics or {}))
 
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_save(self, *_: Any, **__: Any) -> None:
         self._since = time.monotonic()
 
 

@@ -114,7 +114,7 @@ def train(
     newest = newest_checkpoint(checkpoints, model, config.keep == "best")
     if newest is not None:
         step(f"resuming from step {newest.name.rpartition('-')[2]}")
-    with progress.shown(), progress.interruptible(), warnings.catch_warnings():
+    with progress.bar, progress.interruptible(), warnings.catch_warnings():
         # Checkpoints have numbers; that two were written at one moment of the disk's clock is no matter.
         warnings.filterwarnings("ignore", message="mtime may not be reliable")
         try:
@@ -228,10 +228,14 @@ def logits_of(trainer: Trainer, rows: Dataset, logged: bool = False) -> np.ndarr
     answer = trainer.predict(rows, metric_key_prefix="eval")
     if logged:
         trainer.log(answer.metrics or {})
-    found = np.asarray(answer.predictions)
-    logits = np.empty_like(found)
-    logits[by_length(rows)] = found
-    return logits
+    return in_order(rows, answer.predictions)
+
+
+def in_order(rows: Any, found: Any) -> np.ndarray:
+    """What a Trainer found of rows, which it takes `by_length`, in the order of the rows."""
+    ordered = np.empty_like(np.asarray(found))
+    ordered[by_length(rows)] = found
+    return ordered
 
 
 def by_length(rows: Any) -> np.ndarray:

@@ -6,15 +6,14 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from compress.compression import ModelFigures, begin_training, compressed, open_classifier
-from compress.distillation.self_distillation import SelfDistillation
-from compress.step import StepResult, run_step
+from compress.compression import ModelFigures, SelfDistillation, begin_training, compressed, run_compression
+from compress.step import StepResult
 from compress.training.checkpoints import TechniqueRun
 from compress.training.config import with_defaults
 from compress.training.scoring import TrainingResult
 from compress.training.trainer import classification_data
 from compress.trim_vocab.config import TrimVocabConfig, TrimVocabOptions
-from compress.trim_vocab.report import Trimmed, changes
+from compress.trim_vocab.report import changes, report
 from compress.trim_vocab.tokens import (
     Kept,
     check_trimmable,
@@ -33,13 +32,8 @@ from edgepress.core.splits import load_split
 
 
 def run(config: TrimVocabConfig) -> Path:
-    """The command; the artifact's folder.
-
-    Raises:
-        EdgepressError: bad input (exit code 2); the output is as it was.
-    """
-    output, opened = open_classifier(config, "trimmed")
-    return run_step(config, output, lambda own: trim_vocab(opened, config, own))
+    """The command; the artifact's folder."""
+    return run_compression(config, "trimmed", trim_vocab)
 
 
 def trim_vocab(opened: OpenedModel, options: TrimVocabOptions, run: TechniqueRun) -> StepResult:
@@ -53,8 +47,8 @@ def trim_vocab(opened: OpenedModel, options: TrimVocabOptions, run: TechniqueRun
     options = with_defaults(options, opened.schedule, opened.recorded_length)
     begun = time.monotonic()
     corpus, kept = _choose(options, opened)
-    tokens = {"kept tokens": {"rows": len(kept.ids), SHA256: digest_of(kept.ids)}}
-    checkpoints, text = begin_training(run, options, opened, tokens)
+    more = {"kept tokens": {"rows": len(kept.ids), SHA256: digest_of(kept.ids)}}
+    checkpoints, text = begin_training(run, options, opened, more)
     teacher = SelfDistillation.of(options, opened, text) if text else None
     figures = [ModelFigures.of(options, opened)]
     trimmed = replace(opened, tokenizer=trimmed_tokenizer(opened.tokenizer, kept))
@@ -65,15 +59,9 @@ def trim_vocab(opened: OpenedModel, options: TrimVocabOptions, run: TechniqueRun
         figures.append(ModelFigures.after(options, trimmed, training))
     task = opened.text_task
     texts = load_split(task, task.evaluation_split).sample(options.eval_samples, options.seed).texts
-    found = Trimmed(
-        opened=trimmed,
-        corpus=corpus,
-        tokens=(len(opened.tokenizer), len(kept.ids)),
-        figures=figures,
-        texts=len(texts),
-        changed=changes(opened.tokenizer, trimmed.tokenizer, texts),
-        training=training.metrics if training else {},
-    )
+    tokens = len(opened.tokenizer), len(kept.ids)
+    changed = changes(opened.tokenizer, trimmed.tokenizer, texts)
+    found = report(trimmed, corpus, tokens, figures, len(texts), changed)
     seconds = training.seconds if training else time.monotonic() - begun
     return compressed(trimmed, "trim_vocab", options, found, training, seconds)
 

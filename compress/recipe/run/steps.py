@@ -19,7 +19,7 @@ from compress.recipe.schema.verbs import command_line
 from edgepress.core import console
 from edgepress.core.artifact import MANIFEST, open_artifact, read_manifest
 from edgepress.core.errors import EdgepressError
-from edgepress.core.files import sha256, staged_folder, writable_folder
+from edgepress.core.files import sha256, staged_folder, writable_folder, write_whole
 from edgepress.core.identity import differences, library_versions
 from edgepress.core.locking import alone, noted
 from edgepress.core.splits import data_root, local_split
@@ -46,10 +46,7 @@ class RunLedger:
 
     def note(self, name: str, content: Mapping[str, Any]) -> None:
         """Write whole or not at all."""
-        path = self._path(name)
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_whole(self._path(name), json.dumps(content, indent=2, sort_keys=True) + "\n")
 
     def _path(self, name: str) -> Path:
         return writable_folder(self.folder) / f"{name}.json"
