@@ -71,29 +71,25 @@ class ModelFigures:
     """What the score is of."""
 
     @classmethod
-    def of(cls, options: DistillationOptions, opened: OpenedModel) -> ModelFigures:
-        """Of a model as it is, scored in torch on texts of the evaluation split, as training would score it.
+    def of(
+        cls, options: DistillationOptions, opened: OpenedModel, training: TrainingResult | None = None
+    ) -> ModelFigures:
+        """Of a model as it is: what the training that it comes from reached; without one scored in torch on
+        texts of the evaluation split, as training would score it.
 
         Raises:
             EdgepressError: no source has the split.
         """
+        parameters = opened.model.num_parameters()
+        if training is not None:
+            return cls(parameters, training.scores[opened.text_task.metric], training.evaluation_set)
         if not opened.scored:
-            return cls(opened.model.num_parameters(), None, None)
+            return cls(parameters, None, None)
         length = options.length_for(opened)
         sentences = evaluation_sentences(opened, options.eval_samples, options.seed, max_length=length)
         with EagerRunner(opened.model) as runner:
             score = Validator(runner, sentences).parent_score
-        return cls(opened.model.num_parameters(), score, sentences.evaluation_set)
-
-    @classmethod
-    def after(
-        cls, options: DistillationOptions, opened: OpenedModel, training: TrainingResult | None
-    ) -> ModelFigures:
-        """Of a model after a compression, and after the training that followed it, if one did."""
-        if training is None:
-            return cls.of(options, opened)
-        score = training.scores[opened.text_task.metric]
-        return cls(opened.model.num_parameters(), score, training.evaluation_set)
+        return cls(parameters, score, sentences.evaluation_set)
 
     @property
     def cells(self) -> tuple[str, str, str]:

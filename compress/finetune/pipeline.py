@@ -60,27 +60,21 @@ def open_for_training(config: FinetuneConfig) -> tuple[OpenedModel, TrainingText
 
 
 def _open_pretrained(config: FinetuneConfig) -> OpenedModel:
-    weights = config.weights or "pretrained"
+    # --head mlp keeps a classifier of its own kind.
+    other = config.head == "mlp" and not hasattr(load_config(find_model(config.model)), HEAD)
     try:
         return open_model(
             config.model,
-            weights,
+            config.weights or "pretrained",
             config.task,
             config.data,
             config.seed,
             options=config.task_options,
-            new_head=_replaces_head(config),
+            new_head=config.head == "new" or other,
             drops_others=True,
         )
     except LabelMismatchError as error:
         raise LabelMismatchError(str(error), f"{error.hint}; --head new trains a new classifier") from error
-
-
-def _replaces_head(config: FinetuneConfig) -> bool:
-    """Whether the classifier that the model may have is dropped; --head mlp keeps one of its own kind."""
-    if config.head == "own":
-        return False
-    return config.head == "new" or not hasattr(load_config(find_model(config.model)), HEAD)
 
 
 def train(
@@ -117,11 +111,10 @@ def finetune(
     result = judge(trainer, data, task, text, length, options.thresholds == "gmean")
     taken, metrics = result.seconds, result.scores
     score = f"{percent(task, metrics)} on {result.evaluation_set}"
-    body = f"{opened.record().name} fine-tuned on {task.name}: {score}.\n{threshold_table(metrics)}"
     return StepResult(
         opened=opened.after(Step("finetune", options.recorded(), taken, metrics), trained=True),
         score=metrics[task.metric],
-        body=body,
+        body=f"{opened.record().name} fine-tuned on {task.name}: {score}.\n{threshold_table(metrics)}",
         shown=[f"{score}, {taken:.0f} s", *threshold_tables(metrics)],
         thresholds=result.thresholds,
     )

@@ -46,11 +46,13 @@ def cut_units(model: PreTrainedModel, kept: Mapping[str, Kept], scores: Scores) 
     if "ffn" in kept:
         for part in parts(model, "ffn"):
             _cut(graph, part, kept["ffn"][part.name])
-    if "hidden" in kept:
-        _cut_hidden(model, graph, kept["hidden"])
-    heads = kept.get("heads", {})
+    if "hidden" in kept:  # and with it the classifier's matrices that a config has as wide
+        for part in (*classifier_parts(model), *parts(model, "hidden")):
+            _cut(graph, part, kept["hidden"][part.name])
     for name in channels:
-        _tell_attention(attentions[name].module, heads.get(name))
+        before = kept_heads(attentions[name].module)
+        stay = kept["heads"][name] if "heads" in kept else range(len(before))
+        set_heads(attentions[name].module, [before[head] for head in stay])
     _tell_config(model, kept)
 
 
@@ -75,12 +77,6 @@ def _width(hidden: Kept) -> int:
     return len(next(iter(hidden.values())))
 
 
-def _cut_hidden(model: PreTrainedModel, graph: tp.DependencyGraph, kept: Kept) -> None:
-    """The width of all layers, and of the classifier's matrices that a config has as wide."""
-    for part in (*classifier_parts(model), *parts(model, "hidden")):
-        _cut(graph, part, kept[part.name])
-
-
 def _cut(graph: tp.DependencyGraph, part: PrunablePart, kept: Sequence[int]) -> None:
     gone = sorted(set(range(part.channels)) - set(kept))
     if not gone:
@@ -89,11 +85,6 @@ def _cut(graph: tp.DependencyGraph, part: PrunablePart, kept: Sequence[int]) -> 
         # MPNet's table of position biases has a column a head, which the graph takes for channels of one.
         if part.kind != "heads" or not isinstance(dependency.target.module, nn.Embedding):
             dependency(channels)
-
-
-def _tell_attention(attention: nn.Module, heads: Sequence[int] | None) -> None:
-    before = kept_heads(attention)
-    set_heads(attention, before if heads is None else [before[head] for head in heads])
 
 
 def _tell_config(model: PreTrainedModel, kept: Mapping[str, Kept]) -> None:
@@ -145,23 +136,16 @@ class Cutting:
     def _cut_units(self, wanted: Wanted, batches: Sequence[Batch]) -> None:
         own = {kind: parts(self.model, kind) for kind in UNITS if kind in wanted}
         if "hidden" in own:  # each head, and the classifier, becomes narrower with it
+            width = wanted["hidden"][own["hidden"][0].root]
             own["hidden"] += classifier_parts(self.model)
+            wanted = {**wanted, "hidden": {part.root: width for part in own["hidden"]}}
         scored = {part.name: part for found in own.values() for part in found}
         if "hidden" in own:
             scored |= {part.name: part for part in parts(self.model, "heads")}
         scores = score(self.model, list(scored.values()), self.config.importance, batches)
+        over_layers = self.config.scope == "global"
         kept = {
-            kind: choose(found, _for_all(found, wanted[kind]), scores, self._over_layers(kind))
+            kind: choose(found, wanted[kind], scores, over_layers and kind != "hidden")
             for kind, found in own.items()
         }
         cut_units(self.model, kept, scores)
-
-    def _over_layers(self, kind: str) -> bool:
-        return self.config.scope == "global" and kind != "hidden"
-
-
-def _for_all(found: Sequence[PrunablePart], wanted: Mapping[nn.Module, int]) -> Mapping[nn.Module, int]:
-    """The classifier's matrices keep as many channels as the hidden width does."""
-    if found[0].kind != "hidden":
-        return wanted
-    return {part.root: wanted[found[0].root] for part in found}

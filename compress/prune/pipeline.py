@@ -45,7 +45,7 @@ def prune(opened: OpenedModel, options: PruneOptions, run: TechniqueRun) -> Step
     trainings = _cut(options, opened, cutting, text, checkpoints)
     seconds = sum(each.seconds for each in trainings) if trainings else time.monotonic() - begun
     last = trainings[-1] if trainings else None
-    after = ModelFigures.after(options, opened, last)
+    after = ModelFigures.of(options, opened, last)
     found = report(opened, (shape, Shape.of(opened.model)), (before, after), trainings)
     return compressed(opened, "prune", options, found, last, seconds)
 

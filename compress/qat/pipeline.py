@@ -43,7 +43,7 @@ def qat(opened: OpenedModel, options: QatOptions, run: TechniqueRun) -> StepResu
     with rounding(opened.model):
         rounded = ModelFigures.of(options, opened)
         training = _train(options, teacher, (before, rounded), checkpoints)
-    after = rounded if training is None else ModelFigures.after(options, opened, training)
+    after = rounded if training is None else ModelFigures.of(options, opened, training)
     found = _report(opened, {"before": before, "rounded": rounded, "after": after}, training)
     return compressed(opened, "qat", options, found, training, training.seconds if training else 0.0)
 
@@ -55,20 +55,14 @@ def _train(
     checkpoints: Path,
 ) -> TrainingResult | None:
     """What training reached with rounding in the way; None where rounding alone costs little enough."""
-    lost = drop(*figures)
+    before, rounded = (own.score for own in figures)
+    lost = None if before is None or rounded is None else 100 * (before - rounded)  # points of the metric
     if lost is not None and lost <= options.max_drop:
         said = f"rounding alone loses {lost:.2f} points, of {options.max_drop:g} that it may"
         console.step(f"{said}: nothing to train")
         return None
     console.step(f"training for {options.epochs:g} epochs, learning rate {options.learning_rate:g}")
     return teacher.train(checkpoints)
-
-
-def drop(before: ModelFigures, after: ModelFigures) -> float | None:
-    """Points of the metric that were lost; None where nothing can be scored."""
-    if before.score is None or after.score is None:
-        return None
-    return 100 * (before.score - after.score)
 
 
 def _report(

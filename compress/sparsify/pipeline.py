@@ -42,7 +42,7 @@ def sparsify(opened: OpenedModel, options: SparsifyOptions, run: TechniqueRun) -
         write(opened.model, formats, files / SPARSE)
         vocabulary = opened.model.config.vocab_size
         gains = measure_gains(formats, files, options.sequence_length, vocabulary, options.time_budget)
-    after = ModelFigures.after(options, opened, training)
+    after = ModelFigures.of(options, opened, training)
     zeros = share_of_zeros(matrices(opened.model))
     found = report(opened, options.pattern, zeros, (before, after), gains)
     return compressed(opened, "sparsify", options, found, training, seconds)

@@ -11,10 +11,9 @@ from transformers import PreTrainedModel
 
 from compress.compression import ModelFigures, Report
 from device_bench import stats
-from device_bench.measure import Plan, Subject, measure
+from device_bench.measure import Plan, Subject, measure_shown
 from device_bench.records import Measurement
 from device_bench.stats import Interval
-from edgepress.core import console
 from edgepress.core.loading import OpenedModel
 from edgepress.core.tables import screen_table
 from export.core.format import Format
@@ -79,9 +78,7 @@ def measure_gains(
     paths = [folder / name / own.file for own in formats for name in (DENSE, SPARSE)]
     subjects = [Subject(f"{path.parent.parent.name}/{path.name}", path) for path in paths]
     plan = Plan((length,), launches=LAUNCHES, vocabulary=vocabulary, budget_s=budget_s)
-    with console.progress() as progress:
-        task = progress.add_task("timing, interleaved", total=1.0)
-        found = measure(subjects, plan, lambda share: progress.update(task, completed=share))
+    found = measure_shown(subjects, plan)
     return [Gain(own.title, *found[2 * n : 2 * n + 2]) for n, own in enumerate(formats)]
 
 

@@ -165,30 +165,6 @@ def _fits(path: Path, model: torch.nn.Module) -> bool:
     return all(name not in own or value.shape == own[name] for name, value in saved.items())
 
 
-@contextmanager
-def checkpoint_folder(folder: Path, restart: bool, identity: RunIdentity) -> Iterator[Path]:
-    """Hold a folder for the run's checkpoints; they stay where the run does not end well.
-
-    In a launch of several processes the first one decides for all of them.
-
-    Args:
-        folder: made here.
-        restart: whether checkpoints that are there already are removed.
-        identity: what the run is made from.
-
-    Raises:
-        EdgepressError: checkpoints of another run are there, or another process is training there.
-    """
-    with ExitStack() as stack:
-        agreed(lambda: _enter(stack, folder, identity, restart))
-        try:
-            yield folder
-        except KeyboardInterrupt:
-            kept = any(checkpoints_below(folder))
-            console.warn(f"the same command {'resumes from the last checkpoint' if kept else 'begins again'}")
-            raise
-
-
 def _enter(stack: ExitStack, folder: Path, identity: RunIdentity, restart: bool) -> None:
     writable_folder(folder)
     busy = f"{folder}: the same command is still at work"
@@ -253,7 +229,22 @@ class TechniqueRun(ExitStack):
             EdgepressError: checkpoints of another run are there, or another process is training there.
         """
         identity = run_identity(options, task, rows, more, **models)
-        return self.enter_context(checkpoint_folder(self.folder, self._restart, identity))
+        return self.enter_context(self._held(identity))
+
+    @contextmanager
+    def _held(self, identity: RunIdentity) -> Iterator[Path]:
+        """The folder, where checkpoints stay if the run does not end well; the first of several processes
+        decides for all of them.
+        """
+        with ExitStack() as stack:
+            agreed(lambda: _enter(stack, self.folder, identity, self._restart))
+            try:
+                yield self.folder
+            except KeyboardInterrupt:
+                kept = any(checkpoints_below(self.folder))
+                said = "resumes from the last checkpoint" if kept else "begins again"
+                console.warn(f"the same command {said}")
+                raise
 
     def clear(self) -> None:
         """Remove the checkpoints: what they were for is written."""

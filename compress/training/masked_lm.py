@@ -41,14 +41,12 @@ class Masking:
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Inputs of shape (rows, tokens), and `labels`: the hidden tokens, -100 where nothing is hidden."""
-        self._collate.generator = torch.Generator().manual_seed(self._drawn_by(rows))
-        return dict(self._collate(rows))
-
-    def _drawn_by(self, rows: list[dict[str, Any]]) -> int:
         digest = hashlib.sha256(str(self._seed).encode())
         for row in rows:
             digest.update(np.asarray(row["input_ids"], dtype=np.int32).tobytes())
-        return int.from_bytes(digest.digest()[:7], "big")
+        drawn_by = int.from_bytes(digest.digest()[:7], "big")
+        self._collate.generator = torch.Generator().manual_seed(drawn_by)
+        return dict(self._collate(rows))
 
 
 def corpus_data(

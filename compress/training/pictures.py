@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -88,30 +88,26 @@ def _epochs(models: Sequence[Trained], note: str) -> Chart | None:
         by_task.setdefault(model.task, []).append(model)
     groups = list(by_task.values())
     title = "Loss and score by epoch" if any(model.metric for model in shown) else "Loss by epoch"
-    height = sum(_heights(groups))
-    return Chart("epochs", title, note, height, lambda figure, theme: _paint_epochs(figure, groups, theme))
-
-
-def _heights(groups: Sequence[Sequence[Trained]]) -> list[float]:
     axes = EPOCHS_HEIGHT if len(groups) == 1 else HEIGHT_OF_SEVERAL
-    return [axes + LEGEND_ROW * len(models) for models in groups]
+    heights = [axes + LEGEND_ROW * len(models) for models in groups]
 
+    def paint(figure: Figure, theme: Theme) -> None:
+        parts = figure.subfigures(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
+        for part, group in zip(parts, groups, strict=True):
+            _paint_task(part, group, theme)
 
-def _paint_epochs(figure: Figure, groups: Sequence[Sequence[Trained]], theme: Theme) -> None:
-    parts = figure.subfigures(len(groups), 1, squeeze=False, height_ratios=_heights(groups))[:, 0]
-    for part, models in zip(parts, groups, strict=True):
-        _paint_task(part, models, theme)
+    return Chart("epochs", title, note, sum(heights), paint)
 
 
 def _paint_task(figure: SubFigure, models: Sequence[Trained], theme: Theme) -> None:
     metrics = {model.metric for model in models} - {""}
     axes, *further = figure.subplots(1, 2 if metrics else 1, squeeze=False)[0]
     for model, color, marker in zip(models, cycle(PALETTE), cycle(MARKERS)):
-        marked = {"color": color, "marker": marker, "markersize": 4}
-        _curve(axes, model, lambda point: point.get("loss"), color=color, linestyle="--", alpha=0.8)
-        _curve(axes, model, lambda point: point.get("eval_loss"), label=model.title, **marked)
+        marked: dict[str, Any] = {"color": color, "marker": marker, "markersize": 4}
+        _curve(axes, model, "loss", color=color, linestyle="--", alpha=0.8)
+        _curve(axes, model, "eval_loss", label=model.title, **marked)
         for scores in further:
-            _curve(scores, model, _score_of(model), **marked)
+            _curve(scores, model, model.metric, PERCENT, **marked)
     axes.set(ylabel="loss (dashed: training)")
     for scores in further:
         scores.set(ylabel=f"{metrics.pop() if len(metrics) == 1 else 'score'} [%]")
@@ -121,19 +117,12 @@ def _paint_task(figure: SubFigure, models: Sequence[Trained], theme: Theme) -> N
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.8, labelcolor=theme.ink)
 
 
-def _score_of(model: Trained) -> Callable[[dict[str, Any]], float | None]:
-    def score(point: dict[str, Any]) -> float | None:
-        value = point.get(model.metric)
-        return None if value is None else PERCENT * float(value)
-
-    return score
-
-
-def _curve(axes: Axes, model: Trained, what: Callable[[dict[str, Any]], float | None], **style: Any) -> None:
-    history = model.metrics["history"]
-    spots = [(point["epoch"], value) for point in history if (value := what(point)) is not None]
-    if spots:
-        axes.plot([epoch for epoch, _ in spots], [value for _, value in spots], **style)
+def _curve(axes: Axes, model: Trained, figure: str, factor: float = 1, **style: Any) -> None:
+    """A figure over the epochs, where it was noted, times `factor`."""
+    history = [point for point in model.metrics["history"] if point.get(figure) is not None]
+    if history:
+        epochs = [point["epoch"] for point in history]
+        axes.plot(epochs, [factor * point[figure] for point in history], **style)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ SECONDS = "seconds"
 # What the Trainer puts among the metrics of an evaluation.
 TIMES = ("_runtime", "_per_second")
 # The Trainer's words -> ours.
-WORDS = {"eval_runtime": "eval_seconds"}
+WORDS = {"eval_runtime": "eval_seconds", "eval_loss": "eval_loss"}
 DROPPED = ("eval_samples_per_second", "eval_steps_per_second", "grad_norm")
 TOTALS = ("train_runtime",)
 
@@ -160,11 +160,6 @@ def kept_epoch(trainer: Trainer) -> dict[str, float]:
 
 
 def _renamed(logged: dict[str, Any]) -> dict[str, float]:
-    kept = {
-        name: value for name, value in logged.items() if name not in DROPPED and math.isfinite(value)
-    }  # an undefined score is no point of a curve
-    return {WORDS.get(name, _short(name)): value for name, value in kept.items()}
-
-
-def _short(name: str) -> str:
-    return name if name == "eval_loss" else name.removeprefix("eval_")
+    """Without what is no point of a curve, an undefined score among it."""
+    kept = {name: value for name, value in logged.items() if name not in DROPPED and math.isfinite(value)}
+    return {WORDS.get(name, name.removeprefix("eval_")): value for name, value in kept.items()}

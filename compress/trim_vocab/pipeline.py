@@ -1,7 +1,6 @@
 """Count tokens, choose, cut the embeddings, and recover."""
 
 import time
-from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -56,7 +55,7 @@ def trim_vocab(opened: OpenedModel, options: TrimVocabOptions, run: TechniqueRun
     figures.append(ModelFigures.of(options, trimmed))
     training = _recover(options, teacher, trimmed, checkpoints) if teacher else None
     if training:
-        figures.append(ModelFigures.after(options, trimmed, training))
+        figures.append(ModelFigures.of(options, trimmed, training))
     task = opened.text_task
     texts = load_split(task, task.evaluation_split).sample(options.eval_samples, options.seed).texts
     tokens = len(opened.tokenizer), len(kept.ids)
@@ -71,16 +70,14 @@ def _choose(options: TrimVocabOptions, opened: OpenedModel) -> tuple[str, Kept]:
     task = opened.text_task
     name = options.corpus or f"{task.name}/train"
     console.step(f"counting the tokens of {name}")
-    counts = count_tokens(opened.tokenizer, list(_texts(options, opened)))
+    if options.corpus is not None:
+        texts = load_corpus(options.corpus, opened.data).texts
+    else:
+        texts = list(chain.from_iterable(load_split(task, "train").texts))
+    counts = count_tokens(opened.tokenizer, texts)
     if not counts:
         raise EdgepressError(f"{name} has no text", "name another --corpus")
     return name, choose(opened.tokenizer, opened.model.config, counts, options.min_count, options.size)
-
-
-def _texts(options: TrimVocabOptions, opened: OpenedModel) -> Iterable[str]:
-    if options.corpus is not None:
-        return load_corpus(options.corpus, opened.data).texts
-    return chain.from_iterable(load_split(opened.text_task, "train").texts)
 
 
 def _recover(

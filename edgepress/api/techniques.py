@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 
 from compress.distill.config import DistillOptions
 from compress.distill.pipeline import distill as distill_classifier
-from compress.distill.pipeline import require_teacher
-from compress.distill.question_answering import distill_answering
+from compress.distill.pipeline import distill_answering, require_teacher
 from compress.finetune.config import FinetuneConfig
 from compress.finetune.pipeline import open_for_training
 from compress.finetune.pipeline import train as train_classifier

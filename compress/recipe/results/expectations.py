@@ -87,12 +87,11 @@ def _expectation(node: Node, rows: Collection[str]) -> Expectation:
 
 def judge(expectations: Sequence[Expectation], result: RecipeResult) -> list[ExpectationVerdict]:
     """Each expectation's verdict; what was not measured does not hold."""
-    return [_judge(each, result) for each in expectations]
-
-
-def _judge(own: Expectation, result: RecipeResult) -> ExpectationVerdict:
-    found = [result.figure(own.figure, line, own.over) for line in result.of_row(own.row)]
-    values = tuple(None if estimate is None else estimate.value for estimate in found)
-    held = sum(value is not None and OPERATORS[own.sign](value, own.limit) for value in values)
-    needed = len(values) if own.count is None else own.count
-    return ExpectationVerdict(own, values, bool(values) and held >= needed)
+    verdicts = []
+    for own in expectations:
+        found = [result.figure(own.figure, line, own.over) for line in result.of_row(own.row)]
+        values = tuple(None if estimate is None else estimate.value for estimate in found)
+        held = sum(value is not None and OPERATORS[own.sign](value, own.limit) for value in values)
+        needed = len(values) if own.count is None else own.count
+        verdicts.append(ExpectationVerdict(own, values, bool(values) and held >= needed))
+    return verdicts

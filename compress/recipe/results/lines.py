@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
@@ -60,28 +61,23 @@ def gain(ours: Scores, theirs: Scores) -> Estimate:
     Where `theirs` is one value, it is taken from each of ours, and the interval is that of our seeds. Where
     the seeds differ there is nothing to pair, and no interval.
     """
-    pairs = _pairs(ours, theirs)
-    if pairs is None:
-        return Estimate(float(np.mean(list(ours.values())) - np.mean(list(theirs.values()))))
-    return mean([a - b for a, b in pairs])
+    return _compared(operator.sub, ours, theirs)
 
 
 def retention(ours: Scores, theirs: Scores) -> Estimate | None:
     """Ours as a share of theirs, paired as `gain`; None where theirs is not above 0 (a correlation)."""
-    if min(theirs.values()) <= 0:
-        return None
-    pairs = _pairs(ours, theirs)
-    if pairs is None:
-        return Estimate(float(np.mean(list(ours.values())) / np.mean(list(theirs.values()))))
-    return mean([a / b for a, b in pairs])
+    return None if min(theirs.values()) <= 0 else _compared(operator.truediv, ours, theirs)
 
 
-def _pairs(ours: Scores, theirs: Scores) -> list[tuple[float, float]] | None:
+def _compared(how: Callable[[float, float], float], ours: Scores, theirs: Scores) -> Estimate:
     if len(theirs) == 1:
-        return [(score, next(iter(theirs.values()))) for score in ours.values()]
-    if set(ours) != set(theirs):
-        return None
-    return [(score, theirs[seed]) for seed, score in ours.items()]
+        pairs = [(score, next(iter(theirs.values()))) for score in ours.values()]
+    elif set(ours) == set(theirs):
+        pairs = [(score, theirs[seed]) for seed, score in ours.items()]
+    else:
+        means = (float(np.mean(list(scores.values()))) for scores in (ours, theirs))
+        return Estimate(how(*means))
+    return mean([how(our, their) for our, their in pairs])
 
 
 @dataclass(frozen=True)
@@ -154,11 +150,6 @@ class RecipeResult:
             first.setdefault((line.row.path, line.row.average, *runs), line)
         return [line for line in first.values() if line.facts]
 
-    @property
-    def trained(self) -> list[TableLine]:
-        """Those of them whose step was a training."""
-        return [line for line in self.distinct if line.history]
-
     def of_row(self, name: str) -> list[TableLine]:
         """The lines of one row."""
         return [line for line in self.lines if line.row.name == name]
@@ -199,10 +190,6 @@ def _exact(value: float | None) -> Estimate | None:
 
 def _from(interval: Interval) -> Estimate:
     return Estimate(interval.value, interval.low, interval.high)
-
-
-def _latency(line: TableLine) -> Estimate | None:
-    return _from(latency(line.measurement)) if line.measurement else None
 
 
 def _above_published(line: TableLine) -> Estimate | None:
@@ -252,7 +239,7 @@ OWN: dict[str, Callable[[TableLine], Estimate | None]] = {
     "score": lambda line: mean(list(line.scores.values())) if line.scores else None,
     "parameters": lambda line: _exact(line.subject.known.get("parameters") if line.subject else None),
     "size_mb": lambda line: _exact(line.measurement.size_bytes / 1e6 if line.measurement else None),
-    "latency_ms": _latency,
+    "latency_ms": lambda line: _from(latency(line.measurement)) if line.measurement else None,
     "seconds": lambda line: mean(line.seconds) if line.seconds else None,
     "above_published": _above_published,
 }

@@ -60,6 +60,8 @@ def cells(result: RecipeResult, line: TableLine) -> list[str]:
         found = result.figure(figure, line) if wanted else None
         return MISSING if found is None else _estimate(found, FORMS[figure])
 
+    # Beside a published share of the time stands ours.
+    shares = [cell("time_ratio")] if "time_ratio" in line.row.published else []
     return [
         line.title,
         cell("parameters"),
@@ -69,15 +71,9 @@ def cells(result: RecipeResult, line: TableLine) -> list[str]:
         cell("score"),
         _bare(cell("retention")),
         cell("gain", line.row.over is not None),
-        _seconds(cell, line),
+        "\n".join([_bare(cell("seconds")), *shares]),
         published(line),
     ]
-
-
-def _seconds(cell: Callable[[str], str], line: TableLine) -> str:
-    """Beside a published share of the time stands ours."""
-    shares = [cell("time_ratio")] if "time_ratio" in line.row.published else []
-    return "\n".join([_bare(cell("seconds")), *shares])
 
 
 def _estimate(found: Estimate, form: Form) -> str:
@@ -109,7 +105,7 @@ def screen(result: RecipeResult) -> ScreenTable:
 
 def markdown(result: RecipeResult) -> str:
     """The same table for a page."""
-    return markdown_table(headings(result), [cells(result, line) for line in result.lines])
+    return screen(result).markdown()
 
 
 def caption(result: RecipeResult) -> str:
@@ -161,6 +157,7 @@ def records(result: RecipeResult) -> Iterator[dict[str, Any]]:
     """One JSON object a line of the table, with everything that was found out about it."""
     for line in result.lines:
         known = line.subject.known if line.subject else {}
+        figures = {name: result.figure(name, line) for name in FORMS}
         yield {
             "recipe": result.recipe.name,
             "row": line.row.name,
@@ -172,7 +169,7 @@ def records(result: RecipeResult) -> Iterator[dict[str, Any]]:
             "scores": list(line.scores.values()),
             "trained_scores": list(line.trained_scores.values()),
             "step_scores": step_scores(line),
-            **{name: _dict(result.figure(name, line)) for name in FORMS},
+            **{name: found and asdict(found) for name, found in figures.items()},
             "gain_over": line.row.over,
             "average": line.row.average,
             "file": line.subject.path.name if line.subject else None,
@@ -188,10 +185,6 @@ def records(result: RecipeResult) -> Iterator[dict[str, Any]]:
         }
 
 
-def _dict(estimate: Estimate | None) -> dict[str, Any] | None:
-    return None if estimate is None else asdict(estimate)
-
-
 def _config(flags: dict[str, Any], result: RecipeResult) -> dict[str, Any]:
     """A step's config with the names of runs in place of this machine's folders."""
     runs = {str(run.output): run.name for line in result.lines for run in line.runs.values()}
@@ -200,7 +193,7 @@ def _config(flags: dict[str, Any], result: RecipeResult) -> dict[str, Any]:
 
 def by_epoch(result: RecipeResult) -> str:
     """Markdown: how each training went, epoch by epoch; of several seeds the first."""
-    rows = [(line.title, *row) for line in result.trained for row in _epochs(line)]
+    rows = [(line.title, *row) for line in result.distinct for row in _epochs(line)]
     return _section("By epoch", EPOCH_HEADINGS, rows) if rows else ""
 
 
@@ -239,19 +232,15 @@ def _loss(group: Sequence[Entry]) -> float | None:
 
 def all_scores(result: RecipeResult) -> str:
     """Markdown: every score that the last steps gave, means over the seeds; nothing of a single metric."""
-    rows = [(_title(line, place), scores) for line, place, scores in _scored(result)]
+    rows = [
+        (f"{line.title}, thresholds: {place}" if place else line.title, scores)
+        for line in result.distinct
+        for place, scores in step_scores(line).items()
+        if scores
+    ]
     names = [name for name in METRICS if any(name in scores for _, scores in rows)]
     cells = [(title, *(_percent(scores.get(name)) for name in names)) for title, scores in rows]
     return _section("All scores", ("", *names), cells) if len(names) > 1 else ""
-
-
-def _scored(result: RecipeResult) -> Iterator[tuple[TableLine, str, dict[str, float]]]:
-    for line in result.distinct:
-        yield from ((line, place, scores) for place, scores in step_scores(line).items() if scores)
-
-
-def _title(line: TableLine, place: str) -> str:
-    return f"{line.title}, thresholds: {place}" if place else line.title
 
 
 def step_scores(line: TableLine) -> dict[str, dict[str, float]]:

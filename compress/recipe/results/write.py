@@ -8,7 +8,7 @@ from typing import Any
 
 from compress.recipe.results import table
 from compress.recipe.results.expectations import ExpectationVerdict
-from compress.recipe.results.lines import RecipeResult, TableLine, task_of
+from compress.recipe.results.lines import RecipeResult, task_of
 from compress.recipe.results.table import machine
 from compress.training.pictures import Trained
 from compress.training.pictures import pictures as pictures_of_training
@@ -18,7 +18,6 @@ from device_bench.charts.draw import write as draw
 from device_bench.charts.png import SMALLEST
 from device_bench.charts.theme import THEMES
 from device_bench.grouping import machines
-from device_bench.records import Measurement
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import staged_folder, to_json
 
@@ -34,25 +33,21 @@ def pictures(result: RecipeResult) -> list[Chart]:
 
 def _trade_offs(result: RecipeResult) -> list[Chart]:
     """device_bench's charts of the files, each with its mean score over the seeds."""
-    records = [_with_mean(result, line, line.measurement) for line in result.lines if line.measurement]
-    return charts(machines(records)) if records else []
-
-
-def _with_mean(result: RecipeResult, line: TableLine, record: Measurement) -> Measurement:
-    score = result.figure("score", line)
-    return replace(record, score=score.value if score else None)
+    scored = [(line.measurement, result.figure("score", line)) for line in result.lines if line.measurement]
+    found = [replace(record, score=score.value if score else None) for record, score in scored]
+    return charts(machines(found)) if found else []
 
 
 def _training(result: RecipeResult) -> list[Chart]:
-    trained = result.distinct
-    seeds = max((len(line.runs) for line in trained), default=1)
-    note = f"seed {next(iter(trained[-1].runs))} of {seeds}" if seeds > 1 else ""
-    return pictures_of_training([_trained(line) for line in trained], note)
-
-
-def _trained(line: TableLine) -> Trained:
-    task = task_of(line)
-    return Trained(line.title, line.metric, line.noted, task.labels if task else (), line.task)
+    lines = result.distinct
+    seeds = max((len(line.runs) for line in lines), default=1)
+    note = f"seed {next(iter(lines[-1].runs))} of {seeds}" if seeds > 1 else ""
+    asked = [(line, task_of(line)) for line in lines]
+    trained = [
+        Trained(line.title, line.metric, line.noted, task.labels if task else (), line.task)
+        for line, task in asked
+    ]
+    return pictures_of_training(trained, note)
 
 
 @dataclass(frozen=True)

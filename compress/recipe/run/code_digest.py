@@ -24,7 +24,10 @@ def code_digest(module: str) -> str:
     """
     digest = hashlib.sha256()
     for name in sorted(_closure(module)):
-        digest.update(f"{name} {_tree_digest(name)}\n".encode())
+        path = _source(name)
+        assert path is not None
+        tree = ast.dump(_without_docstrings(_tree(path)))
+        digest.update(f"{name} {hashlib.sha256(tree.encode()).hexdigest()}\n".encode())
     return digest.hexdigest()
 
 
@@ -80,12 +83,6 @@ def _registered(name: str) -> Iterator[str]:
         root = _source(listed or name)
         if root is not None:
             yield from (f"{listed or name}.{file.stem}" for file in root.parent.glob("*.py"))
-
-
-def _tree_digest(name: str) -> str:
-    path = _source(name)
-    assert path is not None
-    return hashlib.sha256(ast.dump(_without_docstrings(_tree(path))).encode()).hexdigest()
 
 
 def _tree(path: Path) -> ast.Module:

@@ -54,18 +54,10 @@ class Deployment:
 
     def _export(self, run: Run) -> Path:
         """The ONNX file of an artifact that has only weights, in an artifact of its own."""
-        flags: dict[str, Any] = {"model": str(run.output)}
-        task = self._task(run)
-        name = f"{run.name}-onnx"
-        own = Run(
-            name,
-            f"{run.step}, as a file",
-            verbs()[EXPORT_VERB],
-            run.each,
-            {**flags, "task": task} if task else flags,
-            run.output.with_name(name),
-            (run.name,),
-        )
+        task, name = self._task(run), f"{run.name}-onnx"
+        flags = {"model": str(run.output), **({"task": task} if task else {})}
+        step, output = f"{run.step}, as a file", run.output.with_name(name)
+        own = Run(name, step, verbs()[EXPORT_VERB], run.each, flags, output, (run.name,))
         self.bench.do(own, "   ", self._write)
         return own.output
 
@@ -173,9 +165,9 @@ class Watch:
         Raises:
             Stopped: a file of it loses more than allowed.
         """
-        rows = [row for row in self.recipe.rows.values() if _watched(row, run)]
-        for row in rows if self.max_drop is not None else []:
-            self._judge(row, run, deployment.subject(row, run).known.get("score"))
+        for row in self.recipe.rows.values() if self.max_drop is not None else ():
+            if row.step == run.step and row.deployed and row.takes(run.each):
+                self._judge(row, run, deployment.subject(row, run).known.get("score"))
 
     def _judge(self, row: RowSpec, run: Run, score: Any) -> None:
         if score is None or self.max_drop is None:
@@ -190,8 +182,3 @@ class Watch:
                     f"stopped before {run.title}: it loses {drop:.2f} points against {self._reference.title} "
                     f"(--max-drop {self.max_drop:g})"
                 )
-
-
-def _watched(row: RowSpec, run: Run) -> bool:
-    """Whether a run leaves a file of the row."""
-    return row.step == run.step and row.deployed and row.takes(run.each)

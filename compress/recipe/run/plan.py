@@ -1,7 +1,7 @@
 """From steps to runs: each step once for every combination of its axes, its references resolved."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -68,16 +68,13 @@ def _runs(step: StepSpec, before: list[Run], folder: Path) -> Iterator[Run]:
             used.append(run.name)
             return str(run.output)
 
-        flags = {name: _resolved(flag, each, output) for name, flag in step.flags_at(each).items()}
+        flags = {}
+        for flag, node in step.flags_at(each).items():
+            value = substitute(node.value, EACH, each.__getitem__)
+            flags[flag] = replace(node, value=substitute(value, STEPS, output))
         name = "-".join([step.name, *(_slug(axis, value) for axis, value in each.items())])
         checked = checked_flags(step.verb, step.flags, flags)
         yield Run(name, step.name, step.verb, each, checked, folder / name, tuple(dict.fromkeys(used)))
-
-
-def _resolved(flag: Node, each: Mapping[str, Any], output: Callable[[str], str]) -> Node:
-    """A flag with axis values and outputs of other runs put in."""
-    value = substitute(flag.value, EACH, each.__getitem__)
-    return replace(flag, value=substitute(value, STEPS, output))
 
 
 def matching(runs: list[Run], each: dict[str, Any]) -> Run:
@@ -95,11 +92,11 @@ def _slug(axis: str, value: Any) -> str:
 def _check_references(step: StepSpec, recipe: Recipe) -> None:
     before = list(recipe.steps)[: list(recipe.steps).index(step.name)]
     for node in step.every_flag:
-        for match in _texts(node):
-            found = REFERENCE.fullmatch(match.value)
+        for text in re.findall(r"\$\{[^}]*\}?", str(node.value)):
+            found = REFERENCE.fullmatch(text)
             if found is None or found[1] not in (STEPS, EACH):
                 known = "${settings.NAME}, ${steps.NAME} or ${each.AXIS}"
-                raise match.error(f"{match.value} refers to nothing", f"write {known}")
+                raise node.error(f"{text} refers to nothing", f"write {known}")
             known_names = before if found[1] == STEPS else list(step.axes)
             if found[2] not in known_names:
                 kind = "earlier step" if found[1] == STEPS else "axis"
@@ -107,12 +104,6 @@ def _check_references(step: StepSpec, recipe: Recipe) -> None:
             if found[1] == STEPS:
                 _check_used(node, step, recipe.steps[found[2]])
     _check_axes(step, recipe)
-
-
-def _texts(node: Node) -> Iterator[Node]:
-    """Each `${...}` below a node."""
-    for text in re.findall(r"\$\{[^}]*\}?", str(node.value)):
-        yield Node(text, node.file, node.path)
 
 
 def _check_used(node: Node, step: StepSpec, used: StepSpec) -> None:

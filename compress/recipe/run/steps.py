@@ -177,7 +177,8 @@ class Bench:
 
     def _data(self, run: Run, outputs: Mapping[str, str]) -> dict[str, str]:
         """Digests of what the flags name, and of the tasks that the artifacts used were trained on."""
-        values = chain.from_iterable(_parts(value) for value in run.flags.values())
+        several = (value if isinstance(value, tuple) else (value,) for value in run.flags.values())
+        values = chain.from_iterable(several)
         names = [value for value in values if isinstance(value, str) and value not in outputs]
         return self.digests([*names, *(read_manifest(Path(folder)).task or "" for folder in outputs)])
 
@@ -218,11 +219,6 @@ def _end_of(process: subprocess.Popen[bytes]) -> int:
             process.send_signal(signal.SIGINT)
         process.wait()
         raise
-
-
-def _parts(value: Any) -> tuple[Any, ...]:
-    """A flag's values, of which some take several."""
-    return value if isinstance(value, tuple) else (value,)
 
 
 def _portable(value: Any, outputs: Mapping[str, str]) -> Any:

@@ -12,6 +12,19 @@ import yaml
 
 from edgepress.core.errors import EdgepressError, unknown_name
 
+# Values of a recipe, its aliases written out; the largest here has some 300.
+LARGEST = 100_000
+REFERENCE = re.compile(r"\$\{\s*(\w+)\.([\w-]+)\s*\}")
+KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    Path: "a path",
+    list: "a list",
+    dict: "a mapping",
+}
+
 
 @dataclass(frozen=True)
 class Node:
@@ -82,15 +95,16 @@ class Node:
         return self.value
 
 
+def kind_name(kind: type) -> str:
+    """What values of a type are called."""
+    return KINDS.get(kind, kind.__name__)
+
+
 def need(entries: dict[str, Node], key: str, of: Node) -> Node:
     """An entry that must be there."""
     if key not in entries:
         raise of.error(f"'{key}' is missing")
     return entries[key]
-
-
-# Values of a recipe, its aliases written out; the largest here has some 300.
-LARGEST = 100_000
 
 
 class _Loader(yaml.SafeLoader):
@@ -177,9 +191,6 @@ def read(path: Path) -> Node:
         raise EdgepressError(
             f"{path}{line}: no YAML: {getattr(error, 'problem', None) or error}", "mend that line"
         ) from error
-
-
-REFERENCE = re.compile(r"\$\{\s*(\w+)\.([\w-]+)\s*\}")
 
 
 def substitute(value: Any, space: str, look_up: Callable[[str], Any]) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from compress.recipe.schema.located import Node, parse, references, substitute
+from compress.recipe.schema.located import Node, kind_name, parse, references, substitute
 from edgepress.core.errors import EdgepressError, unknown_name
 
 SPACE = "settings"
@@ -62,16 +62,6 @@ def _said(word: str, defaults: dict[str, Node]) -> tuple[str, Any]:
     return name, _alike(value, default, Node(value, f"--set {word}"))
 
 
-KINDS = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "a text",
-    list: "a list",
-    dict: "a mapping",
-}
-
-
 def _alike(value: Any, default: Any, node: Node) -> Any:
     """The value, where it is of the default's type; a default without value takes any."""
     if default is None or default == []:
@@ -86,7 +76,7 @@ def _alike(value: Any, default: Any, node: Node) -> Any:
 
 
 def _wrong(node: Node, kind: type) -> Any:
-    raise node.error(f"{node.value!r} is not {KINDS.get(kind, kind.__name__)}", "the default says its type")
+    raise node.error(f"{node.value!r} is not {kind_name(kind)}", "the default says its type")
 
 
 def _fill(node: Node, values: dict[str, Any]) -> Any:

@@ -273,7 +273,9 @@ def load(path: Path, quick: bool, said: tuple[str, ...]) -> Recipe:
     Raises:
         EdgepressError: anything in it is wrong; the message names the place.
     """
-    root, settings = resolve(_known(read(path)), quick, said)
+    whole = read(path)
+    whole.entries(KEYS)
+    root, settings = resolve(whole, quick, said)
     entries = root.entries()
     steps = read_steps(need(entries, "steps", root))
     rows, left_out = read_rows(need(entries, "table", root), steps)
@@ -301,11 +303,6 @@ def without_files(recipe: Recipe) -> Recipe:
     rows = {name: replace(row, deployed=False) for name, row in recipe.rows.items() if row.file is None}
     named = tuple(name for name in recipe.rows if name not in rows)
     return replace(recipe, rows=rows, left_out=(*recipe.left_out, *named))
-
-
-def _known(root: Node) -> Node:
-    root.entries(KEYS)
-    return root
 
 
 def _measure(node: Node) -> Measure:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import compress
-from compress.recipe.schema.located import Node
+from compress.recipe.schema.located import Node, kind_name
 from edgepress.core.console import Command
 from export.command.config import FormatsConfig
 from export.core.registry import formats
@@ -105,9 +105,6 @@ def _typed(node: Node, hint: Any) -> Any:
     return _plain(node, hint)
 
 
-KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", Path: "a path"}
-
-
 def _one_of(node: Node, hints: Sequence[Any]) -> Any:
     """The value of a flag that takes several types: null, else a list where it is one, else the first."""
     if node.value is None and type(None) in hints:
@@ -126,7 +123,7 @@ def _plain(node: Node, kind: type) -> Any:
         allowed = (int, float) if kind is float else (kind,)
         right = isinstance(value, allowed) and (kind is bool or not isinstance(value, bool))
     if not right:
-        raise node.error(f"{value!r} is not {KINDS.get(kind, kind.__name__)}")
+        raise node.error(f"{value!r} is not {kind_name(kind)}")
     return str(value) if kind in (str, Path) else kind(value)
 
 
