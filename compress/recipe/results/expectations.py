@@ -56,13 +56,8 @@ def expectations(recipe: Recipe) -> list[Expectation]:
         EdgepressError: one is none, or names an unknown row or figure.
     """
     every = [_expectation(node, (*recipe.rows, *recipe.left_out)) for node in recipe.expectations]
-    return [own for own in every if _judged(own, recipe)]
-
-
-def _judged(own: Expectation, recipe: Recipe) -> bool:
-    if {own.row, own.over} & set(recipe.left_out):
-        return False
-    return own.figure not in OF_FILES or recipe.rows[own.row].deployed
+    kept = [own for own in every if not {own.row, own.over} & set(recipe.left_out)]
+    return [own for own in kept if own.figure not in OF_FILES or recipe.rows[own.row].deployed]
 
 
 def _expectation(node: Node, rows: Collection[str]) -> Expectation:
