@@ -1,53 +1,55 @@
 """What techniques share that make a trained classifier smaller: prune, sparsify, qat, trim_vocab."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
-from compress.distillation.options import DistillationOptions
-from compress.step import StepConfig, StepResult, prepare, refuse_quantized
+import numpy as np
+import torch
+from transformers import PreTrainedModel, TrainerCallback
+
+from compress.distillation.logits import read_by_teacher, with_logits
+from compress.distillation.objective import Distillation
+from compress.distillation.options import CompressionConfig, DistillationOptions
+from compress.step import StepResult, prepare, refuse_quantized, run_step
+from compress.training.checkpoints import TechniqueRun
 from compress.training.data import TrainingText, load_text
-from compress.training.result import TrainingResult
-from compress.training.run import TechniqueRun
+from compress.training.scoring import TrainingResult, judge
+from compress.training.trainer import TrainingData, classification_data, train
 from edgepress.core.artifact import Step
 from edgepress.core.errors import EdgepressError
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.core.loading import OpenedModel, check_classifier, open_model
-from edgepress.core.models import Weights
 from edgepress.core.tables import ScreenTable
-from edgepress.core.tasks import TaskOptions
 from export.core.eager import EagerRunner
 from export.validation.sentences import evaluation_sentences
 from export.validation.validator import Validator
 
+ConfigT = TypeVar("ConfigT", bound=CompressionConfig)
 BYTES_OF_FP32 = 4
+BATCH_ROWS = 16
 
 
-class CompressionConfig(StepConfig, Protocol):
-    """The flags that say which classifier is compressed."""
+def run_compression(
+    config: ConfigT, suffix: str, technique: Callable[[OpenedModel, ConfigT, TechniqueRun], StepResult]
+) -> Path:
+    """Run the command of a technique: check the flags, open the classifier that they name, and compress it.
 
-    @property
-    def model(self) -> str: ...
-    @property
-    def weights(self) -> Weights: ...
-    @property
-    def task(self) -> str | None: ...
-    @property
-    def data(self) -> Path | None: ...
-    @property
-    def task_options(self) -> TaskOptions: ...
-
-
-def open_classifier(config: CompressionConfig, suffix: str) -> tuple[Path, OpenedModel]:
-    """Check the flags, and open the classifier that they name.
+    Args:
+        config: the flags.
+        suffix: of the default output, outputs/MODEL-`suffix`.
+        technique: what to do to the classifier.
 
     Returns:
-        the output's folder (by default outputs/MODEL-`suffix`) and the model.
+        the artifact's folder.
 
     Raises:
         EdgepressError: a flag is wrong, the output exists, there is no such model, it is no classifier, or
-            it was quantized already.
+            it was quantized already; the output is as it was.
     """
     output = prepare(config, config.model, suffix)
     opened = open_model(
@@ -55,7 +57,7 @@ def open_classifier(config: CompressionConfig, suffix: str) -> tuple[Path, Opene
     )
     check_classifier(opened)
     refuse_quantized(opened)
-    return output, opened
+    return run_step(config, output, lambda run: technique(opened, config, run))
 
 
 @dataclass(frozen=True)
@@ -69,30 +71,25 @@ class ModelFigures:
     """What the score is of."""
 
     @classmethod
-    def of(cls, options: DistillationOptions, opened: OpenedModel) -> "ModelFigures":
-        """Of a model as it is, scored in torch on texts of the evaluation split, as training would score it.
+    def of(
+        cls, options: DistillationOptions, opened: OpenedModel, training: TrainingResult | None = None
+    ) -> ModelFigures:
+        """Of a model as it is: what the training that it comes from reached; without one scored in torch on
+        texts of the evaluation split, as training would score it.
 
         Raises:
             EdgepressError: no source has the split.
         """
+        parameters = opened.model.num_parameters()
+        if training is not None:
+            return cls(parameters, training.scores[opened.text_task.metric], training.evaluation_set)
         if not opened.scored:
-            return cls(opened.model.num_parameters(), None, None)
+            return cls(parameters, None, None)
         length = options.length_for(opened)
         sentences = evaluation_sentences(opened, options.eval_samples, options.seed, max_length=length)
         with EagerRunner(opened.model) as runner:
             score = Validator(runner, sentences).parent_score
-        return cls(opened.model.num_parameters(), score, sentences.evaluation_set)
-
-    @classmethod
-    def after(
-        cls, options: DistillationOptions, opened: OpenedModel, training: TrainingResult | None
-    ) -> "ModelFigures":
-        """Of a model after a compression, and after the training that followed it, if one did."""
-        if training is None:
-            return cls.of(options, opened)
-        judged = training.judged
-        score = judged.metrics[opened.text_task.metric]
-        return cls(opened.model.num_parameters(), score, judged.evaluation_set)
+        return cls(parameters, score, sentences.evaluation_set)
 
     @property
     def cells(self) -> tuple[str, str, str]:
@@ -113,22 +110,18 @@ class ModelFigures:
         return [f"Scores are of {self.evaluation_set}."] if self.evaluation_set else []
 
 
-class Report(Protocol):
+@dataclass(frozen=True)
+class Report:
     """What a compression found out."""
 
-    @property
-    def after(self) -> ModelFigures:
-        """The model as it is now."""
-
-    @property
-    def metrics(self) -> dict[str, Any]:
-        """As a manifest keeps them."""
-
-    def markdown(self) -> str:
-        """The body of the model card."""
-
-    def shown(self) -> Sequence[ScreenTable | str]:
-        """What the screen shows."""
+    after: ModelFigures
+    """The model as it is now."""
+    metrics: dict[str, Any]
+    """As a manifest keeps them, beside what a training reached."""
+    card: str
+    """The body of the model card, in Markdown."""
+    shown: Sequence[ScreenTable | str]
+    """What the screen shows."""
 
 
 def compressed(
@@ -149,14 +142,15 @@ def compressed(
         training: the last one; None where there was none.
         seconds: what all of it took.
     """
-    step = Step(technique, options.recorded(), seconds, report.metrics)
+    metrics = {**(training.metrics if training else {}), **report.metrics}
+    step = Step(technique, options.recorded(), seconds, metrics)
     return StepResult(
         opened=opened.after(step, trained=training is not None),
         score=report.after.score,
-        body=report.markdown(),
-        shown=report.shown(),
+        body=report.card,
+        shown=report.shown,
         trained=training is not None,
-        thresholds=training.judged.thresholds if training else None,
+        thresholds=training.thresholds if training else None,
     )
 
 
@@ -197,3 +191,46 @@ def begin_training(
         return run.folder, None
     text = load_task_text(options, opened)
     return run.checkpoints(options, opened.text_task, text, more, model=opened), text
+
+
+@dataclass(frozen=True)
+class SelfDistillation:
+    """A model that is its own teacher: what it says to texts before it is compressed is what it learns from
+    afterwards."""
+
+    options: DistillationOptions
+    opened: OpenedModel
+    text: TrainingText
+    data: TrainingData
+    """Its rows; another split of the texts may take their place."""
+    logits: Mapping[str, np.ndarray]
+    """What the model said to the texts, by split; empty where nothing is learned."""
+    teacher: PreTrainedModel | None
+    """A copy of the model as it was, only where hidden states are compared."""
+
+    @classmethod
+    def of(cls, options: DistillationOptions, opened: OpenedModel, text: TrainingText) -> SelfDistillation:
+        """Before the model is compressed."""
+        data = classification_data(opened.tokenizer, opened.text_task, text, options.length_for(opened))
+        if not options.epochs:  # nothing is learned: texts are looked at
+            return cls(options, opened, text, data, {}, None)
+        logits = read_by_teacher(options, opened, text)
+        teacher = copy.deepcopy(opened.model) if options.compares_states else None
+        return cls(options, opened, text, data, logits, teacher)
+
+    def batches(self, count: int) -> Sequence[Mapping[str, torch.Tensor]]:
+        """`count` texts of the train split with their labels, drawn at random."""
+        rows = self.data.train.shuffle(seed=self.options.seed)
+        rows = rows.select(range(min(count, len(rows))))
+        starts = range(0, len(rows), BATCH_ROWS)
+        parts = (rows.select(range(start, min(start + BATCH_ROWS, len(rows)))) for start in starts)
+        return [self.data.collator(list(part)) for part in parts]
+
+    def train(self, checkpoints: Path, callbacks: Sequence[TrainerCallback] = ()) -> TrainingResult:
+        """Train the model as it is now, in place."""
+        torch.manual_seed(self.options.seed)  # whatever was trained before in this process
+        module = Distillation(self.opened.model, self.options, self.opened.problem_type, self.teacher)
+        taught = with_logits(self.options, self.data, self.logits)
+        trainer = train(module, taught, self.options, checkpoints, callbacks)
+        chosen, length = self.opened.thresholds is not None, self.options.length_for(self.opened)
+        return judge(trainer, taught, self.opened.text_task, self.text, length, chosen)

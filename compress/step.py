@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from compress.training.launch import is_main_process
-from compress.training.pictures.write import write_pictures
-from compress.training.run import TechniqueRun
+from compress.training.checkpoints import TechniqueRun
+from compress.training.machine import is_main_process
+from compress.training.pictures import write_pictures
 from edgepress.core import console
 from edgepress.core.artifact import Step, create_artifact, refuse_output
 from edgepress.core.errors import EdgepressError

@@ -17,10 +17,11 @@ from device_bench.plan import Case, Plan, Subject
 from device_bench.process import Process, Start, of_each
 from device_bench.records import Measurement
 from device_bench.session import Session, Taken
+from edgepress.core import console
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError
 
-__all__ = ["Plan", "Subject", "measure", "measure_each"]
+__all__ = ["Plan", "Subject", "measure", "measure_each", "measure_shown"]
 
 Progress = Callable[[float], None]
 
@@ -47,6 +48,13 @@ def measure(
             found.append(record)
     names, cases = [subject.name for subject in subjects], plan.cases
     return sorted(found, key=lambda record: (names.index(record.name), cases.index(Case.of(record))))
+
+
+def measure_shown(subjects: Sequence[Subject], plan: Plan) -> list[Measurement]:
+    """As `measure`, under a bar that says how much of the time budget is spent."""
+    with console.progress() as progress:
+        task = progress.add_task("timing, interleaved", total=1.0)
+        return measure(subjects, plan, lambda share: progress.update(task, completed=share))
 
 
 def measure_each(

@@ -8,7 +8,7 @@ import pytest
 FAULTS = """
 import resource
 import numpy as np
-from compress.training.allocation import keep_freed_memory
+from compress.training.machine import keep_freed_memory
 
 def again():
     np.ones(2**23)  # 64 MB, freed at once

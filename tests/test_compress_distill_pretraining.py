@@ -8,7 +8,7 @@ from torch.nn import functional
 from transformers import AutoModelForMaskedLM, BertForMaskedLM
 
 from compress.distill.config import DistillConfig
-from compress.distill.pretraining_objective import PretrainingDistillation
+from compress.distill.pretraining import PretrainingDistillation
 from compress.distill.slicing import slice_layers
 from edgepress.core.artifact import open_artifact
 from edgepress.core.masked_lm import open_masked_lm

@@ -8,7 +8,7 @@ from conftest import small_bert
 from transformers import BertConfig, BertForSequenceClassification
 
 from compress.distill.config import DistillConfig
-from compress.distillation import losses
+from compress.distillation import objective as losses
 from compress.distillation.objective import Distillation, layer_map
 from edgepress.core.errors import EdgepressError
 

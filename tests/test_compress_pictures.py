@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compress.training.pictures.draw import pictures
-from compress.training.pictures.trained import Trained
+from compress.training.pictures import Trained, pictures
 from device_bench.charts.theme import THEMES
 
 HISTORY = [

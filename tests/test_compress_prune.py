@@ -11,7 +11,7 @@ import pytest
 from conftest import interruptible
 from transformers import AutoModelForSequenceClassification
 
-from compress.prune.shapes import Shape
+from compress.prune.report import Shape
 from edgepress.core.artifact import open_artifact
 from edgepress.core.loading import open_model
 

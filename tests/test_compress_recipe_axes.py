@@ -8,14 +8,13 @@ from statistics import fmean
 import pytest
 import yaml
 
-from compress.recipe import details
-from compress.recipe.expectations import expectations
-from compress.recipe.ledger import RunLedger
-from compress.recipe.lines import RecipeResult, TableLine
-from compress.recipe.plan import Run, plan
-from compress.recipe.spec import load
-from compress.recipe.steps import Bench
-from compress.recipe.verbs import verbs
+from compress.recipe.results import table
+from compress.recipe.results.expectations import expectations
+from compress.recipe.results.lines import RecipeResult, TableLine
+from compress.recipe.run.plan import Run, plan
+from compress.recipe.run.steps import Bench, RunLedger
+from compress.recipe.schema.spec import load
+from compress.recipe.schema.verbs import verbs
 from edgepress.core.files import sha256
 
 pytestmark = pytest.mark.timeout(900)
@@ -227,7 +226,7 @@ def test_an_epoch_is_the_mean_of_its_losses_and_what_its_end_says(tmp_path):
         entry(8, 2.0, 0.0, 15.5, eval_loss=0.25, eval_seconds=0.5, accuracy=0.5),
     ]
     _, result = line(tmp_path, {"history": history, "accuracy": 0.5})
-    assert details.by_epoch(result()).splitlines()[-2:] == [
+    assert table.by_epoch(result()).splitlines()[-2:] == [
         "| epochs: long | 1 | 2.0000 | 0.5000 | 75.00 % | 8.0 | 0.2 |",
         "| epochs: long | 2 | 1.0000 | 0.2500 | 50.00 % | 7.5 | 0.5 |",
     ]
@@ -235,7 +234,7 @@ def test_an_epoch_is_the_mean_of_its_losses_and_what_its_end_says(tmp_path):
 
 def test_an_older_history_has_no_times_and_a_masked_one_no_score(tmp_path):
     _, result = line(tmp_path, {"history": [{"step": 1, "epoch": 1.0, "loss": 2.0, "eval_loss": 1.0}]})
-    assert details.by_epoch(result()).endswith("| epochs: long | 1 | 2.0000 | 1.0000 | - | - | - |\n")
+    assert table.by_epoch(result()).endswith("| epochs: long | 1 | 2.0000 | 1.0000 | - | - | - |\n")
 
 
 def test_all_scores_are_means_over_seeds_at_each_place_of_thresholds(tmp_path):
@@ -248,7 +247,7 @@ def test_all_scores_are_means_over_seeds_at_each_place_of_thresholds(tmp_path):
         for one in (0.5, 0.75)
     ]
     _, result = line(tmp_path, *seeds)
-    assert details.all_scores(result()).splitlines()[2:] == [
+    assert table.all_scores(result()).splitlines()[2:] == [
         "|  | f1_macro | f1_micro |",
         "| --- | --- | --- |",
         "| epochs: long | 50.00 % | 62.50 % |",
@@ -258,6 +257,6 @@ def test_all_scores_are_means_over_seeds_at_each_place_of_thresholds(tmp_path):
 
 def test_a_single_metric_needs_no_table_and_two_files_of_a_step_one_line(tmp_path):
     own, result = line(tmp_path, {"accuracy": 0.5})
-    assert details.all_scores(result()) == ""
+    assert table.all_scores(result()) == ""
     both, result = line(tmp_path, {"accuracy": 0.5, "f1_macro": 0.5})
-    assert details.all_scores(result(both, own)).count("50.00 % | 50.00 %") == 1
+    assert table.all_scores(result(both, own)).count("50.00 % | 50.00 %") == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from compress.recipe import code_digest as code
+from compress.recipe.run import code_digest as code
 
 
 @pytest.fixture

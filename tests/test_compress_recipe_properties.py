@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compress.recipe.plan import plan
-from compress.recipe.spec import load
+from compress.recipe.run.plan import plan
+from compress.recipe.schema.spec import load
 from edgepress.core.errors import EdgepressError
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_-]{0,6}", fullmatch=True).filter(lambda name: name != "results")

@@ -11,10 +11,9 @@ import pytest
 from conftest import interruptible
 from tiny_recipe import command
 
-from compress.recipe.ledger import LOCK, RunLedger, at_work, changed
-from compress.recipe.plan import plan
-from compress.recipe.spec import load
-from compress.recipe.steps import LEDGER, Bench
+from compress.recipe.run.plan import plan
+from compress.recipe.run.steps import LEDGER, LOCK, Bench, RunLedger, at_work, changed
+from compress.recipe.schema.spec import load
 from edgepress.core.errors import EdgepressError
 
 # A step is a process of its own, which imports torch: a busy machine takes its time.
@@ -55,7 +54,7 @@ def test_changed_data_is_named(bench, copied):
 
 
 def test_changed_code_may_be_ignored(bench, copied, monkeypatch):
-    monkeypatch.setattr("compress.recipe.steps.code_digest", lambda _: "another")
+    monkeypatch.setattr("compress.recipe.run.steps.code_digest", lambda _: "another")
     run = teacher_of(bench, copied)
     assert why(bench, run) == "code changed"
     assert why(Bench(bench.ledger, bench.mark, bench.data, True, {}), run) is None
@@ -68,7 +67,9 @@ def test_a_damaged_artifact_is_made_again(bench, copied):
 
 
 def test_another_version_of_a_library_that_the_verb_uses_is_named(bench, copied, monkeypatch):
-    monkeypatch.setattr("compress.recipe.steps.library_versions", lambda names: dict.fromkeys(names, "1.0"))
+    monkeypatch.setattr(
+        "compress.recipe.run.steps.library_versions", lambda names: dict.fromkeys(names, "1.0")
+    )
     found = why(bench, teacher_of(bench, copied))
     assert "versions.torch" in found
     assert "versions.tokenizers" in found

@@ -2,7 +2,7 @@
 
 import pytest
 
-from compress.recipe.statistics import gain, mean, retention
+from compress.recipe.results.lines import gain, mean, retention
 
 
 def test_mean_over_seeds_by_hand():

@@ -4,11 +4,11 @@ import pytest
 import yaml
 from tiny_recipe import RECIPES, TINY, written
 
-from compress.recipe.ledger import changed
-from compress.recipe.located import parse
-from compress.recipe.plan import plan
-from compress.recipe.spec import load
-from compress.recipe.verbs import command_line, verbs
+from compress.recipe.run.plan import plan
+from compress.recipe.run.steps import changed
+from compress.recipe.schema.located import parse
+from compress.recipe.schema.spec import load
+from compress.recipe.schema.verbs import command_line, verbs
 from edgepress.core.errors import EdgepressError
 
 WRONG = [

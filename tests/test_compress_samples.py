@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from compress.training.samples import DIFFERING, DRAWN, markdown, rows, samples
+from compress.training.mistakes import DIFFERING, DRAWN, sample_rows, sample_table, samples
 from edgepress.core.splits import Examples
 from edgepress.core.tasks import TASKS
 
@@ -27,20 +27,20 @@ def test_probabilities_are_each_models_own():
     (found,) = samples(SST2, examples, (np.array([[0.0, 2.0]]), np.array([[1.0, 0.0]])), seed=0)
     assert found["teacher"] == [0.1192, 0.8808]
     assert found["student"] == [0.7311, 0.2689]
-    ((text, *cells),) = rows(SST2, [found])
+    ((text, *cells),) = sample_rows(SST2, [found])
     assert cells == ["positive", "positive 88 %", "negative 73 %"]
     assert text.endswith("…")
-    assert markdown(SST2, [found]).count("\\|") == text.count("|")
+    assert sample_table(SST2, [found]).count("\\|") == text.count("|")
 
 
 def test_labels_that_come_several_at_once():
     examples = Examples([("a text",)], np.array([[1.0, 0, 1, 0, 0, 0]]))
     logits = np.array([[2.0, -2, 0.5, -2, -2, -2]]), np.full((1, 6), -1.0)
-    (row,) = rows(TOXIC, samples(TOXIC, examples, logits, seed=0))
+    (row,) = sample_rows(TOXIC, samples(TOXIC, examples, logits, seed=0))
     assert row == ("a text", "toxic, obscene", "toxic 88 %, obscene 62 %", "none")
 
 
 def test_pairs_and_values():
     examples = Examples([("one", "other")], np.array([3.25]))
-    (row,) = rows(STSB, samples(STSB, examples, (np.array([[3.0]]), np.array([[2.5]])), seed=0))
+    (row,) = sample_rows(STSB, samples(STSB, examples, (np.array([[3.0]]), np.array([[2.5]])), seed=0))
     assert row == ("one / other", "3.25", "3.00", "2.50")

@@ -8,6 +8,7 @@ import pytest
 
 from compress.quantize.search import LARGEST, SMALLEST_FIRST, measure_sensitivity, search
 from edgepress.core.artifact import Draft
+from edgepress.core.console import reporting
 from edgepress.core.errors import ExpectationError
 from edgepress.core.loading import open_model
 from export.command.session import ExportSession
@@ -44,7 +45,7 @@ def whole(session):
 def ask(session, whole):
     def run(losses, max_drop=1.0):
         session.losses = list(losses)
-        return search(session, whole, SCHEMES, OPTIONS, max_drop, lambda _: None)
+        return search(session, whole, SCHEMES, OPTIONS, max_drop)
 
     return run
 
@@ -102,7 +103,8 @@ def test_a_file_out_of_reach_is_passed_over_and_removed(session, whole, files):
     smallest = session.quantize(whole, SCHEMES["int4-weights"], OPTIONS)
     reached = smallest.verdict.parity.max_abs
     strict = replace(whole, config=replace(whole.config, atol=0.999 * reached))
-    found = search(session, strict, SCHEMES, OPTIONS, 100.0, said.append)
+    with reporting(said.append):
+        found = search(session, strict, SCHEMES, OPTIONS, 100.0)
     assert any(text.startswith("int4-weights: parity of model_q4.onnx failed") for text in said)
     assert files() == {found.kept[0].path.name}
     found.kept[0].path.unlink()

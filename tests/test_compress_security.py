@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from compress.recipe.located import parse, read
+from compress.recipe.schema.located import parse, read
 from edgepress.core.errors import EdgepressError
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(

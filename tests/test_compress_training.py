@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from compress.training.sampler import LengthSampler
+from compress.training.trainer import LengthSampler
 
 LENGTHS = np.random.default_rng(0).integers(3, 60, size=3210)
 BATCH = 16

@@ -11,9 +11,14 @@ from small_models import ARCHITECTURES
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
 
-from compress.trim_vocab.dropout import encode_with_dropout
-from compress.trim_vocab.pieces import PieceChange, changes
-from compress.trim_vocab.tokens import choose, count_tokens, trim_embeddings, trimmed_tokenizer
+from compress.trim_vocab.report import PieceChange, changes
+from compress.trim_vocab.tokens import (
+    choose,
+    count_tokens,
+    encode_with_dropout,
+    trim_embeddings,
+    trimmed_tokenizer,
+)
 from edgepress.core.artifact import open_artifact
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import open_model
@@ -155,7 +160,7 @@ def test_dropout_splits_words_into_smaller_pieces(opened):
 
 
 def test_dropout_draws_for_each_group_of_texts(opened, monkeypatch):
-    monkeypatch.setattr("compress.trim_vocab.dropout.BATCH", 1)
+    monkeypatch.setattr("compress.trim_vocab.tokens.BATCH", 1)
     same = Examples([("never the film",)] * 30, np.zeros(30))
     drawn = {tuple(ids) for ids in encode_with_dropout(opened, same, 64, 0.5, 0)["input_ids"]}
     assert len(drawn) > 1

@@ -12,7 +12,7 @@ import tyro
 from transformers import BertConfig, BertForSequenceClassification
 
 import edgepress
-from compress.recipe.verbs import verbs
+from compress.recipe.schema.verbs import verbs
 from edgepress.core.console import Command
 
 ROOT = Path(__file__).parents[1]

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from compress.prune.shapes import HEADINGS as PRUNED
-from compress.recipe.expectations import Expectation, ExpectationVerdict
-from compress.recipe.table import verdict_screen
-from compress.sparsify.gain import HEADINGS as SPARSE
+from compress.prune.report import HEADINGS as PRUNED
+from compress.recipe.results.expectations import Expectation, ExpectationVerdict
+from compress.recipe.results.table import verdict_screen
+from compress.sparsify.report import HEADINGS as SPARSE
 from device_bench.profile import Operator, Profile
 from device_bench.run import report as run_report
 from edgepress.core import console

@@ -1,4 +1,4 @@
-"""Let a teacher read, and train a student with and without it."""
+"""Let a teacher read, and train a student with and without it, on texts or on questions."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -6,22 +6,33 @@ from typing import Any
 
 import numpy as np
 
-from compress.distill import report
 from compress.distill.config import DistillConfig, DistillOptions
 from compress.distill.pretraining import distill_pretraining, open_pretraining
-from compress.distill.question_answering import distill_answering
 from compress.distill.student import open_student
+from compress.distillation.logits import read_by_teacher, span_logits, with_logits
 from compress.distillation.objective import Distillation
-from compress.distillation.rows import read_by_teacher, with_logits
 from compress.step import StepResult, prepare, run_step
+from compress.training.checkpoints import TechniqueRun
 from compress.training.config import with_defaults
 from compress.training.data import TrainingText, load_text
-from compress.training.history import seconds
-from compress.training.mistakes import confusion
-from compress.training.result import TrainingResult, percent
-from compress.training.run import TechniqueRun
-from compress.training.samples import markdown, samples
-from compress.training.scoring import judge, refuse_thresholds, threshold_table
+from compress.training.mistakes import confusion, sample_table, samples
+from compress.training.progress import seconds
+from compress.training.question_answering import (
+    Answering,
+    Reading,
+    answering_data,
+    load_reading,
+    require_answering,
+)
+from compress.training.scoring import (
+    TrainingResult,
+    answer_scores,
+    judge,
+    percent,
+    reached,
+    refuse_thresholds,
+    threshold_table,
+)
 from compress.training.trainer import classification_data, train
 from edgepress.core import console
 from edgepress.core.artifact import Step
@@ -29,7 +40,10 @@ from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel, open_model
 from edgepress.core.metrics import scores
 from edgepress.core.models import short_name
+from edgepress.core.tables import ScreenTable, screen_table
 from edgepress.core.tasks import Task
+
+BYTES_OF_FP32 = 4
 
 
 @dataclass(frozen=True)
@@ -58,27 +72,18 @@ class Teacher:
 
 
 def run(config: DistillConfig) -> Path:
-    """The command; the artifact's folder.
-
-    Raises:
-        EdgepressError: bad input (exit code 2); the output is as it was.
-    """
+    """The command; the artifact's folder."""
     output = prepare(config, config.teacher, short_name(config.student))
     if config.stage == "pretrain":
         corpus, masked_lm = open_pretraining(config)
         return run_step(config, output, lambda own: distill_pretraining(masked_lm, corpus, config, own))
-    teacher = _open_teacher(config)
+    opened = open_model(
+        config.teacher, "pretrained", config.task, config.data, config.seed, options=config.task_options
+    )
+    teacher = require_teacher(opened)
     if teacher.text_task.problem_type == "question_answering":
         return run_step(config, output, lambda own: distill_answering(teacher, config, own))
     return run_step(config, output, lambda own: distill(teacher, config, own))
-
-
-def _open_teacher(config: DistillConfig) -> OpenedModel:
-    return require_teacher(
-        open_model(
-            config.teacher, "pretrained", config.task, config.data, config.seed, options=config.task_options
-        )
-    )
 
 
 def require_teacher(opened: OpenedModel) -> OpenedModel:
@@ -117,20 +122,20 @@ def distill(opened: OpenedModel, options: DistillOptions, run: TechniqueRun) -> 
     metrics = {**training.metrics, "teacher": teacher.metrics}
     if baseline is not None:
         metrics["baseline"] = baseline.metrics
-    logits = teacher.logits["evaluation"], training.judged.logits
+    logits = teacher.logits["evaluation"], training.logits
     metrics["samples"] = samples(task, text.evaluation, logits, options.seed)
     body = (
         f"Distilled from {opened.record().name}: {percent(task, metrics)} on "
-        f"{training.judged.evaluation_set}; its teacher {percent(task, metrics['teacher'])}.\n"
-        f"{threshold_table(metrics)}\n{markdown(task, metrics['samples'])}"
+        f"{training.evaluation_set}; its teacher {percent(task, metrics['teacher'])}.\n"
+        f"{threshold_table(metrics)}\n{sample_table(task, metrics['samples'])}"
     )
     step = Step("distill", options.recorded(), training.seconds, metrics)
     return StepResult(
         opened=student.after(step, trained=True),
         score=metrics[task.metric],
         body=body,
-        shown=[report.table(opened, student, task, metrics)],
-        thresholds=training.judged.thresholds,
+        shown=[_table(opened, student, task, metrics)],
+        thresholds=training.thresholds,
     )
 
 
@@ -160,5 +165,101 @@ def _train(
     data = classification_data(tokenizer, task, teacher.text, length)
     data = with_logits(options, data, teacher.logits)
     trainer = train(module, data, options, checkpoints)
-    judged = judge(trainer, data, task, teacher.text, length, options.thresholds == "gmean")
-    return TrainingResult(judged, seconds(trainer))
+    return judge(trainer, data, task, teacher.text, length, options.thresholds == "gmean")
+
+
+def distill_answering(teacher: OpenedModel, options: DistillOptions, run: TechniqueRun) -> StepResult:
+    """Let the teacher read, and train a student with and without it.
+
+    Raises:
+        EdgepressError: the student cannot learn to answer from this teacher, or a file is not SQuAD's.
+    """
+    task = teacher.text_task
+    student = _open_answering_student(options, teacher)
+    options = with_defaults(options, student.schedule, student.recorded_length)
+    reading = load_reading(options, task, teacher.tokenizer, options.length_for(teacher, student))
+    rows = answering_data(student.tokenizer, reading)
+    checkpoints = run.checkpoints(options, task, rows, reading.contents, teacher=teacher, student=student)
+    parts = {"train": reading.train, "evaluation": reading.evaluation}
+    logits = {name: span_logits(teacher, windows) for name, windows in parts.items()}
+    beside: dict[str, Any] = {"teacher": reading.scores(_padded(logits["evaluation"]))}
+    if options.baseline:
+        console.step("first the same student without the teacher")
+        alone = replace(options, response_weight=0.0, label_weight=1.0)
+        baseline = _open_answering_student(options, teacher)
+        beside["baseline"] = _train_answering(alone, baseline, reading, logits, checkpoints / "baseline")
+    console.step(f"distilling for {options.epochs:g} epochs, learning rate {options.learning_rate:g}")
+    metrics = {**_train_answering(options, student, reading, logits, checkpoints / "distilled"), **beside}
+    return StepResult(
+        opened=student.after(Step("distill", options.recorded(), metrics["seconds"], metrics), trained=True),
+        score=metrics[task.metric],
+        body=(
+            f"Distilled from {teacher.record().name} on {task.name}: {answer_scores(metrics)}; "
+            f"its teacher {answer_scores(metrics['teacher'])}.\n"
+        ),
+        shown=[_table(teacher, student, task, metrics)],
+    )
+
+
+def _open_answering_student(options: DistillOptions, teacher: OpenedModel) -> OpenedModel:
+    require_answering(options, options.student)
+    if options.compares_states or options.response != "kl":
+        raise EdgepressError(
+            "answers are taught by labels and the KL of logits alone", "leave other losses away"
+        )
+    student = open_student(options, teacher, None)
+    if student.tokenizer.get_vocab() != teacher.tokenizer.get_vocab():
+        raise EdgepressError(
+            f"{options.student} and the teacher have different vocabularies: answers are of tokens",
+            "name a student with the teacher's vocabulary",
+        )
+    return student
+
+
+def _padded(rows: list[np.ndarray]) -> np.ndarray:
+    """(rows, tokens of the longest, 2); what is behind a row's last token is never looked at."""
+    whole = np.zeros((len(rows), max(map(len, rows)), 2), dtype=np.float32)
+    for row, logits in enumerate(rows):
+        whole[row, : len(logits)] = logits
+    return whole
+
+
+def _train_answering(
+    options: DistillOptions,
+    student: OpenedModel,
+    reading: Reading,
+    logits: dict[str, list[np.ndarray]],
+    checkpoints: Path,
+) -> dict[str, Any]:
+    """What the student reached."""
+    weights = options.loss_weights
+    module = Answering(
+        student.model, weights["--label-weight"], weights["--response-weight"], options.temperature
+    )
+    data = answering_data(student.tokenizer, reading, logits if options.response_weight else None)
+    trainer = train(module, data, options, checkpoints)
+    return {**reached(trainer, student.text_task.metric, "exact_match"), "seconds": seconds(trainer)}
+
+
+def _table(teacher: OpenedModel, student: OpenedModel, task: Task, metrics: dict[str, Any]) -> ScreenTable:
+    """One row a model: parameters, size, the task's metric, and how much of the teacher's is kept."""
+    rows = [
+        ("teacher", *_cells(teacher, task, metrics["teacher"], metrics)),
+        ("student", *_cells(student, task, metrics, metrics)),
+    ]
+    if "baseline" in metrics:
+        rows.append(("student without the teacher", *_cells(student, task, metrics["baseline"], metrics)))
+    headings = ("model", "params", "fp32 MB", task.metric, "kept", "training")
+    return screen_table(f"{task.name}/{task.evaluation_split}", headings, rows)
+
+
+def _cells(opened: OpenedModel, task: Task, own: dict[str, Any], metrics: dict[str, Any]) -> tuple[str, ...]:
+    parameters = opened.model.num_parameters()
+    score, best = own[task.metric], metrics["teacher"][task.metric]
+    return (
+        f"{parameters / 1e6:.1f} M",
+        f"{parameters * BYTES_OF_FP32 / 1e6:.1f}",
+        "-" if score is None else f"{100 * score:.2f} %",
+        f"{100 * score / best:.1f} %" if score is not None and best and best > 0 else "-",
+        f"{own['seconds']:.0f} s" if "seconds" in own else "",
+    )

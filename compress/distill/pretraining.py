@@ -1,24 +1,110 @@
 """The pretrain stage: a student learns from a corpus beside a masked language model."""
 
-from pathlib import Path
+from typing import Any
 
-from transformers import Trainer
+import torch
+from torch import nn
+from transformers import PreTrainedModel
 
 from compress.distill.config import DistillConfig, DistillOptions
-from compress.distill.pretraining_objective import PretrainingDistillation
 from compress.distill.student import HALF, part_of
+from compress.distillation.objective import hidden_cosine, response_loss
 from compress.step import StepResult
+from compress.training.checkpoints import TechniqueRun
 from compress.training.config import with_defaults
-from compress.training.history import seconds
-from compress.training.masked_lm import PRETRAINING, MaskedLanguageModel, corpus_data, figures, loss_words
-from compress.training.run import TechniqueRun
-from compress.training.trainer import TrainingData, loss_before, train
-from edgepress.core import console
+from compress.training.masked_lm import (
+    IGNORED,
+    PRETRAINING,
+    MaskedLanguageModel,
+    corpus_data,
+    loss_words,
+    masked_lm_loss,
+    train_masked_lm,
+    vocabulary_head,
+)
+from compress.training.trainer import loss_before
 from edgepress.core.artifact import Step
 from edgepress.core.corpus import Corpus, load_corpus
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel
 from edgepress.core.masked_lm import open_masked_lm
+
+
+class PretrainingDistillation(nn.Module):
+    """DistilBERT's triple loss (Sanh et al. 2019, section 3): L_ce between the two models' softened answers
+    and L_mlm against the hidden tokens, at the masked positions; L_cos between their last hidden states, at
+    all tokens.
+
+    In evaluation it is L_mlm alone, so that held-out losses compare whatever the weights are.
+    """
+
+    def __init__(self, student: PreTrainedModel, teacher: PreTrainedModel, config: DistillOptions) -> None:
+        """Put the parts together, and freeze the teacher.
+
+        Raises:
+            EdgepressError: the two models' hidden states have no angle.
+        """
+        super().__init__()
+        widths = student.config.hidden_size, teacher.config.hidden_size
+        if config.cosine_weight and widths[0] != widths[1]:
+            raise EdgepressError(
+                f"hidden states of width {widths[0]} and {widths[1]} have no angle",
+                "--cosine-weight 0 leaves it away",
+            )
+        self.student = student
+        # Not as a submodule: its weights are neither trained nor kept in checkpoints.
+        self._teacher: list[Any] = [teacher.eval().requires_grad_(False)]
+        self.config = config
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """The loss of a batch.
+
+        Args:
+            input_ids: (rows, tokens).
+            attention_mask: (rows, tokens), 1 for a token and 0 for padding.
+            labels: (rows, tokens), the hidden tokens, and -100 elsewhere.
+        """
+        masked = labels != IGNORED
+        states, logits = _read(self.student, input_ids, attention_mask, masked)
+        hidden_tokens = masked_lm_loss(logits, labels[masked])
+        if not self.training:
+            return {"loss": hidden_tokens}
+        loss = (self.config.label_weight or 0.0) * hidden_tokens
+        if self.config.response_weight or self.config.cosine_weight:
+            loss = loss + self._taught(states, logits, input_ids, attention_mask, masked)
+        return {"loss": loss}
+
+    def _taught(
+        self,
+        states: torch.Tensor,
+        logits: torch.Tensor,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        masked: torch.Tensor,
+    ) -> torch.Tensor:
+        """What the teacher has to say, weighted."""
+        teacher = self._teacher[0].to(input_ids.device)  # no submodule: nobody else moves it
+        with torch.no_grad():
+            their_states, their_logits = _read(teacher, input_ids, attention_mask, masked)
+        loss = logits.new_zeros((), dtype=torch.float32)
+        if self.config.response_weight and len(logits):
+            response = response_loss(self.config, logits, their_logits, "single_label_classification")
+            loss = loss + self.config.response_weight * response
+        if self.config.cosine_weight:
+            angle = hidden_cosine(states, their_states, attention_mask)
+            loss = loss + self.config.cosine_weight * angle
+        return loss
+
+
+def _read(
+    model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, masked: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Last hidden states (rows, tokens, width), and logits (masked tokens, vocabulary) of the masked tokens
+    alone: those of all tokens would cost more than the model."""
+    states = model.base_model(input_ids, attention_mask=attention_mask).last_hidden_state
+    return states, vocabulary_head(model)(states[masked])
 
 
 def open_pretraining(config: DistillConfig) -> tuple[Corpus, OpenedModel]:
@@ -50,12 +136,9 @@ def distill_pretraining(
     student = _open_student(options, teacher)
     module = PretrainingDistillation(student.model, teacher.model, options)
     data = corpus_data(student.tokenizer, corpus, options, min(teacher.longest, student.longest))
-    console.step(f"{corpus.name}: {len(data.train)} blocks, {len(data.evaluation)} held out")
     checkpoints = run.checkpoints(options, None, data, teacher=teacher, student=student)
     taught_by = loss_before(MaskedLanguageModel(teacher.model), data, options, checkpoints)
-    before = loss_before(module, data, options, checkpoints)
-    trainer = _train(module, data, options, checkpoints)
-    metrics, taken = figures(trainer, data, before), seconds(trainer) if trainer else 0.0
+    metrics, taken = train_masked_lm(module, data, options, checkpoints, "distilling")
     metrics["teacher"] = {"masked_lm_loss": taught_by}
     losses = f"{loss_words(metrics)} of {corpus.name}; its teacher {taught_by:.3f}"
     return StepResult(
@@ -65,16 +148,6 @@ def distill_pretraining(
         shown=[f"{losses}, {taken:.0f} s"],
         pipeline="fill-mask",
     )
-
-
-def _train(
-    module: PretrainingDistillation, data: TrainingData, options: DistillOptions, checkpoints: Path
-) -> Trainer | None:
-    """None where no epoch is asked for: the student stays as it begins."""
-    if not options.epochs:
-        return None
-    console.step(f"distilling for {options.epochs:g} epochs, learning rate {options.learning_rate:g}")
-    return train(module, data, options, checkpoints)
 
 
 def _open_student(options: DistillOptions, teacher: OpenedModel) -> OpenedModel:

@@ -124,10 +124,14 @@ def random_student(teacher: PreTrainedModel, depth: int, seed: int) -> PreTraine
             "the teacher's layers differ in shape: a part of them is no model that a config describes",
             "distil first, prune then",
         )
-    own = _stock(teacher)
-    kind = DISTILBERT[own] if _becomes_distilbert(teacher) else own
+    own, config = _stock(teacher), copy.deepcopy(teacher.config)
+    config.num_hidden_layers = depth
+    if hasattr(config, HEAD):
+        delattr(config, HEAD)
+    if _becomes_distilbert(teacher):
+        own, config = DISTILBERT[own], _distilbert_config(config)
     torch.manual_seed(seed)
-    return kind(_config(teacher, depth)).eval()
+    return own(config).eval()
 
 
 def _stock(teacher: PreTrainedModel) -> type[PreTrainedModel]:
@@ -140,14 +144,6 @@ def _becomes_distilbert(teacher: PreTrainedModel) -> bool:
     """Whether it is a BERT with its positions in a table, which is all that a DistilBERT knows."""
     absolute = getattr(teacher.config, "position_embedding_type", "absolute") == "absolute"
     return _stock(teacher) in DISTILBERT and absolute
-
-
-def _config(teacher: PreTrainedModel, depth: int) -> PretrainedConfig:
-    own = copy.deepcopy(teacher.config)
-    own.num_hidden_layers = depth
-    if hasattr(own, HEAD):
-        delattr(own, HEAD)
-    return _distilbert_config(own) if _becomes_distilbert(teacher) else own
 
 
 def _distilbert_config(bert: PretrainedConfig) -> DistilBertConfig:

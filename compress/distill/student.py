@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from compress.distill.config import DistillOptions
 from compress.distill.slicing import chosen_layers, random_student, slice_layers
-from compress.training.data import TrainingText
-from compress.training.scratch import check_vocabulary, from_scratch, open_untrained
+from compress.training.config import check_vocabulary
+from compress.training.data import TrainingText, open_untrained
 from edgepress.core import console
 from edgepress.core.architectures.head import put_head, reset_head
 from edgepress.core.errors import EdgepressError
@@ -36,7 +36,7 @@ def open_student(options: DistillOptions, teacher: OpenedModel, text: TrainingTe
 def _named(options: DistillOptions, teacher: OpenedModel, text: TrainingText | None) -> OpenedModel:
     if options.student == HALF:
         return part_of(teacher, options)
-    if from_scratch(options.student):
+    if options.student in FROM_SCRATCH_ONLY:
         assert text is not None
         student = open_untrained(
             options.student, teacher.text_task, teacher.data, options.seed, options.vocabulary, text

@@ -1,9 +1,10 @@
-"""The teacher's logits: it reads every text once, and what it said is kept on disk."""
+"""The teacher's logits: it reads every text once; what it said is kept on disk, and put beside rows."""
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from transformers import DataCollatorWithPadding, PreTrainedModel, PreTrainedTokenizerBase
 
-from compress.training.arithmetic import device, has_bf16
-from compress.training.data import encode_examples
+from compress.distillation.options import DistillationOptions
+from compress.training.data import TrainingText, encode_examples
+from compress.training.machine import device, has_bf16
+from compress.training.trainer import TrainingData
 from edgepress.core import console
 from edgepress.core.caches import SUITE, cache_root
 from edgepress.core.causes import cause
@@ -137,3 +140,40 @@ def _forward(model: PreTrainedModel, batch: dict[str, torch.Tensor], bf16: bool)
     inputs = {name: ids.to(device()) for name, ids in batch.items()}
     with torch.autocast(device().type, torch.bfloat16, enabled=bf16):
         return model(**inputs)
+
+
+def read_by_teacher(
+    config: DistillationOptions, teacher: OpenedModel, text: TrainingText
+) -> dict[str, np.ndarray]:
+    """Logits of the rows; of the train split only where the student learns from them.
+
+    Those of the evaluation split are what the teacher is judged by, and computed as its file computes.
+    """
+    length = config.length_for(teacher)
+    wanted = {"evaluation": text.evaluation}
+    if config.response_weight and not config.compares_states:
+        wanted["train"] = text.train
+        if text.selection is not None:
+            wanted["selection"] = text.selection
+    return {
+        name: teacher_logits(teacher, examples, length, has_bf16() and name != "evaluation")
+        for name, examples in wanted.items()
+    }
+
+
+def with_logits(
+    config: DistillationOptions, data: TrainingData, logits: Mapping[str, np.ndarray]
+) -> TrainingData:
+    """The rows with the teacher's logits, where the student learns from them and the teacher does not run."""
+    if not config.response_weight or config.compares_states:
+        return data
+    return replace(
+        data,
+        train=_with(data.train, logits["train"]),
+        evaluation=_with(data.evaluation, logits["evaluation"]),
+        selection=data.selection and _with(data.selection, logits["selection"]),
+    )
+
+
+def _with(rows: Dataset, logits: np.ndarray) -> Dataset:
+    return rows.add_column("teacher_logits", list(logits))

@@ -7,13 +7,92 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 from transformers import PreTrainedModel
 
-from compress.distillation import losses
 from compress.distillation.options import DistillationOptions
 from edgepress.core.errors import EdgepressError
 from edgepress.core.inputs import input_names
 from edgepress.core.tasks import ProblemType
+
+
+def response_kl(
+    student: torch.Tensor, teacher: torch.Tensor, temperature: float, problem_type: ProblemType
+) -> torch.Tensor:
+    """Divergence of softened answers (Hinton et al. 2015, section 2), times T² as there.
+
+    Args:
+        student: logits (rows, labels).
+        teacher: logits (rows, labels).
+        temperature: T, which logits are divided by.
+        problem_type: with several labels at once each is a distribution of its own, yes and no; values
+            of a regression are no distribution, and their squared difference is taken.
+
+    Returns:
+        the mean over rows, and over labels where each is a distribution.
+    """
+    if problem_type == "regression":
+        return response_mse(student, teacher)
+    if problem_type == "multi_label_classification":
+        # Yes and no with the logits (z, 0) have the probabilities sigmoid(z) and 1 - sigmoid(z).
+        student, teacher = (
+            torch.stack([z, torch.zeros_like(z)], -1).flatten(0, 1) for z in (student, teacher)
+        )
+    ours, theirs = ((logits.float() / temperature).log_softmax(-1) for logits in (student, teacher))
+    return temperature**2 * functional.kl_div(ours, theirs, log_target=True, reduction="batchmean")
+
+
+def response_mse(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """Squared difference of logits (Ba and Caruana 2014, section 2.1), the mean over all of them."""
+    return functional.mse_loss(student.float(), teacher.float())
+
+
+def response_loss(
+    config: DistillationOptions, student: torch.Tensor, teacher: torch.Tensor, problem_type: ProblemType
+) -> torch.Tensor:
+    """Either of the two, as the flags say."""
+    if config.response == "mse":
+        return response_mse(student, teacher)
+    return response_kl(student, teacher, config.temperature, problem_type)
+
+
+def hidden_cosine(student: torch.Tensor, teacher: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """One minus the cosine between hidden states (Sanh et al. 2019, section 3: L_cos).
+
+    Args:
+        student: (rows, tokens, width).
+        teacher: the same shape.
+        mask: (rows, tokens), 1 for a token and 0 for padding.
+
+    Returns:
+        the mean over tokens.
+    """
+    kept = mask.bool()
+    return (1 - functional.cosine_similarity(student[kept].float(), teacher[kept].float(), dim=-1)).mean()
+
+
+def hidden_mse(student: torch.Tensor, teacher: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Squared difference of hidden states of one width (Jiao et al. 2020, eq. 8), the mean over tokens."""
+    kept = mask.bool()
+    return functional.mse_loss(student[kept].float(), teacher[kept].float())
+
+
+def attention_mse(student: torch.Tensor, teacher: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Squared difference of attention maps (Jiao et al. 2020, eq. 7).
+
+    There it is taken of the scores before the softmax, which transformers' models do not give out.
+
+    Args:
+        student: (rows, heads, tokens, tokens), the last dimension summing to 1.
+        teacher: the same shape.
+        mask: (rows, tokens), 1 for a token and 0 for padding.
+
+    Returns:
+        the mean over heads and pairs of tokens.
+    """
+    kept = mask.bool()
+    pairs = (kept.unsqueeze(1) & kept.unsqueeze(2)).unsqueeze(1).expand_as(student)
+    return functional.mse_loss(student[pairs].float(), teacher[pairs].float())
 
 
 class Distillation(nn.Module):
@@ -81,7 +160,8 @@ class Distillation(nn.Module):
             loss = loss + self._states_loss(ours, theirs, attention_mask)
         if self.config.response_weight:
             assert teacher_logits is not None
-            loss = loss + self.config.response_weight * self._response(ours.logits, teacher_logits)
+            response = response_loss(self.config, ours.logits, teacher_logits, self.problem_type)
+            loss = loss + self.config.response_weight * response
         return {"loss": loss, "logits": ours.logits}
 
     @property
@@ -91,21 +171,16 @@ class Distillation(nn.Module):
         wanted = {"output_hidden_states": states, "output_attentions": bool(self.config.attention_weight)}
         return {name: True for name, needed in wanted.items() if needed and self._teachers}
 
-    def _response(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
-        if self.config.response == "mse":
-            return losses.response_mse(ours, theirs)
-        return losses.response_kl(ours, theirs, self.config.temperature, self.problem_type)
-
     def _states_loss(self, ours: Any, theirs: Any, mask: torch.Tensor) -> torch.Tensor:
         config, parts = self.config, []
         if config.cosine_weight:
-            last = losses.hidden_cosine(ours.hidden_states[-1], theirs.hidden_states[-1], mask)
+            last = hidden_cosine(ours.hidden_states[-1], theirs.hidden_states[-1], mask)
             parts.append(config.cosine_weight * last)
         if config.hidden_weight:
             parts.append(config.hidden_weight * self._hidden(ours.hidden_states, theirs.hidden_states, mask))
         if config.attention_weight:
             pairs = [(ours.attentions[own - 1], theirs.attentions[other - 1]) for own, other in self.map[1:]]
-            maps = torch.stack([losses.attention_mse(own, other, mask) for own, other in pairs])
+            maps = torch.stack([attention_mse(own, other, mask) for own, other in pairs])
             parts.append(config.attention_weight * maps.mean())
         return torch.stack(parts).sum()
 
@@ -114,7 +189,7 @@ class Distillation(nn.Module):
     ) -> torch.Tensor:
         """The mean over layers; states 0 are the embeddings."""
         found = [
-            losses.hidden_mse(project(ours[own]), theirs[other], mask)
+            hidden_mse(project(ours[own]), theirs[other], mask)
             for project, (own, other) in zip(self.projections, self.map, strict=True)
         ]
         return torch.stack(found).mean()

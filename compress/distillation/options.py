@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from compress.training.config import TrainingOptions
+from compress.training.config import ClassifierStepFlags, TrainingOptions
 from edgepress.core.errors import EdgepressError, require_flags
 
 Response = Literal["kl", "mse"]
@@ -67,3 +67,8 @@ class DistillationOptions(TrainingOptions):
                 "the weights of all losses are 0: there is nothing to learn",
                 f"give one of {', '.join(self.loss_weights)}",
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompressionConfig(DistillationOptions, ClassifierStepFlags):
+    """What all commands take that make a classifier smaller, and let it learn from itself as it was."""

@@ -3,16 +3,21 @@
 from pathlib import Path
 
 from compress.finetune.config import FinetuneConfig
-from compress.finetune.question_answering import finetune_answering
 from compress.step import StepResult, prepare, run_step
-from compress.training.config import ClassifierOptions, with_defaults
-from compress.training.data import TrainingText, load_text
-from compress.training.history import seconds
-from compress.training.question_answering import require_answering
-from compress.training.result import percent
-from compress.training.run import TechniqueRun
-from compress.training.scoring import judge, refuse_thresholds, threshold_table, threshold_tables
-from compress.training.scratch import check_vocabulary, from_scratch, open_untrained
+from compress.training.checkpoints import TechniqueRun
+from compress.training.config import ClassifierOptions, check_vocabulary, with_defaults
+from compress.training.data import TrainingText, load_text, open_untrained
+from compress.training.progress import seconds
+from compress.training.question_answering import Answering, answering_data, load_reading, require_answering
+from compress.training.scoring import (
+    answer_scores,
+    judge,
+    percent,
+    reached,
+    refuse_thresholds,
+    threshold_table,
+    threshold_tables,
+)
 from compress.training.trainer import classification_data
 from compress.training.trainer import train as train_in_place
 from edgepress.core import console
@@ -20,7 +25,7 @@ from edgepress.core.architectures.head import HEAD, put_head
 from edgepress.core.artifact import Step
 from edgepress.core.labels import LabelMismatchError
 from edgepress.core.loading import OpenedModel, open_model
-from edgepress.core.models import find_model, short_name
+from edgepress.core.models import FROM_SCRATCH_ONLY, find_model, short_name
 from edgepress.core.pretrained import load_config
 from edgepress.core.task_discovery import describe, find_task
 
@@ -28,11 +33,7 @@ QUESTIONS = "question_answering"
 
 
 def run(config: FinetuneConfig) -> Path:
-    """The command; the artifact's folder.
-
-    Raises:
-        EdgepressError: bad input (exit code 2); the output is as it was.
-    """
+    """The command; the artifact's folder."""
     check_vocabulary(config.model, config.vocabulary)
     output = prepare(config, config.model, short_name(config.task))
     opened, text = open_for_training(config)
@@ -45,7 +46,7 @@ def open_for_training(config: FinetuneConfig) -> tuple[OpenedModel, TrainingText
     Raises:
         EdgepressError: there is no such model or task, or the two do not fit.
     """
-    if from_scratch(config.model) and config.weights in (None, "random"):
+    if config.model in FROM_SCRATCH_ONLY and config.weights in (None, "random"):
         task = find_task(config.task, config.data, config.task_options)
         if task.problem_type == QUESTIONS:
             require_answering(config, config.model)
@@ -59,27 +60,21 @@ def open_for_training(config: FinetuneConfig) -> tuple[OpenedModel, TrainingText
 
 
 def _open_pretrained(config: FinetuneConfig) -> OpenedModel:
-    weights = config.weights or "pretrained"
+    # --head mlp keeps a classifier of its own kind.
+    other = config.head == "mlp" and not hasattr(load_config(find_model(config.model)), HEAD)
     try:
         return open_model(
             config.model,
-            weights,
+            config.weights or "pretrained",
             config.task,
             config.data,
             config.seed,
             options=config.task_options,
-            new_head=_replaces_head(config),
+            new_head=config.head == "new" or other,
             drops_others=True,
         )
     except LabelMismatchError as error:
         raise LabelMismatchError(str(error), f"{error.hint}; --head new trains a new classifier") from error
-
-
-def _replaces_head(config: FinetuneConfig) -> bool:
-    """Whether the classifier that the model may have is dropped; --head mlp keeps one of its own kind."""
-    if config.head == "own":
-        return False
-    return config.head == "new" or not hasattr(load_config(find_model(config.model)), HEAD)
 
 
 def train(
@@ -113,14 +108,37 @@ def finetune(
     length = options.length_for(opened)
     data = classification_data(opened.tokenizer, task, text, length)
     trainer = train_in_place(opened.model, data, options, checkpoints)
-    judged = judge(trainer, data, task, text, length, options.thresholds == "gmean")
-    taken, metrics = seconds(trainer), judged.metrics
-    score = f"{percent(task, metrics)} on {judged.evaluation_set}"
-    body = f"{opened.record().name} fine-tuned on {task.name}: {score}.\n{threshold_table(metrics)}"
+    result = judge(trainer, data, task, text, length, options.thresholds == "gmean")
+    taken, metrics = result.seconds, result.scores
+    score = f"{percent(task, metrics)} on {result.evaluation_set}"
     return StepResult(
         opened=opened.after(Step("finetune", options.recorded(), taken, metrics), trained=True),
         score=metrics[task.metric],
-        body=body,
+        body=f"{opened.record().name} fine-tuned on {task.name}: {score}.\n{threshold_table(metrics)}",
         shown=[f"{score}, {taken:.0f} s", *threshold_tables(metrics)],
-        thresholds=judged.thresholds,
+        thresholds=result.thresholds,
+    )
+
+
+def finetune_answering(opened: OpenedModel, options: ClassifierOptions, run: TechniqueRun) -> StepResult:
+    """Train an encoder to find answers in texts, in place.
+
+    Raises:
+        EdgepressError: a file is not SQuAD's, or no answer stands whole in a window.
+    """
+    require_answering(options, opened.source.name)
+    task = opened.text_task
+    options = with_defaults(options, opened.schedule, opened.recorded_length)
+    reading = load_reading(options, task, opened.tokenizer, options.length_for(opened))
+    console.step(f"{len(reading.train.questions)} windows, {options.epochs:g} epochs")
+    data = answering_data(opened.tokenizer, reading)
+    checkpoints = run.checkpoints(options, task, data, reading.contents, model=opened)
+    trainer = train_in_place(Answering(opened.model), data, options, checkpoints)
+    taken, metrics = seconds(trainer), reached(trainer, task.metric, "exact_match")
+    said = f"{answer_scores(metrics)} on {task.name}"
+    return StepResult(
+        opened=opened.after(Step("finetune", options.recorded(), taken, metrics), trained=True),
+        score=metrics[task.metric],
+        body=f"{opened.record().name} fine-tuned on {task.name}: {said}.\n",
+        shown=[f"{said}, {taken:.0f} s"],
     )

@@ -4,12 +4,15 @@ from pathlib import Path
 
 from compress.pretrain.config import PretrainConfig, PretrainOptions
 from compress.step import StepResult, prepare, run_step
+from compress.training.checkpoints import TechniqueRun
 from compress.training.config import with_defaults
-from compress.training.history import seconds
-from compress.training.masked_lm import PRETRAINING, MaskedLanguageModel, corpus_data, figures, loss_words
-from compress.training.run import TechniqueRun
-from compress.training.trainer import loss_before, train
-from edgepress.core import console
+from compress.training.masked_lm import (
+    PRETRAINING,
+    MaskedLanguageModel,
+    corpus_data,
+    loss_words,
+    train_masked_lm,
+)
 from edgepress.core.artifact import Step
 from edgepress.core.corpus import Corpus, load_corpus
 from edgepress.core.loading import OpenedModel
@@ -17,11 +20,7 @@ from edgepress.core.masked_lm import open_masked_lm
 
 
 def run(config: PretrainConfig) -> Path:
-    """The command; the artifact's folder.
-
-    Raises:
-        EdgepressError: bad input (exit code 2); the output is as it was.
-    """
+    """The command; the artifact's folder."""
     output = prepare(config, config.model, "masked-lm")
     corpus = load_corpus(config.corpus, config.data)
     opened = open_masked_lm(config.model, config.seed)
@@ -36,13 +35,9 @@ def pretrain(opened: OpenedModel, corpus: Corpus, options: PretrainOptions, run:
     """
     options = with_defaults(options, PRETRAINING)
     data = corpus_data(opened.tokenizer, corpus, options, opened.longest)
-    console.step(f"{corpus.name}: {len(data.train)} blocks, {len(data.evaluation)} held out")
     module = MaskedLanguageModel(opened.model, options.only_head)
     checkpoints = run.checkpoints(options, None, data, model=opened)
-    before = loss_before(module, data, options, checkpoints)
-    console.step(f"training for {options.epochs:g} epochs, learning rate {options.learning_rate:g}")
-    trainer = train(module, data, options, checkpoints)
-    metrics, taken = figures(trainer, data, before), seconds(trainer)
+    metrics, taken = train_masked_lm(module, data, options, checkpoints, "training")
     losses = f"{loss_words(metrics)} of {corpus.name}"
     return StepResult(
         opened=opened.after(Step("pretrain", options.recorded(), taken, metrics), trained=True),

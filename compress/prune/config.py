@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from compress.distillation.options import DistillationOptions
-from compress.training.config import ClassifierStepFlags
+from compress.distillation.options import CompressionConfig, DistillationOptions
 from edgepress.core.errors import EdgepressError, require_flags
 
 Importance = Literal["l1", "l2", "taylor", "activation"]
@@ -67,12 +66,9 @@ class PruneOptions(DistillationOptions):
                 "--iterations without --epochs cuts the same in more steps", "give --epochs for each"
             )
 
-    def _may_stay_untrained(self) -> bool:
-        return self.epochs == 0
-
 
 @dataclass(frozen=True, kw_only=True)
-class PruneConfig(PruneOptions, ClassifierStepFlags):
+class PruneConfig(PruneOptions, CompressionConfig):
     """Cut attention heads, feed-forward units, hidden width or whole layers out of a classifier: what is left
     is smaller on disk and faster in every format. With --epochs it recovers on its task, taught by the
     unpruned model. Run again to resume an interrupted run.

@@ -1,20 +1,24 @@
-"""Cutting: the weights themselves, what the modules know of their shapes, and what the config says."""
+"""Cutting: how much goes in each iteration, the weights, what modules and config know of their shapes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch_pruning as tp
 from torch import nn
 from transformers import PreTrainedModel
 
-from compress.prune.choose import Kept, best_of_each_head
-from compress.prune.importance import Scores
+from compress.prune.config import PruneOptions
+from compress.prune.importance import Batch, Kept, Scores, best_of_each_head, choose, counts, score
 from compress.prune.parts import PrunablePart, classifier_parts, dependency_graph, group, parts
 from edgepress.core.architectures.pruned import kept_heads, set_heads
 
 FEED_FORWARD_WIDTH = ("hidden_dim", "intermediate_size")
+UNITS = ("heads", "ffn", "hidden")
+Wanted = Mapping[str, Mapping[nn.Module, int]]
+"""Kind -> root of a part -> how many units stay."""
 
 
 def cut_layers(model: PreTrainedModel, part: PrunablePart, kept: Sequence[int]) -> None:
@@ -42,11 +46,13 @@ def cut_units(model: PreTrainedModel, kept: Mapping[str, Kept], scores: Scores) 
     if "ffn" in kept:
         for part in parts(model, "ffn"):
             _cut(graph, part, kept["ffn"][part.name])
-    if "hidden" in kept:
-        _cut_hidden(model, graph, kept["hidden"])
-    heads = kept.get("heads", {})
+    if "hidden" in kept:  # and with it the classifier's matrices that a config has as wide
+        for part in (*classifier_parts(model), *parts(model, "hidden")):
+            _cut(graph, part, kept["hidden"][part.name])
     for name in channels:
-        _tell_attention(attentions[name].module, heads.get(name))
+        before = kept_heads(attentions[name].module)
+        stay = kept["heads"][name] if "heads" in kept else range(len(before))
+        set_heads(attentions[name].module, [before[head] for head in stay])
     _tell_config(model, kept)
 
 
@@ -71,12 +77,6 @@ def _width(hidden: Kept) -> int:
     return len(next(iter(hidden.values())))
 
 
-def _cut_hidden(model: PreTrainedModel, graph: tp.DependencyGraph, kept: Kept) -> None:
-    """The width of all layers, and of the classifier's matrices that a config has as wide."""
-    for part in (*classifier_parts(model), *parts(model, "hidden")):
-        _cut(graph, part, kept[part.name])
-
-
 def _cut(graph: tp.DependencyGraph, part: PrunablePart, kept: Sequence[int]) -> None:
     gone = sorted(set(range(part.channels)) - set(kept))
     if not gone:
@@ -85,11 +85,6 @@ def _cut(graph: tp.DependencyGraph, part: PrunablePart, kept: Sequence[int]) -> 
         # MPNet's table of position biases has a column a head, which the graph takes for channels of one.
         if part.kind != "heads" or not isinstance(dependency.target.module, nn.Embedding):
             dependency(channels)
-
-
-def _tell_attention(attention: nn.Module, heads: Sequence[int] | None) -> None:
-    before = kept_heads(attention)
-    set_heads(attention, before if heads is None else [before[head] for head in heads])
 
 
 def _tell_config(model: PreTrainedModel, kept: Mapping[str, Kept]) -> None:
@@ -101,3 +96,56 @@ def _tell_config(model: PreTrainedModel, kept: Mapping[str, Kept]) -> None:
     if len(widths) == 1:
         name = next(name for name in FEED_FORWARD_WIDTH if hasattr(config, name))
         setattr(config, name, widths.pop())
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """Cuts a model step by step to what the flags leave."""
+
+    model: PreTrainedModel
+    config: PruneOptions
+    steps: Sequence[Wanted]
+    """What stays after each iteration."""
+
+    @classmethod
+    def of(cls, model: PreTrainedModel, config: PruneOptions) -> Cutting:
+        """The whole way, from the model as it is.
+
+        Raises:
+            EdgepressError: the model does not have what is to be cut, or nothing of it would be left.
+        """
+        shares = config.ratios
+        whole = {kind: parts(model, kind) for kind in shares}
+        ways = [(number + 1) / config.iterations for number in range(config.iterations)]
+        steps = [{kind: counts(whole[kind], shares[kind], way) for kind in shares} for way in ways]
+        return cls(model, config, steps)
+
+    def cut(self, number: int, batches: Sequence[Batch]) -> None:
+        """One iteration, in place; texts are for importances that look at them."""
+        wanted = self.steps[number]
+        if "layers" in wanted:
+            self._cut_layers(wanted["layers"], batches)
+        if set(wanted) & set(UNITS):
+            self._cut_units(wanted, batches)
+
+    def _cut_layers(self, wanted: Mapping[nn.Module, int], batches: Sequence[Batch]) -> None:
+        (part,) = parts(self.model, "layers")
+        scores = score(self.model, [part], self.config.importance, batches)
+        cut_layers(self.model, part, choose([part], wanted, scores, over_layers=False)[part.name])
+
+    def _cut_units(self, wanted: Wanted, batches: Sequence[Batch]) -> None:
+        own = {kind: parts(self.model, kind) for kind in UNITS if kind in wanted}
+        if "hidden" in own:  # each head, and the classifier, becomes narrower with it
+            width = wanted["hidden"][own["hidden"][0].root]
+            own["hidden"] += classifier_parts(self.model)
+            wanted = {**wanted, "hidden": {part.root: width for part in own["hidden"]}}
+        scored = {part.name: part for found in own.values() for part in found}
+        if "hidden" in own:
+            scored |= {part.name: part for part in parts(self.model, "heads")}
+        scores = score(self.model, list(scored.values()), self.config.importance, batches)
+        over_layers = self.config.scope == "global"
+        kept = {
+            kind: choose(found, wanted[kind], scores, over_layers and kind != "hidden")
+            for kind, found in own.items()
+        }
+        cut_units(self.model, kept, scores)

@@ -4,31 +4,31 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from compress.compression import ModelFigures, begin_training, compressed, load_task_text, open_classifier
-from compress.distillation.self_distillation import SelfDistillation
+from compress.compression import (
+    ModelFigures,
+    SelfDistillation,
+    begin_training,
+    compressed,
+    load_task_text,
+    run_compression,
+)
 from compress.prune.config import PruneConfig, PruneOptions
+from compress.prune.cut import Cutting
 from compress.prune.importance import LOOKING
-from compress.prune.plan import Cutting
-from compress.prune.report import Pruned
-from compress.prune.shapes import Shape
-from compress.step import StepResult, run_step
+from compress.prune.report import Shape, report
+from compress.step import StepResult
+from compress.training.checkpoints import TechniqueRun
 from compress.training.config import with_defaults
 from compress.training.data import TrainingText
-from compress.training.result import TrainingResult
-from compress.training.run import TechniqueRun
+from compress.training.scoring import TrainingResult
 from edgepress.core import console
 from edgepress.core.architectures.pruned import record_shapes
 from edgepress.core.loading import OpenedModel
 
 
 def run(config: PruneConfig) -> Path:
-    """The command; the artifact's folder.
-
-    Raises:
-        EdgepressError: bad input (exit code 2); the output is as it was.
-    """
-    output, opened = open_classifier(config, "pruned")
-    return run_step(config, output, lambda own: prune(opened, config, own))
+    """The command; the artifact's folder."""
+    return run_compression(config, "pruned", prune)
 
 
 def prune(opened: OpenedModel, options: PruneOptions, run: TechniqueRun) -> StepResult:
@@ -45,8 +45,8 @@ def prune(opened: OpenedModel, options: PruneOptions, run: TechniqueRun) -> Step
     trainings = _cut(options, opened, cutting, text, checkpoints)
     seconds = sum(each.seconds for each in trainings) if trainings else time.monotonic() - begun
     last = trainings[-1] if trainings else None
-    after = ModelFigures.after(options, opened, last)
-    found = Pruned(opened, (shape, Shape.of(opened.model)), (before, after), trainings)
+    after = ModelFigures.of(options, opened, last)
+    found = report(opened, (shape, Shape.of(opened.model)), (before, after), trainings)
     return compressed(opened, "prune", options, found, last, seconds)
 
 

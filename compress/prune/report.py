@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
-from compress.compression import ModelFigures, headings
-from compress.prune.shapes import HEADINGS, Shape, opens_everywhere
-from compress.training.result import TrainingResult, percent
+from transformers import PreTrainedModel
+
+from compress.compression import ModelFigures, Report, headings
+from compress.prune.parts import FINDERS
+from compress.training.scoring import TrainingResult, percent
+from edgepress.core.architectures.pruned import SHAPES
 from edgepress.core.loading import OpenedModel
-from edgepress.core.tables import ScreenTable, markdown_table, screen_table
+from edgepress.core.tables import screen_table
 
+HEADINGS = ("layers", "hidden", "heads", "ffn")
 ANYWHERE = "Its config says its shape: transformers opens it as it stands."
 HERE_ONLY = (
     "Its layers have shapes that a transformers config cannot say: edgepress opens it, and every file that "
@@ -20,58 +23,67 @@ HERE_ONLY = (
 
 
 @dataclass(frozen=True)
-class Pruned:
-    """A model before and after."""
+class Shape:
+    """What can be cut, as far as a model has it."""
 
-    opened: OpenedModel
-    """The pruned model."""
-    shapes: tuple[Shape, Shape]
-    figures: tuple[ModelFigures, ModelFigures]
-    trainings: Sequence[TrainingResult] = ()
-    """One after each cut, or none."""
+    layers: int
+    hidden: int
+    heads: tuple[int, ...]
+    """Of each layer."""
+    ffn: tuple[int, ...]
+    """Units of each layer."""
 
-    @property
-    def after(self) -> ModelFigures:
-        """The model as it is now."""
-        return self.figures[1]
-
-    @property
-    def metrics(self) -> dict[str, Any]:
-        """Of the manifest's step: before, after; of the last training what a training has."""
-        before, after = (
-            {**own.recorded, "shape": shape.figures}
-            for own, shape in zip(self.figures, self.shapes, strict=True)
-        )
-        metric, reached = self.opened.text_task.metric, [own.metrics for own in self.trainings]
-        way = [{metric: own[metric], "seconds": own["seconds"]} for own in reached]
-        return {**(reached[-1] if reached else {}), "before": before, "after": after, "iterations": way}
+    @classmethod
+    def of(cls, model: PreTrainedModel) -> Shape:
+        """That of a model as it is."""
+        heads, ffn = (tuple(part.units for part in FINDERS[kind](model)) for kind in ("heads", "ffn"))
+        return cls(model.config.num_hidden_layers, model.config.hidden_size, heads, ffn)
 
     @property
-    def _headings(self) -> tuple[str, ...]:
-        return ("", *HEADINGS, *headings(self.opened))
+    def cells(self) -> tuple[str, ...]:
+        """Of a table, under `HEADINGS`."""
+        return (str(self.layers), str(self.hidden), _text(self.heads), _text(self.ffn))
 
-    @property
-    def _rows(self) -> list[tuple[str, ...]]:
-        each = zip(("before", "pruned"), self.shapes, self.figures, strict=True)
-        return [(name, *shape.cells, *state.cells) for name, shape, state in each]
 
-    def markdown(self) -> str:
-        """The card's body."""
-        table = markdown_table(self._headings, self._rows)
-        scored_on = "".join(self.after.scored_on)
-        return f"Pruned: its weights are cut, not masked. {self.where}\n\n{table}\n{scored_on}\n"
+def _text(each: tuple[int, ...]) -> str:
+    """One number where all layers are alike."""
+    return str(each[0]) if len(set(each)) == 1 else " ".join(map(str, each))
 
-    @property
-    def where(self) -> str:
-        """Who opens it."""
-        return ANYWHERE if opens_everywhere(self.opened.model) else HERE_ONLY
 
-    def shown(self) -> list[ScreenTable | str]:
-        """What the screen shows."""
-        title = f"{self.opened.source.short_name}, pruned"
-        cuts = [
-            f"after cut {number}: {percent(self.opened.text_task, own.metrics)}, {own.seconds:.0f} s"
-            for number, own in enumerate(self.trainings, start=1)
-        ]
-        table = screen_table(title, self._headings, self._rows)
-        return [table, *cuts, *self.after.scored_on, self.where]
+def opens_everywhere(model: PreTrainedModel) -> bool:
+    """Whether a stock config says its shape (`save_model` recorded no other)."""
+    return not hasattr(model.config, SHAPES)
+
+
+def report(
+    opened: OpenedModel,
+    shapes: tuple[Shape, Shape],
+    figures: tuple[ModelFigures, ModelFigures],
+    trainings: Sequence[TrainingResult],
+) -> Report:
+    """A model before and after.
+
+    Args:
+        opened: the pruned model.
+        shapes: before and after.
+        figures: the same.
+        trainings: one after each cut, or none.
+    """
+    task, now = opened.text_task, figures[1]
+    pairs = list(zip(("before", "pruned"), shapes, figures, strict=True))
+    before, after = ({**own.recorded, "shape": asdict(shape)} for _, shape, own in pairs)
+    way = [{task.metric: own.scores[task.metric], "seconds": own.seconds} for own in trainings]
+    rows = [(name, *shape.cells, *own.cells) for name, shape, own in pairs]
+    table = screen_table(f"{opened.source.short_name}, pruned", ("", *HEADINGS, *headings(opened)), rows)
+    where = ANYWHERE if opens_everywhere(opened.model) else HERE_ONLY
+    cuts = [
+        f"after cut {number}: {percent(task, own.scores)}, {own.seconds:.0f} s"
+        for number, own in enumerate(trainings, start=1)
+    ]
+    said = f"Pruned: its weights are cut, not masked. {where}"
+    return Report(
+        after=now,
+        metrics={"before": before, "after": after, "iterations": way},
+        card=f"{said}\n\n{table.markdown()}\n{''.join(now.scored_on)}\n",
+        shown=[table, *cuts, *now.scored_on, where],
+    )

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from compress.distillation.options import DistillationOptions
-from compress.training.config import ClassifierStepFlags
+from compress.distillation.options import CompressionConfig, DistillationOptions
 from edgepress.core.errors import EdgepressError, require_flags
 from edgepress.core.models import Weights
 
@@ -28,7 +27,7 @@ class QatOptions(DistillationOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class QatConfig(QatOptions, ClassifierStepFlags):
+class QatConfig(QatOptions, CompressionConfig):
     """Train a classifier with the rounding of int8-dynamic in the way (quantization-aware training), taught
     by itself as it was: quantized afterwards it loses less. The last step before compress.quantize, for
     where that loses more than it may. Run again to resume an interrupted run.

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from compress.compression import ModelFigures, begin_training, compressed, load_task_text, open_classifier
-from compress.distillation.self_distillation import SelfDistillation
+from compress.compression import (
+    ModelFigures,
+    Report,
+    SelfDistillation,
+    begin_training,
+    compressed,
+    load_task_text,
+    run_compression,
+)
 from compress.qat.config import QatConfig, QatOptions
-from compress.qat.report import Rounded
 from compress.qat.rounding import rounding
-from compress.step import StepResult, run_step
+from compress.step import StepResult
+from compress.training.checkpoints import TechniqueRun
 from compress.training.config import with_defaults
-from compress.training.result import TrainingResult
-from compress.training.run import TechniqueRun
+from compress.training.scoring import TrainingResult
 from edgepress.core import console
 from edgepress.core.loading import OpenedModel
+from edgepress.core.tables import screen_table
 
 
 def run(config: QatConfig) -> Path:
-    """The command; the artifact's folder.
-
-    Raises:
-        EdgepressError: bad input (exit code 2); the output is as it was.
-    """
-    output, opened = open_classifier(config, "qat")
-    return run_step(config, output, lambda own: qat(opened, config, own))
+    """The command; the artifact's folder."""
+    return run_compression(config, "qat", qat)
 
 
 def qat(opened: OpenedModel, options: QatOptions, run: TechniqueRun) -> StepResult:
@@ -40,8 +43,8 @@ def qat(opened: OpenedModel, options: QatOptions, run: TechniqueRun) -> StepResu
     with rounding(opened.model):
         rounded = ModelFigures.of(options, opened)
         training = _train(options, teacher, (before, rounded), checkpoints)
-    after = rounded if training is None else ModelFigures.after(options, opened, training)
-    found = Rounded(opened, before, rounded, after, training.metrics if training else {})
+    after = rounded if training is None else ModelFigures.of(options, opened, training)
+    found = _report(opened, {"before": before, "rounded": rounded, "after": after}, training)
     return compressed(opened, "qat", options, found, training, training.seconds if training else 0.0)
 
 
@@ -52,7 +55,8 @@ def _train(
     checkpoints: Path,
 ) -> TrainingResult | None:
     """What training reached with rounding in the way; None where rounding alone costs little enough."""
-    lost = drop(*figures)
+    before, rounded = (own.score for own in figures)
+    lost = None if before is None or rounded is None else 100 * (before - rounded)  # points of the metric
     if lost is not None and lost <= options.max_drop:
         said = f"rounding alone loses {lost:.2f} points, of {options.max_drop:g} that it may"
         console.step(f"{said}: nothing to train")
@@ -61,8 +65,19 @@ def _train(
     return teacher.train(checkpoints)
 
 
-def drop(before: ModelFigures, after: ModelFigures) -> float | None:
-    """Points of the metric that were lost; None where nothing can be scored."""
-    if before.score is None or after.score is None:
-        return None
-    return 100 * (before.score - after.score)
+def _report(
+    opened: OpenedModel, stages: Mapping[str, ModelFigures], training: TrainingResult | None
+) -> Report:
+    """A model in fp32, rounded as it was, and rounded after training with it."""
+    after, metric = stages["after"], opened.text_task.metric
+    named = {"fp32, as it was": "before", "int8's rounding, as it was": "rounded"}
+    named |= {"int8's rounding, trained with it": "after"} if training else {}
+    rows = [(name, stages[stage].cells[-1]) for name, stage in named.items()]
+    table = screen_table(f"{opened.source.short_name}: what rounding costs", ("", metric), rows)
+    said = "Weights that int8-dynamic's rounding changes little."
+    return Report(
+        after=after,
+        metrics={name: own.recorded for name, own in stages.items()},
+        card=f"{said}\n\n{table.markdown()}\n{''.join(after.scored_on)}\n",
+        shown=[table, *after.scored_on],
+    )

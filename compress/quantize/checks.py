@@ -1,6 +1,6 @@
 """Everything about the flags that can be wrong before a model is opened."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,15 +81,13 @@ def _schemes(target: Format, names: Sequence[str]) -> tuple[Scheme, ...]:
         if target.name != SEARCHED:
             raise EdgepressError(f"--scheme auto searches {SEARCHED} files only", f"known: {', '.join(own)}")
         return ()
-    wanted = dict.fromkeys(names) or [_default_scheme(own)]
+    wanted = list(dict.fromkeys(names))
+    if not wanted:
+        wanted = [next(name for name, scheme in own.items() if scheme.precision == DEFAULT_PRECISION)]
     for name in wanted:
         if name not in own:
             raise unknown_name("scheme", name, [*own, AUTO])
     return tuple(own[name] for name in wanted)
-
-
-def _default_scheme(own: Mapping[str, Scheme]) -> str:
-    return next(name for name, scheme in own.items() if scheme.precision == DEFAULT_PRECISION)
 
 
 def _default_output(config: QuantizeConfig, schemes: Sequence[Scheme]) -> Path:

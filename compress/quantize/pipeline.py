@@ -9,7 +9,7 @@ from compress.quantize.checks import QuantizeRequest, check
 from compress.quantize.config import QuantizeConfig
 from compress.quantize.report import Quantized
 from compress.quantize.search import Found, search
-from device_bench.measure import Plan, Subject, measure
+from device_bench.measure import Plan, Subject, measure_shown
 from device_bench.records import Measurement
 from edgepress.core import console
 from edgepress.core.artifact import Draft, create_artifact
@@ -76,7 +76,7 @@ def _quantize(config: QuantizeConfig, order: QuantizeRequest, session: ExportSes
     )
     if not order.schemes:
         console.step(f"looking for the smallest scheme that loses at most {config.max_drop} points")
-        return search(session, whole, order.format.schemes(), options, config.max_drop, console.step)
+        return search(session, whole, order.format.schemes(), options, config.max_drop)
     built = []
     for scheme in order.schemes:
         console.step(f"quantizing: {scheme.name} for {order.cpu.name}")
@@ -100,6 +100,4 @@ def _measure(config: QuantizeConfig, opened: OpenedModel, files: Sequence[Writte
         vocabulary=opened.model.config.vocab_size,
         budget_s=config.time_budget,
     )
-    with console.progress() as progress:
-        task = progress.add_task("timing, interleaved", total=1.0)
-        return measure(subjects, plan, lambda share: progress.update(task, completed=share))
+    return measure_shown(subjects, plan)

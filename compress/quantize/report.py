@@ -7,7 +7,7 @@ from typing import Any
 
 from compress.quantize.checks import QuantizeRequest
 from compress.quantize.config import QuantizeConfig
-from compress.quantize.search import Found, Sensitivity
+from compress.quantize.search import Found
 from device_bench import records, summary
 from device_bench.charts.trade_off import trade_off_chart
 from device_bench.records import Measurement
@@ -23,6 +23,14 @@ from export.command.session import Written
 MEASUREMENTS_FILE = "measurements.jsonl"
 CHART_FILE = "chart.png"
 SHOWN_LAYERS = 10
+CARD_BODY = """{table}
+{judged_on} {caption}
+{chart}
+{usage}
+"""
+CARD_CHART = f"""
+![size, latency and quality]({CHART_FILE})
+"""
 
 
 @dataclass(frozen=True)
@@ -53,11 +61,19 @@ class Quantized:
 
     def write(self, draft: Draft, name: str) -> None:
         """Write everything besides the model files themselves, in an artifact of this name."""
-        write(self, draft, name)
+        if self.measurements:
+            records.append(draft.folder / MEASUREMENTS_FILE, self.measurements)
+            trade_off_chart(self.rows, self.metric, self.title, draft.folder / CHART_FILE)
+        (draft.folder / "README.md").write_text(_card(self, name), encoding="utf-8")
+        draft.manifest = self.remade.manifest(name, self.config.seed)
 
     @property
     def metric(self) -> str:
         return self.opened.text_task.metric
+
+    @property
+    def judged_on(self) -> str:
+        return f"Judged on {self.evaluation_set}."
 
     @property
     def title(self) -> str:
@@ -80,23 +96,23 @@ class Quantized:
         )
 
 
-def write(quantized: Quantized, draft: Draft, name: str) -> None:
-    """Everything besides the model files themselves, in an artifact of this name."""
-    if quantized.measurements:
-        records.append(draft.folder / MEASUREMENTS_FILE, quantized.measurements)
-        trade_off_chart(quantized.rows, quantized.metric, quantized.title, draft.folder / CHART_FILE)
-    (draft.folder / "README.md").write_text(_card(quantized, name), encoding="utf-8")
-    seed = quantized.config.seed
-    draft.manifest = quantized.remade.manifest(name, seed)
-
-
 def _step(quantized: Quantized) -> Step:
     found = quantized.found
     resolved = {"scheme": quantized.order.scheme, "cpu": quantized.order.cpu.name}
+    variants = [
+        {
+            "scheme": file.scheme.name if file.scheme else file.precision,
+            "score": file.verdict.score,
+            "agreement": file.verdict.parity.agreement,
+            "quantized_matmuls": file.format.coverage(file.path),
+            "kept_float": list(file.kept_float),
+        }
+        for file in found.kept
+    ]
     metrics: dict[str, Any] = {
         "parent_score": quantized.parent_score,
         EVALUATION_SET: quantized.evaluation_set.recorded(),
-        "variants": [_file_metrics(file) for file in found.kept],
+        "variants": variants,
     }
     if found.tried:
         metrics["tried"] = [{"name": name, "loss_points": loss} for name, loss in found.tried]
@@ -106,35 +122,11 @@ def _step(quantized: Quantized) -> Step:
     return Step("quantize", {**quantized.config.recorded(), **resolved}, seconds, metrics)
 
 
-def _file_metrics(file: Written) -> dict[str, Any]:
-    return {
-        "scheme": file.scheme.name if file.scheme else file.precision,
-        "score": file.verdict.score,
-        "agreement": file.verdict.parity.agreement,
-        "quantized_matmuls": file.format.coverage(file.path),
-        "kept_float": list(file.kept_float),
-    }
-
-
-def _judged_on(quantized: Quantized) -> str:
-    return f"Judged on {quantized.evaluation_set}."
-
-
-CARD_BODY = """{table}
-{judged_on} {caption}
-{chart}
-{usage}
-"""
-CARD_CHART = f"""
-![size, latency and quality]({CHART_FILE})
-"""
-
-
 def _card(quantized: Quantized, name: str) -> str:
     rows, own = quantized.rows, quantized.parent.format
     body = CARD_BODY.format(
         table=summary.markdown(rows, quantized.metric),
-        judged_on=_judged_on(quantized),
+        judged_on=quantized.judged_on,
         caption=summary.caption(rows),
         chart=CARD_CHART if quantized.measurements else "",
         usage=own.usage(name, quantized.found.kept[-1].path.name),
@@ -148,9 +140,11 @@ def _card(quantized: Quantized, name: str) -> str:
 def show(quantized: Quantized) -> None:
     """The table, the layers' sensitivities if they were measured, and what to know about them."""
     summary.table(quantized.rows, quantized.metric, quantized.title).show()
-    console.line(_judged_on(quantized))
-    if quantized.found.sensitivities:
-        _show_sensitivities(quantized.found.sensitivities)
+    console.line(quantized.judged_on)
+    if found := quantized.found.sensitivities:
+        rows = [(entry.layer, f"{entry.rms:.4f}") for entry in found[:SHOWN_LAYERS]]
+        title = f"most sensitive layers ({len(found)} measured)"
+        screen_table(title, ("layer", "logit RMS when it alone is int8"), rows).show()
     for warning in summary.slower_than_parent(quantized.rows):
         console.warn(warning)
     for note in _rival_notes(quantized):
@@ -182,9 +176,3 @@ def _duel(row: Row, rival: Row, why_slower: str) -> str:
 
 def _percent(share: float | None) -> str:
     return "undefined" if share is None else f"{100 * share:.1f} %"
-
-
-def _show_sensitivities(sensitivities: Sequence[Sensitivity]) -> None:
-    title = f"most sensitive layers ({len(sensitivities)} measured)"
-    rows = [(entry.layer, f"{entry.rms:.4f}") for entry in sensitivities[:SHOWN_LAYERS]]
-    screen_table(title, ("layer", "logit RMS when it alone is int8"), rows).show()

@@ -1,11 +1,12 @@
 """`--scheme auto`: the smallest scheme that loses no more than allowed."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
 
+from edgepress.core import console
 from edgepress.core.errors import EdgepressError, ExpectationError
 from export.command.session import ExportSession, Whole, Written
 from export.core.scheme import Options, Scheme
@@ -42,12 +43,7 @@ class Found:
 
 
 def search(
-    session: ExportSession,
-    whole: Whole,
-    schemes: Mapping[str, Scheme],
-    options: Options,
-    max_drop: float,
-    say: Callable[[str], None],
+    session: ExportSession, whole: Whole, schemes: Mapping[str, Scheme], options: Options, max_drop: float
 ) -> Found:
     """Walk from the smallest scheme to the largest and keep the first that loses at most `max_drop` points.
 
@@ -56,13 +52,13 @@ def search(
     """
     tried: list[tuple[str, float]] = []
     sensitivities: list[Sensitivity] = []
-    for scheme, layers in _candidates(session, whole, schemes, options, sensitivities, say):
-        file = _attempt(session, whole, scheme, replace(options, keep_float=options.keep_float | layers), say)
+    for scheme, layers in _candidates(session, whole, schemes, options, sensitivities):
+        file = _attempt(session, whole, scheme, replace(options, keep_float=options.keep_float | layers))
         if file is None:
             continue
         loss = session.drop(file)
         tried.append((file.name, loss))
-        say(f"{file.name}: loses {loss:.2f} points")
+        console.step(f"{file.name}: loses {loss:.2f} points")
         if loss <= max_drop:
             return Found((file,), tuple(tried), tuple(sensitivities))
         file.path.unlink()
@@ -73,14 +69,12 @@ def search(
     )
 
 
-def _attempt(
-    session: ExportSession, whole: Whole, scheme: Scheme, options: Options, say: Callable[[str], None]
-) -> Written | None:
+def _attempt(session: ExportSession, whole: Whole, scheme: Scheme, options: Options) -> Written | None:
     """The file, or None where it is too far from the model: the search then goes on."""
     try:
         return session.quantize(whole, scheme, options)
     except ExpectationError as error:
-        say(f"{scheme.name}: {error}")
+        console.step(f"{scheme.name}: {error}")
         whole.path.with_name(scheme.file_name).unlink(missing_ok=True)
         return None
 
@@ -91,13 +85,12 @@ def _candidates(
     schemes: Mapping[str, Scheme],
     options: Options,
     sensitivities: list[Sensitivity],
-    say: Callable[[str], None],
 ) -> Iterator[tuple[Scheme, frozenset[str]]]:
     """What to try, and which layers to leave in float; measures sensitivity only if it comes to that."""
     for name in SMALLEST_FIRST:
-        if not schemes[name].calibrated or _calibrates(session, whole, name, say):
+        if not schemes[name].calibrated or _calibrates(session, whole, name):
             yield schemes[name], frozenset()
-    say("no whole scheme is good enough: measuring how sensitive each layer is")
+    console.step("no whole scheme is good enough: measuring how sensitive each layer is")
     sensitivities += measure_sensitivity(session, whole, schemes[MIXED], options)
     for count in KEPT_LAYERS:
         if count < len(sensitivities):
@@ -105,12 +98,12 @@ def _candidates(
     yield schemes[LARGEST], frozenset()
 
 
-def _calibrates(session: ExportSession, whole: Whole, scheme: str, say: Callable[[str], None]) -> bool:
+def _calibrates(session: ExportSession, whole: Whole, scheme: str) -> bool:
     """Whether there are sentences to calibrate on."""
     try:
         return bool(session.calibration(whole.config.shapes))
     except EdgepressError as error:
-        say(f"{scheme} is left out: {error}")
+        console.step(f"{scheme} is left out: {error}")
         return False
 
 

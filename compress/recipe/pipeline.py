@@ -2,25 +2,22 @@
 
 import shlex
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from compress.recipe import results, table
-from compress.recipe.collect import collect
 from compress.recipe.config import RecipeConfig
-from compress.recipe.deploy import Deployment
-from compress.recipe.expectations import Expectation, ExpectationVerdict, expectations, judge
-from compress.recipe.ledger import RunLedger, at_work
-from compress.recipe.lines import RecipeResult, TableLine
-from compress.recipe.max_drop import Stopped, Watch
-from compress.recipe.plan import Run, plan
-from compress.recipe.spec import Measure, Recipe, load, without_files
-from compress.recipe.spec_steps import RESULTS
-from compress.recipe.steps import LEDGER, Bench
-from device_bench.measure import measure
+from compress.recipe.results import table
+from compress.recipe.results.collect import collect
+from compress.recipe.results.expectations import Expectation, ExpectationVerdict, expectations, judge
+from compress.recipe.results.lines import RecipeResult, TableLine
+from compress.recipe.results.write import Story, check_folder, write
+from compress.recipe.run.deploy import Deployment, Stopped, Watch
+from compress.recipe.run.plan import Run, plan
+from compress.recipe.run.steps import LEDGER, Bench, RunLedger, at_work
+from compress.recipe.schema.spec import RESULTS, Measure, Recipe, load, without_files
+from device_bench.measure import measure_shown
 from device_bench.plan import Plan, Subject
-from device_bench.records import Measurement
 from device_bench.targets import smallest_vocabulary
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError, ExpectationError, require_flags
@@ -45,17 +42,22 @@ def run(config: RecipeConfig) -> Path:
     expected = expectations(own)
     watch = Watch(own, config.max_drop)
     data_root(config.data)
-    results.check_folder(target)
+    check_folder(target)
     if config.check:
-        _list(own, runs)
+        console.line(f"{own.title}: {len(runs)} steps")
+        for index, step in enumerate(runs, start=1):
+            console.line(f"  {index}  {step.title}")
         return target
     with at_work(output) as mark:
         bench = Bench(RunLedger(output / LEDGER), mark, config.data, config.ignore_code, {}, config.restart)
         result = _run(own, runs, Deployment(bench, own.measure), watch)
         verdicts = _judged(config, expected, result)
         story = _story(config, bench, time.monotonic() - start)
-        results.write(result, verdicts, story, target)
-    _show(result, verdicts, target)
+        write(result, verdicts, story, target)
+    table.screen(result).show()
+    if verdicts:
+        table.verdict_screen(verdicts).show()
+    console.step(f"written: {target}")
     _conclude(result, verdicts)
     return target
 
@@ -66,12 +68,6 @@ def _folders(config: RecipeConfig, own: Recipe) -> tuple[Path, Path]:
     output = config.output or Path("outputs") / RECIPES / name
     kept = output / RESULTS if config.quick else Path("results") / RECIPES / own.name
     return output, config.results or kept
-
-
-def _list(own: Recipe, runs: Sequence[Run]) -> None:
-    console.line(f"{own.title}: {len(runs)} steps")
-    for index, run in enumerate(runs, start=1):
-        console.line(f"  {index}  {run.title}")
 
 
 def _run(own: Recipe, runs: Sequence[Run], deployment: Deployment, watch: Watch) -> RecipeResult:
@@ -96,35 +92,26 @@ def _run(own: Recipe, runs: Sequence[Run], deployment: Deployment, watch: Watch)
 
 def _timed(lines: Sequence[TableLine], how: Measure) -> tuple[TableLine, ...]:
     """The lines with their files timed, each file once, all in one interleaved measurement."""
-    subjects = list(_distinct(line.subject for line in lines if line.subject is not None).values())
+    subjects: dict[tuple[Path, str], Subject] = {}
+    for line in lines:
+        if line.subject is not None:  # a mean has the file of one of its lines
+            subjects.setdefault((line.subject.path, line.subject.mode), line.subject)
     if not subjects:
         return tuple(lines)
+    every = list(subjects.values())
     plan_ = Plan(
         (how.sequence_length,),
         threads=how.threads,
-        vocabulary=smallest_vocabulary(subjects),
-        budget_s=how.time_budget * len(subjects),
+        vocabulary=smallest_vocabulary(every),
+        budget_s=how.time_budget * len(every),
     )
-    with console.progress() as progress:
-        task = progress.add_task("timing, interleaved", total=1.0)
-        found = measure(subjects, plan_, lambda share: progress.update(task, completed=share))
-    records = dict(zip(_distinct(subjects), found, strict=True))
-    return tuple(_with_record(line, records) for line in lines)
+    records = dict(zip(subjects, measure_shown(every, plan_), strict=True))
 
+    def timed(line: TableLine, subject: Subject) -> TableLine:
+        record = records[subject.path, subject.mode]
+        return replace(line, measurement=replace(record, name=line.title))
 
-def _distinct(subjects: Iterable[Subject]) -> dict[tuple[Path, str], Subject]:
-    """The subjects by what is timed; a mean has the file of one of its lines."""
-    found: dict[tuple[Path, str], Subject] = {}
-    for subject in subjects:
-        found.setdefault((subject.path, subject.mode), subject)
-    return found
-
-
-def _with_record(line: TableLine, records: Mapping[tuple[Path, str], Measurement]) -> TableLine:
-    if line.subject is None:
-        return line
-    record = records[line.subject.path, line.subject.mode]
-    return replace(line, measurement=replace(record, name=line.title))
+    return tuple(timed(line, line.subject) if line.subject else line for line in lines)
 
 
 def _judged(
@@ -136,7 +123,7 @@ def _judged(
     return judge(expected, result)
 
 
-def _story(config: RecipeConfig, bench: Bench, seconds: float) -> results.Story:
+def _story(config: RecipeConfig, bench: Bench, seconds: float) -> Story:
     words = ["python", "-m", "compress.recipe", str(config.recipe)]
     words += [word for said in config.settings for word in ("--set", said)]
     words += ["--quick"] if config.quick else []
@@ -144,14 +131,7 @@ def _story(config: RecipeConfig, bench: Bench, seconds: float) -> results.Story:
     words += ["--max-drop", f"{config.max_drop:g}"] if config.max_drop is not None else []
     known = {name: bench.ledger.known(name) or {} for name in bench.runs}
     taken = {name: float(entry["seconds"]) for name, entry in known.items() if "seconds" in entry}
-    return results.Story(shlex.join(words), config.quick, seconds, taken)
-
-
-def _show(result: RecipeResult, verdicts: Sequence[ExpectationVerdict], target: Path) -> None:
-    table.screen(result).show()
-    if verdicts:
-        table.verdict_screen(verdicts).show()
-    console.step(f"written: {target}")
+    return Story(shlex.join(words), config.quick, seconds, taken)
 
 
 def _conclude(result: RecipeResult, verdicts: Sequence[ExpectationVerdict]) -> None:

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from compress.distillation.options import DistillationOptions
-from compress.training.config import ClassifierStepFlags
+from compress.distillation.options import CompressionConfig, DistillationOptions
 from edgepress.core.errors import EdgepressError, require_flags
 
 Pattern = Literal["any", "2:4"]
@@ -53,12 +52,9 @@ class SparsifyOptions(DistillationOptions):
         if self.method == "movement" and self.pattern == "2:4":
             raise EdgepressError("--pattern 2:4 goes by magnitude", "leave --method away")
 
-    def _may_stay_untrained(self) -> bool:
-        return self.epochs == 0
-
 
 @dataclass(frozen=True, kw_only=True)
-class SparsifyConfig(SparsifyOptions, ClassifierStepFlags):
+class SparsifyConfig(SparsifyOptions, CompressionConfig):
     """Set weights of the layers' matrices to zero (unstructured pruning). Their shapes stay: a compressed
     file becomes smaller, a runtime no faster, and the table says so for each. With --epochs weights go step
     by step while the model learns, taught by itself as it was. Run again to resume an interrupted run.

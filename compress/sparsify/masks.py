@@ -9,12 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
-from transformers import (
-    PreTrainedModel,
-    TrainerCallback,
-    TrainerState,
-    TrainingArguments,
-)
+from transformers import PreTrainedModel, TrainerCallback, TrainerState, TrainingArguments
 
 from edgepress.core.errors import EdgepressError
 
@@ -81,16 +76,11 @@ METHODS: dict[str, type[Mask]] = {"magnitude": Mask, "movement": Movement}
 
 def chosen(values: torch.Tensor, sparsity: float, pattern: str) -> torch.Tensor:
     """Where the largest values stand: (outputs, inputs) bool."""
-    if pattern != "any":
-        rows = values.view(-1, OF_FOUR)
-        return (
-            torch.zeros_like(rows, dtype=torch.bool)
-            .scatter(1, rows.topk(KEPT_OF_FOUR).indices, True)
-            .view_as(values)
-        )
-    flat = values.flatten()
-    kept = flat.topk(round(flat.numel() * (1 - sparsity))).indices
-    return torch.zeros_like(flat, dtype=torch.bool).scatter(0, kept, True).view_as(values)
+    fours = pattern != "any"
+    rows = values.reshape(-1, OF_FOUR) if fours else values.reshape(1, -1)
+    count = KEPT_OF_FOUR if fours else round(values.numel() * (1 - sparsity))
+    kept = rows.topk(count).indices
+    return torch.zeros_like(rows, dtype=torch.bool).scatter(1, kept, True).view_as(values)
 
 
 def matrices(model: PreTrainedModel) -> list[nn.Linear]:
@@ -122,7 +112,9 @@ class Sparsity(TrainerCallback):
         """
         self.sparsity, self.cooldown, self.pattern = sparsity, cooldown, pattern
         self._matrices = matrices(model)
-        _check_pattern(self._matrices, pattern)
+        for width in (matrix.in_features for matrix in self._matrices):
+            if pattern != "any" and width % OF_FOUR:
+                raise EdgepressError(f"--pattern {pattern}: a matrix of {width} inputs has no fours")
         for matrix in self._matrices:
             mask = METHODS[method](matrix.weight, pattern)
             parametrize.register_parametrization(matrix, "weight", mask)
@@ -157,12 +149,6 @@ class Sparsity(TrainerCallback):
         """Without a cooldown there is no step after the last choice."""
         if not self.cooldown:
             self.to(self.sparsity)
-
-
-def _check_pattern(found: Iterable[nn.Linear], pattern: str) -> None:
-    for matrix in found:
-        if pattern != "any" and matrix.in_features % OF_FOUR:
-            raise EdgepressError(f"--pattern {pattern}: a matrix of {matrix.in_features} inputs has no fours")
 
 
 def share_of_zeros(found: Iterable[nn.Linear]) -> float:

@@ -4,38 +4,33 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from compress.compression import ModelFigures, begin_training, compressed, open_classifier
-from compress.distillation.self_distillation import SelfDistillation
+from compress.compression import ModelFigures, SelfDistillation, begin_training, compressed, run_compression
 from compress.sparsify.config import SparsifyConfig, SparsifyOptions
-from compress.sparsify.gain import DENSE, SPARSE, measure_gains, timed_formats, write
 from compress.sparsify.masks import Sparsity, matrices, share_of_zeros
-from compress.sparsify.report import Sparse
-from compress.step import StepResult, run_step
+from compress.sparsify.report import DENSE, SPARSE, measure_gains, report, write
+from compress.step import StepResult
+from compress.training.checkpoints import TechniqueRun
 from compress.training.config import with_defaults
 from compress.training.data import TrainingText
-from compress.training.result import TrainingResult
-from compress.training.run import TechniqueRun
+from compress.training.scoring import TrainingResult
 from edgepress.core import console
 from edgepress.core.loading import OpenedModel
+from export.core.registry import find_format
 
 
 def run(config: SparsifyConfig) -> Path:
-    """The command; the artifact's folder.
-
-    Raises:
-        EdgepressError: bad input (exit code 2); the output is as it was.
-    """
-    output, opened = open_classifier(config, "sparse")
-    return run_step(config, output, lambda own: sparsify(opened, config, own))
+    """The command; the artifact's folder."""
+    return run_compression(config, "sparse", sparsify)
 
 
 def sparsify(opened: OpenedModel, options: SparsifyOptions, run: TechniqueRun) -> StepResult:
     """Set weights of a classifier's matrices to zero, in place.
 
     Raises:
-        EdgepressError: a format is unknown; or there are no texts to learn from.
+        EdgepressError: a format is unknown, or needs what is not installed; or there are no texts to learn
+            from.
     """
-    formats = timed_formats(options.formats)
+    formats = [find_format(name) for name in options.formats]
     options = with_defaults(options, opened.schedule, opened.recorded_length)
     checkpoints, text = begin_training(run, options, opened)
     with TemporaryDirectory() as name:
@@ -47,15 +42,9 @@ def sparsify(opened: OpenedModel, options: SparsifyOptions, run: TechniqueRun) -
         write(opened.model, formats, files / SPARSE)
         vocabulary = opened.model.config.vocab_size
         gains = measure_gains(formats, files, options.sequence_length, vocabulary, options.time_budget)
-    after = ModelFigures.after(options, opened, training)
-    found = Sparse(
-        opened=opened,
-        pattern=options.pattern,
-        zeros=share_of_zeros(matrices(opened.model)),
-        figures=(before, after),
-        gains=gains,
-        training=training.metrics if training else {},
-    )
+    after = ModelFigures.of(options, opened, training)
+    zeros = share_of_zeros(matrices(opened.model))
+    found = report(opened, options.pattern, zeros, (before, after), gains)
     return compressed(opened, "sparsify", options, found, training, seconds)
 
 

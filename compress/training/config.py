@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 from typing_extensions import Doc
 
 from edgepress.core.console import Command
-from edgepress.core.errors import require_flags
+from edgepress.core.errors import EdgepressError, require_flags
 from edgepress.core.models import FROM_SCRATCH_ONLY, Schedule, Weights
 from edgepress.core.task_flags import TaskFlags
 from edgepress.core.tasks import TASK_HELP
@@ -105,8 +105,8 @@ class TrainingOptions:
         )
 
     def _may_stay_untrained(self) -> bool:
-        """Whether the model may be written as it begins."""
-        return False
+        """Whether the model may be written as it begins: where nobody who says nothing gets an epoch."""
+        return self.epochs == 0 == type(self).epochs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,3 +171,19 @@ def with_defaults(config: OptionsT, schedule: Schedule, recorded_length: int | N
         epochs=schedule.epochs if config.epochs is None else config.epochs,
         learning_rate=config.learning_rate or schedule.learning_rate,
     )
+
+
+def check_vocabulary(name: str, vocabulary: int) -> None:
+    """Raise unless the model may have a vocabulary of so many entries.
+
+    Raises:
+        EdgepressError: fewer than none, or the model's own weights know another vocabulary.
+    """
+    if vocabulary < 0:
+        raise EdgepressError("--vocabulary is out of range", "--help says what it takes")
+    if vocabulary and name not in FROM_SCRATCH_ONLY:
+        names = ", ".join(FROM_SCRATCH_ONLY)
+        raise EdgepressError(
+            f"{name} was trained with a vocabulary, which --vocabulary would take from it",
+            f"leave it away, or name a model that is trained from scratch: {names}",
+        )

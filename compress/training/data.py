@@ -1,14 +1,19 @@
-"""Text as the Trainer takes it."""
+"""Text as the Trainer takes it, and vocabularies of models that are trained from scratch."""
 
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from compress.training.config import TrainingOptions
+from edgepress.core import console
 from edgepress.core.errors import EdgepressError
+from edgepress.core.loading import OpenedModel, open_model
 from edgepress.core.splits import Examples, load_split
 from edgepress.core.tasks import Task
+from edgepress.core.vocabulary import train_tokenizer
 
 
 @dataclass(frozen=True)
@@ -55,3 +60,16 @@ def encode_examples(tokenizer: PreTrainedTokenizerBase, examples: Examples, max_
         )
     encoded = tokenizer(*columns, truncation=True, max_length=max_length)
     return Dataset.from_dict({**encoded, "labels": examples.labels})
+
+
+def open_untrained(
+    name: str, task: Task, data: Path | None, seed: int, vocabulary: int, text: TrainingText
+) -> OpenedModel:
+    """A model that is trained from scratch, with a vocabulary from the train split or BERT's."""
+    own = None
+    if vocabulary:
+        own = train_tokenizer(chain.from_iterable(text.train.texts), vocabulary)
+    opened = open_model(name, "random", task, data, seed, own)
+    origin = "built from the train split" if own else "BERT's"
+    console.step(f"vocabulary: {len(opened.tokenizer)} entries, {origin}")
+    return opened

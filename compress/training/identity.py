@@ -10,9 +10,8 @@ from typing import Any, Protocol
 import torch
 from datasets import Dataset
 
-from compress.training.arithmetic import device, has_bf16
 from compress.training.config import TrainingOptions
-from compress.training.launch import processes
+from compress.training.machine import device, has_bf16, processes
 from edgepress.core.identity import Difference, differences, library_versions, model_identity, rows_identity
 from edgepress.core.loading import OpenedModel
 from edgepress.core.splits import Examples

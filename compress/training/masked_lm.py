@@ -1,18 +1,20 @@
 """Masked-language modelling: blocks of a corpus, their masks, and the loss at the masked positions."""
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers import DataCollatorForLanguageModeling, PreTrainedModel, PreTrainedTokenizerBase, Trainer
+from transformers import DataCollatorForLanguageModeling, PreTrainedModel, PreTrainedTokenizerBase
 
 from compress.training.config import TrainingOptions
-from compress.training.history import history
+from compress.training.progress import history, seconds
 from compress.training.scoring import require_finite
-from compress.training.trainer import TrainingData
+from compress.training.trainer import TrainingData, loss_before, train
+from edgepress.core import console
 from edgepress.core.corpus import Corpus, blocks
 from edgepress.core.errors import EdgepressError
 from edgepress.core.models import Schedule
@@ -39,14 +41,12 @@ class Masking:
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Inputs of shape (rows, tokens), and `labels`: the hidden tokens, -100 where nothing is hidden."""
-        self._collate.generator = torch.Generator().manual_seed(self._drawn_by(rows))
-        return dict(self._collate(rows))
-
-    def _drawn_by(self, rows: list[dict[str, Any]]) -> int:
         digest = hashlib.sha256(str(self._seed).encode())
         for row in rows:
             digest.update(np.asarray(row["input_ids"], dtype=np.int32).tobytes())
-        return int.from_bytes(digest.digest()[:7], "big")
+        drawn_by = int.from_bytes(digest.digest()[:7], "big")
+        self._collate.generator = torch.Generator().manual_seed(drawn_by)
+        return dict(self._collate(rows))
 
 
 def corpus_data(
@@ -77,6 +77,7 @@ def corpus_data(
             "name a larger corpus, or lower --batch-size or --max-length",
         )
     drawn = np.random.default_rng(0).permutation(len(evaluation))[: config.eval_samples]
+    console.step(f"{corpus.name}: {len(rows)} blocks, {min(len(evaluation), config.eval_samples)} held out")
     return TrainingData(rows, evaluation.select(np.sort(drawn)), Masking(tokenizer, config.seed))
 
 
@@ -124,25 +125,40 @@ class MaskedLanguageModel(nn.Module):
         return {"loss": masked_lm_loss(logits, labels[masked])}
 
 
-def figures(trainer: Trainer | None, data: TrainingData, before: float) -> dict[str, Any]:
-    """What a manifest keeps of a training: the held-out loss before and after, and the way there.
+def train_masked_lm(
+    module: nn.Module, data: TrainingData, options: TrainingOptions, checkpoints: Path, doing: str
+) -> tuple[dict[str, Any], float]:
+    """Train a module that gives a masked language model's loss, in place.
 
     In a launch of several processes all of them have to ask: each scores its part of the blocks.
 
     Args:
-        trainer: holds the model; None where it was not trained.
+        module: what is trained.
         data: its blocks.
-        before: the held-out loss as it began.
+        options: where they say 0 epochs, it stays as it begins.
+        checkpoints: a folder for this training alone.
+        doing: what the training is called.
+
+    Returns:
+        what a manifest keeps of it (the held-out loss before and after, the way there), and what it took [s].
     """
-    loss = float(trainer.evaluate()["eval_loss"]) if trainer else before
+    before = loss = loss_before(module, data, options, checkpoints)
+    way: list[dict[str, float]] = []
+    taken = 0.0
+    if options.epochs:
+        console.step(f"{doing} for {options.epochs:g} epochs, learning rate {options.learning_rate:g}")
+        trainer = train(module, data, options, checkpoints)
+        loss = float(trainer.evaluate()["eval_loss"])
+        way, taken = history(trainer), seconds(trainer)
     require_finite(loss)
-    return {
+    metrics = {
         "masked_lm_loss": loss,
         "masked_lm_loss_before": before,
         "blocks": len(data.train),
         "held_out_blocks": len(data.evaluation),
-        "history": history(trainer) if trainer else [],
+        "history": way,
     }
+    return metrics, taken
 
 
 def loss_words(metrics: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""When a training run is looked at, at the end of each epoch and between, and what is shown of it."""
+"""When a training is looked at, what is shown of it then, and what it says of itself afterwards."""
 
 import math
 import signal
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from edgepress.core import console
 
@@ -16,6 +16,10 @@ CHECKPOINTS, MOST = 10, 20
 SECONDS = "seconds"
 # What the Trainer puts among the metrics of an evaluation.
 TIMES = ("_runtime", "_per_second")
+# The Trainer's words -> ours.
+WORDS = {"eval_runtime": "eval_seconds", "eval_loss": "eval_loss"}
+DROPPED = ("eval_samples_per_second", "eval_steps_per_second", "grad_norm")
+TOTALS = ("train_runtime",)
 
 
 def marks(steps: int, epochs: float) -> set[int]:
@@ -45,13 +49,8 @@ class Progress(TrainerCallback):
         self._marks: set[int] = set()
         self._seconds = self._since = 0.0
         self._interrupted = False
-        self._bar = console.progress()
-
-    @contextmanager
-    def shown(self) -> Iterator[None]:
-        """Show how far the training is while the block runs, and clear the line however it ends."""
-        with self._bar:
-            yield
+        self.bar = console.progress()
+        """Shows how far the training is while it is entered, and clears the line however it ends."""
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
@@ -77,28 +76,24 @@ class Progress(TrainerCallback):
             raise KeyboardInterrupt
         self._interrupted = True
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
         self._marks = marks(state.max_steps, args.num_train_epochs)
         self._seconds = trained_seconds(state.log_history)
         self._since = time.monotonic()
         if state.is_world_process_zero:
-            self._bar.add_task("training", total=state.max_steps, completed=state.global_step)
+            self.bar.add_task("training", total=state.max_steps, completed=state.global_step)
 
     def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         if self._interrupted:
             raise KeyboardInterrupt
-        for task in self._bar.task_ids:
-            self._bar.update(task, completed=state.global_step)
+        for task in self.bar.task_ids:
+            self.bar.update(task, completed=state.global_step)
         if state.global_step in self._marks:
             control.should_log = control.should_evaluate = control.should_save = True
 
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_log(self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
         if "loss" in state.log_history[-1]:
             self._seconds += time.monotonic() - self._since
             state.log_history[-1][SECONDS] = self._seconds
@@ -109,14 +104,12 @@ class Progress(TrainerCallback):
         state: TrainerState,
         control: TrainerControl,
         metrics: dict[str, float] | None = None,
-        **kwargs: Any,
+        **_: Any,
     ) -> None:
         if state.is_world_process_zero and state.global_step:
             console.step(_looked_at(state, metrics or {}))
 
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_save(self, *_: Any, **__: Any) -> None:
         self._since = time.monotonic()
 
 
@@ -136,3 +129,37 @@ def _looked_at(state: TrainerState, metrics: dict[str, float]) -> str:
     }
     shown = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
     return f"step {state.global_step} of {state.max_steps}: {shown}"
+
+
+def history(trainer: Trainer) -> list[dict[str, float]]:
+    """Loss, evaluation loss and metric at each checkpoint, by epoch.
+
+    Returns:
+        one entry a checkpoint, one of them at the end of every epoch: `epoch`, `step`, `loss` (the mean since
+        the last one), `seconds` (of training, since the run began), `learning_rate`, `eval_loss`,
+        `eval_seconds` and the metric by its name.
+    """
+    entries: dict[int, dict[str, float]] = {}
+    for logged in trainer.state.log_history:
+        if not any(name in logged for name in TOTALS):
+            entries.setdefault(int(logged["step"]), {}).update(_renamed(logged))
+    return [entries[step] for step in sorted(entries)]
+
+
+def seconds(trainer: Trainer) -> float:
+    """What the training took, evaluations not counted; with what was done before it was interrupted."""
+    return trained_seconds(trainer.state.log_history)
+
+
+def kept_epoch(trainer: Trainer) -> dict[str, float]:
+    """`kept_epoch`, after which the weights were that scored best; nothing where the last ones are kept."""
+    best = trainer.state.best_global_step
+    if not trainer.args.load_best_model_at_end or best is None:
+        return {}
+    return {"kept_epoch": next(own["epoch"] for own in history(trainer) if own["step"] == best)}
+
+
+def _renamed(logged: dict[str, Any]) -> dict[str, float]:
+    """Without what is no point of a curve, an undefined score among it."""
+    kept = {name: value for name, value in logged.items() if name not in DROPPED and math.isfinite(value)}
+    return {WORDS.get(name, name.removeprefix("eval_")): value for name, value in kept.items()}

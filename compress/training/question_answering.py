@@ -12,11 +12,11 @@ from torch.nn import functional
 from transformers import DataCollatorWithPadding, EvalPrediction, PreTrainedModel, PreTrainedTokenizerBase
 
 from compress.training.config import ClassifierOptions, TrainingOptions
-from compress.training.scratch import from_scratch
-from compress.training.trainer import TrainingData, by_length
+from compress.training.trainer import TrainingData, in_order
 from edgepress.core.errors import EdgepressError
 from edgepress.core.identity import SHA256, digest_of
 from edgepress.core.inputs import TOKEN_TYPES, input_names
+from edgepress.core.models import FROM_SCRATCH_ONLY
 from edgepress.core.question_answering import Windows, best_answers, cut_windows
 from edgepress.core.squad import Question, load_questions, score_answers
 from edgepress.core.tasks import Task
@@ -47,7 +47,7 @@ class Reading:
 
 def require_answering(config: ClassifierOptions, model: str) -> None:
     """Raise unless a model can be trained for spans with these flags."""
-    if from_scratch(model):
+    if model in FROM_SCRATCH_ONLY:
         raise EdgepressError(f"{model} gives one answer a text, not a place in it", "name an encoder")
     if config.head != "own" or config.thresholds != "half":
         raise EdgepressError("--head and --thresholds are a classifier's", "leave them away")
@@ -126,13 +126,8 @@ def _collator(tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, An
 
 
 def _metrics(reading: Reading, rows: Dataset) -> Callable[[EvalPrediction], dict[str, Any]]:
-    order = by_length(rows)
-
     def compute(prediction: EvalPrediction) -> dict[str, Any]:
-        found = np.asarray(prediction.predictions)
-        logits = np.empty_like(found)
-        logits[order] = found
-        return dict(reading.scores(logits))
+        return dict(reading.scores(in_order(rows, prediction.predictions)))
 
     return compute
 

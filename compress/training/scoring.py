@@ -9,15 +9,14 @@ from transformers import Trainer
 
 from compress.training.config import ClassifierOptions
 from compress.training.data import TrainingText
-from compress.training.history import history, kept_epoch
 from compress.training.mistakes import confusion, roc
+from compress.training.progress import history, kept_epoch, seconds
 from compress.training.trainer import TrainingData, compute_as_written, logits_of
 from edgepress.core.console import warn
 from edgepress.core.errors import EdgepressError
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.core.metrics import scores
-from edgepress.core.splits import Examples
-from edgepress.core.tables import ScreenTable, markdown_table, screen_table
+from edgepress.core.tables import ScreenTable, screen_table
 from edgepress.core.tasks import ProblemType, Task
 from edgepress.core.thresholds import gmean_thresholds
 
@@ -26,8 +25,8 @@ HALF = "0.5"
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A model's answers and scores."""
+class TrainingResult:
+    """A classifier's answers and scores after a training."""
 
     logits: np.ndarray
     """(rows, labels), of the evaluation split."""
@@ -35,14 +34,21 @@ class Judged:
     """What the scores are of."""
     thresholds: list[float] | None
     """Those that the model is to decide with; None: one half."""
-    metrics: dict[str, Any]
+    scores: dict[str, Any]
     """The task's metric and the usual ones beside it, by name; `confusion`; `history`; `thresholds` and `roc`
     where labels come several at once."""
+    seconds: float
+    """Of training, evaluations not counted."""
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """As a manifest keeps them."""
+        return {**self.scores, "seconds": self.seconds}
 
 
 def judge(
     trainer: Trainer, data: TrainingData, task: Task, text: TrainingText, max_length: int, chosen: bool
-) -> Judged:
+) -> TrainingResult:
     """Score a trained model on the evaluation split, computing as its file will.
 
     In a launch of several processes all of them have to ask: each reads its part of the texts.
@@ -75,7 +81,7 @@ def judge(
         **kept_epoch(trainer),
         **several,
     }
-    return Judged(found, evaluated, thresholds, metrics)
+    return TrainingResult(found, evaluated, thresholds, metrics, seconds(trainer))
 
 
 def refuse_thresholds(options: ClassifierOptions, task: Task) -> None:
@@ -112,8 +118,11 @@ def _several(
 
     Chosen on the evaluation split itself they say how much choosing there flatters.
     """
-    _warn_of_single_sided(task, text.watched)
-    labels = text.evaluation.labels
+    labels, watched = text.evaluation.labels, text.watched.labels
+    single_sided = watched.min(axis=0) == watched.max(axis=0)
+    if single_sided.any():
+        names = ", ".join(label for label, one in zip(task.labels, single_sided, strict=True) if one)
+        warn(f"{names}: never or always there in the rows that thresholds are chosen on, so it is 0.5")
     known = {HALF: [0.5] * len(task.labels), task.evaluation_split: gmean_thresholds(logits, labels)}
     if text.selection is not None:
         known[str(task.selection_split)] = list(selected)
@@ -127,32 +136,42 @@ def _several(
     return {"thresholds": compared, "roc": roc(task, logits, labels, known)}
 
 
-def threshold_table(metrics: dict[str, Any]) -> str:
-    """Markdown: scores with thresholds of one half, and chosen on each split; nothing for other tasks."""
-    headings, rows = _threshold_rows(metrics)
-    return "\n" + markdown_table(headings, rows) if rows else ""
-
-
 def threshold_tables(metrics: dict[str, Any]) -> list[ScreenTable]:
-    """The same for the screen."""
-    headings, rows = _threshold_rows(metrics)
-    return [screen_table("", headings, rows)] if rows else []
-
-
-def _threshold_rows(metrics: dict[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Headings and rows; none of either for other tasks."""
+    """One of scores with thresholds of one half, and chosen on each split; none for other tasks."""
     chosen = metrics.get("thresholds", {})
     names = [name for name in next(iter(chosen.values()), {}) if name != "values"]
     rows = [(where, *(_percent(figures[name]) for name in names)) for where, figures in chosen.items()]
-    return ("thresholds from", *names), rows
+    return [screen_table("", ("thresholds from", *names), rows)] if rows else []
+
+
+def threshold_table(metrics: dict[str, Any]) -> str:
+    """The same for a page, below an empty line."""
+    return "".join(f"\n{table.markdown()}" for table in threshold_tables(metrics))
+
+
+def reached(trainer: Trainer, *names: str) -> dict[str, Any]:
+    """Metrics after training, by their names, and the way there as `history`.
+
+    In a launch of several processes all of them have to ask: each reads its part of the rows.
+    """
+    compute_as_written(trainer)
+    way = history(trainer)
+    found = trainer.evaluate()
+    require_finite(float(found["eval_loss"]))
+    kept = kept_epoch(trainer)
+    last = {} if kept else {"history": history(trainer)}  # other weights end no learning curve
+    return {**{name: float(found[f"eval_{name}"]) for name in names}, "history": way, **kept, **last}
+
+
+def answer_scores(metrics: dict[str, Any]) -> str:
+    """Scores of answers in words."""
+    return f"F1 {100 * metrics['answer_f1']:.2f} %, exact match {100 * metrics['exact_match']:.2f} %"
+
+
+def percent(task: Task, metrics: dict[str, Any]) -> str:
+    """A score in words."""
+    return f"{task.metric} {_percent(metrics[task.metric])}"
 
 
 def _percent(score: float | None) -> str:
     return "undefined" if score is None else f"{100 * score:.2f} %"
-
-
-def _warn_of_single_sided(task: Task, examples: Examples) -> None:
-    same = examples.labels.min(axis=0) == examples.labels.max(axis=0)
-    if same.any():
-        names = ", ".join(label for label, one in zip(task.labels, same, strict=True) if one)
-        warn(f"{names}: never or always there in the rows that thresholds are chosen on, so it is 0.5")

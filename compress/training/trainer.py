@@ -1,7 +1,7 @@
 """transformers' Trainer with this suite's batches, arithmetic and checkpoints."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -21,13 +21,11 @@ from transformers import (
 )
 from transformers.trainer_callback import PrinterCallback
 
-from compress.training.allocation import keep_freed_memory
-from compress.training.arithmetic import has_accelerator, has_bf16
+from compress.training.checkpoints import AGAIN, Marking, newest_checkpoint
 from compress.training.config import TrainingOptions
 from compress.training.data import TrainingText, encode_examples
+from compress.training.machine import has_accelerator, has_bf16, keep_freed_memory
 from compress.training.progress import Progress
-from compress.training.sampler import LengthSampler
-from compress.training.saved import AGAIN, Marking, newest_checkpoint
 from edgepress.core.console import step
 from edgepress.core.errors import EdgepressError
 from edgepress.core.metrics import score
@@ -35,6 +33,8 @@ from edgepress.core.tasks import Task
 
 # Rows that a learning curve is of, at most: of all of IMDb's it would take as long as the training.
 CURVE_ROWS = 4000
+# Batches whose rows are sorted by length together: enough for like lengths, few enough for chance.
+POOLED_BATCHES = 50
 NEVER = 10**9
 # What the Trainer compares an undefined score as: any other is better.
 UNDEFINED = float("-inf")
@@ -114,7 +114,7 @@ def train(
     newest = newest_checkpoint(checkpoints, model, config.keep == "best")
     if newest is not None:
         step(f"resuming from step {newest.name.rpartition('-')[2]}")
-    with progress.shown(), progress.interruptible(), warnings.catch_warnings():
+    with progress.bar, progress.interruptible(), warnings.catch_warnings():
         # Checkpoints have numbers; that two were written at one moment of the disk's clock is no matter.
         warnings.filterwarnings("ignore", message="mtime may not be reliable")
         try:
@@ -145,6 +145,36 @@ def _trainer(
         compute_metrics=data.metrics,
         callbacks=list(callbacks),
     )
+
+
+class LengthSampler(torch.utils.data.Sampler[int]):
+    """Row numbers so ordered that batches hold rows of like length; another order each epoch."""
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        self._lengths = np.asarray(lengths)
+        self._batch_size = batch_size
+        self._seed = seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called before each epoch, so that a resumed run goes through the same order."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        rng = np.random.default_rng((self._seed, self._epoch))
+        rows = rng.permutation(len(self))
+        pool = self._batch_size * POOLED_BATCHES
+        pools = [rows[start : start + pool] for start in range(0, len(rows), pool)]
+        ordered = np.concatenate([part[np.argsort(self._lengths[part], kind="stable")] for part in pools])
+        starts = np.arange(0, len(ordered), self._batch_size)
+        # A batch that is not full stays the last: anywhere else it would shift all that follow.
+        whole = starts[: len(ordered) // self._batch_size]
+        order = [*rng.permutation(whole), *starts[len(whole) :]]
+        for start in order:
+            yield from ordered[start : start + self._batch_size].tolist()
 
 
 class LengthTrainer(Trainer):
@@ -198,10 +228,14 @@ def logits_of(trainer: Trainer, rows: Dataset, logged: bool = False) -> np.ndarr
     answer = trainer.predict(rows, metric_key_prefix="eval")
     if logged:
         trainer.log(answer.metrics or {})
-    found = np.asarray(answer.predictions)
-    logits = np.empty_like(found)
-    logits[by_length(rows)] = found
-    return logits
+    return in_order(rows, answer.predictions)
+
+
+def in_order(rows: Any, found: Any) -> np.ndarray:
+    """What a Trainer found of rows, which it takes `by_length`, in the order of the rows."""
+    ordered = np.empty_like(np.asarray(found))
+    ordered[by_length(rows)] = found
+    return ordered
 
 
 def by_length(rows: Any) -> np.ndarray:

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from compress.distillation.options import DistillationOptions
-from compress.training.config import ClassifierStepFlags
+from compress.distillation.options import CompressionConfig, DistillationOptions
 from edgepress.core.errors import EdgepressError, require_flags
 
 
@@ -42,12 +41,9 @@ class TrimVocabOptions(DistillationOptions):
                 "leave --cosine-weight, --hidden-weight and --attention-weight away",
             )
 
-    def _may_stay_untrained(self) -> bool:
-        return self.epochs == 0
-
 
 @dataclass(frozen=True, kw_only=True)
-class TrimVocabConfig(TrimVocabOptions, ClassifierStepFlags):
+class TrimVocabConfig(TrimVocabOptions, CompressionConfig):
     """Drop the tokens that a corpus never needs, and their rows of the embedding table: a third of
     DistilBERT's weights, half of MiniLM's. Texts of the corpus are split as before. With --epochs the model
     learns to read words in smaller pieces, taught by itself as it was. Run again to resume an interrupted

@@ -1,27 +1,24 @@
 """Count tokens, choose, cut the embeddings, and recover."""
 
 import time
-from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from compress.compression import ModelFigures, begin_training, compressed, open_classifier
-from compress.distillation.self_distillation import SelfDistillation
-from compress.step import StepResult, run_step
+from compress.compression import ModelFigures, SelfDistillation, begin_training, compressed, run_compression
+from compress.step import StepResult
+from compress.training.checkpoints import TechniqueRun
 from compress.training.config import with_defaults
-from compress.training.result import TrainingResult
-from compress.training.run import TechniqueRun
+from compress.training.scoring import TrainingResult
 from compress.training.trainer import classification_data
 from compress.trim_vocab.config import TrimVocabConfig, TrimVocabOptions
-from compress.trim_vocab.dropout import encode_with_dropout
-from compress.trim_vocab.pieces import changes
-from compress.trim_vocab.report import Trimmed
+from compress.trim_vocab.report import changes, report
 from compress.trim_vocab.tokens import (
     Kept,
     check_trimmable,
     choose,
     count_tokens,
+    encode_with_dropout,
     trim_embeddings,
     trimmed_tokenizer,
 )
@@ -34,13 +31,8 @@ from edgepress.core.splits import load_split
 
 
 def run(config: TrimVocabConfig) -> Path:
-    """The command; the artifact's folder.
-
-    Raises:
-        EdgepressError: bad input (exit code 2); the output is as it was.
-    """
-    output, opened = open_classifier(config, "trimmed")
-    return run_step(config, output, lambda own: trim_vocab(opened, config, own))
+    """The command; the artifact's folder."""
+    return run_compression(config, "trimmed", trim_vocab)
 
 
 def trim_vocab(opened: OpenedModel, options: TrimVocabOptions, run: TechniqueRun) -> StepResult:
@@ -54,8 +46,8 @@ def trim_vocab(opened: OpenedModel, options: TrimVocabOptions, run: TechniqueRun
     options = with_defaults(options, opened.schedule, opened.recorded_length)
     begun = time.monotonic()
     corpus, kept = _choose(options, opened)
-    tokens = {"kept tokens": {"rows": len(kept.ids), SHA256: digest_of(kept.ids)}}
-    checkpoints, text = begin_training(run, options, opened, tokens)
+    more = {"kept tokens": {"rows": len(kept.ids), SHA256: digest_of(kept.ids)}}
+    checkpoints, text = begin_training(run, options, opened, more)
     teacher = SelfDistillation.of(options, opened, text) if text else None
     figures = [ModelFigures.of(options, opened)]
     trimmed = replace(opened, tokenizer=trimmed_tokenizer(opened.tokenizer, kept))
@@ -63,18 +55,12 @@ def trim_vocab(opened: OpenedModel, options: TrimVocabOptions, run: TechniqueRun
     figures.append(ModelFigures.of(options, trimmed))
     training = _recover(options, teacher, trimmed, checkpoints) if teacher else None
     if training:
-        figures.append(ModelFigures.after(options, trimmed, training))
+        figures.append(ModelFigures.of(options, trimmed, training))
     task = opened.text_task
     texts = load_split(task, task.evaluation_split).sample(options.eval_samples, options.seed).texts
-    found = Trimmed(
-        opened=trimmed,
-        corpus=corpus,
-        tokens=(len(opened.tokenizer), len(kept.ids)),
-        figures=figures,
-        texts=len(texts),
-        changed=changes(opened.tokenizer, trimmed.tokenizer, texts),
-        training=training.metrics if training else {},
-    )
+    tokens = len(opened.tokenizer), len(kept.ids)
+    changed = changes(opened.tokenizer, trimmed.tokenizer, texts)
+    found = report(trimmed, corpus, tokens, figures, len(texts), changed)
     seconds = training.seconds if training else time.monotonic() - begun
     return compressed(trimmed, "trim_vocab", options, found, training, seconds)
 
@@ -84,16 +70,14 @@ def _choose(options: TrimVocabOptions, opened: OpenedModel) -> tuple[str, Kept]:
     task = opened.text_task
     name = options.corpus or f"{task.name}/train"
     console.step(f"counting the tokens of {name}")
-    counts = count_tokens(opened.tokenizer, list(_texts(options, opened)))
+    if options.corpus is not None:
+        texts = load_corpus(options.corpus, opened.data).texts
+    else:
+        texts = list(chain.from_iterable(load_split(task, "train").texts))
+    counts = count_tokens(opened.tokenizer, texts)
     if not counts:
         raise EdgepressError(f"{name} has no text", "name another --corpus")
     return name, choose(opened.tokenizer, opened.model.config, counts, options.min_count, options.size)
-
-
-def _texts(options: TrimVocabOptions, opened: OpenedModel) -> Iterable[str]:
-    if options.corpus is not None:
-        return load_corpus(options.corpus, opened.data).texts
-    return chain.from_iterable(load_split(opened.text_task, "train").texts)
 
 
 def _recover(

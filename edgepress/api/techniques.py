@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 
 from compress.distill.config import DistillOptions
 from compress.distill.pipeline import distill as distill_classifier
-from compress.distill.pipeline import require_teacher
-from compress.distill.question_answering import distill_answering
+from compress.distill.pipeline import distill_answering, require_teacher
 from compress.finetune.config import FinetuneConfig
 from compress.finetune.pipeline import open_for_training
 from compress.finetune.pipeline import train as train_classifier
@@ -24,8 +23,8 @@ from compress.qat.pipeline import qat as train_rounded
 from compress.sparsify.config import SparsifyOptions
 from compress.sparsify.pipeline import sparsify as set_to_zero
 from compress.step import StepResult, refuse_quantized
+from compress.training.checkpoints import TechniqueRun
 from compress.training.config import TrainingOptions
-from compress.training.run import TechniqueRun
 from compress.trim_vocab.config import TrimVocabOptions
 from compress.trim_vocab.pipeline import trim_vocab as drop_tokens
 from edgepress.api.data import data_folder

@@ -81,6 +81,13 @@ def refuse_links_outside(folder: Path) -> None:
             )
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a small text file whole or not at all; its folder is there."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
 def remove(path: Path) -> None:
     """Delete a file or a folder, whichever it is."""
     if path.is_dir():

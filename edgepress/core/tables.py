@@ -35,6 +35,10 @@ class ScreenTable:
         """Print it to stdout, and an empty line behind it."""
         console.out.print(self.text(console.out.width), end="\n\n")
 
+    def markdown(self) -> str:
+        """The same for a page, without title and caption."""
+        return markdown_table(self.headings, self.rows)
+
     def text(self, width: int) -> Text:
         """The table in at most `width` columns; a single word that is longer stands on a line of its own."""
         text = Text()

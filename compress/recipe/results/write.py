@@ -1,0 +1,122 @@
+"""What a recipe leaves behind: table, rows, raw measurements and pictures, in one folder, all at once."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from compress.recipe.results import table
+from compress.recipe.results.expectations import ExpectationVerdict
+from compress.recipe.results.lines import RecipeResult, task_of
+from compress.recipe.results.table import machine
+from compress.training.pictures import Trained
+from compress.training.pictures import pictures as pictures_of_training
+from device_bench import records
+from device_bench.charts.draw import Chart, charts
+from device_bench.charts.draw import write as draw
+from device_bench.charts.png import SMALLEST
+from device_bench.charts.theme import THEMES
+from device_bench.grouping import machines
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import staged_folder, to_json
+
+ROWS, MEASUREMENTS, PAGE, SUMMARY = "rows.jsonl", "measurements.jsonl.xz", "README.md", "recipe.json"
+THEME = THEMES["light"]
+
+
+def pictures(result: RecipeResult) -> list[Chart]:
+    """Those that the recipe names and that there is something for."""
+    found = {chart.name: chart for chart in (*_trade_offs(result), *_training(result))}
+    return [found[name] for name in result.recipe.pictures if name in found]
+
+
+def _trade_offs(result: RecipeResult) -> list[Chart]:
+    """device_bench's charts of the files, each with its mean score over the seeds."""
+    scored = [(line.measurement, result.figure("score", line)) for line in result.lines if line.measurement]
+    found = [replace(record, score=score.value if score else None) for record, score in scored]
+    return charts(machines(found)) if found else []
+
+
+def _training(result: RecipeResult) -> list[Chart]:
+    lines = result.distinct
+    seeds = max((len(line.runs) for line in lines), default=1)
+    note = f"seed {next(iter(lines[-1].runs))} of {seeds}" if seeds > 1 else ""
+    asked = [(line, task_of(line)) for line in lines]
+    trained = [
+        Trained(line.title, line.metric, line.noted, task.labels if task else (), line.task)
+        for line, task in asked
+    ]
+    return pictures_of_training(trained, note)
+
+
+@dataclass(frozen=True)
+class Story:
+    """How the result came about."""
+
+    command: str
+    quick: bool
+    seconds: float
+    """Of this command; steps that were done before are not in it."""
+    step_seconds: dict[str, float]
+    """Run -> what it took when it was run."""
+
+
+def check_folder(folder: Path) -> None:
+    """Raise if something else lies where the results are to be written.
+
+    Raises:
+        EdgepressError: it is a file, or a folder with anything but a recipe's results.
+    """
+    if folder.is_file():
+        raise EdgepressError(f"{folder} is a file", "name another --results")
+    if folder.is_dir() and os.listdir(folder) and not (folder / SUMMARY).exists():
+        raise EdgepressError(
+            f"{folder} holds something else than a recipe's results", "name another --results"
+        )
+
+
+def write(result: RecipeResult, verdicts: Sequence[ExpectationVerdict], story: Story, folder: Path) -> None:
+    """Write everything; what was there before is replaced."""
+    check_folder(folder)
+    drawn = pictures(result)
+    with staged_folder(folder, overwrite=True) as stage:
+        lines = [to_json({**row, "quick": story.quick}) for row in table.records(result)]
+        (stage / ROWS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        if measured := [line.measurement for line in result.lines if line.measurement]:
+            records.write(stage / MEASUREMENTS, measured)
+        summary = to_json(_summary(result, verdicts, story), indent=2)
+        (stage / SUMMARY).write_text(summary + "\n", encoding="utf-8")
+        names = [f"{chart.name}-{THEME.name}.png" for chart in drawn]
+        (stage / PAGE).write_text(_page(result, verdicts, story, names), encoding="utf-8")
+        draw(drawn, [THEME], ["png"], stage, SMALLEST)
+
+
+def _summary(result: RecipeResult, verdicts: Sequence[ExpectationVerdict], story: Story) -> dict[str, Any]:
+    return {
+        "recipe": result.recipe.name,
+        "title": result.recipe.title,
+        "command": story.command,
+        "quick": story.quick,
+        "settings": result.recipe.settings,
+        "seconds": round(story.seconds, 1),
+        "step_seconds": {name: round(seconds, 1) for name, seconds in story.step_seconds.items()},
+        "expectations": [verdict.to_dict() for verdict in verdicts],
+        "note": result.note,
+        "environment": machine(),
+    }
+
+
+def _page(
+    result: RecipeResult, verdicts: Sequence[ExpectationVerdict], story: Story, images: Sequence[str]
+) -> str:
+    recipe = result.recipe
+    parts = [f"# {recipe.title}", f"After {recipe.source}." if recipe.source else "", recipe.about]
+    parts += [f"```\n{story.command}\n```"]
+    if story.quick:
+        parts.append("> A quick run: it shows that the recipe runs. Its figures mean nothing.")
+    parts += [f"> {result.note}" if result.note else "", table.markdown(result), table.caption(result)]
+    parts += [table.verdict_markdown(verdicts) if verdicts else ""]
+    parts += [table.all_scores(result), table.by_epoch(result), table.texts(result)]
+    parts += [f"![{image.rpartition('-')[0]}]({image})" for image in images]
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"

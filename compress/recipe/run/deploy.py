@@ -1,0 +1,184 @@
+"""The files behind the rows: exported where a step left none, found, scored, and watched by `--max-drop`."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from compress.recipe.run.code_digest import code_digest, libraries
+from compress.recipe.run.plan import Run, matching
+from compress.recipe.run.steps import INPUTS, Bench
+from compress.recipe.schema.spec import Measure, Recipe, RowSpec
+from compress.recipe.schema.verbs import EXPORT_VERB, verbs
+from device_bench.plan import EAGER, EAGER_MODES, Plan, Subject
+from device_bench.scoring import TextsRequest, with_texts
+from device_bench.targets import Selection, find_subjects, smallest_vocabulary
+from edgepress.core import console
+from edgepress.core.environment import environment
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import sha256
+from edgepress.core.identity import library_versions
+from export.command.pipeline import export
+from export.core.registry import find_format
+from export.onnx import OnnxConfig
+
+EXPORTED = ("fp32", "onnx")
+ALL = 10**9
+SCORED = "score"
+PERCENT = 100
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Makes the file of a row and a run, ready to be timed."""
+
+    bench: Bench
+    measure: Measure
+
+    def subject(self, row: RowSpec, run: Run) -> Subject:
+        """The row's file of this run, with its score."""
+        found = self._file(row, run)
+        return replace(found, known={**found.known, **self._score(found, run)})
+
+    def _file(self, row: RowSpec, run: Run) -> Subject:
+        if row.file == EAGER:
+            modes = Selection(("none",), (), {EAGER: EAGER_MODES[EAGER]})
+            return find_subjects([run.output], modes)[0]
+        files = _timed_files(run.output) or _timed_files(self._export(run))
+        return _chosen(files, row)
+
+    def _export(self, run: Run) -> Path:
+        """The ONNX file of an artifact that has only weights, in an artifact of its own."""
+        task, name = self._task(run), f"{run.name}-onnx"
+        flags = {"model": str(run.output), **({"task": task} if task else {})}
+        step, output = f"{run.step}, as a file", run.output.with_name(name)
+        own = Run(name, step, verbs()[EXPORT_VERB], run.each, flags, output, (run.name,))
+        self.bench.do(own, "   ", self._write)
+        return own.output
+
+    def _write(self, run: Run) -> None:
+        """The export's command, in this process, which has its libraries loaded, and without its table."""
+        format_ = find_format(EXPORT_VERB.rpartition(".")[2])
+        config = OnnxConfig(**run.flags, output=run.output, data=self.bench.data, overwrite=True)
+        with redirect_stdout(io.StringIO()):
+            export(config, [(format_, config)])
+
+    def _task(self, run: Run) -> str | None:
+        """What the flags of the run, or of those that it builds on, call the task."""
+        if run.flags.get("task"):
+            return str(run.flags["task"])
+        return next((task for name in run.uses if (task := self._task(self.bench.runs[name]))), None)
+
+    def _score(self, subject: Subject, run: Run) -> dict[str, Any]:
+        """Task, metric and score of a file over the evaluation split; kept, since neither changes."""
+        manifest = run.output / "manifest.json"
+        inputs = {
+            "file": subject.known["file_sha256"],
+            "mode": subject.mode,
+            "artifact": sha256(manifest),
+            "eval_samples": self.measure.eval_samples,
+            "data": self.bench.digests([str(subject.known.get("task", ""))]),
+            "code": code_digest("device_bench.scoring"),
+            "versions": library_versions(libraries("device_bench.scoring")),
+            "cpu": environment().cpu,  # int8 sums overflow on some
+        }
+        name = f"{run.name}-{subject.mode or subject.path.name}-{SCORED}"
+        known = self.bench.ledger.known(name)
+        if known is not None and known[INPUTS] == inputs and "facts" in known:
+            return dict(known["facts"])
+        console.step(f"    scoring {subject.name}")
+        facts = self._scored(subject)
+        if facts.get("score") is not None:
+            self.bench.ledger.note(name, {"inputs": inputs, "facts": facts})
+        return facts
+
+    def _scored(self, subject: Subject) -> dict[str, Any]:
+        plan = Plan(threads=self.measure.threads, vocabulary=smallest_vocabulary([subject]))
+        with TemporaryDirectory() as folder:
+            order = TextsRequest(Path(folder), self.bench.data, scored=self.measure.eval_samples or ALL)
+            (found,) = with_texts([subject], plan, order)
+        wanted = ("task", "metric", "tokenize_ms", "score", "scored_rows")
+        return {name: found.known[name] for name in wanted if name in found.known}
+
+
+def _timed_files(folder: Path) -> list[Subject]:
+    try:
+        return find_subjects([folder], Selection())
+    except EdgepressError:  # no file in any format: weights alone
+        return []
+
+
+def _chosen(files: Sequence[Subject], row: RowSpec) -> Subject:
+    """The file that the row names; else the one that is not fp32, else the fp32 ONNX file."""
+    known = {subject.path.name: subject for subject in files}
+    node = row.node.at("file", row.file)
+    if row.file is not None:
+        if row.file not in known:
+            raise node.unknown("file", row.file, [*known, EAGER])
+        return known[row.file]
+    small = [subject for subject in files if subject.known["precision"] != "fp32"]
+    whole = [s for s in files if (s.known["precision"], s.known["format"]) == EXPORTED]
+    candidates = small or whole or list(files)
+    if len(candidates) > 1:
+        names = ", ".join(subject.path.name for subject in candidates)
+        raise row.node.error(f"{row.step} has several files", f"say file: one of {names}")
+    return candidates[0]
+
+
+class Stopped(Exception):  # noqa: N818  # not an error: the steps before it are the result
+    """A step loses more than allowed."""
+
+
+@dataclass
+class Watch:
+    """Scores each run that has a row, as soon as it is done, against the run of the first row."""
+
+    recipe: Recipe
+    max_drop: float | None
+    """Points of the metric; None: nothing is watched."""
+    _first: list[tuple[Run, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Raise if the first row is no file.
+
+        Raises:
+            EdgepressError: it is a figure of a step.
+        """
+        if self.max_drop is not None and not self._reference.deployed:
+            raise EdgepressError(
+                f"--max-drop: the first row, {self._reference.name}, is a figure of a step and no file",
+                "begin the table with the model that others are compared with",
+            )
+
+    @property
+    def _reference(self) -> RowSpec:
+        return self.recipe.rows[self.recipe.reference]
+
+    def check(self, run: Run, deployment: Deployment) -> None:
+        """Look at a run that was just done.
+
+        Raises:
+            Stopped: a file of it loses more than allowed.
+        """
+        for row in self.recipe.rows.values() if self.max_drop is not None else ():
+            if row.step == run.step and row.deployed and row.takes(run.each):
+                self._judge(row, run, deployment.subject(row, run).known.get("score"))
+
+    def _judge(self, row: RowSpec, run: Run, score: Any) -> None:
+        if score is None or self.max_drop is None:
+            return
+        if row is self._reference:
+            self._first.append((run, score))
+        elif self._first:
+            parent = matching([first for first, _ in self._first], run.each)
+            drop = PERCENT * (next(s for first, s in self._first if first is parent) - score)
+            if drop > self.max_drop:
+                raise Stopped(
+                    f"stopped before {run.title}: it loses {drop:.2f} points against {self._reference.title} "
+                    f"(--max-drop {self.max_drop:g})"
+                )

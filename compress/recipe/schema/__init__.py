@@ -1,0 +1,1 @@
+"""What a recipe's file says, and the check of it."""

@@ -1,0 +1,94 @@
+"""What a training runs on: its device and arithmetic, the processes of its launch, its memory."""
+
+import ctypes
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
+
+from edgepress.core.environment import environment
+from edgepress.core.errors import EdgepressError
+
+T = TypeVar("T")
+BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+# Of glibc's malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+NEVER = 2**31 - 1
+
+
+def has_accelerator() -> bool:
+    """Whether there is a GPU."""
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def has_bf16() -> bool:
+    """Whether bf16 is faster than fp32 here."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    return bool(BF16_FLAGS & set(environment().flags))
+
+
+def device() -> torch.device:
+    """Where models run."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def gpu_name() -> str | None:
+    """What the GPU is called that a training here runs on; None: it runs on the CPU."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
+def processes() -> int:
+    """How many processes train together: 1 without `accelerate launch`."""
+    return int(_state().num_processes)
+
+
+def is_main_process() -> bool:
+    """Whether this process is the one that writes and shows."""
+    return bool(_state().is_main_process)
+
+
+def wait() -> None:
+    """Until all processes of the launch have come here."""
+    _state().wait_for_everyone()
+
+
+def agreed(decide: Callable[[], T]) -> T:
+    """What the first process of a launch decides, in each of them; all of them have to ask.
+
+    Raises:
+        EdgepressError: the first process could not decide, and why.
+    """
+    outcome: list[Any] = [None]
+    if _state().is_main_process:
+        try:
+            outcome = [(decide(), None)]
+        except (EdgepressError, OSError) as why:
+            outcome = [(None, why)]
+    broadcast_object_list(outcome)
+    value, error = outcome[0]
+    if error is not None:
+        raise error
+    found: T = value
+    return found
+
+
+def _state() -> PartialState:
+    return PartialState(cpu=not has_accelerator())
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep what a step frees for the next one; no other system's library is told anything.
+
+    By itself it gives each block of more than 32 MB, and the end of its heap, back to the kernel, which has
+    to clear them page by page when the next step asks again.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, NEVER)

@@ -1,1 +1,0 @@
-"""Pictures of training: loss and metric by epoch, mistakes, thresholds."""
