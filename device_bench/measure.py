@@ -11,7 +11,6 @@ from statistics import fmean
 
 from device_bench import stats
 from device_bench.cpu_affinity import Cores
-from device_bench.energy import counter
 from device_bench.facts import of_case, with_facts
 from device_bench.plan import Case, Plan, Subject
 from device_bench.process import Process, Start, of_each
@@ -78,7 +77,11 @@ def measure_each(
         run: what the records say they were measured in; a new name where it is empty.
         start_process: starts the process of a file.
     """
-    energy = counter(plan.device) if plan.energy else None
+    energy = None
+    if plan.energy:
+        from device_bench.energy import counter
+
+        energy = counter(plan.device)
     sessions = [Session(with_facts(subject), plan, energy, start_process) for subject in subjects]
     measurement = _Measurement(sessions, plan, progress, run or uuid.uuid4().hex[:12])
     for group in plan.groups:

@@ -7,15 +7,17 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from device_bench import stats
-from device_bench.energy import Counter
 from device_bench.plan import Case, Plan, Subject
 from device_bench.process import Process, Start
 from device_bench.records import Launch
 from device_bench.stats import Rounds
 from edgepress.core.errors import EdgepressError
+
+if TYPE_CHECKING:
+    from device_bench.energy import Counter
 
 # Two launches may be alike by luck, and a rule that stops at the first luck stops too often.
 FEWEST_LAUNCHES = 3

@@ -17,9 +17,8 @@ from conftest import SENTENCES, small_bert
 from transformers import PreTrainedTokenizerFast
 
 from device_bench.phone.contract import AppFailedError, Request, parse
-from edgepress.core.metrics import predict
+from edgepress.core.metrics import THRESHOLDS, predict
 from edgepress.core.pretrained import encode
-from edgepress.core.thresholds import THRESHOLDS
 from export.core.shapes import Shapes
 from export.onnx import OnnxRunner, export
 from export.validation.tokenizer import HARD_CASES

@@ -9,10 +9,9 @@ from transformers import AutoModelForSequenceClassification
 from compress.qat.rounding import RoundedRows, rounded, rounding
 from edgepress.core.artifact import open_artifact
 from export.core.config import CpuFlags
-from export.core.cpu import CPU_TARGETS, cpu_target
 from export.core.eager import EagerRunner
 from export.core.registry import open_runner
-from export.core.scheme import Options
+from export.core.scheme import CPU_TARGETS, Options, cpu_target
 from export.onnx import export
 from export.onnx_graph.schemes import SCHEMES
 

@@ -12,8 +12,7 @@ from edgepress.core.console import reporting
 from edgepress.core.errors import ExpectationError
 from edgepress.core.loading import open_model
 from export.command.session import ExportSession
-from export.core.cpu import CPU_TARGETS
-from export.core.scheme import Options
+from export.core.scheme import CPU_TARGETS, Options
 from export.onnx import FORMAT, OnnxConfig
 from export.onnx_graph.layers import weight_layers
 from export.onnx_graph.schemes import SCHEMES

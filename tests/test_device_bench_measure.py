@@ -34,8 +34,7 @@ EASY = replace(ENDLESS, target_half_width=1e9, budget_s=3600.0)
 
 @pytest.fixture(scope="module")
 def smaller_file(onnx_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from export.core.cpu import CPU_TARGETS
-    from export.core.scheme import Options
+    from export.core.scheme import CPU_TARGETS, Options
     from export.onnx_graph.schemes import SCHEMES
 
     target = tmp_path_factory.mktemp("measure") / "model_quantized.onnx"

@@ -70,8 +70,7 @@ def folder(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module")
 def subjects(folder: Path) -> list[Subject]:
-    from export.core.cpu import CPU_TARGETS
-    from export.core.scheme import Options
+    from export.core.scheme import CPU_TARGETS, Options
     from export.onnx_graph.schemes import SCHEMES
 
     smaller = folder / "model_quantized.onnx"

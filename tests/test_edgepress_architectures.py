@@ -11,9 +11,8 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from edgepress.core.architectures import BiLstmConfig, CnnConfig, SmallClassifier
 from export.core.config import CpuFlags
-from export.core.cpu import cpu_target
 from export.core.eager import EagerRunner
-from export.core.scheme import Options
+from export.core.scheme import Options, cpu_target
 from export.onnx import OnnxRunner, export
 from export.onnx_graph.layers import coverage
 from export.onnx_graph.schemes import SCHEMES

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from edgepress.core.metrics import agreement, predict, score
-from edgepress.core.thresholds import decide, gmean_thresholds
+from edgepress.core.metrics import agreement, decide, gmean_thresholds, predict, score
 
 MULTI = "multi_label_classification"
 # Of the first label, the two positives stand at 0.2 and 0.3, the best negative at 0.1. Of the second one

@@ -18,12 +18,11 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from edgepress.core.loading import open_model, save_model
 from edgepress.core.pretrained import encode
 from export.core.config import ExportConfig
-from export.core.cpu import CPU_TARGETS
-from export.core.scheme import Options
+from export.core.scheme import CPU_TARGETS, Options
 from export.onnx import OnnxRunner, export
 from export.onnx_graph.schemes import SCHEMES
 from export.onnx_graph.text.model import add_tokenizer
-from export.validation.hard_strings import HARD_STRINGS
+from export.validation.tokenizer import HARD_STRINGS
 
 CLIENTS = Path(__file__).parent / "clients"
 TEXTS = [text for text, _ in SENTENCES[::9]]

@@ -23,10 +23,9 @@ pytest.importorskip("coremltools", reason="the extra 'coreml' is not installed")
 from edgepress.core.errors import EdgepressError
 from edgepress.core.inputs import input_names
 from export.core.config import ExportConfig
-from export.core.cpu import CPU_TARGETS
 from export.core.eager import EagerRunner
 from export.core.registry import find_format, format_of, open_runner
-from export.core.scheme import Options
+from export.core.scheme import CPU_TARGETS, Options
 from export.coreml import FORMAT
 from export.mlprogram.config import CoreMlConfig
 from export.mlprogram.package import load_spec, quiet

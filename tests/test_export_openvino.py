@@ -23,11 +23,10 @@ from transformers import (
 from edgepress.core.errors import EdgepressError
 from edgepress.core.pretrained import encode
 from export.core.config import ExportConfig
-from export.core.cpu import CPU_TARGETS
 from export.core.eager import EagerRunner
 from export.core.registry import find_format, open_runner
 from export.core.runner import Batch
-from export.core.scheme import Options
+from export.core.scheme import CPU_TARGETS, Options
 from export.core.shapes import Shapes
 from export.openvino import SCHEMES, OpenVinoRunner, coverage, export
 from export.validation.parity import compare, compare_logits, parity_batches

@@ -15,9 +15,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError
 from edgepress.core.pretrained import encode
-from export.core.cpu import CPU_TARGETS
 from export.core.runner import Batch
-from export.core.scheme import Options
+from export.core.scheme import CPU_TARGETS, Options
 from export.onnx import OnnxRunner, export
 from export.onnx_graph.layers import coverage, layer_name, weight_layers
 from export.onnx_graph.schemes import SCHEMES

@@ -17,14 +17,12 @@ from transformers import BertTokenizerFast, PreTrainedTokenizerFast
 
 from edgepress.core.errors import EdgepressError, ExpectationError
 from edgepress.core.loading import open_model, save_model
-from export.core.cpu import CPU_TARGETS
-from export.core.scheme import Options
+from export.core.scheme import CPU_TARGETS, Options
 from export.onnx import export
 from export.onnx_graph.schemes import SCHEMES
 from export.onnx_graph.text import characters, wordpiece
 from export.onnx_graph.text.model import add_tokenizer, open_with_extensions
-from export.validation.hard_strings import HARD_PAIRS, HARD_STRINGS
-from export.validation.tokenizer import require_tokenizer_parity
+from export.validation.tokenizer import HARD_PAIRS, HARD_STRINGS, require_tokenizer_parity
 
 LONGEST = 64
 LABELS = ("negative", "positive")

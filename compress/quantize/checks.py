@@ -8,10 +8,9 @@ from compress.quantize.config import QuantizeConfig
 from edgepress.core.artifact import refuse_output
 from edgepress.core.errors import EdgepressError, require_flags, unknown_name
 from edgepress.core.models import short_name
-from export.core.cpu import CpuTarget, cpu_target
 from export.core.format import Format
 from export.core.registry import find_format
-from export.core.scheme import Scheme
+from export.core.scheme import CpuTarget, Scheme, cpu_target
 from export.onnx import check_opset
 
 AUTO = "auto"

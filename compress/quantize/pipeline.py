@@ -7,8 +7,7 @@ from pathlib import Path
 from compress.quantize import report
 from compress.quantize.checks import QuantizeRequest, check
 from compress.quantize.config import QuantizeConfig
-from compress.quantize.report import Quantized
-from compress.quantize.search import Found, search
+from compress.quantize.report import Found, Quantized
 from device_bench.measure import Plan, Subject, measure_shown
 from device_bench.records import Measurement
 from edgepress.core import console
@@ -76,6 +75,8 @@ def _quantize(config: QuantizeConfig, order: QuantizeRequest, session: ExportSes
     )
     if not order.schemes:
         console.step(f"looking for the smallest scheme that loses at most {config.max_drop} points")
+        from compress.quantize.search import search
+
         return search(session, whole, order.format.schemes(), options, config.max_drop)
     built = []
     for scheme in order.schemes:

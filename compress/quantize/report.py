@@ -7,9 +7,7 @@ from typing import Any
 
 from compress.quantize.checks import QuantizeRequest
 from compress.quantize.config import QuantizeConfig
-from compress.quantize.search import Found
 from device_bench import records, summary
-from device_bench.charts.trade_off import trade_off_chart
 from device_bench.records import Measurement
 from device_bench.summary import Row
 from edgepress.core import console
@@ -31,6 +29,25 @@ CARD_BODY = """{table}
 CARD_CHART = f"""
 ![size, latency and quality]({CHART_FILE})
 """
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """How much the logits move when one layer alone is quantized."""
+
+    layer: str
+    rms: float
+    """Root mean square of the logits' differences from the parent's."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The quantized files that are kept, and how the search came to them if there was one."""
+
+    kept: tuple[Written, ...]
+    tried: tuple[tuple[str, float], ...] = ()
+    """Name and loss [points] of each file, in the order of trying."""
+    sensitivities: tuple[Sensitivity, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +80,8 @@ class Quantized:
         """Write everything besides the model files themselves, in an artifact of this name."""
         if self.measurements:
             records.append(draft.folder / MEASUREMENTS_FILE, self.measurements)
+            from device_bench.charts.trade_off import trade_off_chart
+
             trade_off_chart(self.rows, self.metric, self.title, draft.folder / CHART_FILE)
         (draft.folder / "README.md").write_text(_card(self, name), encoding="utf-8")
         draft.manifest = self.remade.manifest(name, self.config.seed)

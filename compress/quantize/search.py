@@ -1,11 +1,12 @@
 """`--scheme auto`: the smallest scheme that loses no more than allowed."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import onnx
 
+from compress.quantize.report import Found, Sensitivity
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError, ExpectationError
 from export.command.session import ExportSession, Whole, Written
@@ -21,25 +22,6 @@ LARGEST = "fp16"
 KEPT_LAYERS = (1, 2, 4, 8, 16)
 # Ranking layers needs fewer sentences than judging a file.
 SENSITIVITY_SENTENCES = 128
-
-
-@dataclass(frozen=True)
-class Sensitivity:
-    """How much the logits move when one layer alone is quantized."""
-
-    layer: str
-    rms: float
-    """Root mean square of the logits' differences from the parent's."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """The quantized files that are kept, and how the search came to them if there was one."""
-
-    kept: tuple[Written, ...]
-    tried: tuple[tuple[str, float], ...] = ()
-    """Name and loss [points] of each file, in the order of trying."""
-    sensitivities: tuple[Sensitivity, ...] = ()
 
 
 def search(

@@ -15,10 +15,9 @@ from compress.training.trainer import TrainingData, compute_as_written, logits_o
 from edgepress.core.console import warn
 from edgepress.core.errors import EdgepressError
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
-from edgepress.core.metrics import scores
+from edgepress.core.metrics import gmean_thresholds, scores
 from edgepress.core.tables import ScreenTable, screen_table
 from edgepress.core.tasks import ProblemType, Task
-from edgepress.core.thresholds import gmean_thresholds
 
 MULTI_LABEL: ProblemType = "multi_label_classification"
 HALF = "0.5"

@@ -12,9 +12,9 @@ from edgepress.core.artifact import is_artifact, open_artifact
 from edgepress.core.console import warn
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import artifact_task
+from edgepress.core.metrics import THRESHOLDS
 from edgepress.core.splits import Examples, load_split
 from edgepress.core.tasks import Task
-from edgepress.core.thresholds import THRESHOLDS
 
 
 @dataclass(frozen=True)

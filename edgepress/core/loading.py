@@ -21,12 +21,12 @@ from edgepress.core.files import sha256
 from edgepress.core.heads import TEXT_CLASSIFIER, find_head
 from edgepress.core.inputs import longest_input
 from edgepress.core.labels import LabelMismatchError, label_key
+from edgepress.core.metrics import THRESHOLDS
 from edgepress.core.model_card import card_language
 from edgepress.core.models import FINE_TUNING, MODELS, ModelSource, ModelSpec, Schedule, Weights, find_model
 from edgepress.core.pretrained import keep_whole, load_config, load_model, load_tokenizer
 from edgepress.core.task_discovery import describe, find_task
 from edgepress.core.tasks import DEFAULT_TASK, TASKS, ProblemType, Task, TaskOptions
-from edgepress.core.thresholds import THRESHOLDS
 
 # Techniques whose `max_length` is of the texts that a classifier learned from, and was scored on.
 TRAININGS = ("finetune", "distill", "prune", "sparsify", "qat", "trim_vocab")

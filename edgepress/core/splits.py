@@ -14,8 +14,7 @@ from pyarrow import ArrowException
 from edgepress.core import sources
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.labels import label_key, label_number, label_text
-from edgepress.core.rows import read_rows
-from edgepress.core.split_files import find_splits, split_name
+from edgepress.core.split_files import find_splits, read_rows, split_name
 from edgepress.core.tasks import DEFAULT_TASK, Task
 
 DATA_VARIABLE = "EDGEPRESS_DATA"

@@ -10,9 +10,8 @@ from export.command import report
 from export.command.checks import ExportRequest, FormatRequest, check
 from export.command.session import ExportSession, Written
 from export.core.config import ExportConfig
-from export.core.cpu import cpu_target
 from export.core.format import Format
-from export.core.scheme import Options
+from export.core.scheme import Options, cpu_target
 
 
 def export(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) -> Path:

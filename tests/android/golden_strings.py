@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from export.validation.hard_strings import HARD_STRINGS
-from export.validation.tokenizer import HARD_CASES
+from export.validation.tokenizer import HARD_CASES, HARD_STRINGS
 
 REAL_TEXT = Path(__file__).parents[2] / "LICENSE"
 

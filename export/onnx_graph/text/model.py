@@ -21,8 +21,7 @@ from edgepress.core.errors import EdgepressError
 from edgepress.core.tasks import ProblemType
 from export.onnx_graph.text import rows, wordpiece
 from export.onnx_graph.text.nodes import EXTENSIONS, PREFIX, Nodes
-from export.validation.hard_strings import HARD_PAIRS, HARD_SINGLES
-from export.validation.tokenizer import Encode, compare_tokenizers, encoder
+from export.validation.tokenizer import HARD_PAIRS, HARD_SINGLES, Encode, compare_tokenizers, encoder
 
 if TYPE_CHECKING:
     import onnxruntime
