@@ -9,8 +9,7 @@ from compress.distillation.options import WEIGHTS, DistillationOptions
 from compress.training.config import VOCABULARY_HELP, ClassifierOptions, StepFlags
 from edgepress.core.errors import EdgepressError, require_flags
 from edgepress.core.models import FROM_SCRATCH_ONLY
-from edgepress.core.task_flags import TaskFlags
-from edgepress.core.tasks import TASK_HELP
+from edgepress.core.tasks import TASK_HELP, TaskFlags
 
 Stage = Literal["task", "pretrain"]
 Init = Literal["teacher", "random"]

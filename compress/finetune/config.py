@@ -7,8 +7,7 @@ from typing_extensions import Doc
 
 from compress.training.config import VOCABULARY_HELP, ClassifierOptions, StepFlags
 from edgepress.core.models import FROM_SCRATCH_ONLY, MODEL_HELP, Weights
-from edgepress.core.task_flags import TaskFlags
-from edgepress.core.tasks import TASK_HELP
+from edgepress.core.tasks import TASK_HELP, TaskFlags
 
 WEIGHTS_HELP = (
     "auto: local, Hub, package index, else random; pretrained: fail instead; random: from scratch; default: "

@@ -10,8 +10,7 @@ from typing_extensions import Doc
 from edgepress.core.console import Command
 from edgepress.core.errors import EdgepressError, require_flags
 from edgepress.core.models import FROM_SCRATCH_ONLY, Schedule, Weights
-from edgepress.core.task_flags import TaskFlags
-from edgepress.core.tasks import TASK_HELP
+from edgepress.core.tasks import TASK_HELP, TaskFlags
 
 if TYPE_CHECKING:
     from edgepress.core.loading import OpenedModel

@@ -8,8 +8,7 @@ from typing_extensions import Doc
 
 from edgepress.core.console import Command
 from edgepress.core.models import MODEL_HELP, Weights
-from edgepress.core.task_flags import TaskFlags
-from edgepress.core.tasks import TASK_HELP
+from edgepress.core.tasks import TASK_HELP, TaskFlags
 from export.core.shapes import Shapes
 
 
