@@ -15,14 +15,15 @@ from transformers import PreTrainedModel, TrainerCallback
 from compress.distillation.logits import read_by_teacher, with_logits
 from compress.distillation.objective import Distillation
 from compress.distillation.options import CompressionConfig, DistillationOptions
-from compress.step import StepResult, prepare, refuse_quantized, run_step
+from compress.step import StepResult, prepare, refuse_quantized, run_step, with_split
 from compress.training.checkpoints import TechniqueRun
 from compress.training.data import TrainingText, load_text
-from compress.training.scoring import TrainingResult, judge
+from compress.training.scoring import INTERVAL, TrainingResult, judge
 from compress.training.trainer import TrainingData, classification_data, train
 from edgepress.core.artifact import Step
 from edgepress.core.errors import EdgepressError
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
+from edgepress.core.intervals import Bounds, score_text
 from edgepress.core.loading import OpenedModel, check_classifier, open_model
 from edgepress.core.tables import ScreenTable
 from export.core.eager import EagerRunner
@@ -52,6 +53,7 @@ def run_compression(
             it was quantized already; the output is as it was.
     """
     output = prepare(config, config.model, suffix)
+    config = with_split(config, config.model, output)
     opened = open_model(
         config.model, config.weights, config.task, config.data, config.seed, options=config.task_options
     )
@@ -69,6 +71,8 @@ class ModelFigures:
     """The task's metric, 0..1; None where the model cannot be scored."""
     evaluation_set: EvaluationSet | None
     """What the score is of."""
+    bounds: Bounds | None = None
+    """The score's 95 % interval; None where it is undefined."""
 
     @classmethod
     def of(
@@ -82,19 +86,21 @@ class ModelFigures:
         """
         parameters = opened.model.num_parameters()
         if training is not None:
-            return cls(parameters, training.scores[opened.text_task.metric], training.evaluation_set)
+            found = training.scores
+            bounds = Bounds(*found[INTERVAL]) if found[INTERVAL] else None
+            return cls(parameters, found[opened.text_task.metric], training.evaluation_set, bounds)
         if not opened.scored:
             return cls(parameters, None, None)
         length = options.length_for(opened)
         sentences = evaluation_sentences(opened, options.eval_samples, options.seed, max_length=length)
         with EagerRunner(opened.model) as runner:
-            score = Validator(runner, sentences).parent_score
-        return cls(parameters, score, sentences.evaluation_set)
+            judged = Validator(runner, sentences)
+        return cls(parameters, judged.parent_score, sentences.evaluation_set, judged.parent_bounds)
 
     @property
     def cells(self) -> tuple[str, str, str]:
         """Of a table: parameters, weights in fp32, score."""
-        score = "-" if self.score is None else f"{100 * self.score:.2f} %"
+        score = score_text(self.score, self.bounds, gap="\n")
         megabytes = self.parameters * BYTES_OF_FP32 / 1e6
         return f"{self.parameters / 1e6:.2f} M", f"{megabytes:.1f}", score
 
@@ -102,12 +108,17 @@ class ModelFigures:
     def recorded(self) -> dict[str, Any]:
         """As a manifest keeps them."""
         own = {EVALUATION_SET: self.evaluation_set.recorded()} if self.evaluation_set else {}
-        return {"parameters": self.parameters, "score": self.score, **own}
+        interval = self.bounds.recorded if self.bounds else None
+        return {"parameters": self.parameters, "score": self.score, INTERVAL: interval, **own}
 
     @property
     def scored_on(self) -> list[str]:
         """A sentence that says what the score is of; none where there is no score."""
-        return [f"Scores are of {self.evaluation_set}."] if self.evaluation_set else []
+        return (
+            [f"Scores are of {self.evaluation_set}, with their 95 % intervals."]
+            if self.evaluation_set
+            else []
+        )
 
 
 @dataclass(frozen=True)

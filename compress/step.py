@@ -7,20 +7,22 @@ the steps on its way.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from compress.training.checkpoints import TechniqueRun
 from compress.training.machine import is_main_process
 from compress.training.pictures import write_pictures
 from edgepress.core import console
-from edgepress.core.artifact import Step, create_artifact, refuse_output
+from edgepress.core.artifact import Step, create_artifact, is_artifact, read_manifest, refuse_output
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel, save_model, set_thresholds
 from edgepress.core.model_card import Card
 from edgepress.core.models import short_name
+from edgepress.core.own_split import split_beside, table_of
 from edgepress.core.tables import ScreenTable
+from edgepress.core.tasks import TaskOptions
 
 OUTPUTS = Path("outputs")
 
@@ -39,6 +41,20 @@ class StepConfig(Protocol):
 
     def check(self) -> None:
         """Raise for a flag that is out of range."""
+
+
+class SplitConfig(StepConfig, Protocol):
+    """The flags of a command that trains on a task."""
+
+    @property
+    def task(self) -> str | None: ...
+    @property
+    def data(self) -> Path | None: ...
+    @property
+    def task_options(self) -> TaskOptions: ...
+
+
+SplitConfigT = TypeVar("SplitConfigT", bound=SplitConfig)
 
 
 @dataclass(frozen=True)
@@ -83,6 +99,32 @@ def prepare(config: StepConfig, source: str, suffix: str) -> Path:
         raise EdgepressError(f"{output} is what the command reads", "name another --output")
     refuse_output(output, config.overwrite)
     return output
+
+
+def with_split(config: SplitConfigT, source: str, output: Path) -> SplitConfigT:
+    """The flags with a data folder for their task: a single table is split, and that lies beside the output.
+
+    A model that was trained with a split of its own keeps that.
+
+    Args:
+        config: the flags.
+        source: the model that the step starts from.
+        output: the folder of what it makes.
+
+    Raises:
+        EdgepressError: the table's columns are doubtful, or another split is there.
+    """
+    if config.task is None or config.task_options.split is not None or _has_own_split(Path(source)):
+        return config
+    table = table_of(config.task, config.data)
+    if table is None:
+        return config
+    folder = split_beside(table, output, config.task_options, config.overwrite)
+    return replace(config, task=str(folder))  # type: ignore[type-var]  # a dataclass, as all flags are
+
+
+def _has_own_split(folder: Path) -> bool:
+    return is_artifact(folder) and "own_split" in (read_manifest(folder).data or {})
 
 
 def run_step(config: StepConfig, output: Path, technique: Callable[[TechniqueRun], StepResult]) -> Path:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from device_bench import stats
 from device_bench.records import Measurement
+from edgepress.core.intervals import Bounds, score_text
 from edgepress.core.tables import ScreenTable, markdown_table
 
 # A file below this ratio to its parent, with its whole interval, is called slower.
@@ -26,6 +27,8 @@ class Row:
     quantized_matmuls: str
     measurements: tuple[Measurement, ...] = field(repr=False)
     """A record for each sequence length."""
+    bounds: Bounds | None = None
+    """The score's 95 % interval; None where it is not known."""
 
     def latency(self, sequence_length: int) -> Measurement:
         """The record at one sequence length."""
@@ -41,11 +44,6 @@ class Row:
         return [m.sequence_length for m in self.measurements]
 
 
-def score_text(score: float | None) -> str:
-    """A score in percent, or the sign for what was not measured."""
-    return MISSING if score is None else f"{100 * score:.2f} %"
-
-
 def headings(rows: Sequence[Row], metric: str) -> list[str]:
     """Headings of the table's columns."""
     latencies = [f"ms at {length}" for length in rows[0].sequence_lengths]
@@ -59,7 +57,7 @@ def cells(row: Row, parent: Row) -> list[str]:
         f"{row.size_bytes / 1e6:.1f}",
         f"{row.parameters / 1e6:.1f} M",
         *(_latency_cell(row, parent, length) for length in row.sequence_lengths),
-        score_text(row.score),
+        score_text(row.score, row.bounds, gap="\n"),
         MISSING if row is parent or row.agreement is None else f"{100 * row.agreement:.1f} %",
         row.quantized_matmuls,
     ]

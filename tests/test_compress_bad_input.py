@@ -254,6 +254,7 @@ def running(model_folder, data_root, tmp_path):
     process.communicate()
 
 
+@pytest.mark.slow
 def test_ctrl_c(running):
     process, old = running
     process.send_signal(signal.SIGINT)

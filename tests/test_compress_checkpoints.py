@@ -302,6 +302,7 @@ DAMAGES = {
 }
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_one_line_each_time(cli, typed, checkpoints, whole, tmp_path):
     stop(cli, 7, *typed)
     for name in ("pytorch_model.bin", "optimizer.pt", "rng_state.pth", "trainer_state.json"):
@@ -331,6 +332,7 @@ def test_the_newest_whole_checkpoint_is_taken(cli, typed, checkpoints, whole, tm
 GENTLE = ("--learning-rate", 1e-6, "--keep", "best")
 
 
+@pytest.mark.slow
 def test_the_best_weights_are_found_where_the_folder_was_moved(cli, typed, checkpoints, tmp_path):
     typed = (*typed, *GENTLE)
     assert cli(*typed, "--output", tmp_path / "whole").code == 0
@@ -367,6 +369,7 @@ def test_code_in_a_checkpoint_is_not_run(cli, typed, checkpoints, tmp_path, name
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_two_at_once_do_not_share_checkpoints(cli, typed, checkpoints):
     long = [str(part) for part in (*typed, "--epochs", 300)]
     process = subprocess.Popen(
@@ -511,7 +514,12 @@ NAMES = (
 )
 
 
-@pytest.mark.parametrize("name", NAMES)
+QUICK_NAMES = ("finetune", "prune")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK_NAMES else pytest.mark.slow) for name in NAMES]
+)
 def test_every_training_resumes_to_the_same_weights_and_refuses_other_texts(cli, commands, tmp_path, name):
     typed, change = commands[name]
     assert cli(*typed, "--output", tmp_path / "whole").code == 0

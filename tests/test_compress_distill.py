@@ -149,6 +149,7 @@ def regression(root: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "metric"), [(multi_label, "f1_micro"), (regression, "spearman")])
 def test_other_kinds_of_labels(cli, bare_encoder, tmp_path, make, metric):
     common = ("--task", "shades", "--data", make(tmp_path / "data"), *LEARN)

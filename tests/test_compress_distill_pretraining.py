@@ -183,6 +183,7 @@ def test_a_resumed_run_gives_the_same_weights(cli, flags, tmp_path, monkeypatch)
     assert weights_digest(out) == whole
 
 
+@pytest.mark.slow
 def test_two_steps(cli, flags, model_folder, data_root, tmp_path):
     first, second = tmp_path / "work" / "out", tmp_path / "second"
     assert cli("compress.distill", *flags, "--epochs", 1).code == 0

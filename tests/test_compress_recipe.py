@@ -74,6 +74,7 @@ def test_records_page_and_pictures(experiment):
     assert [verdict["holds"] for verdict in summary["expectations"]] == [True, True]
 
 
+@pytest.mark.slow
 def test_a_machine_that_only_trains_exports_and_times_nothing(experiment, copied, data_root):
     folder, _ = experiment
     recipe, own = copied / "tiny.yaml", "  eager: {of: teacher, file: eager, title: eager}\nmeasure:"
@@ -104,6 +105,7 @@ def test_a_machine_that_only_trains_exports_and_times_nothing(experiment, copied
     assert "not timed" in (copied / "trained" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_what_is_not_reached_fails_and_is_written(cli, copied, data_root):
     recipe = copied / "tiny.yaml"
     recipe.write_text(recipe.read_text().replace("student.size_ratio > 1", "student.size_ratio > 1000"))

@@ -235,6 +235,7 @@ def test_it_is_exported_like_any_other(cli, model_folder, half_of_it, flags, tmp
     assert done.code == 0, done.err
 
 
+@pytest.mark.slow
 def test_a_quantized_artifact_is_refused(cli, model_folder, flags, data_root, tmp_path):
     small = tmp_path / "small"
     command = ("--model", model_folder, "--data", data_root, "--task", "verdicts", "--output", small)

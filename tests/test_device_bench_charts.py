@@ -208,6 +208,7 @@ def test_what_all_files_share_is_written_once() -> None:
     assert all("small" in chart.conditions for chart in charts(machines(records)))
 
 
+@pytest.mark.slow
 def test_repainted_picture_is_the_one_that_the_theme_draws() -> None:
     def without_ids(drawn: bytes, form: str) -> bytes:  # hashes of what is drawn, in an SVG
         return re.sub(rb"\b[a-z][0-9a-f]{10}\b", b"", drawn) if form == "svg" else drawn

@@ -104,6 +104,7 @@ def test_what_is_there_is_not_measured_again(measured: Measured) -> None:
     assert len(measured(*flags, "--overwrite")[1]) == 4
 
 
+@pytest.mark.slow
 def test_a_shape_that_lacks_a_file_is_measured_for_all(measured: Measured) -> None:
     flags = ("--no-accuracy", "--sequence-lengths", "4")
     measured(*flags, "--precisions", "fp32")
@@ -115,6 +116,7 @@ def test_a_shape_that_lacks_a_file_is_measured_for_all(measured: Measured) -> No
     ]
 
 
+@pytest.mark.slow
 def test_an_interrupted_line_is_measured_again(measured: Measured, tmp_path: Path) -> None:
     flags = ("--no-accuracy", "--precisions", "fp32")
     measured(*flags)
@@ -124,6 +126,7 @@ def test_an_interrupted_line_is_measured_again(measured: Measured, tmp_path: Pat
     assert [record.sequence_length for record in found] == [4, 8]
 
 
+@pytest.mark.slow
 def test_records_of_another_machine_or_file_do_not_count(measured: Measured, artifact: Path) -> None:
     _, found = measured("--no-accuracy", "--precisions", "fp32")
     subjects = find_subjects([artifact], Selection(precisions=("fp32",)))
@@ -136,6 +139,7 @@ def test_records_of_another_machine_or_file_do_not_count(measured: Measured, art
     assert not done_cases(found, subjects, replace(plan, threads=2))
 
 
+@pytest.mark.slow
 def test_records_of_another_runtime_gpu_or_fewer_launches_do_not_count(
     measured: Measured, artifact: Path
 ) -> None:
@@ -188,6 +192,7 @@ def test_a_score_that_was_left_out_is_taken_when_it_is_asked_for(measured: Measu
     assert len(found) == 2
 
 
+@pytest.mark.slow
 def test_whole_passes(measured: Measured) -> None:
     flags = (
         "--passes",

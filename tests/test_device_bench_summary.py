@@ -17,10 +17,10 @@ from device_bench.summary import (
     cells,
     headings,
     markdown,
-    score_text,
     slower_than_parent,
     table,
 )
+from edgepress.core.intervals import score_text
 
 ROUNDS = 12
 

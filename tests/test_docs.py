@@ -82,6 +82,7 @@ def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= MOST_LINES
 
 
+@pytest.mark.slow
 def test_the_snippet_of_the_readme_runs_as_written(tokenizer, data_root, tmp_path, monkeypatch, capsys):
     (block,) = (block for page, block in snippets() if page == "README.md")
     names = {"id2label": {0: "negative", 1: "positive"}, "label2id": {"negative": 0, "positive": 1}}

@@ -100,7 +100,7 @@ def test_a_model_is_no_data(finetune, model_folder):
 
 
 def test_a_folder_that_is_not_there(finetune):
-    refused(finetune(task="./nowhere"), "no such data folder: ./nowhere")
+    refused(finetune(task="./nowhere"), "no such data folder or file: ./nowhere")
 
 
 def test_a_number_that_is_not_finite(finetune, bare_encoder, tmp_path):

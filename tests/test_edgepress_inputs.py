@@ -128,7 +128,12 @@ def test_export_takes_what_the_tokenizer_gives_at_the_longest_input(
     np.testing.assert_allclose(expected, plain.numpy(), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["bert", "bert of one type", "roberta", "xlm-roberta", "camembert"])
+OTHERS = ("bert", "roberta", "xlm-roberta", "camembert")
+
+
+@pytest.mark.parametrize(
+    "name", ["bert of one type", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)]
+)
 @pytest.mark.parametrize("gives_types", [True, False])
 def test_pairs_are_learned(
     name: str,

@@ -268,6 +268,7 @@ def test_record_that_is_none(tokenizer: PreTrainedTokenizerFast, tmp_path: Path,
         open_model(str(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["bert", "distilbert"])
 def test_quantizes_as_any_other(
     cli: Callable, tokenizer: PreTrainedTokenizerFast, data_root: Path, tmp_path: Path, family: str

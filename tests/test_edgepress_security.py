@@ -82,6 +82,7 @@ def test_module_of_a_sentence_transformers_folder_is_code(cli: Cli, copy: Path) 
     assert "modules.json names code of its own (evil.Pooling)" in refused(cli, copy).error
 
 
+@pytest.mark.slow
 def test_other_code_is_said_not_to_run(cli: Cli, copy: Path, planted: Path) -> None:
     (copy / "handler.py").write_text(f"import os\nos.mkdir({str(planted)!r})\n")
     done = cli("export.torchscript", "--model", copy, "--output", copy.parent / "out")

@@ -309,7 +309,9 @@ FAMILY: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-@pytest.mark.parametrize("architecture", FAMILY)
+@pytest.mark.parametrize(
+    "architecture", [pytest.param(name, marks=() if name == "bert" else pytest.mark.slow) for name in FAMILY]
+)
 def test_parity_of_the_family(architecture: str, precision: str, tmp_path: Path) -> None:
     from export.mlprogram.convert import write
 

@@ -37,6 +37,8 @@ if find_spec("openvino") is None or find_spec("nncf") is None:
 
 QUERY = "bert.encoder.layer.0.attention.self.query"
 TABLE = "bert.embeddings.word_embeddings"
+# Its quantizer is slow: tests of every format (test_export_command.py) have its file by default.
+pytestmark = pytest.mark.slow
 VNNI = Options(CPU_TARGETS["avx512_vnni"])
 # Mean difference of a logit; the trained model's are some 10 apart.
 LARGEST_DRIFT = {"int8-static": 1.0, "int8-weights": 0.1, "fp16": 0.01}

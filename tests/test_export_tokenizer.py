@@ -185,6 +185,7 @@ def rebuilt(tokenizer: PreTrainedTokenizerFast, **changes: object) -> PreTrained
     return PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="[PAD]", model_max_length=LONGEST)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes", [{"lowercase": False}, {"lowercase": True, "handle_chinese_chars": False}]
 )

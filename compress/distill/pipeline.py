@@ -11,7 +11,7 @@ from compress.distill.pretraining import distill_pretraining, open_pretraining
 from compress.distill.student import open_student
 from compress.distillation.logits import read_by_teacher, span_logits, with_logits
 from compress.distillation.objective import Distillation
-from compress.step import StepResult, prepare, run_step
+from compress.step import StepResult, prepare, run_step, with_split
 from compress.training.checkpoints import TechniqueRun
 from compress.training.config import with_defaults
 from compress.training.data import TrainingText, load_text
@@ -74,6 +74,7 @@ class Teacher:
 def run(config: DistillConfig) -> Path:
     """The command; the artifact's folder."""
     output = prepare(config, config.teacher, short_name(config.student))
+    config = with_split(config, config.teacher, output)
     if config.stage == "pretrain":
         corpus, masked_lm = open_pretraining(config)
         return run_step(config, output, lambda own: distill_pretraining(masked_lm, corpus, config, own))

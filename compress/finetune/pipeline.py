@@ -3,15 +3,17 @@
 from pathlib import Path
 
 from compress.finetune.config import FinetuneConfig
-from compress.step import StepResult, prepare, run_step
+from compress.step import StepResult, prepare, run_step, with_split
 from compress.training.checkpoints import TechniqueRun
 from compress.training.config import ClassifierOptions, check_vocabulary, with_defaults
 from compress.training.data import TrainingText, load_text, open_untrained
+from compress.training.mistakes import class_tables
 from compress.training.progress import seconds
 from compress.training.question_answering import Answering, answering_data, load_reading, require_answering
 from compress.training.scoring import (
     answer_scores,
     judge,
+    macro_f1,
     percent,
     reached,
     refuse_thresholds,
@@ -25,7 +27,8 @@ from edgepress.core.architectures.head import HEAD, put_head
 from edgepress.core.artifact import Step
 from edgepress.core.labels import LabelMismatchError
 from edgepress.core.loading import OpenedModel, open_model
-from edgepress.core.models import FROM_SCRATCH_ONLY, find_model, short_name
+from edgepress.core.models import FROM_SCRATCH_ONLY, find_model
+from edgepress.core.own_split import task_name
 from edgepress.core.pretrained import load_config
 from edgepress.core.task_discovery import describe, find_task
 
@@ -35,7 +38,8 @@ QUESTIONS = "question_answering"
 def run(config: FinetuneConfig) -> Path:
     """The command; the artifact's folder."""
     check_vocabulary(config.model, config.vocabulary)
-    output = prepare(config, config.model, short_name(config.task))
+    output = prepare(config, config.model, task_name(Path(config.task)))
+    config = with_split(config, config.model, output)
     opened, text = open_for_training(config)
     return run_step(config, output, lambda own: train(opened, text, config, own))
 
@@ -110,12 +114,14 @@ def finetune(
     trainer = train_in_place(opened.model, data, options, checkpoints)
     result = judge(trainer, data, task, text, length, options.thresholds == "gmean")
     taken, metrics = result.seconds, result.scores
-    score = f"{percent(task, metrics)} on {result.evaluation_set}"
+    by_class = class_tables(task, metrics["confusion"])
+    score = f"{percent(task, metrics)}{macro_f1(metrics) if by_class else ''} on {result.evaluation_set}"
     return StepResult(
         opened=opened.after(Step("finetune", options.recorded(), taken, metrics), trained=True),
         score=metrics[task.metric],
-        body=f"{opened.record().name} fine-tuned on {task.name}: {score}.\n{threshold_table(metrics)}",
-        shown=[f"{score}, {taken:.0f} s", *threshold_tables(metrics)],
+        body=f"{opened.record().name} fine-tuned on {task.name}: {score}.\n{threshold_table(metrics)}"
+        + "".join(f"\n{table.markdown()}" for table in by_class),
+        shown=[f"{score}, {taken:.0f} s", *by_class, *threshold_tables(metrics)],
         thresholds=result.thresholds,
     )
 

@@ -62,7 +62,9 @@ def quantize(opened: OpenedModel, config: QuantizeConfig, order: QuantizeRequest
     parent = session.keep(whole)
     found = _quantize(config, order, session, whole)
     session.record([parent, *found.kept])
-    return Quantized(config, order, opened, session.parent_score(), session.evaluation_set(), parent, found)
+    parent_score, parent_bounds = session.parent_score(), session.parent_bounds()
+    judged_on = session.evaluation_set()
+    return Quantized(config, order, opened, parent_score, parent_bounds, judged_on, parent, found)
 
 
 def _quantize(config: QuantizeConfig, order: QuantizeRequest, session: ExportSession, whole: Whole) -> Found:

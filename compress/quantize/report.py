@@ -13,9 +13,11 @@ from device_bench.summary import Row
 from edgepress.core import console
 from edgepress.core.artifact import Draft, Step
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
+from edgepress.core.intervals import Bounds
 from edgepress.core.loading import OpenedModel
 from edgepress.core.model_card import Card
 from edgepress.core.tables import screen_table
+from export.command.report import intervals
 from export.command.session import Written
 
 MEASUREMENTS_FILE = "measurements.jsonl"
@@ -59,6 +61,7 @@ class Quantized:
     opened: OpenedModel
     parent_score: float | None
     """Of the model in torch."""
+    parent_bounds: Bounds | None
     evaluation_set: EvaluationSet
     """What scores are of."""
     parent: Written
@@ -92,7 +95,7 @@ class Quantized:
 
     @property
     def judged_on(self) -> str:
-        return f"Judged on {self.evaluation_set}."
+        return f"Judged on {self.evaluation_set}; scores with their 95 % intervals."
 
     @property
     def title(self) -> str:
@@ -110,6 +113,7 @@ class Quantized:
             parameters=self.opened.model.num_parameters(),
             agreement=file.verdict.parity.agreement,
             score=file.verdict.score,
+            bounds=file.verdict.bounds,
             quantized_matmuls=file.format.coverage(file.path),
             measurements=tuple(m for m in self.measurements if m.name == file.name),
         )
@@ -122,6 +126,7 @@ def _step(quantized: Quantized) -> Step:
         {
             "scheme": file.scheme.name if file.scheme else file.precision,
             "score": file.verdict.score,
+            **intervals(file.verdict),
             "agreement": file.verdict.parity.agreement,
             "quantized_matmuls": file.format.coverage(file.path),
             "kept_float": list(file.kept_float),
@@ -130,6 +135,7 @@ def _step(quantized: Quantized) -> Step:
     ]
     metrics: dict[str, Any] = {
         "parent_score": quantized.parent_score,
+        "parent_interval": quantized.parent_bounds.recorded if quantized.parent_bounds else None,
         EVALUATION_SET: quantized.evaluation_set.recorded(),
         "variants": variants,
     }

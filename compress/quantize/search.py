@@ -9,6 +9,7 @@ import onnx
 from compress.quantize.report import Found, Sensitivity
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError, ExpectationError
+from edgepress.core.intervals import Bounds, texts_needed
 from export.command.session import ExportSession, Whole, Written
 from export.core.scheme import Options, Scheme
 from export.onnx_graph.layers import weight_layers
@@ -38,16 +39,29 @@ def search(
         file = _attempt(session, whole, scheme, replace(options, keep_float=options.keep_float | layers))
         if file is None:
             continue
-        loss = session.drop(file)
+        loss, bounds = session.drop(file), file.verdict.loss
         tried.append((file.name, loss))
-        console.step(f"{file.name}: loses {loss:.2f} points")
+        console.step(f"{file.name}: loses {loss:.2f} points{f' {bounds.percent()}' if bounds else ''}")
         if loss <= max_drop:
+            _say_what_is_not_shown(bounds, loss, max_drop, session.evaluation_set().texts)
             return Found((file,), tuple(tried), tuple(sensitivities))
         file.path.unlink()
     best = min((loss for _, loss in tried), default=float("inf"))
     raise ExpectationError(
         f"no scheme loses at most {max_drop} points; the best of {len(tried)} loses {best:.2f}",
         "nothing was written; allow more with --max-drop",
+    )
+
+
+def _say_what_is_not_shown(bounds: Bounds | None, loss: float, max_drop: float, texts: int) -> None:
+    """Warn where so few texts cannot show that no more than `max_drop` points are lost."""
+    if bounds is None or 100 * bounds.high <= max_drop:
+        return
+    needed = texts_needed(bounds, loss / 100, max_drop / 100, texts)
+    more = f"; about {needed:,} would show it" if needed else ""
+    console.warn(
+        f"{texts:,} texts cannot show a loss of at most {max_drop:g} points: it may be "
+        f"{100 * bounds.high:.1f}{more}"
     )
 
 

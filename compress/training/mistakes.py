@@ -1,15 +1,17 @@
 """What a model answers, for people to look at: confusion matrices, ROC curves, some texts."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.special import expit, softmax
 from sklearn.metrics import auc, confusion_matrix, roc_curve
 
+from edgepress.core.console import warn
 from edgepress.core.metrics import predict
 from edgepress.core.splits import Examples
-from edgepress.core.tables import markdown_table
+from edgepress.core.tables import ScreenTable, markdown_table
 from edgepress.core.tasks import Task
 
 # Enough for a smooth line in a picture.
@@ -18,6 +20,7 @@ DIGITS = 4
 DRAWN, DIFFERING = 4, 4
 """Texts drawn from all, and from those that the two decide differently."""
 SHOWN_CHARACTERS = 80
+SHOWN_CLASSES = 30
 SAMPLE_HEADINGS = ("text", "label", "teacher", "student")
 
 
@@ -46,6 +49,70 @@ def confusion(
             for index, label in enumerate(task.labels)
         }
     return {}
+
+
+def warn_of_classes_never_given(task: Task, mistakes: Mapping[str, Sequence[Sequence[int]]]) -> None:
+    """Name the classes that texts have and that no text is given: a good score may hide them."""
+    missed = [
+        f"{own.label} ({own.texts:,} texts)"
+        for own in class_scores(task, mistakes)
+        if own.texts and not own.given
+    ]
+    if missed:
+        warn(f"never predicted on {task.evaluation_split}, so with a recall of 0 %: {', '.join(missed)}")
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How one class of several fares."""
+
+    label: str
+    texts: int
+    """Texts that have it."""
+    given: int
+    """Texts that are given it."""
+    right: int
+    """Those of both."""
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the texts that are given it and have it; None where none is."""
+        return self.right / self.given if self.given else None
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the texts that have it and are given it; None where none has."""
+        return self.right / self.texts if self.texts else None
+
+    @property
+    def f1(self) -> float | None:
+        """2 right / (texts + given); None where both are 0."""
+        return 2 * self.right / (self.texts + self.given) if self.texts + self.given else None
+
+
+def class_scores(task: Task, mistakes: Mapping[str, Sequence[Sequence[int]]]) -> list[ClassScore]:
+    """Class by class, from a confusion matrix; none for other tasks."""
+    if task.problem_type != "single_label_classification" or task.name not in mistakes:
+        return []
+    matrix = np.asarray(mistakes[task.name])
+    found = zip(task.labels, matrix.sum(axis=1), matrix.sum(axis=0), matrix.diagonal(), strict=True)
+    return [ClassScore(label, int(texts), int(given), int(right)) for label, texts, given, right in found]
+
+
+def class_tables(task: Task, mistakes: Mapping[str, Sequence[Sequence[int]]]) -> list[ScreenTable]:
+    """One of precision, recall and F1 by class, rarest last; none for other tasks or very many classes."""
+    found = class_scores(task, mistakes)
+    if not found or len(found) > SHOWN_CLASSES:
+        return []
+    ordered = sorted(found, key=lambda own: -own.texts)
+    rows = [
+        (own.label, f"{own.texts:,}", *map(_share, (own.precision, own.recall, own.f1))) for own in ordered
+    ]
+    return [ScreenTable("", ("class", "texts", "precision", "recall", "F1"), rows)]
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"
 
 
 def roc(

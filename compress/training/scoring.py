@@ -9,18 +9,21 @@ from transformers import Trainer
 
 from compress.training.config import ClassifierOptions
 from compress.training.data import TrainingText
-from compress.training.mistakes import confusion, roc
+from compress.training.mistakes import confusion, roc, warn_of_classes_never_given
 from compress.training.progress import history, kept_epoch, seconds
 from compress.training.trainer import TrainingData, compute_as_written, logits_of
 from edgepress.core.console import warn
 from edgepress.core.errors import EdgepressError
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
+from edgepress.core.intervals import Bounds, score_bounds, score_text
 from edgepress.core.metrics import gmean_thresholds, scores
 from edgepress.core.tables import ScreenTable, screen_table
 from edgepress.core.tasks import ProblemType, Task
 
 MULTI_LABEL: ProblemType = "multi_label_classification"
 HALF = "0.5"
+INTERVAL = "interval"
+"""What manifests call the 95 % interval of the task's metric."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,8 @@ class TrainingResult:
     thresholds: list[float] | None
     """Those that the model is to decide with; None: one half."""
     scores: dict[str, Any]
-    """The task's metric and the usual ones beside it, by name; `confusion`; `history`; `thresholds` and `roc`
-    where labels come several at once."""
+    """The task's metric and the usual ones beside it, by name; `interval` of the first, 95 %; `confusion`;
+    `history`; `thresholds` and `roc` where labels come several at once."""
     seconds: float
     """Of training, evaluations not counted."""
 
@@ -72,10 +75,14 @@ def judge(
         thresholds = selected if chosen else None
         several = _several(task, text, found, selected)
     evaluated = EvaluationSet.of(task, text.evaluation, max_length)
+    bounds = score_bounds(task.metric, found, labels, task.problem_type, thresholds)
+    mistakes = confusion(task, found, labels, thresholds)
+    warn_of_classes_never_given(task, mistakes)
     metrics = {
         **scores(task.metric, found, labels, task.problem_type, thresholds),
+        INTERVAL: bounds.recorded if bounds else None,
         EVALUATION_SET: evaluated.recorded(),
-        "confusion": confusion(task, found, labels, thresholds),
+        "confusion": mistakes,
         "history": history(trainer),
         **kept_epoch(trainer),
         **several,
@@ -162,14 +169,21 @@ def reached(trainer: Trainer, *names: str) -> dict[str, Any]:
     return {**{name: float(found[f"eval_{name}"]) for name in names}, "history": way, **kept, **last}
 
 
+def macro_f1(metrics: dict[str, Any]) -> str:
+    """The mean F1 of the classes, to stand behind a score that a common class may carry alone."""
+    found = next((value for name, value in metrics.items() if name.startswith("f1_macro")), None)
+    return f", macro F1 {_percent(found)}"
+
+
 def answer_scores(metrics: dict[str, Any]) -> str:
     """Scores of answers in words."""
     return f"F1 {100 * metrics['answer_f1']:.2f} %, exact match {100 * metrics['exact_match']:.2f} %"
 
 
 def percent(task: Task, metrics: dict[str, Any]) -> str:
-    """A score in words."""
-    return f"{task.metric} {_percent(metrics[task.metric])}"
+    """A score in words, with its interval where that is known."""
+    bounds = Bounds(*metrics[INTERVAL]) if metrics.get(INTERVAL) else None
+    return f"{task.metric} {score_text(metrics[task.metric], bounds, missing='undefined')}"
 
 
 def _percent(score: float | None) -> str:

@@ -8,9 +8,10 @@ from device_bench import stats
 from device_bench.plan import Plan, Subject
 from device_bench.profile import Operator, Profile, profile
 from device_bench.records import Measurement
-from device_bench.summary import MISSING, score_text
+from device_bench.summary import MISSING
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError
+from edgepress.core.intervals import score_text
 from edgepress.core.tables import ScreenTable, screen_table
 
 HEADINGS = (

@@ -19,6 +19,7 @@ from edgepress.core.artifact import Step
 from edgepress.core.console import reporting
 from edgepress.core.errors import EdgepressError
 from edgepress.core.evaluation import EvaluationSet
+from edgepress.core.intervals import Bounds, score_bounds, score_text
 from edgepress.core.loading import OpenedModel
 from edgepress.core.metrics import scores
 from edgepress.core.prediction import Prediction, predictions
@@ -41,6 +42,8 @@ class Evaluation:
     metrics: dict[str, float | None]
     """Metric -> value: 0..1, correlations -1..1; None where it is undefined."""
     evaluation_set: EvaluationSet
+    bounds: Bounds | None = None
+    """The 95 % interval of the task's metric; None where it is undefined."""
 
     @property
     def score(self) -> float | None:
@@ -48,7 +51,7 @@ class Evaluation:
         return self.metrics[self.metric]
 
     def __str__(self) -> str:
-        value = "undefined" if self.score is None else f"{100 * self.score:.2f} %"
+        value = score_text(self.score, self.bounds, missing="undefined")
         return f"{self.metric} {value} on {self.evaluation_set}"
 
 
@@ -146,8 +149,9 @@ class Model:
             sentences = evaluation_sentences(opened, samples, seed, max_length=max_length)
             logits = np.concatenate([runner(batch) for batch in sentences.batches])
             assert sentences.labels is not None, "it is scored"
-            found = scores(sentences.metric, logits, sentences.labels, opened.problem_type, opened.thresholds)
-        return Evaluation(sentences.metric, found, sentences.evaluation_set)
+            judged = (logits, sentences.labels, opened.problem_type, opened.thresholds)
+            found, bounds = scores(sentences.metric, *judged), score_bounds(sentences.metric, *judged)
+        return Evaluation(sentences.metric, found, sentences.evaluation_set, bounds)
 
     def benchmark(self, **options: Any) -> list[Measurement]:
         """What it costs: as `edgepress.benchmark`."""

@@ -24,6 +24,7 @@ from edgepress.core.labels import LabelMismatchError, label_key
 from edgepress.core.metrics import THRESHOLDS
 from edgepress.core.model_card import card_language
 from edgepress.core.models import FINE_TUNING, MODELS, ModelSource, ModelSpec, Schedule, Weights, find_model
+from edgepress.core.own_split import split_again, table_of, task_name
 from edgepress.core.pretrained import keep_whole, load_config, load_model, load_tokenizer
 from edgepress.core.task_discovery import describe, find_task
 from edgepress.core.tasks import DEFAULT_TASK, TASKS, ProblemType, Task, TaskOptions
@@ -325,13 +326,18 @@ def _task(
     if isinstance(task, Task):
         _require_labels(task, head)
         return task
+    split = (artifact.manifest.data or {}).get("own_split") if artifact else None
     if task is not None:
-        recorded = artifact if own == Path(task).resolve().name else None
+        if isinstance(split, dict) and (table := table_of(task, data)) is not None:
+            task = str(split_again(table, split))
+        recorded = artifact if own == task_name(Path(task)) else None
         return find_task(task, data, _with_recorded(options, recorded), head)
     if artifact is None or own is None:
         return None
+    beside = artifact.folder.absolute().parent / str(split["folder"]) if isinstance(split, dict) else None
     try:
-        found = find_task(own, data, _with_recorded(options, artifact), head)
+        named = str(beside) if beside is not None and beside.is_dir() else own
+        found = find_task(named, data, _with_recorded(options, artifact), head)
         _require_same_data(found, artifact)
         return found
     except (LabelMismatchError, OtherDataError):

@@ -32,7 +32,8 @@ from edgepress.core.labels import (
     shown,
     sorted_labels,
 )
-from edgepress.core.split_files import SPLITS, find_splits, split_name
+from edgepress.core.own_split import record_of, task_name
+from edgepress.core.split_files import SPLITS, TABLES, find_splits, split_name
 from edgepress.core.splits import class_numbers, data_root, read_table
 from edgepress.core.squad import squad_file
 from edgepress.core.tasks import TASKS, ProblemType, Task, TaskOptions, judged_on
@@ -62,12 +63,30 @@ def find_task(
     options = options or TaskOptions()
     if name in TASKS:
         return _zoo_task(replace(TASKS[name], root=data), options, head)
-    for folder in (Path(name), *([root / name] if (root := data_root(data)) else [])):
-        if folder.is_dir():
-            return _task_from_folder(folder, options, head)
-    if "/" in name or "\\" in name:
-        raise EdgepressError(f"no such data folder: {name}", f"a zoo task is one of {', '.join(TASKS)}")
-    raise unknown_name("task", name, TASKS)
+    for path in (Path(name), *([root / name] if (root := data_root(data)) else [])):
+        if path.is_dir():
+            if squad_file(path, "train") or squad_file(path, "validation"):
+                return _answering(path)
+            if own := record_of(path):  # the columns were named when the split was made
+                options = replace(
+                    options,
+                    text_columns=options.text_columns or own.text_columns,
+                    label_column=options.label_column or own.label_columns,
+                )
+            files = find_splits(path, [*_names(options), *([options.split] if options.split else [])])
+            return _task_from_files(path, task_name(path), files, options, head)
+        if path.is_file():
+            return _task_from_table(path, options, head)
+    if "/" in name or "\\" in name or Path(name).suffix.lower() in TABLES:
+        raise EdgepressError(
+            f"no such data folder or file: {name}", f"a zoo task is one of {', '.join(TASKS)}"
+        )
+    unknown = unknown_name("task", name, TASKS)
+    raise EdgepressError(
+        str(unknown),
+        f"{unknown.hint}; or a folder, or a table: --task FILE.csv --text-columns TITLE BODY "
+        "--label-column LABEL",
+    )
 
 
 def _zoo_task(task: Task, options: TaskOptions, head: TrainedHead | None) -> Task:
@@ -87,12 +106,27 @@ def _zoo_task(task: Task, options: TaskOptions, head: TrainedHead | None) -> Tas
     )
 
 
-def _task_from_folder(folder: Path, options: TaskOptions, head: TrainedHead | None) -> Task:
-    """The task that a folder's splits show."""
-    if squad_file(folder, "train") or squad_file(folder, "validation"):
-        return _answering(folder)
-    wanted = [name for names in options.files.values() for name in names]
-    files = find_splits(folder, [*wanted, *([options.split] if options.split else [])])
+def _names(options: TaskOptions) -> list[str]:
+    return [name for names in options.files.values() for name in names]
+
+
+def _task_from_table(path: Path, options: TaskOptions, head: TrainedHead | None) -> Task:
+    """The task of one table, all of whose rows are judged on; a training splits it first (`own_split`)."""
+    if path.suffix.lower() not in TABLES:
+        raise EdgepressError(f"{path} is no table", f"it takes {', '.join(TABLES)}, or a folder of them")
+    split = split_name(path.stem)
+    own = replace(options, split=options.split or path.stem)
+    return _task_from_files(path.parent, path.stem, {split: [path]}, own, head)
+
+
+def _task_from_files(
+    folder: Path,
+    name: str,
+    files: Mapping[str, Sequence[Path]],
+    options: TaskOptions,
+    head: TrainedHead | None,
+) -> Task:
+    """The task that the files of splits show."""
     first = next((split for split in (*SPLITS, *files) if split in files), None)
     if first is None:
         raise EdgepressError(
@@ -102,7 +136,9 @@ def _task_from_folder(folder: Path, options: TaskOptions, head: TrainedHead | No
     text = text_columns(table.rows, table.where, options.text_columns)
     label = label_columns(table, text, options, head)
     problem = problem_type_of(table, label, options, head)
-    task = Task(folder.resolve().name, text, (), label, problem, METRICS[problem], folder=folder)
+    task = Task(name, text, (), label, problem, METRICS[problem], folder=folder)
+    if own := record_of(folder):
+        task = replace(task, own_split={**own.recorded, "folder": folder.resolve().name})
     task = _judged(task, files, options)
     tables = _tables(task, files, {first: table})
     task = replace(

@@ -73,6 +73,8 @@ class Task:
     """How the data's labels were mapped to a trained model's: name, number or map; empty: they are alike."""
     unused: tuple[str, ...] = ()
     """Columns that nothing is read from."""
+    own_split: Mapping[str, Any] | None = None
+    """What the split was made from (`own_split.OwnSplit`), and the name of its folder; None: it was given."""
 
     @property
     def file_digests(self) -> dict[str, str]:
@@ -98,6 +100,7 @@ class Task:
             "files": {split: list(names) for split, names in self.files.items()},
             "file_sha256": self.file_digests,
             "rows": dict(self.rows),
+            **({"own_split": dict(self.own_split)} if self.own_split else {}),
         }
 
 

@@ -58,8 +58,9 @@ def write_files(
     session.begin()
     written = [file for part in order.parts for file in _write(session, part)]
     session.record(written)
-    score, judged_on = session.parent_score(config.shapes), session.evaluation_set(config.shapes)
-    return report.Exported(config, order, opened, score, judged_on, written)
+    score, bounds = session.parent_score(config.shapes), session.parent_bounds(config.shapes)
+    judged_on = session.evaluation_set(config.shapes)
+    return report.Exported(config, order, opened, score, bounds, judged_on, written)
 
 
 def _write(session: ExportSession, part: FormatRequest) -> Iterator[Written]:

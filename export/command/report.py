@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from edgepress.core import console
 from edgepress.core.artifact import Draft, Step
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
+from edgepress.core.intervals import Bounds, score_text
 from edgepress.core.loading import OpenedModel
 from edgepress.core.model_card import Card
 from edgepress.core.tables import ScreenTable, markdown_table
 from export.command.checks import ExportRequest
 from export.command.session import Written
 from export.core.config import ExportConfig
+from export.validation.validator import FileVerdict
 
 MISSING = "-"
 
@@ -24,6 +26,7 @@ class Exported:
     order: ExportRequest
     opened: OpenedModel
     parent_score: float | None
+    parent_bounds: Bounds | None
     evaluation_set: EvaluationSet
     """What scores are of."""
     files: Sequence[Written]
@@ -46,7 +49,8 @@ class Exported:
     def rows(self) -> list[list[str]]:
         """The table's cells: the model in torch, then its files."""
         parameters = f"torch, {self.opened.model.num_parameters() / 1e6:.1f} M parameters"
-        parent = [parameters, "fp32", MISSING, MISSING, MISSING, MISSING, _percent(self.parent_score)]
+        score = score_text(self.parent_score, self.parent_bounds)
+        parent = [parameters, "fp32", MISSING, MISSING, MISSING, MISSING, score]
         return [parent, *(_cells(file) for file in self.files)]
 
 
@@ -59,7 +63,7 @@ def _cells(file: Written) -> list[str]:
         f"{found.max_abs:.1e}",
         f"{found.mean_abs:.1e}",
         _percent(found.agreement),
-        _percent(file.verdict.score),
+        score_text(file.verdict.score, file.verdict.bounds),
     ]
 
 
@@ -71,7 +75,7 @@ def show(exported: Exported) -> None:
     """Print the table of the files."""
     title = f"{exported.opened.source.short_name}: each file beside the model"
     ScreenTable(title, exported.headings, exported.rows, words=(0, 1)).show()
-    console.line(f"Judged on {exported.evaluation_set}.")
+    console.line(f"Judged on {exported.evaluation_set}; [95 % interval].")
 
 
 CARD_BODY = """{table}
@@ -104,15 +108,27 @@ def write(exported: Exported, draft: Draft, name: str) -> None:
     draft.manifest = exported.remade.manifest(name, seed)
 
 
+def intervals(verdict: FileVerdict) -> dict[str, list[float]]:
+    """The 95 % intervals of a file's score and of what it loses, as a manifest keeps them."""
+    known = {"interval": verdict.bounds, "loss_interval": verdict.loss}
+    return {name: bounds.recorded for name, bounds in known.items() if bounds is not None}
+
+
 def _step(exported: Exported) -> Step:
     config = {part.format.name: part.config.recorded() for part in exported.order.parts}
     files = [
-        {"file": file.path.name, "score": file.verdict.score, "seconds": round(file.seconds, 2)}
+        {
+            "file": file.path.name,
+            "score": file.verdict.score,
+            **intervals(file.verdict),
+            "seconds": round(file.seconds, 2),
+        }
         for file in exported.files
     ]
     seconds = sum(file.seconds for file in exported.files)
     metrics = {
         "parent_score": exported.parent_score,
+        "parent_interval": exported.parent_bounds.recorded if exported.parent_bounds else None,
         EVALUATION_SET: exported.evaluation_set.recorded(),
         "files": files,
     }

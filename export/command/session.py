@@ -11,6 +11,7 @@ from edgepress.core.causes import cause
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.evaluation import EvaluationSet
 from edgepress.core.files import remove
+from edgepress.core.intervals import Bounds
 from edgepress.core.loading import OpenedModel, save_model
 from export.core.config import ExportConfig
 from export.core.eager import EagerRunner
@@ -157,6 +158,10 @@ class ExportSession:
     def parent_score(self, shapes: Shapes = ANY) -> float | None:
         """The metric of the model itself, in torch; None where it cannot be scored."""
         return self.judge(shapes).parent_score
+
+    def parent_bounds(self, shapes: Shapes = ANY) -> Bounds | None:
+        """The interval of that score."""
+        return self.judge(shapes).parent_bounds
 
     def evaluation_set(self, shapes: Shapes = ANY) -> EvaluationSet:
         """What files of these shapes are judged on."""

@@ -19,8 +19,8 @@ class PredictConfig(Command):
 
     cat reviews.txt | edgepress predict outputs/x -
 
-    A folder is run by its smallest file that a runtime here opens, else in torch. Milliseconds are of one
-    run after a first one, with tokenization: device_bench measures properly.
+    A folder is run by its smallest ONNX file, else by the smallest that a runtime here opens, else in torch.
+    Milliseconds are of one run after a first one, with tokenization: device_bench measures properly.
     """
 
     model: tyro.conf.Positional[Path]

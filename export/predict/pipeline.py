@@ -94,12 +94,15 @@ def _runner(opened: OpenedModel, file: Path | None, threads: int) -> Runner:
 
 
 def _smallest(artifact: Artifact | None) -> Path | None:
-    """The smallest file of an artifact that was compared with the model and that a runtime here opens."""
+    """The smallest ONNX file of an artifact, else the smallest that a runtime here opens; None: it has none.
+
+    Only files that were compared with the model take token ids.
+    """
     if artifact is None:
         return None
     records = [record for record in artifact.manifest.files if record.parity]
     runnable = [record for record in records if _runs_here(record.format)]
-    smallest = min(runnable, key=lambda record: record.size_bytes, default=None)
+    smallest = min(runnable, key=lambda record: (record.format != "onnx", record.size_bytes), default=None)
     return artifact.folder / smallest.path if smallest else None
 
 

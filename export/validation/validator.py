@@ -9,6 +9,7 @@ import numpy as np
 
 from edgepress.core.environment import environment
 from edgepress.core.evaluation import EvaluationSet
+from edgepress.core.intervals import Bounds, drop_bounds, score_bounds
 from edgepress.core.metrics import score
 from edgepress.core.tasks import ProblemType
 from export.core.registry import open_runner
@@ -41,6 +42,10 @@ class FileVerdict:
     score: float | None
     """The task's metric; None where there are no labels to score against."""
     parity: Parity
+    bounds: Bounds | None = None
+    """Of the score."""
+    loss: Bounds | None = None
+    """Of what is lost against the parent, on the same sentences."""
 
     def drop(self, parent_score: float | None) -> float:
         """What is lost [points]: of the task's metric, or of agreement where there is no score."""
@@ -58,6 +63,7 @@ class Validator:
         self._batches = [*sentences.batches, *sentences.sweep]
         self._parent_logits = [parent(batch) for batch in self._batches]
         self.parent_score = self._score(self._parent_logits)
+        self.parent_bounds = self._bounds(self._parent_logits)
         # An untrained head decides nearly always the same, and agreeing on that means nothing: its
         # decisions are balanced when they are taken from its mean logits.
         mean = np.concatenate(self._parent_logits).mean(axis=0)
@@ -73,7 +79,7 @@ class Validator:
         logits, own = self.logits(path), self.sentences
         parent, child = ([one - self._origin for one in each] for each in (self._parent_logits, logits))
         found = parity.compare_logits(parent, child, self._batches, own.problem_type, own.thresholds)
-        return FileVerdict(self._score(logits), found)
+        return FileVerdict(self._score(logits), found, self._bounds(logits), self._loss(logits))
 
     def logits(self, path: Path, limit: int | None = None) -> list[np.ndarray]:
         """A file's logits, one array (rows, labels) a batch, for the first `limit` batches."""
@@ -84,6 +90,21 @@ class Validator:
         own = self.sentences
         if own.labels is None:
             return None
-        # A fixed batch size has a sentence's row repeated: the first is the sentence.
-        scored = np.stack([rows[0] for rows in logits[: len(own.batches)]])
-        return score(own.metric, scored, own.labels, own.problem_type, own.thresholds)
+        return score(own.metric, self._scored(logits), own.labels, own.problem_type, own.thresholds)
+
+    def _bounds(self, logits: Sequence[np.ndarray]) -> Bounds | None:
+        own = self.sentences
+        if own.labels is None:
+            return None
+        return score_bounds(own.metric, self._scored(logits), own.labels, own.problem_type, own.thresholds)
+
+    def _loss(self, logits: Sequence[np.ndarray]) -> Bounds | None:
+        own = self.sentences
+        if own.labels is None:
+            return None
+        both = self._scored(self._parent_logits), self._scored(logits)
+        return drop_bounds(own.metric, *both, own.labels, own.problem_type, own.thresholds)
+
+    def _scored(self, logits: Sequence[np.ndarray]) -> np.ndarray:
+        """(sentences, labels); where a fixed batch size has a sentence's row repeated, the first of them."""
+        return np.stack([rows[0] for rows in logits[: len(self.sentences.batches)]])

@@ -1,0 +1,255 @@
+"""A table that is no data folder yet: split into what is trained on and what is held out.
+
+The split is stratified by class, seeded, and made by text: a text that occurs twice is on one side. It
+depends on the table's content, its columns and the seed alone, so that it can be made again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+
+from edgepress.core.caches import cache_root
+from edgepress.core.columns import SINGLE, Table, label_columns, problem_type_of, text_columns
+from edgepress.core.console import step, warn
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import sha256, staged_folder, to_json
+from edgepress.core.identity import digest_of
+from edgepress.core.labels import label_key, label_text
+from edgepress.core.split_files import SPLITS, TABLES, find_splits
+from edgepress.core.splits import data_root, read_table
+from edgepress.core.tasks import TaskOptions
+
+HELD_OUT = 0.2
+"""Share of each class' texts that is held out."""
+RECORD = "split.json"
+SUFFIX = "-split"
+
+
+@dataclass(frozen=True)
+class OwnSplit:
+    """What a split is made from; the same makes the same split."""
+
+    source: str
+    """Name of the table's file, for messages."""
+    source_sha256: str
+    text_columns: tuple[str, ...]
+    label_columns: tuple[str, ...]
+    stratified: bool
+    """Whether each class gives its share; values and several labels at once are drawn from all rows."""
+    seed: int = 0
+    """The same for every training: scores of two of them are of the same rows."""
+    held_out: float = HELD_OUT
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """The content of split.json."""
+        return {
+            "source": self.source,
+            "source_sha256": self.source_sha256,
+            "text_columns": list(self.text_columns),
+            "label_columns": list(self.label_columns),
+            "stratified": self.stratified,
+            "seed": self.seed,
+            "held_out": self.held_out,
+        }
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> OwnSplit:
+        """Of split.json, or of a manifest.
+
+        Raises:
+            EdgepressError: it is none.
+        """
+        try:
+            return cls(
+                source=str(content["source"]),
+                source_sha256=str(content["source_sha256"]),
+                text_columns=tuple(map(str, content["text_columns"])),
+                label_columns=tuple(map(str, content["label_columns"])),
+                stratified=bool(content["stratified"]),
+                seed=int(content["seed"]),
+                held_out=float(content["held_out"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise EdgepressError(
+                f"{RECORD} is not one of this suite: {error}", "make the split again"
+            ) from error
+
+
+def table_of(task: str, data: Path | None = None) -> Path | None:
+    """The one table that a task names: a file, or the only one in a folder; None where it is anything else.
+
+    Raises:
+        EdgepressError: the folder's files are doubtful.
+    """
+    for path in (Path(task), *([root / task] if (root := data_root(data)) else [])):
+        if path.is_file() and path.suffix.lower() in TABLES:
+            return path
+        if path.is_dir() and not (path / RECORD).is_file() and (files := find_splits(path)):
+            (first, *others) = files.values()
+            held_out = set(SPLITS[1:]) & set(files)
+            return first[0] if not others and not held_out and len(first) == 1 else None
+    return None
+
+
+def split_beside(table: Path, output: Path, options: TaskOptions, overwrite: bool) -> Path:
+    """Write the split of a table beside an output, or take the one that is there already.
+
+    Args:
+        table: CSV, TSV, JSON lines or Parquet.
+        output: the model's folder; the split lies in OUTPUT-split.
+        options: what the user says of the table's columns.
+        overwrite: another split may be replaced.
+
+    Returns:
+        the folder, a data folder with train and validation.
+
+    Raises:
+        EdgepressError: the table's columns are doubtful, it has too few texts, or another split is there.
+    """
+    target = output.with_name(output.name + SUFFIX)
+    rows, own = _understood(table, options)
+    if (target / RECORD).is_file() and record_of(target) == own:
+        step(f"{table.name}: the split in {target}, made before")
+        return target
+    if target.exists() and not overwrite:
+        raise EdgepressError(f"{target} holds another split", "add --overwrite, or name another --output")
+    _write(rows, own, table, target)
+    return target
+
+
+def split_again(table: Path, recorded: Mapping[str, Any]) -> Path:
+    """The split that a model was trained with, made again from its table, in the suite's cache.
+
+    Raises:
+        EdgepressError: the table was changed since: rows that were trained on could be held out now.
+    """
+    own = OwnSplit.read(recorded)
+    if sha256(table) != own.source_sha256:
+        raise EdgepressError(
+            f"{table} was changed since the model was trained: which rows it has seen is not known",
+            f"name the folder of the split with --task, as it was written beside the model (...{SUFFIX})",
+        )
+    target = cache_root() / "splits" / digest_of(own.recorded)[:16] / _name(table)
+    if not (target / RECORD).is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write(Table(str(table), read_table([table])), own, table, target, quietly=True)
+    return target
+
+
+def record_of(folder: Path) -> OwnSplit | None:
+    """What a folder's split was made from; None where it is an ordinary data folder.
+
+    Raises:
+        EdgepressError: its split.json is damaged.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EdgepressError(f"{path}: unreadable: {error}", "make the split again") from error
+    return OwnSplit.read(content if isinstance(content, dict) else {})
+
+
+def _name(table: Path) -> str:
+    """What a task of this table is called: the file's name, or its folder's where that is `train.csv`."""
+    return table.resolve().parent.name if table.stem.lower() in SPLITS else table.stem
+
+
+def task_name(path: Path) -> str:
+    """What the task in a table or a folder is called; a split has the name of its table."""
+    if path.is_file():
+        return _name(path)
+    own = record_of(path)
+    return Path(own.source).stem if own else path.resolve().name
+
+
+def _understood(path: Path, options: TaskOptions) -> tuple[Table, OwnSplit]:
+    table = Table(str(path), read_table([path]))
+    text = text_columns(table.rows, table.where, options.text_columns)
+    label = label_columns(table, text, options, None)
+    source = path.name if path.stem.lower() not in SPLITS else f"{_name(path)}{path.suffix}"
+    stratified = problem_type_of(table, label, options, None) == SINGLE
+    return table, OwnSplit(source, sha256(path), text, label, stratified)
+
+
+def _write(table: Table, own: OwnSplit, path: Path, target: Path, quietly: bool = False) -> None:
+    held = held_out_rows(table, own)
+    kept = sorted({*range(len(table.rows))} - {*held})
+    if not held or not kept:
+        raise EdgepressError(
+            f"{path} has {len(table.rows)} rows: too few to hold some out",
+            "give a folder with train and validation files",
+        )
+    with staged_folder(target, overwrite=True) as stage:
+        stage.mkdir(exist_ok=True)
+        for split, rows in (("train", kept), ("validation", held)):
+            WRITERS[path.suffix.lower()](table.rows.select(rows), stage / f"{split}{path.suffix.lower()}")
+        (stage / RECORD).write_text(to_json(own.recorded) + "\n", encoding="utf-8")
+    if not quietly:
+        step(
+            f"{path.name}: {len(held):,} of {len(table.rows):,} rows held out, by class and at random "
+            f"(seed {own.seed}), in {target}"
+        )
+
+
+def held_out_rows(table: Table, own: OwnSplit) -> list[int]:
+    """Numbers of the rows that are held out, in rising order.
+
+    Each class gives its share, rounded, and at least one text where it has two; a class with one text is
+    trained on, and said so.
+    """
+    groups = _groups(table, own)
+    by_class: dict[str, list[list[int]]] = defaultdict(list)
+    labels = table.column(own.label_columns[0]) if own.stratified else []
+    for rows in groups:
+        by_class[label_key(label_text(labels[rows[0]]) or "") if own.stratified else ""].append(rows)
+    rng = np.random.default_rng(own.seed)
+    held: list[int] = []
+    for name, texts in sorted(by_class.items()):
+        count = max(round(own.held_out * len(texts)), 1) if len(texts) > 1 else 0
+        if not count:
+            warn(f"class '{name}' has one text: it is trained on, and never judged")
+        held += [row for place in rng.permutation(len(texts))[:count] for row in texts[place]]
+    return sorted(held)
+
+
+def _groups(table: Table, own: OwnSplit) -> list[list[int]]:
+    """Rows with the same text together, in the order of the table."""
+    columns = [table.column(name) for name in own.text_columns]
+    found: dict[tuple[Any, ...], list[int]] = {}
+    for row, texts in enumerate(zip(*columns, strict=True)):
+        found.setdefault(tuple(" ".join(str(text).lower().split()) for text in texts), []).append(row)
+    return list(found.values())
+
+
+def _write_csv(rows: Dataset, path: Path) -> None:
+    rows.to_pandas().to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+
+
+def _write_json(rows: Dataset, path: Path) -> None:
+    lines: Sequence[str] = [json.dumps(row, ensure_ascii=False, default=str) for row in rows]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _write_parquet(rows: Dataset, path: Path) -> None:
+    rows.to_pandas().to_parquet(path, index=False)
+
+
+WRITERS: dict[str, Callable[[Dataset, Path], None]] = {
+    ".csv": _write_csv,
+    ".tsv": _write_csv,
+    ".json": _write_json,
+    ".jsonl": _write_json,
+    ".parquet": _write_parquet,
+}

@@ -1,0 +1,164 @@
+"""`edgepress predict` as a user types it: any file, texts from flags, files and standard input."""
+
+import io
+import json
+import sys
+
+import pandas as pd
+import pytest
+from conftest import SENTENCES, run_command, write_split
+from transformers import pipeline
+
+TEXTS = [text for text, _ in SENTENCES[:4]]
+
+
+@pytest.fixture(scope="module")
+def exported(model_folder, data_root, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("predict") / "out"
+    flags = (
+        "--task",
+        "verdicts",
+        "--data",
+        data_root,
+        "--formats",
+        "onnx",
+        "torchscript",
+        "--output",
+        folder,
+    )
+    result = run_command("export", "--model", model_folder, *flags)
+    assert result.code == 0, result.err
+    return folder
+
+
+@pytest.fixture
+def predict(cli):
+    def run(*args):
+        result = cli("export.predict", *args)
+        return result, [json.loads(line) for line in result.out.splitlines()] if "--json" in args else []
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def expected(model_folder):
+    """What transformers itself says."""
+    ask = pipeline("text-classification", str(model_folder), device="cpu")
+    return [(own["label"], own["score"]) for own in ask(TEXTS)]
+
+
+@pytest.mark.parametrize("file", [None, "onnx/model.onnx", "torchscript/model.pt"])
+def test_any_file_says_what_transformers_says(predict, exported, expected, file):
+    result, found = predict(exported / file if file else exported, "--json", "--text", *TEXTS)
+    assert result.code == 0, result.err
+    assert [row["text"] for row in found] == TEXTS
+    for row, (label, share) in zip(found, expected, strict=True):
+        assert row["label"] == label
+        assert row["probabilities"][label] == pytest.approx(share, abs=1e-3)
+        assert sum(row["probabilities"].values()) == pytest.approx(1)
+        assert row["milliseconds"] > 0
+
+
+def test_it_says_what_ran(predict, exported):
+    result, _ = predict(exported, "--text", TEXTS[0])
+    assert "onnxruntime" in result.err.replace("\n", "")
+    assert "texts are cut to 64 tokens" in result.err
+    line = next(line for line in result.out.splitlines() if line.startswith(TEXTS[0][:20]))
+    assert "positive" in line
+    assert "%" in line
+
+
+def test_a_folder_of_transformers_runs_in_torch(predict, model_folder, expected):
+    result, found = predict(model_folder, "--json", "--text", *TEXTS)
+    assert result.code == 0, result.err
+    assert [row["label"] for row in found] == [label for label, _ in expected]
+    assert "torch" in result.err
+
+
+def test_a_models_data_need_not_be_here(predict, exported, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert predict(exported, "--json", "--text", "the film is a mess")[0].code == 0
+
+
+@pytest.mark.parametrize("ending", ["txt", "csv", "jsonl", "parquet"])
+def test_texts_of_a_file(predict, exported, expected, tmp_path, ending):
+    path, frame = tmp_path / f"texts.{ending}", pd.DataFrame({"text": TEXTS, "more": range(len(TEXTS))})
+    if ending == "txt":
+        path.write_text("\n\n".join(TEXTS) + "\n")
+    elif ending == "csv":
+        frame.to_csv(path, index=False)
+    elif ending == "jsonl":
+        frame.to_json(path, orient="records", lines=True)
+    else:
+        frame.to_parquet(path)
+    result, found = predict(exported, "--json", "--file", path)
+    assert result.code == 0, result.err
+    assert [row["label"] for row in found] == [label for label, _ in expected]
+
+
+@pytest.mark.parametrize("dash", [("-",), ()])
+def test_texts_of_standard_input(predict, exported, expected, monkeypatch, dash):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(TEXTS)))
+    result, found = predict(exported, *dash, "--json")
+    assert result.code == 0, result.err
+    assert [row["label"] for row in found] == [label for label, _ in expected]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--text", ""), "an empty text"),
+        (("-", "--text", "x"), "exclude each other"),
+        (("--file", "nowhere.txt"), "no such file: nowhere.txt"),
+        (("--threads", -1, "--text", "x"), "--threads is out of range"),
+    ],
+)
+def test_bad_input(predict, exported, args, message):
+    result, _ = predict(exported, *args)
+    assert (result.code, message in result.error) == (2, True), result.err
+
+
+def test_other_bad_input(predict, exported, bare_encoder, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n \n"))
+    assert "every line is empty" in predict(exported, "-")[0].err
+    assert "no such model" in predict(tmp_path / "nowhere", "--text", "x")[0].error
+    assert "has no config.json" in predict(tmp_path, "--text", "x")[0].error
+    assert "is not trained" in predict(bare_encoder, "--text", "x")[0].error
+    (tmp_path / "empty.csv").write_text("title\nx\n")
+    assert "no column 'text'" in predict(exported, "--file", tmp_path / "empty.csv")[0].error
+    alone = tmp_path / "model.onnx"
+    alone.write_bytes((exported / "onnx" / "model.onnx").read_bytes())
+    assert "keep the file in its model's folder" in predict(alone, "--text", "x")[0].err
+
+
+def test_pairs(cli, predict, bare_encoder, tmp_path):
+    for split in ("train", "validation"):
+        rows = [
+            {"sentence1": text, "sentence2": "so it is", "label": label} for text, label in SENTENCES[::3]
+        ]
+        path = tmp_path / "pairs" / f"{split}.jsonl"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    flags = ("--task", tmp_path / "pairs", "--epochs", 1, "--output", tmp_path / "out")
+    assert cli("compress.finetune", "--model", bare_encoder, *flags).code == 0
+    result, (row,) = predict(tmp_path / "out", "--json", "--text", "the film is dull", "so it is")
+    assert result.code == 0, result.err
+    assert row["text"] == ["the film is dull", "so it is"]
+    assert "reads 2 texts at once" in predict(tmp_path / "out", "--text", "one", "two", "three")[0].error
+    (tmp_path / "lines.txt").write_text("the film is dull\tso it is\nalone\n")
+    assert "line 2: 1 texts" in predict(tmp_path / "out", "--file", tmp_path / "lines.txt")[0].error
+
+
+def test_a_class_that_is_never_predicted_is_named(cli, bare_encoder, tmp_path):
+    rows = [*SENTENCES[:40], *[(f"note {number}", "rare") for number in range(4)]]
+    for split in ("train", "validation"):
+        write_split(tmp_path / "teams" / f"{split}.jsonl", rows)
+    flags = ("--task", tmp_path / "teams", "--epochs", 0.1, "--output", tmp_path / "out")
+    result = cli("compress.finetune", "--model", bare_encoder, *flags)
+    assert result.code == 0, result.err
+    assert "never predicted on validation, so with a recall of 0 %" in result.err.replace("\n", " ")
+    assert "rare" in result.out
+    assert "macro F1" in result.out
+    assert "recall" in result.out
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "| class | texts | precision | recall | F1 |" in card

@@ -1,0 +1,198 @@
+"""One table for a task: split by itself, scored on what was held out, and the same split again later."""
+
+import json
+from collections import Counter
+
+import pandas as pd
+import pytest
+from conftest import SENTENCES
+
+from edgepress.core.artifact import open_artifact
+from edgepress.core.errors import EdgepressError
+from edgepress.core.own_split import RECORD, record_of, split_again, split_beside, table_of
+from edgepress.core.split_files import read_rows
+from edgepress.core.task_discovery import find_task
+from edgepress.core.tasks import TaskOptions
+
+TEAMS = {"positive": "sales", "negative": "support"}
+
+
+def tickets(folder, ending="csv", rows=SENTENCES):
+    """Titles and bodies, as a help desk exports them."""
+    frame = pd.DataFrame(
+        [
+            {"id": number, "title": text, "body": f"please look at {number}", "team": TEAMS[label]}
+            for number, (text, label) in enumerate(rows)
+        ]
+    )
+    path = folder / f"tickets.{ending}"
+    if ending == "parquet":
+        frame.to_parquet(path, index=False)
+    elif ending == "jsonl":
+        frame.to_json(path, orient="records", lines=True)
+    else:
+        frame.to_csv(path, index=False, sep="\t" if ending == "tsv" else ",")
+    return path
+
+
+COLUMNS = ("--text-columns", "title", "--label-column", "team")
+OPTIONS = TaskOptions(text_columns=("title",), label_column=("team",))
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
+def test_each_class_gives_a_fifth(tmp_path, ending):
+    table = tickets(tmp_path, ending)
+    folder = split_beside(table, tmp_path / "out", OPTIONS, overwrite=False)
+    train, held = (read_rows(folder / f"{split}.{ending}") for split in ("train", "validation"))
+    assert len(train) + len(held) == len(SENTENCES)
+    whole, out = Counter(read_rows(table)["team"]), Counter(held["team"])
+    assert {team: round(0.2 * count) for team, count in whole.items()} == dict(out)
+    assert not {*train["title"]} & {*held["title"]}
+    assert train.column_names == ["id", "title", "body", "team"]
+    assert find_task(str(folder)).name == "tickets"
+
+
+def test_a_text_that_occurs_twice_is_on_one_side(tmp_path):
+    twice = [*SENTENCES, *((f" {text.upper()}", label) for text, label in SENTENCES)]
+    folder = split_beside(tickets(tmp_path, rows=twice), tmp_path / "out", OPTIONS, overwrite=False)
+    train, held = (read_rows(folder / f"{split}.csv")["title"] for split in ("train", "validation"))
+    assert not {text.strip().lower() for text in train} & {text.strip().lower() for text in held}
+
+
+def test_a_class_with_one_text_is_trained_on_and_said(tmp_path, capsys):
+    table = tickets(tmp_path)
+    with table.open("a") as stream:
+        stream.write("999,the one of its kind,x,legal\n")
+    folder = split_beside(table, tmp_path / "out", OPTIONS, overwrite=False)
+    assert "class 'legal' has one text" in capsys.readouterr().err
+    assert "legal" in read_rows(folder / "train.csv")["team"]
+    assert "legal" not in read_rows(folder / "validation.csv")["team"]
+
+
+def test_the_same_table_has_the_same_split(tmp_path, capsys):
+    table = tickets(tmp_path)
+    first = split_beside(table, tmp_path / "out", OPTIONS, overwrite=False)
+    before = (first / "validation.csv").read_bytes()
+    capsys.readouterr()
+    assert split_beside(table, tmp_path / "out", OPTIONS, overwrite=False) == first
+    assert "made before" in capsys.readouterr().err
+    other = split_beside(table, tmp_path / "other", OPTIONS, overwrite=False)
+    assert (other / "validation.csv").read_bytes() == before
+
+
+def test_another_table_does_not_take_its_place(tmp_path):
+    table = tickets(tmp_path)
+    folder = split_beside(table, tmp_path / "out", OPTIONS, overwrite=False)
+    table.write_text(table.read_text().replace("delight", "deligth"))
+    with pytest.raises(EdgepressError, match="holds another split"):
+        split_beside(table, tmp_path / "out", OPTIONS, overwrite=False)
+    kept = record_of(folder)
+    assert split_beside(table, tmp_path / "out", OPTIONS, overwrite=True) == folder
+    assert record_of(folder) != kept
+
+
+def test_too_few_rows(tmp_path):
+    with pytest.raises(EdgepressError, match="too few to hold some out"):
+        split_beside(tickets(tmp_path, rows=[SENTENCES[0]]), tmp_path / "out", OPTIONS, overwrite=False)
+    assert not (tmp_path / "out-split").exists()
+
+
+def test_which_tasks_are_one_table(tmp_path, data_root):
+    table = tickets(tmp_path)
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "alone" / "train.csv").write_bytes(table.read_bytes())
+    assert table_of(str(table)) == table
+    assert table_of(str(tmp_path / "alone")) == tmp_path / "alone" / "train.csv"
+    assert table_of(str(data_root / "verdicts")) is table_of("sst2") is None
+    split = split_beside(table, tmp_path / "out", OPTIONS, overwrite=False)
+    assert table_of(str(split)) is None
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"source": 1}', "\x00"])
+def test_a_damaged_record(tmp_path, content):
+    folder = split_beside(tickets(tmp_path), tmp_path / "out", OPTIONS, overwrite=False)
+    (folder / RECORD).write_text(content)
+    with pytest.raises(EdgepressError, match=RECORD):
+        find_task(str(folder))
+
+
+@pytest.fixture(scope="module")
+def trained(cli, bare_encoder, tmp_path_factory):
+    """A classifier of a table, as the command trains it; its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("trained")
+    flags = ("--epochs", 20, "--learning-rate", 1e-3, "--output", folder / "out")
+    result = cli("compress.finetune", "--model", bare_encoder, "--task", tickets(folder), *COLUMNS, *flags)
+    assert result.code == 0, result.err
+    return folder, result
+
+
+def test_a_table_trains_a_classifier(trained):
+    folder, result = trained
+    said = result.err.replace("\n", " ")
+    assert "rows held out, by class and at random (seed 0)" in said
+    assert "2 classes: sales, support; text from title, labels from team" in said
+    assert "not used: body" in said
+    manifest = open_artifact(folder / "out").manifest
+    assert (manifest.task, manifest.data["evaluation_split"]) == ("tickets", "validation")
+    assert manifest.data["own_split"]["folder"] == "out-split"
+    assert manifest.steps[-1].metrics["accuracy"] > 0.8
+
+
+def test_what_comes_after_finds_the_split_beside_the_model(cli, trained, tmp_path):
+    folder, _ = trained
+    flags = ("--output", tmp_path / "exported")
+    result = cli("export.onnx", "--model", folder / "out", *flags)
+    assert result.code == 0, result.err
+    own = open_artifact(tmp_path / "exported").manifest
+    rows = own.steps[-1].metrics["evaluation_set"]
+    assert (rows["split"], rows["texts"]) == (
+        "validation",
+        len(pd.read_csv(folder / "out-split/validation.csv")),
+    )
+
+
+def test_the_table_itself_is_scored_on_what_was_held_out(cli, trained, tmp_path, monkeypatch):
+    folder, _ = trained
+    monkeypatch.setenv("EDGEPRESS_CACHE", str(tmp_path / "cache"))
+    own = open_artifact(folder / "out").manifest.data["own_split"]
+    again = split_again(folder / "tickets.csv", own)
+    assert (again / "validation.csv").read_bytes() == (folder / "out-split/validation.csv").read_bytes()
+    flags = ("--task", folder / "tickets.csv", "--output", tmp_path / "exported")
+    assert cli("export.onnx", "--model", folder / "out", *flags).code == 0
+
+
+def test_a_table_that_was_changed_since_is_refused(cli, trained, tmp_path):
+    folder, _ = trained
+    changed = tmp_path / "tickets.csv"
+    changed.write_text((folder / "tickets.csv").read_text() + "999,the film is a mess,x,sales\n")
+    result = cli("export.onnx", "--model", folder / "out", "--task", changed, "--output", tmp_path / "no")
+    assert (result.code, "was changed since the model was trained" in result.error) == (2, True)
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_model_of_others_is_scored_on_all_rows(cli, model_folder, tmp_path):
+    rows = [(text, label) for text, label in SENTENCES[:20]]
+    table = tmp_path / "tickets.csv"
+    pd.DataFrame(rows, columns=["text", "label"]).to_csv(table, index=False)
+    result = cli("export.onnx", "--model", model_folder, "--task", table, "--output", tmp_path / "out")
+    assert result.code == 0, result.err
+    own = open_artifact(tmp_path / "out").manifest
+    assert own.data["evaluation_split"] == "tickets"
+    assert own.steps[-1].metrics["evaluation_set"]["texts"] == 20
+
+
+def test_unknown_tasks_say_that_a_table_will_do(cli, model_folder, tmp_path):
+    result = cli("compress.finetune", "--model", model_folder, "--task", "tikets", "--output", tmp_path / "o")
+    assert result.code == 2
+    assert "--task FILE.csv --text-columns" in result.err
+    gone = cli(
+        "compress.finetune", "--model", model_folder, "--task", "tikets.csv", "--output", tmp_path / "o"
+    )
+    assert "no such data folder or file: tikets.csv" in gone.error
+
+
+def test_a_split_says_what_it_is_made_of(tmp_path):
+    folder = split_beside(tickets(tmp_path), tmp_path / "out", OPTIONS, overwrite=False)
+    content = json.loads((folder / RECORD).read_text())
+    assert content["source"] == "tickets.csv"
+    assert (content["held_out"], content["seed"], content["stratified"]) == (0.2, 0, True)
