@@ -35,7 +35,7 @@ SWEEP_LAUNCHES, SWEEP_RUNS, SWEEP_BUDGET_S = 3, 3, 2
 
 
 @dataclass(frozen=True)
-class Config:
+class MeasuringBenchmark:
     """Measure what the measuring has to reach."""
 
     models: tuple[str, ...] = ("minilm", "distilbert")
@@ -67,7 +67,7 @@ def make(model: str, work: Path) -> tuple[Path, Path]:
     return artifact.file("fp32"), artifact.file("int8")
 
 
-def repeated(config: Config, files: dict[str, tuple[Path, Path]]) -> Repeated:
+def repeated(config: MeasuringBenchmark, files: dict[str, tuple[Path, Path]]) -> Repeated:
     """The same comparison twice, whose records it keeps; or as it was kept."""
     if config.kept:
         seconds = next(goal.measured for goal in kept_goals(GOALS) if goal.goal == SECONDS_GOAL)
@@ -109,7 +109,7 @@ def _off(process: Process, case: Case) -> float:
     return abs(stats.percentile(process.run(case, 20), 50) - SMALL_MODEL_MS)
 
 
-def sweep_goals(config: Config, artifact: Path) -> Iterator[Goal]:
+def sweep_goals(config: MeasuringBenchmark, artifact: Path) -> Iterator[Goal]:
     """All lengths at all batch sizes of the int8 file, by the command that people type."""
     target = config.work / "sweep.jsonl"
     target.unlink(missing_ok=True)
@@ -145,7 +145,7 @@ def sweep_goals(config: Config, artifact: Path) -> Iterator[Goal]:
     yield Goal("its records [MB]", 1.0, target.stat().st_size / 1e6, False, typed)
 
 
-def charts_goal(config: Config) -> Goal:
+def charts_goal(config: MeasuringBenchmark) -> Goal:
     """Many records, each of a series or shape of its own, from reading them to the last chart."""
     source, target = records.read(SWEPT), config.work / "many.jsonl"
     target.unlink(missing_ok=True)
@@ -164,7 +164,7 @@ def charts_goal(config: Config) -> Goal:
     return Goal(f"{config.records} records, from file to charts [s]", 10.0, seconds, False, TYPED)
 
 
-def main(config: Config) -> int:
+def main(config: MeasuringBenchmark) -> int:
     """Measure all goals, write goals.json, and say which hold."""
     files = {model: make(model, config.work) for model in config.models}
     comparison, first = repeated(config, files), config.models[0]
@@ -176,4 +176,4 @@ def main(config: Config) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Config)))
+    sys.exit(main(tyro.cli(MeasuringBenchmark)))

@@ -47,7 +47,7 @@ SCHEMES = {
 
 
 @dataclass(frozen=True)
-class Config:
+class ExportBenchmark:
     """Measure what the exports have to reach."""
 
     data: Path
@@ -90,7 +90,7 @@ def core_ml_goals(work: Path) -> Iterator[Goal]:
     yield _parity_goal("coreml fp32", 1e-3, packages["fp32"], typed)
 
 
-def export_classifier(config: Config) -> list[Artifact]:
+def export_classifier(config: ExportBenchmark) -> list[Artifact]:
     """The classifier in every format, each with its precisions."""
     artifacts = []
     for name, schemes in SCHEMES.items():
@@ -160,7 +160,7 @@ def _latency(measured: dict[tuple[str, int], Measurement], name: str, length: in
 TABLE = Block("table", "benchmarks.export", table)
 
 
-def main(config: Config) -> int:
+def main(config: ExportBenchmark) -> int:
     """Measure all goals, keep the table and the samples, and say which goals hold."""
     goals = [help_goal("export"), *distilbert_goals(config.work), *core_ml_goals(config.work)]
     artifacts = export_classifier(config)
@@ -174,4 +174,4 @@ def main(config: Config) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Config)))
+    sys.exit(main(tyro.cli(ExportBenchmark)))

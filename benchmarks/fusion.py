@@ -23,7 +23,7 @@ LENGTHS = (32, 128)
 
 
 @dataclass(frozen=True)
-class Config:
+class FusionBenchmark:
     """Measure what fusing a graph buys."""
 
     model: Path
@@ -40,7 +40,7 @@ def fused(source: Path, folder: Path, target: Path) -> Path:
     return target
 
 
-def main(config: Config) -> int:
+def main(config: FusionBenchmark) -> int:
     """Measure, keep the samples, and say whether leaving the graph as it is holds."""
     source = config.model / "onnx" / "model.onnx"
     with TemporaryDirectory() as folder:
@@ -61,4 +61,4 @@ def main(config: Config) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Config)))
+    sys.exit(main(tyro.cli(FusionBenchmark)))

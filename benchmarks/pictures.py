@@ -49,7 +49,7 @@ WINDOW, SCREEN_DPI = (1280, 1600), 96
 
 
 @dataclass(frozen=True)
-class Config:
+class DocsPictures:
     """Draw the example charts of docs from kept records."""
 
     records: tuple[Path, ...] = (KEPT / "examples.jsonl.xz",)
@@ -75,7 +75,7 @@ def chosen(records: tuple[Path, ...], names: Sequence[str] = SHOWN, prefix: str 
     return [replace(own, name=prefix + own.name) for own in charts(found) if own.name in names]
 
 
-def all_chosen(config: Config) -> list[Chart]:
+def all_chosen(config: DocsPictures) -> list[Chart]:
     """Those of the CPU, then those of the GPU."""
     return [*chosen(config.records), *chosen(config.gpu, SHOWN_OF_GPU, "gpu-")]
 
@@ -86,7 +86,7 @@ def draw(shown: Sequence[Chart], folder: Path) -> None:
     write(shown, list(THEMES.values()), ("png",), folder, SMALLEST)
 
 
-def photograph(config: Config, target: Path) -> None:
+def photograph(config: DocsPictures, target: Path) -> None:
     """The report as Chromium shows it."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
@@ -117,10 +117,12 @@ def markdown(shown: Sequence[Chart], folder: Path) -> Iterator[str]:
         yield f"![the report's page]({place}/{REPORT})\n"
 
 
-PICTURES = Block("pictures", "benchmarks.pictures", lambda: "\n".join(markdown(all_chosen(Config()), FOLDER)))
+PICTURES = Block(
+    "pictures", "benchmarks.pictures", lambda: "\n".join(markdown(all_chosen(DocsPictures()), FOLDER))
+)
 
 
-def main(config: Config) -> int:
+def main(config: DocsPictures) -> int:
     """Write the pictures, and put them into their page of docs."""
     try:
         shown = all_chosen(config)
@@ -135,4 +137,4 @@ def main(config: Config) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Config)))
+    sys.exit(main(tyro.cli(DocsPictures)))

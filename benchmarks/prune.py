@@ -38,7 +38,7 @@ RECOVERY = ("--epochs", "1", "--learning-rate", "2e-5", "--response-weight", "1"
 
 
 @dataclass(frozen=True)
-class Config:
+class PruneBenchmark:
     """Measure what cutting a model has to reach."""
 
     data: Path
@@ -130,7 +130,7 @@ def _text(base: Measurement, own: Measurement) -> str:
 TABLE = Block("table", "benchmarks.prune", table)
 
 
-def trim_goals(config: Config) -> Iterator[Goal]:
+def trim_goals(config: PruneBenchmark) -> Iterator[Goal]:
     """MiniLM's vocabulary, trimmed to what SST-2's training text needs, and recovered with each seed."""
     found = [_trimmed(config, seed) for seed in SEEDS]
     at_once, lost = (
@@ -143,7 +143,7 @@ def trim_goals(config: Config) -> Iterator[Goal]:
     yield Goal(f"{TRIMMED}: accuracy lost {said} [points]", 0.2, lost, False, typed)
 
 
-def _trimmed(config: Config, seed: int) -> dict[str, Any]:
+def _trimmed(config: PruneBenchmark, seed: int) -> dict[str, Any]:
     """What the manifest says of it."""
     output = config.work / f"minilm-sst2-trimmed-{seed}"
     command = ("compress.trim_vocab", "--model", str(config.classifier), "--data", str(config.data))
@@ -151,7 +151,7 @@ def _trimmed(config: Config, seed: int) -> dict[str, Any]:
     return open_artifact(output).manifest.steps[-1].metrics
 
 
-def cutting_goals(config: Config) -> list[Goal]:
+def cutting_goals(config: PruneBenchmark) -> list[Goal]:
     """Of DistilBERT with half of its heads and feed-forward units."""
     pruned = config.work / "distilbert-pruned"
     dense = quantized("distilbert", config.work / "distilbert-dense-int8")
@@ -160,7 +160,7 @@ def cutting_goals(config: Config) -> list[Goal]:
     return goals
 
 
-def main(config: Config) -> int:
+def main(config: PruneBenchmark) -> int:
     """Measure all goals, write goals.json, and say which hold."""
     if config.only_vocabulary:
         goals = [goal for goal in kept_goals(GOALS) if not goal.goal.startswith(TRIMMED)]
@@ -170,4 +170,4 @@ def main(config: Config) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Config)))
+    sys.exit(main(tyro.cli(PruneBenchmark)))

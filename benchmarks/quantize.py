@@ -40,7 +40,7 @@ CELLS = KEPT / "files.json"
 
 
 @dataclass(frozen=True)
-class Config:
+class QuantizeBenchmark:
     """Measure what the quantizer has to reach."""
 
     data: Path
@@ -88,7 +88,7 @@ def optimum_goal(ours: Path, work: Path) -> Goal:
     return Goal("distilbert int8-dynamic over optimum-cli's, sequence 128 [x]", 1.0, ratio.value, True, typed)
 
 
-def train(config: Config) -> Path:
+def train(config: QuantizeBenchmark) -> Path:
     """A MiniLM classifier for SST-2."""
     output = config.work / "minilm-sst2"
     flags = ("--data", str(config.data), "--output", str(output), "--overwrite")
@@ -96,7 +96,7 @@ def train(config: Config) -> Path:
     return output
 
 
-def sst2_goals(config: Config, classifier: Path) -> Iterator[Goal]:
+def sst2_goals(config: QuantizeBenchmark, classifier: Path) -> Iterator[Goal]:
     """Accuracy before and after, on the exported files at batch 1."""
     output = config.work / "minilm-sst2-quantized"
     flags = ("--scheme", *SCHEMES, "--data", str(config.data), "--output", str(output), "--overwrite")
@@ -111,7 +111,7 @@ def sst2_goals(config: Config, classifier: Path) -> Iterator[Goal]:
     keep(output)
 
 
-def evaluation_goal(config: Config, classifier: Path, quantized: Path) -> Goal:
+def evaluation_goal(config: QuantizeBenchmark, classifier: Path, quantized: Path) -> Goal:
     """How long judging a file on all validation sentences takes, tokenization included."""
     opened = open_model(str(classifier), data=config.data)
     path = open_artifact(quantized).folder / "onnx" / "model_quantized.onnx"
@@ -158,7 +158,7 @@ def _row(name: str, measured: tuple[Measurement, ...]) -> Row:
 TABLE = Block("table", "benchmarks.quantize", table)
 
 
-def main(config: Config) -> int:
+def main(config: QuantizeBenchmark) -> int:
     """Measure all goals, write goals.json, and say which hold."""
     goals = [help_goal("compress.quantize"), *distilbert_goals(config.work)]
     goals += sst2_goals(config, config.classifier or train(config))
@@ -166,4 +166,4 @@ def main(config: Config) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Config)))
+    sys.exit(main(tyro.cli(QuantizeBenchmark)))

@@ -99,7 +99,7 @@ model = ORTModelForSequenceClassification.from_pretrained("{name}", subfolder="o
             opened.longest,
             opened.problem_type,
             labels=tuple(label for _, label in sorted(labels.items())),
-            pair=len(opened.text_task.text_columns) > 1,
+            pair=opened.text_task.texts_a_row > 1,
         )
         return target
 

@@ -1,5 +1,6 @@
 """The house's own rules: import direction, lint, format, types."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,3 +24,12 @@ def test_rule(rule):
         [sys.executable, *RULES[rule]], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_class_name_stands_for_two_things():
+    places: dict[str, list[str]] = {}
+    for package in ("edgepress", "compress", "device_bench", "export", "benchmarks", "tools"):
+        for path in (ROOT / package).rglob("*.py"):
+            for name in re.findall(r"^class (\w+)", path.read_text(encoding="utf-8"), re.M):
+                places.setdefault(name, []).append(str(path.relative_to(ROOT)))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

@@ -11,6 +11,7 @@ from edgepress.core.artifact import open_artifact
 from edgepress.core.errors import EdgepressError
 from edgepress.core.own_split import RECORD, record_of, split_again, split_beside, table_of
 from edgepress.core.split_files import read_rows
+from edgepress.core.splits import load_split
 from edgepress.core.task_discovery import find_task
 from edgepress.core.tasks import TaskOptions
 
@@ -136,6 +137,22 @@ def test_a_table_trains_a_classifier(trained):
     assert (manifest.task, manifest.data["evaluation_split"]) == ("tickets", "validation")
     assert manifest.data["own_split"]["folder"] == "out-split"
     assert manifest.steps[-1].metrics["accuracy"] > 0.8
+
+
+def test_more_than_two_columns_are_joined(cli, bare_encoder, tmp_path):
+    table = tickets(tmp_path)
+    columns = ("--text-columns", "title", "body", "id", "--label-column", "team")
+    flags = ("--epochs", 0.1, "--output", tmp_path / "out")
+    result = cli("compress.finetune", "--model", bare_encoder, "--task", table, *columns, *flags)
+    assert result.code == 0, result.err
+    assert "text from title, body, id, joined" in result.err.replace("\n", " ")
+    examples = load_split(find_task(str(tmp_path / "out-split")), "train")
+    assert len(examples.texts[0]) == 1
+    assert "please look at" in examples.texts[0][0]
+    answered = cli("export.predict", tmp_path / "out", "--json", "--text", "one text")
+    assert answered.code == 0, answered.err
+    asked = cli("export.predict", tmp_path / "out", "--json", "--file", table)
+    assert json.loads(asked.out.splitlines()[0])["text"].endswith("please look at 0 0")
 
 
 def test_what_comes_after_finds_the_split_beside_the_model(cli, trained, tmp_path):

@@ -110,7 +110,7 @@ class Model:
                 "its classifier is not trained: its answers mean nothing", "finetune it first"
             )
         rows = [(text,) if isinstance(text, str) else tuple(text) for text in texts]
-        wanted = len(opened.text_task.text_columns) if opened.task else None
+        wanted = opened.text_task.texts_a_row if opened.task else None
         if wanted and any(len(row) != wanted for row in rows):
             raise EdgepressError(
                 f"{opened.text_task.name} is of {wanted} texts a row", "give tuples of texts"

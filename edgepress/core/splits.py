@@ -15,7 +15,7 @@ from edgepress.core import sources
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.labels import label_key, label_number, label_text
 from edgepress.core.split_files import find_splits, read_rows, split_name
-from edgepress.core.tasks import DEFAULT_TASK, Task
+from edgepress.core.tasks import DEFAULT_TASK, MOST_TEXTS, Task
 
 DATA_VARIABLE = "EDGEPRESS_DATA"
 # A row beyond this is a file read with the wrong separator or a pasted document: the model would
@@ -177,8 +177,20 @@ def _examples(dataset: Dataset, task: Task, split: str) -> Examples:
     _require_columns(dataset, (*task.text_columns, *task.label_columns), where)
     if not len(dataset):
         raise EdgepressError(f"{where} has no rows")
-    columns = [_texts(dataset[column], column, where) for column in task.text_columns]
+    if len(task.text_columns) > MOST_TEXTS:
+        joined = join_texts([list(dataset[column]) for column in task.text_columns])
+        columns = [_texts(joined, " + ".join(task.text_columns), where)]
+    else:
+        columns = [_texts(dataset[column], column, where) for column in task.text_columns]
     return Examples(list(zip(*columns, strict=True)), _labels(dataset, task, where))
+
+
+def join_texts(columns: Sequence[Sequence[Any]]) -> list[str]:
+    """The texts of several columns as one a row, in their order; what is empty is left out."""
+    rows = zip(*columns, strict=True)
+    return [
+        " ".join(str(text).strip() for text in row if text is not None and str(text).strip()) for row in rows
+    ]
 
 
 def _require_columns(dataset: Dataset, wanted: Sequence[str], where: str) -> None:

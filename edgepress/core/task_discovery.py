@@ -36,7 +36,7 @@ from edgepress.core.own_split import record_of, task_name
 from edgepress.core.split_files import SPLITS, TABLES, find_splits, split_name
 from edgepress.core.splits import class_numbers, data_root, read_table
 from edgepress.core.squad import squad_file
-from edgepress.core.tasks import TASKS, ProblemType, Task, TaskOptions, judged_on
+from edgepress.core.tasks import MOST_TEXTS, TASKS, ProblemType, Task, TaskOptions, judged_on
 
 METRICS: dict[ProblemType, str] = {SINGLE: "accuracy", MULTI: "f1_micro", VALUES: "spearman"}
 
@@ -226,6 +226,8 @@ def describe(task: Task) -> str:
 
 def _kind_words(task: Task) -> str:
     text = f"text from {' and '.join(task.text_columns)}"
+    if len(task.text_columns) > MOST_TEXTS:
+        text = f"text from {', '.join(task.text_columns)}, joined"
     if task.problem_type == MULTI:
         return f"{len(task.labels)} labels, any of them at once: {shown(task.labels)}; {text}"
     column = f"labels from {task.label_columns[0]}"

@@ -16,6 +16,8 @@ ProblemType = Literal[
     "single_label_classification", "multi_label_classification", "regression", "question_answering"
 ]
 
+MOST_TEXTS = 2
+"""That a model reads at once; more columns are joined to one text."""
 DEFAULT_TASK = "movie_reviews"
 # What a metric's name ends in where it is of the texts that the model was trained on.
 ON_TRAIN = "_on_train"
@@ -75,6 +77,11 @@ class Task:
     """Columns that nothing is read from."""
     own_split: Mapping[str, Any] | None = None
     """What the split was made from (`own_split.OwnSplit`), and the name of its folder; None: it was given."""
+
+    @property
+    def texts_a_row(self) -> int:
+        """How many texts the model reads at once: a pair, else one; more columns are joined to one text."""
+        return MOST_TEXTS if len(self.text_columns) == MOST_TEXTS else 1
 
     @property
     def file_digests(self) -> dict[str, str]:
@@ -184,7 +191,7 @@ class TaskFlags:
     label_column: tuple[str, ...] = ()
     """Column of the label; several for a task of several labels at once. Default: label."""
     text_columns: tuple[str, ...] = ()
-    """Column of the text, or two for pairs. Default: text, sentence, or a known pair of names."""
+    """Column of the text, two for pairs; more are joined. Default: text, sentence, or a known pair."""
     problem_type: LabelledProblem | None = None
     """What the labels are. Default: the model's, else by their values."""
     split: str | None = None

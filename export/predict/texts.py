@@ -7,7 +7,8 @@ from pathlib import Path
 from edgepress.core.columns import text_columns
 from edgepress.core.errors import EdgepressError
 from edgepress.core.split_files import TABLES
-from edgepress.core.splits import read_table, require_utf8
+from edgepress.core.splits import join_texts, read_table, require_utf8
+from edgepress.core.tasks import MOST_TEXTS
 from export.predict.config import PredictConfig
 
 Row = tuple[str, ...]
@@ -28,14 +29,14 @@ def read_texts(config: PredictConfig, columns: Sequence[str]) -> list[Row]:
         EdgepressError: there are no texts, two sources, or a row has not as many texts as the model reads.
     """
     wanted = config.text_columns or tuple(columns)
-    count = len(wanted) or 1
+    count = len(wanted) if len(wanted) == MOST_TEXTS else 1
     given = [bool(config.text), config.file is not None, config.stdin is not None]
     if sum(given) > 1:
         raise EdgepressError("--text, --file and - exclude each other", "name one of them")
     if config.text:
         rows = _grouped(config.text, count)
     elif config.file is not None:
-        rows = _from_file(config.file, wanted)
+        rows = _from_file(config.file, wanted, count)
     elif config.stdin is not None or not sys.stdin.isatty():
         rows = _from_lines(_standard_input(), count, "standard input")
     else:
@@ -65,15 +66,16 @@ def _standard_input() -> Iterable[str]:
         ) from error
 
 
-def _from_file(path: Path, wanted: Sequence[str]) -> list[Row]:
+def _from_file(path: Path, wanted: Sequence[str], count: int) -> list[Row]:
     if not path.is_file():
         raise EdgepressError(f"no such file: {path}")
     if path.suffix.lower() not in TABLES:
         require_utf8(path)
-        return _from_lines(path.read_text(encoding="utf-8").splitlines(), len(wanted) or 1, str(path))
+        return _from_lines(path.read_text(encoding="utf-8").splitlines(), count, str(path))
     table = read_table([path])
     columns = text_columns(table, path, wanted)
-    rows = list(zip(*(table[column] for column in columns), strict=True))
+    texts = [list(table[column]) for column in columns]
+    rows = list(zip(*([join_texts(texts)] if len(texts) > MOST_TEXTS else texts), strict=True))
     for number, row in enumerate(rows):
         _require_text(row, f"{path}, row {number}")
     return rows

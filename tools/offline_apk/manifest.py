@@ -21,7 +21,7 @@ class Element:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class ApkManifest:
     """All elements, in their order."""
 
     elements: tuple[Element, ...]
@@ -35,10 +35,10 @@ class Manifest:
         return next((element.attributes for element in self.all(name)), {})
 
 
-def read_manifest(tools: Tools, apk: Path) -> Manifest:
+def read_manifest(tools: Tools, apk: Path) -> ApkManifest:
     """The manifest of an APK."""
     dump = tools.native("aapt2", "dump", "xmltree", apk, "--file", "AndroidManifest.xml")
-    return Manifest(tuple(_elements(dump)))
+    return ApkManifest(tuple(_elements(dump)))
 
 
 def _elements(dump: str) -> Iterator[Element]:

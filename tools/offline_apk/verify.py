@@ -10,7 +10,7 @@ from tools.offline_apk.dex import class_names
 from tools.offline_apk.elf import Library
 from tools.offline_apk.errors import BuildError
 from tools.offline_apk.fetch import ORT_LIBRARIES
-from tools.offline_apk.manifest import Manifest, read_manifest
+from tools.offline_apk.manifest import ApkManifest, read_manifest
 from tools.offline_apk.project import ABI, PACKAGE, Project
 from tools.offline_apk.tools import Tools
 
@@ -33,7 +33,7 @@ class Apk:
     """What is to be known of one."""
 
     path: Path
-    manifest: Manifest
+    manifest: ApkManifest
     entries: tuple[zipfile.ZipInfo, ...]
     classes: frozenset[str]
     abis: frozenset[str]
