@@ -34,8 +34,8 @@ class CoreMlFormat(Format):
     snippet = """
 import coremltools  # on macOS; in an app, Xcode makes a class of the package
 
-model = coremltools.models.MLModel("{name}/coreml/{file}")
-logits = model.predict({{"input_ids": input_ids, "attention_mask": attention_mask}})["logits"]  # int32
+model = coremltools.models.MLModel(str(folder / {file}))
+logits = model.predict({{name: inputs[name].astype("int32") for name in {names}}})["logits"][0]
 """
 
     def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> None:

@@ -54,9 +54,10 @@ class OnnxFormat(Format):
     file = "onnx/model.onnx"
     config = OnnxConfig
     snippet = """
-from optimum.onnxruntime import ORTModelForSequenceClassification
+from onnxruntime import InferenceSession
 
-model = ORTModelForSequenceClassification.from_pretrained("{name}", subfolder="onnx", file_name="{file}")
+session = InferenceSession(folder / {file})
+logits = session.run(["logits"], {{name: inputs[name].astype("int64") for name in {names}}})[0][0]
 """
 
     def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> None:

@@ -41,6 +41,12 @@ class OpenVinoFormat(Format):
     title = "OpenVINO"
     file = "openvino/openvino_model.xml"  # optimum-intel's name
     modules = ("openvino", "nncf")
+    snippet = """
+import openvino
+
+model = openvino.Core().compile_model(folder / {file}, "CPU")
+logits = model({{name: inputs[name].astype("int64") for name in {names}}})["logits"][0]
+"""
     extra = "openvino"
 
     def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> None:

@@ -44,8 +44,8 @@ class TorchExportFormat(Format):
     snippet = """
 import torch
 
-model = torch.export.load("{name}/torch_export/{file}").module()
-logits = model(input_ids, attention_mask)  # and token_type_ids, where the model has them
+model = torch.export.load(folder / {file}).module()
+logits = model(*(torch.from_numpy(inputs[name]).long() for name in {names}))[0]
 """
 
     def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> None:

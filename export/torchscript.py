@@ -49,8 +49,8 @@ class TorchScriptFormat(Format):
     snippet = """
 import torch
 
-model = torch.jit.load("{name}/torchscript/{file}")
-logits = model(input_ids, attention_mask)  # and token_type_ids, where the model has them
+model = torch.jit.load(folder / {file})
+logits = model(*(torch.from_numpy(inputs[name]).long() for name in {names}))[0]
 """
 
     def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> None:

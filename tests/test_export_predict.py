@@ -1,7 +1,11 @@
 """`edgepress predict` as a user types it: any file, texts from flags, files and standard input."""
 
+import ast
 import io
 import json
+import re
+import shutil
+import subprocess
 import sys
 
 import pandas as pd
@@ -162,3 +166,29 @@ def test_a_class_that_is_never_predicted_is_named(cli, bare_encoder, tmp_path):
     assert "recall" in result.out
     card = (tmp_path / "out" / "README.md").read_text()
     assert "| class | texts | precision | recall | F1 |" in card
+
+
+def snippets(card):
+    """The programs of a card."""
+    return re.findall(r"^```python\n(.*?)^```", card, re.M | re.S)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_cards_programs_run_as_printed(exported, predict, tmp_path, inside):
+    (tmp_path / "outputs").mkdir()
+    shutil.copytree(exported, tmp_path / "outputs" / "it's 1")
+    folder = tmp_path / "outputs" / "it's 1"
+    programs = snippets((folder / "README.md").read_text().replace(str(exported), "outputs/it's 1"))
+    assert len(programs) == 2  # ONNX and TorchScript
+    for program in programs:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=folder if inside else tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        logits = ast.literal_eval(done.stdout)
+        _, (row,) = predict(folder, "--json", "--text", "a film to remember")
+        assert max(logits, key=logits.get) == row["label"]

@@ -149,7 +149,8 @@ def test_device_bench_does_not_measure_them(
 
 def test_code_in_a_card_stays_inside_its_quotes() -> None:
     for own in formats().values():
-        code = own.usage('a"); import os; os.abort(); ("', "model").removeprefix("```python\n")
+        name = 'a"); import os; os.abort(); ("'
+        code = own.usage(name, f"{name}/model", ["input_ids"], pair=False).removeprefix("```python\n")
         assert '"a\\"); import os' in code or not code
         compile(code.partition("```")[0], "card", "exec")
 

@@ -36,7 +36,7 @@ def run(config: QuantizeConfig) -> Path:
     with create_artifact(order.output, config.overwrite) as draft:
         quantized = quantize(opened, config, order, draft)
         measured = replace(quantized, measurements=_measure(config, opened, quantized.files))
-        measured.write(draft, order.output.name)
+        measured.write(draft, order.output)
     console.step(f"written: {order.output}")
     report.show(measured)
     return order.output

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from compress.quantize.checks import QuantizeRequest
@@ -17,7 +18,7 @@ from edgepress.core.intervals import Bounds
 from edgepress.core.loading import OpenedModel
 from edgepress.core.model_card import Card
 from edgepress.core.tables import screen_table
-from export.command.report import intervals
+from export.command.report import intervals, usage
 from export.command.session import Written
 
 MEASUREMENTS_FILE = "measurements.jsonl"
@@ -79,15 +80,15 @@ class Quantized:
         """The model, with quantizing as its last step."""
         return replace(self.opened, applied=(*self.opened.applied, _step(self)))
 
-    def write(self, draft: Draft, name: str) -> None:
-        """Write everything besides the model files themselves, in an artifact of this name."""
+    def write(self, draft: Draft, target: Path) -> None:
+        """Write everything besides the model files themselves, for an artifact at `target`."""
         if self.measurements:
             records.append(draft.folder / MEASUREMENTS_FILE, self.measurements)
             from device_bench.charts.trade_off import trade_off_chart
 
             trade_off_chart(self.rows, self.metric, self.title, draft.folder / CHART_FILE)
-        (draft.folder / "README.md").write_text(_card(self, name), encoding="utf-8")
-        draft.manifest = self.remade.manifest(name, self.config.seed)
+        (draft.folder / "README.md").write_text(_card(self, target), encoding="utf-8")
+        draft.manifest = self.remade.manifest(target.name, self.config.seed)
 
     @property
     def metric(self) -> str:
@@ -147,19 +148,19 @@ def _step(quantized: Quantized) -> Step:
     return Step("quantize", {**quantized.config.recorded(), **resolved}, seconds, metrics)
 
 
-def _card(quantized: Quantized, name: str) -> str:
+def _card(quantized: Quantized, target: Path) -> str:
     rows, own = quantized.rows, quantized.parent.format
     body = CARD_BODY.format(
         table=summary.markdown(rows, quantized.metric),
         judged_on=quantized.judged_on,
         caption=summary.caption(rows),
         chart=CARD_CHART if quantized.measurements else "",
-        usage=own.usage(name, quantized.found.kept[-1].path.name),
+        usage=usage(own, target, quantized.found.kept[-1].path, quantized.opened),
     )
     opened = quantized.opened
     scores = {row.name: row.score for row in rows if row.score is not None}
     said = (opened.license, scores, body, opened.language)
-    return Card(name, opened.record(), opened.task, "quantized", *said).text()
+    return Card(target.name, opened.record(), opened.task, "quantized", *said).text()
 
 
 def show(quantized: Quantized) -> None:

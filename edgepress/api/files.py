@@ -65,7 +65,7 @@ class ExportedModel(Model):
         with create_artifact(target, overwrite) as draft:
             shutil.copytree(self._draft.folder, draft.folder, dirs_exist_ok=True)
             draft.precisions, draft.parities = self._draft.precisions, self._draft.parities
-            self._made.write(draft, target.name)
+            self._made.write(draft, target)
         return target
 
     @contextmanager

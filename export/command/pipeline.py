@@ -33,7 +33,7 @@ def export(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) 
     check_classifier(opened)
     with create_artifact(order.output, config.overwrite) as draft:
         exported = write_files(opened, config, order, draft)
-        exported.write(draft, order.output.name)
+        exported.write(draft, order.output)
     console.step(f"written: {order.output}")
     report.show(exported)
     return order.output

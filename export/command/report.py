@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from edgepress.core import console
 from edgepress.core.artifact import Draft, Step
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
+from edgepress.core.inputs import input_names
 from edgepress.core.intervals import Bounds, score_text
 from edgepress.core.loading import OpenedModel
 from edgepress.core.model_card import Card
@@ -13,6 +15,7 @@ from edgepress.core.tables import ScreenTable, markdown_table
 from export.command.checks import ExportRequest
 from export.command.session import Written
 from export.core.config import ExportConfig
+from export.core.format import Format
 from export.validation.validator import FileVerdict
 
 MISSING = "-"
@@ -36,9 +39,9 @@ class Exported:
         """The model, with the export as its last step."""
         return replace(self.opened, applied=(*self.opened.applied, _step(self)))
 
-    def write(self, draft: Draft, name: str) -> None:
-        """Write manifest and card of an artifact of this name."""
-        write(self, draft, name)
+    def write(self, draft: Draft, target: Path) -> None:
+        """Write manifest and card of an artifact at `target`."""
+        write(self, draft, target)
 
     @property
     def headings(self) -> list[str]:
@@ -86,9 +89,9 @@ Differences are those of logits from torch's, over {rows} rows: {judged_on}, one
 """
 
 
-def _card(exported: Exported, name: str) -> str:
+def _card(exported: Exported, target: Path) -> str:
     opened, written = exported.opened, exported.files
-    usages = {file.format.name: file.format.usage(name, file.path.name) for file in written}
+    usages = {file.format.name: usage(file.format, target, file.path, opened) for file in written}
     body = CARD_BODY.format(
         table=markdown_table(exported.headings, exported.rows),
         rows=max(file.verdict.parity.rows for file in written),
@@ -98,14 +101,20 @@ def _card(exported: Exported, name: str) -> str:
     )
     scores = {file.path.name: file.verdict.score for file in exported.files if file.verdict.score is not None}
     said = (opened.license, scores, body, opened.language)
-    return Card(name, opened.record(), opened.task, "quantized", *said).text()
+    return Card(target.name, opened.record(), opened.task, "quantized", *said).text()
 
 
-def write(exported: Exported, draft: Draft, name: str) -> None:
-    """Manifest and card of an artifact of this name."""
-    (draft.folder / "README.md").write_text(_card(exported, name), encoding="utf-8")
+def usage(own: Format, target: Path, file: Path, opened: OpenedModel) -> str:
+    """The card's program for a file of an artifact at `target`."""
+    below, pair = f"{file.parent.name}/{file.name}", opened.text_task.texts_a_row > 1
+    return own.usage(target.as_posix(), below, input_names(opened.model), pair)
+
+
+def write(exported: Exported, draft: Draft, target: Path) -> None:
+    """Manifest and card of an artifact at `target`."""
+    (draft.folder / "README.md").write_text(_card(exported, target), encoding="utf-8")
     seed = exported.config.seed
-    draft.manifest = exported.remade.manifest(name, seed)
+    draft.manifest = exported.remade.manifest(target.name, seed)
 
 
 def intervals(verdict: FileVerdict) -> dict[str, list[float]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -18,6 +18,23 @@ if TYPE_CHECKING:
 
     from edgepress.core.loading import OpenedModel
     from export.core.scheme import Scheme
+
+
+USAGE = """
+import json
+from pathlib import Path
+
+from transformers import AutoTokenizer
+
+folder = Path({folder})
+folder = folder if folder.is_dir() else Path()  # from inside it as well
+labels = json.loads((folder / "config.json").read_text(encoding="utf-8"))["id2label"]
+inputs = dict(AutoTokenizer.from_pretrained(folder)({texts}, return_tensors="np"))
+
+{own}
+
+print(dict(zip(labels.values(), logits.tolist())))
+""".strip()
 
 
 class Format(ABC):
@@ -41,7 +58,8 @@ class Format(ABC):
     extra: ClassVar[str] = ""
 
     snippet: ClassVar[str] = ""
-    """Code that runs a file, for the model card: `{name}` is the artifact's folder, `{file}` the file."""
+    """Code for the model card that makes `logits`, one a label, of `inputs`, arrays of shape (1, tokens);
+    `{file}` is the file's path below `folder`, `{names}` the model's inputs in order."""
 
     @abstractmethod
     def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
@@ -78,12 +96,25 @@ class Format(ABC):
             raise EdgepressError(f"{self.title} has no {name}", f"known: {known}")
         return found
 
-    def usage(self, name: str, file: str) -> str:
-        """The usage snippet as Markdown."""
+    def usage(self, folder: str, file: str, names: Sequence[str], pair: bool) -> str:
+        """A program that prints the logit of each label of a text, as Markdown.
+
+        It runs where the command was typed, and from inside the folder.
+
+        Args:
+            folder: of the artifact, as it was typed.
+            file: path of the file below it.
+            names: of the model's inputs, in their order.
+            pair: whether the model reads two texts at once.
+        """
+        if not self.snippet:
+            return ""
         # Inside the quotes of a Python text, whatever the folder is called.
-        name, file = (json.dumps(text, ensure_ascii=False)[1:-1] for text in (name, file))
-        code = self.snippet.format(name=name, file=file).strip()
-        return f"```python\n{code}\n```\n" if self.snippet else ""
+        folder, file = (json.dumps(text, ensure_ascii=False) for text in (folder, file))
+        texts = '"a film to remember", "so it is"' if pair else '"a film to remember"'
+        code = USAGE.format(folder=folder, texts=texts, own="{own}")
+        own = self.snippet.format(file=file, names=json.dumps(list(names))).strip()
+        return f"```python\n{code.replace('{own}', own)}\n```\n"
 
     def parts(self, path: Path) -> tuple[Path, ...]:
         """Everything on disk that makes up the file at `path`."""
