@@ -38,7 +38,7 @@ def small_artifact(tmp_path_factory: pytest.TempPathFactory, model_folder: Path,
 def apk_assets(tmp_path_factory: pytest.TempPathFactory, small_artifact: Path) -> Path:
     """What `export.android` makes of it."""
     folder = tmp_path_factory.mktemp("assets")
-    _python("export.android", "--artifact", small_artifact, "--output", folder)
+    _python("export.android", "--artifacts", small_artifact, "--output", folder)
     return folder
 
 
