@@ -17,12 +17,11 @@ demo: $(VENV)/demo.stamp
 	$(PY) -m compress.quantize --model distilbert --time-budget 10 --overwrite
 	$(PY) -m compress.finetune --model minilm --task movie_reviews --epochs 1 --train-samples 1500 --eval-samples 300 --overwrite
 	$(PY) -m compress.quantize --model outputs/minilm-movie_reviews --eval-samples 300 --time-budget 10 --overwrite
-	@echo ""
 	@echo "made   outputs/minilm-movie_reviews: a classifier of film reviews, trained here on 1,500 of them"
 	@echo "       outputs/minilm-movie_reviews-int8, outputs/distilbert-int8: ONNX files in fp32 and int8"
 	@echo "look   at chart.png and README.md in both: size, latency and accuracy beside the model's"
 	@echo "next   $(PY) -m export --model outputs/minilm-movie_reviews --formats torchscript coreml"
-	@echo "       $(PY) -m compress.finetune --model minilm --task FOLDER, with train.csv and validation.csv of yours"
+	@echo "       $(PY) -m compress.finetune --model minilm --task YOURS.csv --text-columns TEXT --label-column LABEL"
 
 test: $(VENV)/test.stamp
 	OMP_NUM_THREADS=1 $(PY) -m pytest $(SIDE_BY_SIDE) $(if $(MARKS),-m "$(MARKS)") $(ARGS)
