@@ -449,4 +449,4 @@ def test_language_that_nobody_says_is_left_out(
     flags = ("--eval-samples", 20, "--output", tmp_path / "onnx")
     data = ("--task", "verdicts", "--data", data_root)
     assert cli("export.onnx", "--model", model_folder, *data, *flags).code == 0
-    assert "language" not in (tmp_path / "onnx" / "README.md").read_text()
+    assert "\nlanguage:" not in (tmp_path / "onnx" / "README.md").read_text()
