@@ -14,7 +14,7 @@ from benchmarks.pictures import (
     PICTURES,
     REPORT,
     SHOWN_OF_GPU,
-    Config,
+    DocsPictures,
     chosen,
     draw,
     markdown,
@@ -37,7 +37,7 @@ def test_every_picture_of_the_block_is_written(tmp_path: Path) -> None:
 
 
 def test_a_gpus_chart_has_a_name_of_its_own(tmp_path: Path) -> None:
-    (chart,) = chosen(Config().gpu, SHOWN_OF_GPU, "gpu-")
+    (chart,) = chosen(DocsPictures().gpu, SHOWN_OF_GPU, "gpu-")
     draw([chart], tmp_path)
     assert "H200" in chart.conditions
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -54,7 +54,7 @@ def test_records_of_several_machines_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not any(map(shutil.which, BROWSERS)), reason="needs Chromium")
 def test_report_is_photographed(tmp_path: Path) -> None:
-    photograph(Config(records=KEPT, claims=tmp_path / "none"), tmp_path / REPORT)
+    photograph(DocsPictures(records=KEPT, claims=tmp_path / "none"), tmp_path / REPORT)
     picture = imread(tmp_path / REPORT)
     assert picture.shape[1] == 1280
     assert picture[..., :3].std() > 0.02

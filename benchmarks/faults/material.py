@@ -27,11 +27,11 @@ steps:
     flags: {model: MODEL, task: verdicts, epochs: "${settings.epochs}"}
   pruned:
     verb: prune
-    flags: {model: "${steps.teacher}", ffn: "0.5"}
+    flags: {model: "${steps.teacher}", ffn: 0.5}
 table:
   teacher: {of: teacher, title: whole}
   pruned: {of: pruned, title: half of the feed-forward units, over: teacher}
-measure: {sequence_length: 8, budget: 0.3}
+measure: {sequence_length: 8, time_budget: 0.3}
 pictures: [size-latency]
 """
 
