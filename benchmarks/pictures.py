@@ -33,7 +33,7 @@ from benchmarks.goals import RESULTS, ROOT
 from device_bench.charts.draw import Chart, charts, write
 from device_bench.charts.png import SMALLEST, encode
 from device_bench.charts.theme import THEMES
-from device_bench.grouping import load, machines
+from device_bench.grouping import load, sections
 from device_bench.report.config import ReportConfig
 from device_bench.report.pipeline import run as report
 from edgepress.core.console import step, warn
@@ -68,10 +68,10 @@ def chosen(records: tuple[Path, ...], names: Sequence[str] = SHOWN, prefix: str 
     Raises:
         EdgepressError: the records cannot be read, or are of several machines.
     """
-    found = machines(load(records))
+    found = sections(load(records))
     if len(found) > 1:
         titles = "; ".join(own.title for own in found)
-        raise EdgepressError(f"records of several machines: {titles}", "name those of one")
+        raise EdgepressError(f"records of several machines or tasks: {titles}", "name those of one")
     return [replace(own, name=prefix + own.name) for own in charts(found) if own.name in names]
 
 

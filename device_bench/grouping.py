@@ -1,7 +1,8 @@
-"""Records, sorted: by the machine that they were taken on, then by the file that they are of.
+"""Records, sorted: by the machine that they were taken on, the task, then the file that they are of.
 
-Figures of two machines never meet in one table. Where a file was measured more than once in the same way on
-the same machine, the newest record speaks for it; nothing is averaged over runs.
+Figures of two machines, or of models for two tasks, never meet in one table or chart. Where a file was
+measured more than once in the same way on the same machine, the newest record speaks for it; nothing is
+averaged over runs.
 """
 
 import re
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from device_bench import records, stats
 from device_bench.records import Measurement
-from edgepress.core.errors import EdgepressError
+from edgepress.core.errors import EdgepressError, unknown_name
 
 Shape = tuple[str, str, int, int]
 
@@ -21,9 +22,11 @@ class RecordSeries:
     """The records of a file in one runtime with one number of threads, on one machine."""
 
     label: str
-    """Short, and no other series of the machine has it."""
+    """Short, and no other series of the section has it."""
     records: tuple[Measurement, ...]
     """The newest of each shape, failed ones too, in the order of the files that they were read from."""
+    history: tuple[Measurement, ...]
+    """All of them, in that order."""
 
     @property
     def measured(self) -> list[Measurement]:
@@ -41,18 +44,45 @@ class RecordSeries:
         found = (r for r in self.measured if (r.kind, r.batch, r.sequence_length) == wanted)
         return next(found, None)
 
+    def is_of(self, file: tuple[str, ...]) -> bool:
+        """Whether it is of a file, with any number of threads."""
+        return _file(self.records[0]) == file
+
 
 @dataclass(frozen=True)
-class Machine:
-    """Everything that was measured on one machine."""
+class Section:
+    """Everything that was measured on one machine of files for one task."""
 
-    title: str
+    machine: str
+    """In words."""
+    task: str
+    """Empty where the files are for none, or for one that nobody noted."""
     series: tuple[RecordSeries, ...]
+    baseline: tuple[str, ...]
+    """The file that speed-ups are over, as `RecordSeries.is_of` takes it."""
+
+    @property
+    def title(self) -> str:
+        """Machine and task in words."""
+        return f"{self.machine}; {self.task}" if self.task else self.machine
 
     @property
     def records(self) -> list[Measurement]:
-        """The records of all files."""
+        """The newest records of all files."""
         return [record for series in self.series for record in series.records]
+
+    def speed_up(self, own: RecordSeries, of: Shape) -> stats.Interval | None:
+        """How many times faster than the baseline a file is at a shape.
+
+        By the newest measurement in which both took their turns, if the file is still the same; a later one
+        without the baseline takes nothing away.
+        """
+        bases = [series for series in self.series if series.is_of(self.baseline)]
+        beside = [base for series in bases if series is not own for base in series.history]
+        taken = sorted((each for each in own.history if shape(each) == of), key=lambda each: each.taken_at)
+        same = [record for record in taken if record.file_sha256 == taken[-1].file_sha256]
+        ratios = (speed_up(base, record) for record in reversed(same) for base in beside)
+        return next((ratio for ratio in ratios if ratio is not None), None)
 
 
 def load(paths: Sequence[Path]) -> list[Measurement]:
@@ -80,12 +110,56 @@ def _read(path: Path) -> list[Measurement]:
         raise EdgepressError(f"{path} is no text", "name JSON-lines files of records") from error
 
 
-def machines(found: Iterable[Measurement]) -> list[Machine]:
-    """The records by machine, in the order in which the machines turn up."""
-    groups: dict[tuple[str, ...], list[Measurement]] = {}
+def sections(found: Sequence[Measurement], baseline: str | None = None) -> list[Section]:
+    """The records by machine and task, in the order in which these turn up.
+
+    Args:
+        found: records of any machines and tasks.
+        baseline: name of the file that speed-ups are over; None takes the one that each section's oldest
+            measurement names, so that no later record changes what a figure is relative to.
+
+    Raises:
+        EdgepressError: no file of any section is called so.
+    """
+    tasks = _tasks(found)
+    groups: dict[tuple[tuple[str, ...], str], list[Measurement]] = {}
+    for record, task in zip(found, tasks, strict=True):
+        groups.setdefault((record.machine, task), []).append(record)
+    if baseline is not None and all(_named(group, baseline) is None for group in groups.values()):
+        raise unknown_name("file", baseline, {record.name for record in found})
+    return [
+        Section(machine_title(group[0]), task, _series(group), _baseline(group, baseline))
+        for (_, task), group in groups.items()
+    ]
+
+
+def _tasks(found: Sequence[Measurement]) -> list[str]:
+    """The task of each record: its own; else that of the same file, else of what it was measured beside."""
+    by_file: dict[str, set[str]] = {}
+    by_run: dict[str, set[str]] = {}
     for record in found:
-        groups.setdefault(record.machine, []).append(record)
-    return [Machine(machine_title(group[0]), _series(group)) for group in groups.values()]
+        if record.task:
+            by_file.setdefault(record.file_sha256, set()).add(record.task)
+            by_run.setdefault(record.run, set()).add(record.task)
+
+    def task(record: Measurement) -> str:
+        places = ({record.task}, by_file.get(record.file_sha256), by_run.get(record.run))
+        return next((min(own) for own in places if own and len(own) == 1 and min(own)), "")
+
+    return [task(record) for record in found]
+
+
+def _baseline(group: Sequence[Measurement], said: str | None) -> tuple[str, ...]:
+    named = _named(group, said) if said is not None else None
+    if named is None:
+        oldest = min(group, key=lambda record: record.taken_at)
+        run = [record for record in group if record.run == oldest.run]
+        named = next((record for record in run if record.name == record.baseline), run[0])
+    return _file(named)
+
+
+def _named(group: Sequence[Measurement], name: str) -> Measurement | None:
+    return next((record for record in group if record.name == name), None)
 
 
 def machine_title(record: Measurement) -> str:
@@ -103,7 +177,12 @@ def library(runtime: str) -> str:
 
 def identity(record: Measurement) -> tuple[str, ...]:
     """What a series' records share, besides the machine."""
-    return (record.name, record.artifact, record.file, library(record.runtime), str(record.threads))
+    return (*_file(record), str(record.threads))
+
+
+def _file(record: Measurement) -> tuple[str, ...]:
+    """What a file's records share, with any number of threads."""
+    return (record.name, record.artifact, record.file, library(record.runtime))
 
 
 def shape(record: Measurement) -> Shape:
@@ -128,8 +207,11 @@ def _series(group: Sequence[Measurement]) -> tuple[RecordSeries, ...]:
     by_file: dict[tuple[str, ...], list[Measurement]] = {}
     for (own, _), record in newest(group).items():
         by_file.setdefault(own, []).append(record)
+    every: dict[tuple[str, ...], list[Measurement]] = {}
+    for record in group:
+        every.setdefault(identity(record), []).append(record)
     labels = _labels(list(by_file))
-    return tuple(RecordSeries(labels[own], tuple(found)) for own, found in by_file.items())
+    return tuple(RecordSeries(labels[own], tuple(found), tuple(every[own])) for own, found in by_file.items())
 
 
 def _labels(identities: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
@@ -151,7 +233,7 @@ def latency(record: Measurement) -> stats.Interval:
 def speed_up(base: Measurement, record: Measurement) -> stats.Interval | None:
     """How many times `record` is faster; None unless both were taken in turn, in one measurement."""
     same = base.run == record.run and shape(base) == shape(record)
-    if not same or not _in_turn(base, record):
+    if not same or not base.all_samples_ms or not _in_turn(base, record):
         return None
     return stats.paired_ratio(base.launches_ms, record.launches_ms)
 

@@ -198,11 +198,12 @@ class _Measurement:
         return [session.taken[case] for session in self._sessions if session.alive(case)]
 
     def _records_of(self, case: Case) -> Iterator[Measurement]:
+        baseline = self._sessions[0].subject.name
         for session in self._sessions:
-            yield _record(session, case, self._run)
+            yield _record(session, case, self._run, baseline)
 
 
-def _record(session: Session, case: Case, run: str) -> Measurement:
+def _record(session: Session, case: Case, run: str, baseline: str) -> Measurement:
     subject, plan, taken = session.subject, session.plan, session.taken[case]
     launches = () if taken.error else tuple(taken.launches)
     loaded = {} if taken.error else session.loaded
@@ -230,6 +231,7 @@ def _record(session: Session, case: Case, run: str) -> Measurement:
         kind=case.kind,
         padding=case.padding,
         run=run,
+        baseline=baseline,
         taken_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         energy_j=taken.energy_j if session.energy and launches else None,
         error=taken.error,

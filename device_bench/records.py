@@ -78,6 +78,9 @@ class Measurement:
     """Number of texts that went through a pass."""
     run: str = ""
     """Which interleaved measurement this is of: ratios are formed within one only."""
+    baseline: str = ""
+    """Name of the file that the ratios of its run are over; empty where the record does not say, which means
+    the first of its run."""
     taken_at: str = ""
     """Time at which it was taken: UTC, ISO 8601."""
     artifact: str = ""
@@ -96,6 +99,8 @@ class Measurement:
     metric: str = ""
     score: float | None = None
     """The task's metric, 0..1, through this very runtime; None where nothing was scored."""
+    score_interval: tuple[float, ...] | None = None
+    """Both ends of the score's 95 % interval; None where it is not known."""
     scored_rows: int = 0
     texts_sha256: str = ""
     """SHA-256 of the texts and labels that it was scored on, and `pass_sha256` of those that a pass went
@@ -216,7 +221,7 @@ def _parse_lines(path: Path) -> Iterator[Measurement]:
 
 
 def _parse(content: dict[str, Any]) -> Measurement:
-    require_fields(Measurement, content, signed=("score",))
+    require_fields(Measurement, content, signed=("score", "score_interval"))
     version = content.setdefault("schema_version", 1)
     if version > SCHEMA_VERSION:
         raise EdgepressError(
@@ -227,10 +232,19 @@ def _parse(content: dict[str, Any]) -> Measurement:
         raise ValueError("samples_ms: a run takes more than 0 ms")
     if not -1 <= (content.get("score") or 0) <= 1:
         raise ValueError(f"score: {content['score']} is beyond 1")
+    if content.get("score_interval") is not None:
+        content["score_interval"] = _parse_interval(content["score_interval"])
     content["launches"] = tuple(_parse_launch(launch) for launch in content.get("launches", ()))
     for name in ("warnings", "tokenize_ms"):
         content[name] = tuple(content.get(name, ()))
     return Measurement(**{name: value for name, value in content.items() if name in _FIELDS})
+
+
+def _parse_interval(ends: list[float]) -> tuple[float, ...]:
+    low, high = ends  # ValueError where there are not two
+    if low > high:
+        raise ValueError(f"score_interval: {low} is above {high}")
+    return low, high
 
 
 def _parse_launch(content: dict[str, Any]) -> Launch:

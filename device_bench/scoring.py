@@ -19,6 +19,7 @@ from edgepress.core import console
 from edgepress.core.artifact import is_artifact
 from edgepress.core.errors import EdgepressError
 from edgepress.core.identity import texts_digest
+from edgepress.core.intervals import score_bounds
 from edgepress.core.loading import OpenedModel, open_model
 from edgepress.core.metrics import score
 from edgepress.core.pretrained import encode
@@ -81,8 +82,11 @@ class ArtifactTexts:
         finally:
             if process is not None:
                 process.close()
-        found = score(self._metric, np.load(target), self._labels, *self._decisions)
-        return {"score": found, "scored_rows": len(self._labels)}
+        logits = np.load(target)
+        found = score(self._metric, logits, self._labels, *self._decisions)
+        bounds = score_bounds(self._metric, logits, self._labels, *self._decisions)
+        interval = (bounds.low, bounds.high) if bounds else None
+        return {"score": found, "score_interval": interval, "scored_rows": len(self._labels)}
 
 
 def tokenize_ms(opened: OpenedModel, examples: Examples) -> tuple[float, ...]:

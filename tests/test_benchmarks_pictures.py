@@ -48,7 +48,7 @@ def test_a_gpus_chart_has_a_name_of_its_own(tmp_path: Path) -> None:
 def test_records_of_several_machines_are_refused(tmp_path: Path) -> None:
     own = measured("int8", 5.0)
     append(tmp_path / "a.jsonl", [own, replace(own, environment=OTHER_MACHINE)])
-    with pytest.raises(EdgepressError, match=r"several machines: cpu, Test CPU.*cpu, Other CPU"):
+    with pytest.raises(EdgepressError, match=r"several machines or tasks: cpu, Test CPU.*cpu, Other CPU"):
         chosen((tmp_path / "a.jsonl",))
 
 

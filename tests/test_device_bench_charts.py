@@ -22,7 +22,7 @@ from device_bench.charts.labels import place_labels
 from device_bench.charts.lines import by_length
 from device_bench.charts.theme import THEMES, WIDTH_INCHES
 from device_bench.charts.view import view
-from device_bench.grouping import machines
+from device_bench.grouping import sections
 from device_bench.records import Measurement, append
 
 SCORES = {"fp32": 0.90, "int8": 0.89, "slow": 0.88}
@@ -45,7 +45,7 @@ NAMES = [
 
 
 def names(found: list[Measurement]) -> list[str]:
-    return [chart.name for chart in charts(machines(found))]
+    return [chart.name for chart in charts(sections(found))]
 
 
 def test_every_chart_that_the_records_have_something_for() -> None:
@@ -63,22 +63,22 @@ def test_machines_have_charts_of_their_own_and_one_together() -> None:
 
 
 def test_front_leaves_out_what_another_file_beats() -> None:
-    own = view(machines(RECORDS)[0])
+    own = view(sections(RECORDS)[0])
     assert own is not None
     assert own.conditions == "batch 1, 128 tokens, 1 thread"
     assert [point.label for point in own.front()] == ["fp32", "int8"]
 
 
 def test_speed_ups_are_over_the_first_file() -> None:
-    own = view(machines(RECORDS)[0])
+    own = view(sections(RECORDS)[0])
     assert own is not None
-    found = {point.label: (base.label, ratio.value) for point, base, ratio in own.speed_ups()}
+    found = {point.label: (own.baseline, ratio.value) for point, ratio in own.speed_ups()}
     assert found == {"int8": ("fp32", pytest.approx(2.5)), "slow": ("fp32", pytest.approx(2 / 3))}
 
 
 @pytest.mark.parametrize(("fast_ms", "scale", "start"), [(8.0, "linear", 0), (0.1, "log", 1)])
 def test_speed_ups_far_apart_are_bars_from_as_fast(fast_ms: float, scale: str, start: float) -> None:
-    own = view(machines([measured("fp32", 20.0), measured("slow", 40.0), measured("fast", fast_ms)])[0])
+    own = view(sections([measured("fp32", 20.0), measured("slow", 40.0), measured("fast", fast_ms)])[0])
     assert own is not None
     figure = Figure(layout="constrained")
     speed_up(figure, own, THEMES["light"])
@@ -94,7 +94,7 @@ def test_speed_ups_far_apart_are_bars_from_as_fast(fast_ms: float, scale: str, s
 def test_failed_file_is_in_no_chart() -> None:
     broken = replace(measured("broken", 1.0), samples_ms=(), error="killed")
     assert names([broken]) == []
-    own = view(machines([*RECORDS, broken])[0])
+    own = view(sections([*RECORDS, broken])[0])
     assert own is not None
     assert "broken" not in [point.label for point in own.points]
 
@@ -154,7 +154,7 @@ def test_labels_lie_beside_bars_of_error() -> None:
 def test_lengths_close_to_each_other_are_named_where_there_is_room() -> None:
     lengths = range(8, 88, 8)
     many = [measured(f"file {n}", 1.0 + length, length) for n in range(9) for length in lengths]
-    lines = by_length(view(machines(many)[0]))
+    lines = by_length(view(sections(many)[0]))
     assert lines is not None
     assert lines.columns == 2
     figure = Figure(figsize=(WIDTH_INCHES, lines.height), layout="constrained")
@@ -187,7 +187,7 @@ def many(count: int) -> list[Measurement]:
 
 @pytest.mark.parametrize("count", [1, 3, 7, 13, 40])
 def test_every_chart_names_every_file(count: int) -> None:
-    for chart in charts(machines(many(count))):
+    for chart in charts(sections(many(count))):
         text = html.unescape(written(chart))
         own = [f"file-{i:02}" for i in range(count)]
         assert [name for name in own if name not in text] == [], chart.name
@@ -195,17 +195,17 @@ def test_every_chart_names_every_file(count: int) -> None:
 
 def test_chart_says_what_it_has_to_do_without() -> None:
     broken = replace(measured("broken", 1.0), samples_ms=(), error="killed")
-    found = charts(machines([*RECORDS, measured("short", 5.0, 64), broken]))
+    found = charts(sections([*RECORDS, measured("short", 5.0, 64), broken]))
     speed_up = next(chart for chart in found if chart.name == "speed-up")
     assert "not measured so: short; failed: broken" in speed_up.conditions
 
 
 def test_what_all_files_share_is_written_once() -> None:
     records = [replace(measured(f"small/{name}.onnx", 5.0), artifact="small") for name in ("a", "b")]
-    own = view(machines(records)[0])
+    own = view(sections(records)[0])
     assert own is not None
     assert [point.label for point in own.points] == ["a.onnx", "b.onnx"]
-    assert all("small" in chart.conditions for chart in charts(machines(records)))
+    assert all("small" in chart.conditions for chart in charts(sections(records)))
 
 
 @pytest.mark.slow
@@ -213,7 +213,7 @@ def test_repainted_picture_is_the_one_that_the_theme_draws() -> None:
     def without_ids(drawn: bytes, form: str) -> bytes:  # hashes of what is drawn, in an SVG
         return re.sub(rb"\b[a-z][0-9a-f]{10}\b", b"", drawn) if form == "svg" else drawn
 
-    for chart in charts(machines(RECORDS)):
+    for chart in charts(sections(RECORDS)):
         for theme, figure in chart.in_each([*THEMES.values()]):
             for form in ("svg", "png"):
                 drawn, alone = picture(figure, form), chart.render(theme, form)

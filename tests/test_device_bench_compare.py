@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench_records import OTHER_MACHINE, measured
+from bench_records import MACHINE, OTHER_MACHINE, measured
 
 from device_bench.records import Measurement, append
 
@@ -145,3 +145,58 @@ def test_nothing_in_common(compare: Callable) -> None:
 
 def test_negative_threshold_is_refused(compare: Callable) -> None:
     assert compare([BEFORE], [BEFORE], "--threshold", -1).code == 2
+
+
+def pair_of(int8_ms: float, environment: dict = MACHINE, **int8: object) -> list[Measurement]:
+    """A baseline of 20 ms and its int8 file, of one run on one machine."""
+    found = [measured("fp32", 20.0), replace(measured("int8", int8_ms), **int8)]
+    return [replace(own, environment=environment, baseline="fp32") for own in found]
+
+
+def test_refusal_of_another_machine_names_the_ratios(compare: Callable) -> None:
+    found = compare(pair_of(10.0), pair_of(10.0, OTHER_MACHINE))
+    assert (found.code, "--ratios" in found.err) == (2, True)
+
+
+@pytest.mark.parametrize(("int8_ms", "code"), [(10.0, 0), (12.0, 1), (8.0, 0)])
+def test_ratios_are_compared_across_machines(compare: Callable, int8_ms: float, code: int) -> None:
+    slow = [replace(own, samples_ms=tuple((3 * t,) for t, *_ in own.samples_ms)) for own in pair_of(int8_ms)]
+    found = compare(pair_of(10.0), [replace(own, environment=OTHER_MACHINE) for own in slow], "--ratios")
+    assert found.code == code
+    assert ("speed-up over fp32" in found.out) == (int8_ms != 10.0)
+
+
+def test_ratios_judge_size_and_score_as_well(compare: Callable) -> None:
+    found = compare(pair_of(10.0), pair_of(10.0, OTHER_MACHINE, size_bytes=30_000_000), "--ratios")
+    assert (found.code, "size [MB]" in found.out) == (1, True)
+
+
+def test_ratio_that_was_not_measured_again_is_missing(compare: Callable) -> None:
+    found = compare([*pair_of(10.0), measured("int4", 9.0)], pair_of(10.0, OTHER_MACHINE), "--ratios")
+    assert found.error == "error: 1 figures are missing in the second measurement"
+
+
+def test_another_baseline_is_refused_or_named(compare: Callable) -> None:
+    other = [replace(own, baseline="int8") for own in pair_of(10.0, OTHER_MACHINE)]
+    refused = compare(pair_of(10.0), other, "--ratios")
+    assert (refused.code, "--baseline" in refused.err) == (2, True)
+    assert compare(pair_of(10.0), other, "--ratios", "--baseline", "fp32").code == 0
+    unknown = compare(pair_of(10.0), other, "--ratios", "--baseline", "fp23")
+    assert (unknown.code, "fp32" in unknown.err) == (2, True)
+
+
+def test_a_baseline_needs_ratios(compare: Callable) -> None:
+    assert compare(pair_of(10.0), pair_of(10.0), "--baseline", "fp32").code == 2
+
+
+def test_what_makes_ratios_differ_is_warned_of(compare: Callable) -> None:
+    native = {**OTHER_MACHINE, "flags": ["avx512_vnni"]}
+    after = [replace(own, file_sha256="cd" * 32) for own in pair_of(10.0, native)]
+    found = compare(pair_of(10.0), after, "--ratios")
+    assert "only one of Test CPU and Other CPU multiplies int8 natively" in found.err
+    assert "fp32, which speed-ups are over, is not the same file in both" in found.err
+
+
+def test_records_without_a_baseline_have_no_ratios(compare: Callable) -> None:
+    found = compare([measured("int8", 10.0)], [measured("int8", 10.0)], "--ratios")
+    assert (found.code, "no file was measured in turn with a baseline" in found.error) == (2, True)

@@ -11,7 +11,7 @@ from PIL import Image
 from device_bench.charts.draw import charts
 from device_bench.charts.png import COLOURS, QUICK, SMALLEST, encode, png
 from device_bench.charts.theme import THEMES
-from device_bench.grouping import machines
+from device_bench.grouping import sections
 
 RECORDS = [measured(name, ms) for name, ms in (("fp32", 8.0), ("int8", 5.0), ("fp16", 7.0))]
 
@@ -22,7 +22,7 @@ def opened(content: bytes) -> np.ndarray:
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_a_chart_keeps_its_colours(theme):
-    chart = charts(machines(RECORDS))[0]
+    chart = charts(sections(RECORDS))[0]
     ((own, figure),) = chart.in_each([THEMES[theme]])
     drawn = FigureCanvasAgg(figure)
     drawn.draw()
@@ -54,7 +54,7 @@ def test_a_rare_colour_keeps_its_hue():
 
 
 def test_what_is_kept_for_long_is_packed_harder():
-    figure = next(iter(charts(machines(RECORDS))[0].in_each([THEMES["light"]])))[1]
+    figure = next(iter(charts(sections(RECORDS))[0].in_each([THEMES["light"]])))[1]
     quick, smallest = png(figure, QUICK), png(figure, SMALLEST)
     assert len(smallest) < len(quick) < 100_000
     assert (opened(quick) == opened(smallest)).all()

@@ -1,6 +1,5 @@
 """The command as a pipeline: check, open, export, quantize, judge, measure, write, show."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from device_bench.records import Measurement
 from edgepress.core import console
 from edgepress.core.artifact import Draft, create_artifact
 from edgepress.core.loading import OpenedModel, check_classifier, open_model
-from export.command.session import ExportSession, Whole, Written
+from export.command.session import ExportSession, Whole
 from export.core.config import derive
 from export.core.scheme import Options
 
@@ -35,7 +34,7 @@ def run(config: QuantizeConfig) -> Path:
     check_classifier(opened)
     with create_artifact(order.output, config.overwrite) as draft:
         quantized = quantize(opened, config, order, draft)
-        measured = replace(quantized, measurements=_measure(config, opened, quantized.files))
+        measured = replace(quantized, measurements=_measure(quantized))
         measured.write(draft, order.output)
     console.step(f"written: {order.output}")
     report.show(measured)
@@ -87,11 +86,12 @@ def _quantize(config: QuantizeConfig, order: QuantizeRequest, session: ExportSes
     return Found(tuple(built))
 
 
-def _measure(config: QuantizeConfig, opened: OpenedModel, files: Sequence[Written]) -> list[Measurement]:
+def _measure(quantized: Quantized) -> list[Measurement]:
     """Time the files, interleaved, each in a process of its own."""
+    config, opened, files = quantized.config, quantized.opened, quantized.files
     if not files[0].format.timed:
         return []
-    subjects = [Subject(file.name, file.path) for file in files]
+    subjects = [Subject(file.name, file.path, known=quantized.recorded(file)) for file in files]
     lengths = tuple(sorted({min(length, opened.longest) for length in config.sequence_lengths}))
     if beyond := [length for length in config.sequence_lengths if length > opened.longest]:
         said = ", ".join(map(str, beyond))

@@ -90,6 +90,23 @@ class Quantized:
         (draft.folder / "README.md").write_text(_card(self, target), encoding="utf-8")
         draft.manifest = self.remade.manifest(target.name, self.config.seed)
 
+    def recorded(self, file: Written) -> dict[str, Any]:
+        """What a record says of a file besides its times."""
+        model, verdict = self.opened.record(), file.verdict
+        scored = verdict.score is not None
+        return {
+            "artifact": self.order.output.name,
+            "format": file.format.name,
+            "precision": file.precision,
+            "parameters": model.parameters,
+            "weights": model.weights,
+            "task": self.opened.task or "",
+            "metric": self.metric,
+            "score": verdict.score,
+            "score_interval": tuple(verdict.bounds.recorded) if verdict.bounds else None,
+            "scored_rows": self.evaluation_set.texts if scored else 0,
+        }
+
     @property
     def metric(self) -> str:
         return self.opened.text_task.metric

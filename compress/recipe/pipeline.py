@@ -109,7 +109,7 @@ def _timed(lines: Sequence[TableLine], how: Measure) -> tuple[TableLine, ...]:
 
     def timed(line: TableLine, subject: Subject) -> TableLine:
         record = records[subject.path, subject.mode]
-        return replace(line, measurement=replace(record, name=line.title))
+        return replace(line, measurement=replace(record, name=line.title, baseline=every[0].name))
 
     return tuple(timed(line, line.subject) if line.subject else line for line in lines)
 

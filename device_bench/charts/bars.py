@@ -34,26 +34,14 @@ def names(points: Sequence[Point], width: int = NAME_WIDTH) -> list[str]:
     return [wrap(p.label, width) for p in points]
 
 
-def speed_up_names(own: View) -> list[str]:
-    """Names of the points, with the file that each is compared with where that is not one for all."""
-    found = own.speed_ups()
-    one = len({id(base) for _, base, _ in found}) == 1
-    return [
-        wrap(p.label, NAME_WIDTH) + ("" if one else "\n" + wrap(f"over {base.label}", NAME_WIDTH))
-        for p, base, _ in found
-    ]
-
-
 def speed_up(figure: Figure, own: View, theme: Theme) -> None:
-    """Ratio to the first file of the same interleaved measurement."""
+    """Ratio to the section's baseline."""
     found = own.speed_ups()
-    bases = {base.label for _, base, _ in found}
-    over = f"times as fast as {bases.pop()}" if len(bases) == 1 else "times as fast in the same measurement"
     axes = figure.subplots()
-    ratios = [ratio for _, _, ratio in found]
+    ratios = [ratio for _, ratio in found]
     wide = far_apart([AS_FAST, *ratios])
-    title = f"{over}, 95 % interval"
-    _bars(axes, speed_up_names(own), ratios, title, "{:.2f}x", theme, AS_FAST.value if wide else 0)
+    title = f"times as fast as {own.baseline}, 95 % interval"
+    _bars(axes, names([p for p, _ in found]), ratios, title, "{:.2f}x", theme, AS_FAST.value if wide else 0)
     axes.axvline(AS_FAST.value, color=theme.muted, linewidth=1, linestyle="--")
     if wide:
         low, high = log_limits([AS_FAST, *ratios])
@@ -80,12 +68,12 @@ def cold_start_memory(figure: Figure, own: View, theme: Theme) -> None:
 
 
 def devices(figure: Figure, views: Sequence[View], theme: Theme) -> None:
-    """A panel a machine: latency of its files, each on its own scale."""
+    """A panel a section: latency of its files, each on its own scale."""
     panels = figure.subplots(len(views), 1, squeeze=False)[:, 0]
     for axes, own in zip(panels, views, strict=True):
         values = [p.latency for p in own.points]
         _bars(axes, names(own.points), values, "median latency [ms], 95 % interval", "{:.1f}", theme)
-        title = textwrap.fill(f"{own.machine.title}: {own.conditions}", TITLE_WIDTH)
+        title = textwrap.fill(f"{own.section.title}: {own.conditions}", TITLE_WIDTH)
         axes.set_title(title, fontsize=FONT_SIZE, loc="left", color=theme.muted)
 
 

@@ -9,13 +9,16 @@ from edgepress.core.console import Command
 
 @dataclass(frozen=True, kw_only=True)
 class ChartConfig(Command):
-    """Draw records: size, latency, accuracy, speed-up, cold start and memory, each machine for itself.
+    """Draw records: size, latency, accuracy, speed-up, cold start, memory; each machine and task for itself.
 
     python -m device_bench charts --records measurements.jsonl --output charts
     """
 
     records: tuple[Path, ...]
     """JSON-lines files of records."""
+    baseline: str | None = None
+    """File that speed-ups are over, by its name in the records; default: the one that the oldest measurement
+    of the machine and task was told first."""
     output: Path = Path("charts")
     """Folder to write."""
     theme: Literal["light", "dark", "both"] = "both"

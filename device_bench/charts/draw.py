@@ -1,4 +1,4 @@
-"""Which charts a set of machines has, and drawing one of them into a file or a buffer."""
+"""Which charts a set of sections has, and drawing one of them into a file or a buffer."""
 
 import re
 import textwrap
@@ -18,7 +18,7 @@ from device_bench.charts import bars, lines, scatter
 from device_bench.charts.png import QUICK, png
 from device_bench.charts.theme import DPI, WIDTH_INCHES, Theme, repaint
 from device_bench.charts.view import Point, View, view
-from device_bench.grouping import Machine
+from device_bench.grouping import Section
 
 BAR_FRAME, LEGEND = 1.15, 0.25
 """Heights of the frame around bars and of a legend [inches]."""
@@ -80,27 +80,35 @@ def picture(figure: Figure, form: str, level: int = QUICK) -> bytes:
     return target.getvalue()
 
 
-def charts(machines: Sequence[Machine]) -> list[Chart]:
-    """All charts that the records have something for."""
-    views = [own for machine in machines if (own := view(machine)) is not None]
-    found = [chart for index, own in enumerate(views) for chart in _of_machine(own, _slug(own, index, views))]
-    if len(views) > 1:
-        height = sum(BAR_FRAME + bars.height(bars.names(own.points)) for own in views)
-        found.append(
-            Chart("devices", "Latency by device", "", height, lambda f, t: bars.devices(f, views, t))
-        )
+def charts(sections: Sequence[Section]) -> list[Chart]:
+    """All charts that the records have something for; of one task on several machines one more."""
+    views = [own for section in sections if (own := view(section)) is not None]
+    found = [chart for index, own in enumerate(views) for chart in _of_section(own, _slug(own, index, views))]
+    tasks = dict.fromkeys(own.section.task for own in views)
+    for task in tasks:
+        alike = [own for own in views if own.section.task == task]
+        if len(alike) > 1:
+            found.append(_devices(alike, f"{_plain(task)}-" if len(tasks) > 1 else ""))
     return found
 
 
+def _devices(views: Sequence[View], slug: str) -> Chart:
+    height = sum(BAR_FRAME + bars.height(bars.names(own.points)) for own in views)
+    return Chart(f"{slug}devices", "Latency by device", "", height, lambda f, t: bars.devices(f, views, t))
+
+
 def _slug(own: View, index: int, views: Sequence[View]) -> str:
-    if len(views) == 1:
-        return ""
-    return f"{index + 1}-{re.sub(r'[^a-z0-9]+', '-', own.machine.title.lower()).strip('-')}-"
+    return "" if len(views) == 1 else f"{index + 1}-{_plain(own.section.title)}-"
 
 
-def _of_machine(own: View, slug: str) -> Iterator[Chart]:
+def _plain(text: str) -> str:
+    """As a part of a file name."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "no-task"
+
+
+def _of_section(own: View, slug: str) -> Iterator[Chart]:
     scored = [p for p in own.points if p.score is not None]
-    place = ", ".join(part for part in (own.machine.title, own.artifact) if part)
+    place = ", ".join(part for part in (own.section.title, own.artifact) if part)
 
     def chart(
         name: str,
@@ -127,8 +135,9 @@ def _of_machine(own: View, slug: str) -> Iterator[Chart]:
             shown = [line.label for line in found.lines]
             yield chart(name, title, found.height, found.paint, shown, own.thread_count)
     if own.speed_ups():
-        height, compared = BAR_FRAME + bars.height(bars.speed_up_names(own)), own.compared()
-        yield of_points("speed-up", "Speed-up", height, bars.speed_up, compared)
+        height = BAR_FRAME + bars.height(bars.names([point for point, _ in own.speed_ups()]))
+        title = f"Speed-up over {own.baseline}"
+        yield of_points("speed-up", title, height, bars.speed_up, own.compared())
     height = BAR_FRAME + LEGEND + bars.height(bars.names(own.points, bars.NARROW))
     yield of_points("cold-start-memory", "Cold start and memory", height, bars.cold_start_memory, own.points)
 

@@ -1,4 +1,4 @@
-"""The command as a pipeline: read, sort by machine, draw, write."""
+"""The command as a pipeline: read, sort by machine and task, draw, write."""
 
 import gc
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 from device_bench.charts.config import ChartConfig
 from device_bench.charts.draw import charts, write
 from device_bench.charts.theme import THEMES
-from device_bench.grouping import load, machines
+from device_bench.grouping import load, sections
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import staged_folder
@@ -22,7 +22,7 @@ def run(config: ChartConfig) -> Path:
     Raises:
         EdgepressError: bad input (exit code 2); nothing is written.
     """
-    found = charts(machines(load(config.records)))
+    found = charts(sections(load(config.records), config.baseline))
     if not found:
         raise EdgepressError("no record has a latency: nothing to draw", "measure at one shape at least")
     _refuse_other_files(config.output)

@@ -50,17 +50,27 @@ def accuracy_latency(figure: Figure, own: View, theme: Theme) -> None:
     axes = figure.subplots()
     scored = [(p, p.latency.value, p.score) for p in own.points if p.score is not None]
     x, y = [x for _, x, _ in scored], [y for _, _, y in scored]
-    reach = _reach([p for p, _, _ in scored])
-    axes.errorbar(x, y, xerr=reach, fmt="o", color=PALETTE[0], ecolor=theme.muted, markersize=7)
-    axes.set(xlabel="median latency [ms], 95 % interval", ylabel=own.score_label)
+    ends = [p.bounds or Interval(y, y, y) for p, _, y in scored]
+    reach: Any = {"xerr": _reach([p for p, _, _ in scored]), "yerr": _reach_of(ends)}
+    axes.errorbar(x, y, fmt="o", **reach, color=PALETTE[0], ecolor=theme.muted, markersize=7)
+    known = any(p.bounds for p, _, _ in scored)
+    axes.set(xlabel="median latency [ms], 95 % interval")
+    axes.set(ylabel=f"{own.score_label}, 95 % interval" if known else own.score_label)
     from_zero_or_log(axes, "x", [p.latency for p, _, _ in scored])
-    axes.set_ylim(*_span(y, 0.15))
+    axes.set_ylim(*_span([end for own_ends in ends for end in (own_ends.low, own_ends.high)], 0.15))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}" if value <= PERFECT else ""))
-    _name_or_number(axes, own, scored, [(p.latency.low, y, p.latency.high, y) for p, _, y in scored], theme)
+    across = [(p.latency.low, y, p.latency.high, y) for p, _, y in scored]
+    upright = [(x, each.low, x, each.high) for x, each in zip(x, ends, strict=True)]
+    _name_or_number(axes, own, scored, [*across, *upright], theme)
 
 
 def _reach(points: Sequence[Point]) -> np.ndarray:
-    return np.array([(p.latency.value - p.latency.low, p.latency.high - p.latency.value) for p in points]).T
+    return _reach_of([p.latency for p in points])
+
+
+def _reach_of(intervals: Sequence[Interval]) -> np.ndarray:
+    """How far each interval reaches below and above its value, as matplotlib takes it."""
+    return np.array([(own.value - own.low, own.high - own.value) for own in intervals]).T
 
 
 def _span(scores: Sequence[float], margin: float) -> tuple[float, float]:

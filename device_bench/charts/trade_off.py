@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 
 from device_bench import stats
 from device_bench.charts.png import png
@@ -64,4 +66,10 @@ def _quality_panel(axes: Axes, rows: Sequence[Row], metric: str) -> None:
     values = [100 * value if value is not None else 0.0 for value in shown]
     label = f"{metric} [%]" if scored else "agreement with the parent [%]"
     _bars(axes, rows, values, label, "{:.1f}")
+    for index, row in enumerate(rows if scored else ()):
+        if row.bounds is not None:
+            ends = (100 * row.bounds.low, 100 * row.bounds.high)
+            axes.plot(ends, (index, index), color=INK, linewidth=1)
+            # The figure stands behind the interval.
+            cast("Annotation", axes.texts[index]).xy = (max(ends), index)
     axes.set_xticks(range(0, 101, 20))

@@ -1,10 +1,10 @@
-"""What a machine's charts show: its files at the shape at which most of them were measured."""
+"""What the charts of a section show: its files at the shape at which most of them were measured."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from device_bench.grouping import Machine, RecordSeries, latency, speed_up
+from device_bench.grouping import RecordSeries, Section, latency, shape
 from device_bench.records import Measurement
 from device_bench.stats import Interval
 
@@ -18,6 +18,11 @@ class Point:
     latency: Interval
     score: float | None
     """Score [%]."""
+    bounds: Interval | None
+    """The score with its 95 % interval [%], where that is known."""
+    speed_up: Interval | None
+    """Times as fast as the section's baseline."""
+    is_baseline: bool
 
     @property
     def megabytes(self) -> float:
@@ -26,9 +31,9 @@ class Point:
 
 @dataclass(frozen=True)
 class View:
-    """What the charts of one machine show."""
+    """What the charts of one section show."""
 
-    machine: Machine
+    section: Section
     threads: int
     batch: int
     sequence_length: int
@@ -58,7 +63,7 @@ class View:
     @property
     def score_label(self) -> str:
         """Metric and task of the scores; empty where nothing was scored, or not all on one task."""
-        own = [s.scored for s in self.machine.series if s.scored is not None]
+        own = [s.scored for s in self.section.series if s.scored is not None]
         kinds = {(record.metric or "score", record.task) for record in own}
         if len(kinds) != 1:
             return ""
@@ -69,20 +74,18 @@ class View:
         """Files that no other beats: none is as small and as fast, and as accurate where all are scored."""
         return [own for own in self.points if not any(_beats(other, own) for other in self.points)]
 
-    def speed_ups(self) -> list[tuple[Point, Point, Interval]]:
-        """Each file with the first of its measurement and the ratio to it."""
-        found = []
-        for own in self.points:
-            base = next(p for p in self.points if p.record.run == own.record.run)
-            ratio = speed_up(base.record, own.record) if base is not own else None
-            if ratio is not None:
-                found.append((own, base, ratio))
-        return found
+    @property
+    def baseline(self) -> str:
+        """Label of the file that speed-ups are over; empty where none with these threads is it."""
+        return next((own.label for own in self.points if own.is_baseline), "")
+
+    def speed_ups(self) -> list[tuple[Point, Interval]]:
+        """The files that were measured in turn with the baseline, and their ratios to it."""
+        return [(own, own.speed_up) for own in self.points if own.speed_up is not None]
 
     def compared(self) -> list[Point]:
-        """Points with a speed-up, and the points that they are compared with."""
-        pairs = [pair for own, base, _ in self.speed_ups() for pair in (own, base)]
-        return [own for own in self.points if own in pairs]
+        """Points with a speed-up, and the one that they are compared with."""
+        return [own for own in self.points if own.speed_up is not None or own.is_baseline]
 
 
 def _beats(other: Point, own: Point) -> bool:
@@ -92,31 +95,31 @@ def _beats(other: Point, own: Point) -> bool:
     return all(a <= b for a, b in costs) and any(a < b for a, b in costs)
 
 
-def view(machine: Machine) -> View | None:
-    """The machine at the shape that most files have, the smallest batch and the longest rows among equals.
+def view(section: Section) -> View | None:
+    """The section at the shape that most files have, the smallest batch and the longest rows among equals.
 
     None where no latency was measured.
     """
     shapes = Counter(
         (r.threads, r.batch, r.sequence_length)
-        for series in machine.series
+        for series in section.series
         for r in series.measured
         if r.kind == "latency"
     )
     if not shapes:
         return None
     threads, batch, length = max(shapes, key=lambda s: (shapes[s], -s[0], -s[1], s[2]))
-    series = [own for own in machine.series if own.records[0].threads == threads]
+    series = [own for own in section.series if own.records[0].threads == threads]
     names, artifact = _short([own.label for own in series], threads)
     named = list(zip(names, series, strict=True))
     latencies = [(name, tuple(r for r in own.measured if r.kind == "latency")) for name, own in named]
     return View(
-        machine=machine,
+        section=section,
         threads=threads,
         batch=batch,
         sequence_length=length,
         artifact=artifact,
-        points=tuple(_points(named, batch, length)),
+        points=tuple(_points(section, named, batch, length)),
         latencies=tuple((name, found) for name, found in latencies if found),
         failed=tuple(name for name, own in named if not own.measured),
     )
@@ -131,10 +134,28 @@ def _short(labels: Sequence[str], threads: int) -> tuple[list[str], str]:
     return plain, ""
 
 
-def _points(named: Sequence[tuple[str, RecordSeries]], batch: int, length: int) -> Iterator[Point]:
+def _points(
+    section: Section, named: Sequence[tuple[str, RecordSeries]], batch: int, length: int
+) -> Iterator[Point]:
     for name, own in named:
         record = own.at(batch, length)
         if record is not None:
-            scored = own.scored
-            score = None if scored is None or scored.score is None else 100 * scored.score
-            yield Point(name, record, latency(record), score)
+            yield Point(
+                name,
+                record,
+                latency(record),
+                *_score(own.scored),
+                section.speed_up(own, shape(record)),
+                own.is_of(section.baseline),
+            )
+
+
+def _score(record: Measurement | None) -> tuple[float | None, Interval | None]:
+    """Score and its interval [%]."""
+    if record is None or record.score is None:
+        return None, None
+    score = 100 * record.score
+    if record.score_interval is None:
+        return score, None
+    low, high = record.score_interval
+    return score, Interval(score, 100 * low, 100 * high)

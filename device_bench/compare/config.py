@@ -18,6 +18,8 @@ class CompareConfig(Command):
 
     python -m device_bench compare before.jsonl after.jsonl --threshold 0.05
 
+    python -m device_bench compare before.jsonl after.jsonl --ratios --threshold 0.1
+
     A file or shape that only the newer measurement has is told. One that only the older has was not
     measured again, which is no proof that it did not become worse; --allow-missing tells that as well.
     """
@@ -30,5 +32,11 @@ class CompareConfig(Command):
     """Share by which a figure has to change besides, 0.05 for 5 %."""
     memory_noise: float = MEMORY_NOISE
     """Share by which peak memory differs between two starts of the same file; a record has few of them."""
+    ratios: bool = False
+    """Compare speed-ups over the baseline within each measurement, sizes and scores, in place of times and
+    memory: for measurements of two machines, as hosted CI has them."""
+    baseline: str | None = None
+    """With --ratios: file that speed-ups are over, by its name in the records; default: the first that each
+    measurement was told."""
     allow_missing: bool = False
     """Only tell what the newer measurement lacks: for a part of the older one's files, shapes or scores."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from scipy.stats import binomtest
@@ -68,13 +68,28 @@ def compare_records(before: Measurement, after: Measurement, margins: Margins) -
             now = ("ran", f"failed: {after.error}") if after.error else (f"failed: {before.error}", "runs")
             yield Change(_subject(after), "run", *now, "", worse=bool(after.error))
         return
-    ours = {figure.name: figure for figure in _figures(after, margins)}
-    for old in _figures(before, margins):
+    ours, theirs = ((record, [*_figures(record, margins)]) for record in (before, after))
+    yield from changes(ours, theirs, margins)
+
+
+def changes(
+    before: tuple[Measurement, Sequence[Figure]],
+    after: tuple[Measurement, Sequence[Figure]],
+    margins: Margins,
+) -> Iterator[Change]:
+    """Which figures of two records lie apart, and which the second lacks.
+
+    Args:
+        before, after: each record, with its figures.
+        margins: what counts as a change.
+    """
+    ours = {figure.name: figure for figure in after[1]}
+    for old in before[1]:
         new = ours.get(old.name)
         if new is None:
-            yield Change(_subject(before), old.name, old.text, MISSING, "", worse=True, missing=True)
+            yield Change(_subject(before[0]), old.name, old.text, MISSING, "", worse=True, missing=True)
         elif _apart(old.interval, new.interval, margins.threshold):
-            yield _change(_subject(after), old, new)
+            yield _change(_subject(after[0]), old, new)
 
 
 def not_measured_again(record: Measurement) -> Change:
@@ -106,6 +121,11 @@ def _figures(record: Measurement, margins: Margins) -> Iterator[Figure]:
         half = margins.memory_noise / 2
         spread = Interval(memory, memory * (1 - half), memory * (1 + half))
         yield Figure("peak memory [MB]", spread, "{:.0f}", 1e6)
+    yield from lasting_figures(record)
+
+
+def lasting_figures(record: Measurement) -> Iterator[Figure]:
+    """The figures that another machine does not change, or should not: size and score."""
     yield Figure(
         "size [MB]", Interval(record.size_bytes, record.size_bytes, record.size_bytes), "{:.2f}", 1e6
     )
@@ -115,12 +135,14 @@ def _figures(record: Measurement, margins: Margins) -> Iterator[Figure]:
 
 
 def _score_interval(record: Measurement) -> Interval:
-    """Wilson's (1927) score interval for a share of rows.
+    """The recorded interval; else Wilson's (1927) for a share of rows.
 
     An approximation of 95 % for accuracy, close also near 0 and 1 (Brown, Cai and DasGupta 2001); a guide for
     other metrics of 0..1. Records keep no decision of a single text, so no paired test can be made.
     """
     score = float(record.score or 0.0)
+    if record.score_interval is not None:
+        return Interval(score, *record.score_interval)
     if not record.scored_rows or not 0 <= score <= 1:
         return Interval(score, score, score)
     right = round(score * record.scored_rows)

@@ -1,7 +1,10 @@
 """The command as a pipeline: read both, pair them, judge each figure, show what changed."""
 
+from collections.abc import Sequence
+
 from device_bench.compare.config import CompareConfig
 from device_bench.compare.figures import Change, Margins, compare_records, not_measured_again
+from device_bench.compare.ratios import compare_ratios, ratios, tell_what_differs
 from device_bench.grouping import identity, load, newest, shape
 from device_bench.records import Measurement
 from edgepress.core import console
@@ -19,15 +22,51 @@ def run(config: CompareConfig) -> list[Change]:
         EdgepressError: bad input, or nothing was measured in both on one machine (exit code 2).
         ExpectationError: a figure became worse, or was not measured again (exit code 1).
     """
-    require_flags({"--threshold": config.threshold >= 0, "--memory-noise": 0 <= config.memory_noise < 1})
-    before, after, shared = pair(load([config.before]), load([config.after]))
+    require_flags(
+        {
+            "--threshold": config.threshold >= 0,
+            "--memory-noise": 0 <= config.memory_noise < 1,
+            "--baseline": config.baseline is None or config.ratios,
+        }
+    )
+    older, newer = load([config.before]), load([config.after])
     margins = Margins(config.threshold, config.memory_noise)
-    changes = [change for key in shared for change in compare_records(before[key], after[key], margins)]
-    changes += _lost(before, after)
-    _show(changes, len(shared))
-    _tell_unpaired(before, after)
-    _judge(changes, config.allow_missing)
-    return changes
+    if config.ratios:
+        found, compared = changed_ratios(older, newer, margins, config.baseline)
+    else:
+        before, after, shared = pair(older, newer)
+        found = [change for key in shared for change in compare_records(before[key], after[key], margins)]
+        found += _lost(before, after)
+        compared = len(shared)
+    _show(found, compared)
+    if not config.ratios:
+        _tell_unpaired(before, after)
+    _judge(found, config.allow_missing)
+    return found
+
+
+def changed_ratios(
+    older: Sequence[Measurement], newer: Sequence[Measurement], margins: Margins, baseline: str | None = None
+) -> tuple[list[Change], int]:
+    """What changed of speed-ups, sizes and scores, and how many records were compared.
+
+    Args:
+        older, newer: records of any machines; ratios are formed within one run each.
+        margins: what counts as a change.
+        baseline: name of the file that speed-ups are over; None takes the one that each run names.
+
+    Raises:
+        EdgepressError: there are no ratios, none is of the same files, or they are relative to others.
+    """
+    before, after = ratios(older, baseline), ratios(newer, baseline)
+    shared = [key for key in before if key in after]
+    if not shared:
+        raise EdgepressError("no file was measured in both at the same shape", "measure the same files")
+    pairs = [(before[key], after[key]) for key in shared]
+    tell_what_differs(pairs)
+    found = [change for old, new in pairs for change in compare_ratios(old, new, margins)]
+    lost = [not_measured_again(before[key].record) for key in before if key not in after]
+    return found + lost, len(shared)
 
 
 def pair(
@@ -75,7 +114,8 @@ def _incomparable(before: list[Measurement], after: list[Measurement]) -> Edgepr
     files = {(identity(r), shape(r)) for r in before} & {(identity(r), shape(r)) for r in after}
     if files:
         return EdgepressError(
-            "the two were measured on different machines: not comparable", "measure both on one"
+            "the two were measured on different machines: times are not comparable",
+            "--ratios compares the speed-ups within each; or measure both on one machine",
         )
     return EdgepressError("no file was measured in both at the same shape", "measure the same files")
 

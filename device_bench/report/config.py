@@ -19,6 +19,9 @@ class ReportConfig(Command):
     """Folders of the artifacts that were measured; those in which records lie are found."""
     claims: Path | None = None
     """JSON that `python -m device_bench claims` wrote."""
+    baseline: str | None = None
+    """File that speed-ups are over, by its name in the records; default: the one that the oldest measurement
+    of the machine and task was told first."""
     output: Path = Path("report.html")
     """File to write."""
     overwrite: bool = False

@@ -12,9 +12,10 @@ import numpy as np
 from device_bench.charts import draw
 from device_bench.charts.draw import Chart
 from device_bench.charts.theme import THEMES
-from device_bench.grouping import Machine, latency
+from device_bench.grouping import Section, latency, shape
 from device_bench.records import Measurement
 from device_bench.report.lineage import Lineage, changed
+from device_bench.stats import Interval
 from edgepress.core.artifact import Step
 from edgepress.core.errors import EdgepressError, first_line
 
@@ -59,6 +60,8 @@ HEADINGS = (
     "tokens",
     "median [ms]",
     "95 % interval",
+    "speed-up",
+    "95 % interval",
     "p95 [ms]",
     "p99 [ms]",
     "rows/s",
@@ -67,40 +70,59 @@ HEADINGS = (
     "memory [MB]",
     "size [MB]",
     "score [%]",
+    "95 % interval",
 )
 
 
-def lines(machine: Machine, artifacts: Sequence[Lineage]) -> Iterator[ReportLine]:
+def baseline(section: Section) -> str:
+    """Label of the file that speed-ups are over."""
+    return next(own.label for own in section.series if own.is_of(section.baseline))
+
+
+def lines(section: Section, artifacts: Sequence[Lineage]) -> Iterator[ReportLine]:
     """A line for each record, failed ones too."""
-    for series in machine.series:
+    for series in section.series:
         for record in series.records:
             own = changed(record, artifacts)
-            notes = (*((own,) if own else ()), *record.warnings)
-            yield ReportLine(tuple(_cells(series.label, record)), notes, record.error)
+            first = ("the baseline",) if series.is_of(section.baseline) else ()
+            notes = (*first, *((own,) if own else ()), *record.warnings)
+            cells = _cells(series.label, record, section.speed_up(series, shape(record)))
+            yield ReportLine(tuple(cells), notes, record.error)
 
 
-def _cells(label: str, record: Measurement) -> Iterator[Cell]:
+def _cells(label: str, record: Measurement, speed_up: Interval | None) -> Iterator[Cell]:
     kind = "latency" if record.kind == "latency" else f"pass of {record.rows}, padding {record.padding}"
     for text in (label, record.artifact or MISSING, record.runtime or MISSING, kind):
         yield Cell(text)
     for number in (record.threads, record.batch, record.sequence_length):
         yield _number(number, "{:.0f}")
-    yield from _times(record)
+    yield from _times(record, speed_up)
     yield _number(record.load_ms, "{:.0f}")
     yield _number(record.first_forward_ms, "{:.1f}")
     yield _number(record.peak_memory_bytes / 1e6, "{:.0f}")
     yield _number(record.size_bytes / 1e6, "{:.1f}")
     yield Cell(MISSING) if record.score is None else Cell(f"{100 * record.score:.2f}", record.score)
+    yield _ends(record.score_interval)
 
 
-def _times(record: Measurement) -> Iterator[Cell]:
+def _ends(interval: tuple[float, ...] | None) -> Cell:
+    if interval is None:
+        return Cell(MISSING)
+    low, high = interval
+    return Cell(f"{100 * low:.1f} to {100 * high:.1f}", high - low)
+
+
+def _times(record: Measurement, speed_up: Interval | None) -> Iterator[Cell]:
     samples = record.all_samples_ms
     if not samples:
-        yield from [Cell(MISSING)] * 5
+        yield from [Cell(MISSING)] * 7
         return
     middle = latency(record)
     yield _number(middle.value, "{:.2f}")
     yield Cell(f"{middle.low:.2f} to {middle.high:.2f}", middle.half_width)
+    yield Cell(MISSING) if speed_up is None else Cell(f"{speed_up.value:.2f}x", speed_up.value)
+    interval = "" if speed_up is None else f"{speed_up.low:.2f} to {speed_up.high:.2f}"
+    yield Cell(interval or MISSING, speed_up.half_width if speed_up else None)
     for tail in np.percentile(samples, [95, 99]).tolist():
         yield _number(tail, "{:.2f}")
     rows = record.rows if record.kind == "pass" else record.batch
@@ -112,9 +134,9 @@ def _number(value: float, form: str) -> Cell:
     return Cell(form.format(value), value) if value else Cell(MISSING)
 
 
-def environments(machine: Machine) -> list[dict[str, str]]:
-    """The different ones under which the machine's records were taken (versions may differ)."""
-    found = {json.dumps(record.environment, sort_keys=True): record.environment for record in machine.records}
+def environments(section: Section) -> list[dict[str, str]]:
+    """The different ones under which the section's records were taken (versions may differ)."""
+    found = {json.dumps(record.environment, sort_keys=True): record.environment for record in section.records}
     return [{key: _plain(value) for key, value in own.items()} for own in found.values()]
 
 

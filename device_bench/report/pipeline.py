@@ -1,4 +1,4 @@
-"""The command as a pipeline: read, sort by machine, draw, fill the page, write."""
+"""The command as a pipeline: read, sort by machine and task, draw, fill the page, write."""
 
 import os
 from pathlib import Path
@@ -6,11 +6,12 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from device_bench.charts.draw import charts
-from device_bench.grouping import load, machines
+from device_bench.grouping import load, sections
 from device_bench.report.config import ReportConfig
 from device_bench.report.content import (
     CLAIM_KEYS,
     HEADINGS,
+    baseline,
     environments,
     lines,
     picture,
@@ -31,11 +32,16 @@ def run(config: ReportConfig) -> Path:
     """
     if config.output.exists() and not config.overwrite:
         raise EdgepressError(f"{config.output} exists", "add --overwrite, or name another --output")
-    found = machines(load(config.records))
+    found = sections(load(config.records), config.baseline)
     artifacts = find_artifacts(config.artifacts, config.records)
     text = _page().render(
-        machines=[
-            {"title": own.title, "lines": lines(own, artifacts), "environments": environments(own)}
+        sections=[
+            {
+                "title": own.title,
+                "baseline": baseline(own),
+                "lines": lines(own, artifacts),
+                "environments": environments(own),
+            }
             for own in found
         ],
         headings=HEADINGS,

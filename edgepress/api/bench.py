@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from device_bench.compare.figures import Change, Margins, compare_records
-from device_bench.compare.pipeline import pair
+from device_bench.compare.pipeline import changed_ratios, pair
 from device_bench.measure import measure
 from device_bench.plan import EAGER, EAGER_MODES, Plan
 from device_bench.records import Measurement
@@ -106,18 +106,24 @@ def compare(
     after: Sequence[Measurement],
     threshold: float = 0.0,
     memory_noise: float = 0.16,
+    ratios: bool = False,
+    baseline: str | None = None,
 ) -> list[Change]:
     """Which figures of two measurements differ by more than chance.
 
     Args:
         before: records of `benchmark`, or of `device_bench`.
-        after: the same files on the same machine.
+        after: the same files, on the same machine unless `ratios`.
         threshold: share by which a figure has to change besides, 0.05 for 5 %.
         memory_noise: share by which peak memory differs between two starts of one file.
+        ratios: compare speed-ups within each measurement in place of times and memory, across machines.
+        baseline: with `ratios`, the name of the file that speed-ups are over; None takes each measurement's.
 
     Raises:
-        EdgepressError: nothing was measured in both on one machine.
+        EdgepressError: nothing was measured in both, on one machine unless `ratios`.
     """
-    older, newer, shared = pair(list(before), list(after))
     margins = Margins(threshold, memory_noise)
+    if ratios:
+        return changed_ratios(before, after, margins, baseline)[0]
+    older, newer, shared = pair(list(before), list(after))
     return [change for key in shared for change in compare_records(older[key], newer[key], margins)]

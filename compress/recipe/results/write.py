@@ -17,7 +17,7 @@ from device_bench.charts.draw import Chart, charts
 from device_bench.charts.draw import write as draw
 from device_bench.charts.png import SMALLEST
 from device_bench.charts.theme import THEMES
-from device_bench.grouping import machines
+from device_bench.grouping import sections
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import staged_folder, to_json
 
@@ -35,7 +35,7 @@ def _trade_offs(result: RecipeResult) -> list[Chart]:
     """device_bench's charts of the files, each with its mean score over the seeds."""
     scored = [(line.measurement, result.figure("score", line)) for line in result.lines if line.measurement]
     found = [replace(record, score=score.value if score else None) for record, score in scored]
-    return charts(machines(found)) if found else []
+    return charts(sections(found)) if found else []
 
 
 def _training(result: RecipeResult) -> list[Chart]:
