@@ -9,7 +9,8 @@ PY := $(VENV)/bin/python
 MARKS := $(if $(CI),not network and not gpu and not phone,)
 
 # A file's tests share fixtures, so files are what processes share out; a core each, or they wait for each other.
-SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
+# They go in the order of tests/conftest.py, the longest first.
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test clean
 

@@ -43,9 +43,11 @@ class StepConfig(Protocol):
         """Raise for a flag that is out of range."""
 
 
-class SplitConfig(StepConfig, Protocol):
-    """The flags of a command that trains on a task."""
+class SplitConfig(Protocol):
+    """The flags of a command that trains on a task, as far as its data go."""
 
+    @property
+    def overwrite(self) -> bool: ...
     @property
     def task(self) -> str | None: ...
     @property

@@ -12,6 +12,7 @@ VERBS = {
     "sparsify": ("compress.sparsify", "set weights to zero: smaller when compressed, and no faster"),
     "qat": ("compress.qat", "train with int8's rounding in the way, before quantizing"),
     "trim_vocab": ("compress.trim_vocab", "drop the tokens that a corpus never needs"),
+    "shrink": ("compress.shrink", "find the smallest or fastest file of a classifier within limits"),
     "export": ("export", "write a model as ONNX, TorchScript, Core ML and more, and check each file"),
     "android": ("export.android", "put exported models into the Android demo app"),
     "quantize": ("compress.quantize", "make a model smaller and faster with 8, 4 or 16 bits, and measure it"),

@@ -19,9 +19,9 @@ from edgepress.core import console
 from edgepress.core.artifact import is_artifact
 from edgepress.core.errors import EdgepressError
 from edgepress.core.identity import texts_digest
-from edgepress.core.intervals import score_bounds
+from edgepress.core.intervals import Bounds, score_bounds
 from edgepress.core.loading import OpenedModel, open_model
-from edgepress.core.metrics import score
+from edgepress.core.metrics import predict, score
 from edgepress.core.pretrained import encode
 from edgepress.core.splits import Examples, load_split
 
@@ -46,6 +46,23 @@ class TextsRequest:
     """Only so many of its texts."""
 
 
+@dataclass(frozen=True)
+class FileScore:
+    """How one file did on the texts of its task."""
+
+    score: float | None
+    bounds: Bounds | None
+    predicted: np.ndarray
+    """What `metrics.predict` made of its logits."""
+    labels: np.ndarray
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What its records say."""
+        interval = (self.bounds.low, self.bounds.high) if self.bounds else None
+        return {"score": self.score, "score_interval": interval, "scored_rows": len(self.labels)}
+
+
 class ArtifactTexts:
     """The texts of one artifact in its own token ids."""
 
@@ -67,10 +84,10 @@ class ArtifactTexts:
         self.rows = len(whole) if whole else 0
         self.passed = {"rows": self.rows, "pass_sha256": texts_digest(whole)}
 
-    def facts(self, subject: Subject, plan: Plan) -> dict[str, Any]:
-        """Score of one file, through its own process; nothing where there are no labels or it fails."""
+    def judge(self, subject: Subject, plan: Plan) -> FileScore | None:
+        """Score one file, through its own process; None where there are no labels or it fails."""
         if self._labels is None:
-            return {}
+            return None
         process = None
         try:
             process = Process(replace(subject, texts=self._scored), plan)
@@ -78,15 +95,14 @@ class ArtifactTexts:
             process.save_logits(target)
         except EdgepressError as error:
             console.warn(f"not scored: {error.with_hint}")
-            return {}
+            return None
         finally:
             if process is not None:
                 process.close()
         logits = np.load(target)
         found = score(self._metric, logits, self._labels, *self._decisions)
         bounds = score_bounds(self._metric, logits, self._labels, *self._decisions)
-        interval = (bounds.low, bounds.high) if bounds else None
-        return {"score": found, "score_interval": interval, "scored_rows": len(self._labels)}
+        return FileScore(found, bounds, predict(logits, *self._decisions), self._labels)
 
 
 def tokenize_ms(opened: OpenedModel, examples: Examples) -> tuple[float, ...]:
@@ -104,22 +120,24 @@ def _save(opened: OpenedModel, examples: Examples | None, target: Path) -> Path 
 
 def with_texts(subjects: Sequence[Subject], plan: Plan, order: TextsRequest) -> list[Subject]:
     """The subjects with what their artifacts' texts tell: tokenization, score, the texts of passes."""
-    folders = [_artifact_of(subject) for subject in subjects]
-    known = {folder: _texts(folder, order) for folder in dict.fromkeys(folders) if folder}
+    folders = [artifact_of(subject) for subject in subjects]
+    known = {folder: artifact_texts(folder, order) for folder in dict.fromkeys(folders) if folder}
 
     def told(subject: Subject) -> Subject:
-        folder = _artifact_of(subject)
+        folder = artifact_of(subject)
         texts = known[folder] if folder else None
         return _with(subject, texts, plan) if texts else subject
 
     return of_each(told, subjects, plan.device)
 
 
-def _artifact_of(subject: Subject) -> Path | None:
+def artifact_of(subject: Subject) -> Path | None:
+    """The folder of the artifact that a file lies in; None where it is in none."""
     return next((each for each in subject.path.parents[:2] if is_artifact(each)), None)
 
 
-def _texts(folder: Path, order: TextsRequest) -> ArtifactTexts | None:
+def artifact_texts(folder: Path, order: TextsRequest) -> ArtifactTexts | None:
+    """The texts of an artifact; None, with a warning, where it has none and no pass needs them."""
     try:
         return ArtifactTexts(folder, order)
     except EdgepressError as error:
@@ -130,5 +148,6 @@ def _texts(folder: Path, order: TextsRequest) -> ArtifactTexts | None:
 
 
 def _with(subject: Subject, texts: ArtifactTexts, plan: Plan) -> Subject:
-    known = {**subject.known, **texts.known, **texts.facts(subject, plan)}
+    judged = texts.judge(subject, plan)
+    known = {**subject.known, **texts.known, **(judged.facts if judged else {})}
     return replace(subject, texts=texts.path, known={**known, **texts.passed})

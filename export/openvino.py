@@ -268,7 +268,14 @@ def halve(source: Path, target: Path, options: Options) -> None:
 SCHEMES = {
     scheme.name: scheme
     for scheme in (
-        Scheme("int8-static", "int8", "openvino_model_int8.xml", quantize_static, calibrated=True),
+        Scheme(
+            "int8-static",
+            "int8",
+            "openvino_model_int8.xml",
+            quantize_static,
+            calibrated=True,
+            cpu_traits=("reduce_range",),
+        ),
         Scheme("int8-weights", "int8", "openvino_model_w8.xml", quantize_weights),
         Scheme("fp16", "fp16", "openvino_model_fp16.xml", halve),
     )

@@ -37,9 +37,12 @@ def small_artifact(tmp_path_factory: pytest.TempPathFactory, model_folder: Path,
 @pytest.fixture(scope="session")
 def apk_assets(tmp_path_factory: pytest.TempPathFactory, small_artifact: Path) -> Path:
     """What `export.android` makes of it."""
-    folder = tmp_path_factory.mktemp("assets")
-    _python("export.android", "--artifacts", small_artifact, "--output", folder)
-    return folder
+    project = tmp_path_factory.mktemp("project")
+    (project / "app/src/main").mkdir(parents=True)
+    (project / "app/src/main/AndroidManifest.xml").write_text("<manifest/>")
+    flags = ("--precisions", "fp32", "int8", "--app", project)
+    _python("export.android", "--artifacts", small_artifact, *flags)
+    return project / "app/src/main/assets"
 
 
 @pytest.fixture(scope="session")

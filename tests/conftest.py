@@ -43,6 +43,9 @@ SENTENCES = [
 ]
 
 
+# Of a slow test beside another, and of one that may take longer than this [s].
+SLOW, PATIENT, LONG_S = 20.0, 100.0, 600
+
 # How far apart the logits of a trained model's two labels are, at least.
 CLEAR_MARGIN = 3.0
 
@@ -64,6 +67,19 @@ class Result:
 def interruptible() -> None:
     """For `preexec_fn`: a job that a script runs in the background is born deaf to Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files first whose tests take long: one that is begun last keeps one process at work alone."""
+    weights: dict[Path, float] = {}
+    for item in items:
+        limit = item.get_closest_marker("timeout")
+        long = limit is not None and limit.args[0] > LONG_S
+        slow = item.get_closest_marker("slow") is not None
+        weights[item.path] = weights.get(item.path, 0.0) + (
+            PATIENT if long and slow else SLOW if slow else 1.0
+        )
+    items.sort(key=lambda item: -weights[item.path])
 
 
 @pytest.fixture(autouse=True, scope="module")

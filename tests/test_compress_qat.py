@@ -8,10 +8,9 @@ from transformers import AutoModelForSequenceClassification
 
 from compress.qat.rounding import RoundedRows, rounded, rounding
 from edgepress.core.artifact import open_artifact
-from export.core.config import CpuFlags
 from export.core.eager import EagerRunner
 from export.core.registry import open_runner
-from export.core.scheme import CPU_TARGETS, Options, cpu_target
+from export.core.scheme import CPU_TARGETS, Options, this_cpu
 from export.onnx import export
 from export.onnx_graph.schemes import SCHEMES
 
@@ -48,7 +47,7 @@ def test_zeros_stay_zeros():
 
 
 @pytest.mark.skipif(
-    cpu_target(CpuFlags()).reduce_range, reason="without VNNI sums of 8-bit products saturate in the file"
+    this_cpu().reduce_range, reason="without VNNI sums of 8-bit products saturate in the file"
 )
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_it_rounds_as_the_file_does(name, tmp_path):

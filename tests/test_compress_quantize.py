@@ -15,6 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from device_bench import records
 from edgepress.core.artifact import open_artifact
+from export.core.scheme import this_cpu
 from export.onnx_graph.schemes import SCHEMES
 
 QUICK = ("--time-budget", 1, "--sequence-lengths", 8, 16)
@@ -184,7 +185,42 @@ def test_formats_that_cannot_be(quantize, tmp_path, flags, message):
 
 
 def test_a_file_for_another_cpu(static):
-    assert open_artifact(static.folder).manifest.steps[-1].config["cpu"] == "arm64"
+    step = open_artifact(static.folder).manifest.steps[-1]
+    assert step.config["cpu"] == ["arm64"]
+    assert [variant["cpus"] for variant in step.metrics["variants"]] == [["arm64"]]
+    if this_cpu().name != "arm64":
+        said = "model_int8.onnx is for arm64: other bytes than this CPU's"
+        assert said in static.result.err
+        assert said in (static.folder / "README.md").read_text()
+
+
+def test_one_file_for_the_cpus_that_take_the_same_bytes(model_folder, data_root, tmp_path):
+    flags = ("--cpu", "avx512_vnni", "arm64", "avx2", "avx512", "--scheme", "int8-dynamic", "int8-static")
+    several = made(model_folder, data_root, tmp_path, *flags)
+    found = [(own["scheme"], own["cpus"]) for own in several.variants]
+    assert found == [
+        ("int8-dynamic", ["avx512_vnni", "arm64"]),
+        ("int8-dynamic", ["avx2", "avx512"]),
+        ("int8-static", ["avx512_vnni"]),
+        ("int8-static", ["arm64"]),
+        ("int8-static", ["avx2", "avx512"]),
+    ]
+    files = {path.name for path in (several.folder / "onnx").iterdir()}
+    assert files == {
+        "model.onnx",
+        *("model_quantized.onnx", "model_quantized_avx2.onnx"),
+        *("model_int8.onnx", "model_int8_arm64.onnx", "model_int8_avx2.onnx"),
+    }
+    digests = [
+        record.sha256 for record in open_artifact(several.folder).manifest.files if record.format == "onnx"
+    ]
+    assert len(set(digests)) == len(digests) == 6
+    assert "int8-dynamic for avx512_vnni, arm64" in several.result.out
+
+
+def test_auto_is_for_one_cpu(quantize, tmp_path):
+    result = quantize("--scheme", "auto", "--cpu", "avx2", "arm64")
+    assert (result.code, "name one --cpu" in result.err) == (2, True)
 
 
 def test_auto_keeps_the_smallest_within_the_drop(quantize, tmp_path):

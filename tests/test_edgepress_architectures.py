@@ -10,9 +10,8 @@ import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from edgepress.core.architectures import BiLstmConfig, CnnConfig, SmallClassifier
-from export.core.config import CpuFlags
 from export.core.eager import EagerRunner
-from export.core.scheme import Options, cpu_target
+from export.core.scheme import Options, this_cpu
 from export.onnx import OnnxRunner, export
 from export.onnx_graph.layers import coverage
 from export.onnx_graph.schemes import SCHEMES
@@ -167,7 +166,7 @@ PRODUCTS = {
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_scheme(scheme: str, tmp_path: Path) -> None:
     sentences = [whole(1, length) for length in LENGTHS]
-    options = Options(cpu_target(CpuFlags()), calibration_batches=sentences)
+    options = Options(this_cpu(), calibration_batches=sentences)
     found = []
     for name in ("bilstm_attention", "cnn"):
         model = build(name, vocab_size=5000)

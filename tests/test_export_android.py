@@ -29,12 +29,23 @@ def artifact(made, tmp_path):
 
 @pytest.fixture
 def put_in(cli, tmp_path):
-    """Run the command into tmp_path/assets."""
-    return lambda *flags: cli("export.android", "--output", tmp_path / "assets", *flags)
+    """Run the command for the Android project in tmp_path."""
+    project(tmp_path)
+    return lambda *flags: cli("export.android", "--app", tmp_path, *flags)
+
+
+def project(folder):
+    """As much of an Android project as the command asks for."""
+    (folder / "app/src/main").mkdir(parents=True)
+    (folder / "app/src/main/AndroidManifest.xml").write_text("<manifest/>")
+    return folder
+
+
+ASSETS = "app/src/main/assets"
 
 
 def index(tmp_path):
-    return json.loads((tmp_path / "assets/models/index.json").read_text())
+    return json.loads((tmp_path / ASSETS / "models/index.json").read_text())
 
 
 def change(path, **fields):
@@ -44,7 +55,7 @@ def change(path, **fields):
 
 
 def test_models_lie_with_what_the_app_reads_beside_them(put_in, artifact, tmp_path):
-    result = put_in("--artifacts", artifact)
+    result = put_in("--artifacts", artifact, "--precisions", "fp32", "int8")
     assert result.code == 0, result.err
     models = index(tmp_path)["models"]
     assert [(one["name"], one["file"]) for one in models] == [
@@ -52,7 +63,7 @@ def test_models_lie_with_what_the_app_reads_beside_them(put_in, artifact, tmp_pa
         ("small int8", "model_quantized.onnx"),
     ]
     for one in models:
-        folder = tmp_path / "assets/models" / one["folder"]
+        folder = tmp_path / ASSETS / "models" / one["folder"]
         assert {path.name: path.stat().st_size for path in folder.iterdir()} == one["files"]
         assert one["files"].keys() >= {one["file"], "manifest.json", "config.json", "tokenizer.json"}
         assert sha256(folder / one["file"]) == sha256(artifact / "onnx" / one["file"])
@@ -61,7 +72,21 @@ def test_models_lie_with_what_the_app_reads_beside_them(put_in, artifact, tmp_pa
 def test_files_that_take_strings_stay_out(put_in, artifact, tmp_path):
     assert list(artifact.glob("onnx/*_with_tokenizer.onnx"))
     put_in("--artifacts", artifact)
-    assert not list((tmp_path / "assets").rglob("*_with_tokenizer.onnx"))
+    assert not list((tmp_path / ASSETS).rglob("*_with_tokenizer.onnx"))
+
+
+def test_int8_goes_in_where_nobody_says(put_in, artifact, tmp_path):
+    result = put_in("--artifacts", artifact)
+    (one,) = index(tmp_path)["models"]
+    assert (one["name"], one["file"]) == ("small", "model_quantized.onnx")
+    assert f"{sum(one['files'].values()) / 1e6:.1f} MB" in result.err
+
+
+def test_outside_of_an_app_nothing_is_written(cli, artifact, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = cli("export.android", "--artifacts", artifact)
+    assert (result.code, "no Android app in" in result.error, "--app" in result.err) == (2, True, True)
+    assert not (tmp_path / "android_demo").exists()
 
 
 def test_one_precision_needs_no_suffix(put_in, artifact, tmp_path):
@@ -83,7 +108,7 @@ def test_a_changed_model_gets_another_folder(put_in, artifact, tmp_path):
     put_in("--artifacts", artifact, "--precisions", "int8")
     after = index(tmp_path)["models"][0]["folder"]
     assert after != before
-    assert [path.name for path in (tmp_path / "assets/models").iterdir() if path.is_dir()] == [after]
+    assert [path.name for path in (tmp_path / ASSETS / "models").iterdir() if path.is_dir()] == [after]
 
 
 @pytest.mark.parametrize("fields", [{"weights": "random"}, {"head_trained": False}])
@@ -93,7 +118,7 @@ def test_random_weights_are_refused(put_in, artifact, tmp_path, fields):
     assert result.code == 2
     assert "random" in result.error
     assert "--allow-random" in result.err
-    assert not (tmp_path / "assets").exists()
+    assert not (tmp_path / ASSETS).exists()
     assert put_in("--artifacts", artifact, "--allow-random").code == 0
 
 
@@ -153,17 +178,17 @@ def keep_no_onnx(artifact):
 def test_what_the_app_cannot_run_is_refused_and_the_old_models_stay(
     put_in, made, artifact, tmp_path, spoil, flags, said
 ):
-    assert put_in("--artifacts", made, "--precisions", "int8").code == 0
+    assert put_in("--artifacts", made).code == 0
     before = index(tmp_path)
     spoil(artifact)
     result = put_in("--artifacts", made, artifact, *flags)
     assert (result.code, said in result.error) == (2, True), result.err
     assert index(tmp_path) == before
-    assert [path.name for path in (tmp_path / "assets").iterdir()] == ["models"]
+    assert [path.name for path in (tmp_path / ASSETS).iterdir()] == ["models"]
 
 
 def test_a_folder_of_something_else_is_not_replaced(put_in, artifact, tmp_path):
-    other = tmp_path / "assets/models/mine.txt"
+    other = tmp_path / ASSETS / "models/mine.txt"
     other.parent.mkdir(parents=True)
     other.write_text("mine")
     result = put_in("--artifacts", artifact)
@@ -172,8 +197,9 @@ def test_a_folder_of_something_else_is_not_replaced(put_in, artifact, tmp_path):
 
 
 def test_a_full_disk_leaves_the_old_models(cli, artifact, small_disk):
-    disk = small_disk(1_200_000)
-    assert cli("export.android", "--output", disk, "--artifacts", artifact, "--precisions", "int8").code == 0
-    before = (disk / "models/index.json").read_text()
-    assert cli("export.android", "--output", disk, "--artifacts", artifact, artifact, artifact).code == 2
-    assert (disk / "models/index.json").read_text() == before
+    disk = project(small_disk(1_200_000))
+    assert cli("export.android", "--app", disk, "--artifacts", artifact).code == 0
+    before = index(disk)
+    flags = ("--precisions", "fp32", "int8", "--artifacts", artifact, artifact, artifact)
+    assert cli("export.android", "--app", disk, *flags).code == 2
+    assert index(disk) == before

@@ -10,7 +10,7 @@ from edgepress.core.errors import EdgepressError, require_flags, unknown_name
 from edgepress.core.models import short_name
 from export.core.format import Format
 from export.core.registry import find_format
-from export.core.scheme import CpuTarget, Scheme, cpu_target
+from export.core.scheme import Scheme
 from export.onnx import check_opset
 
 AUTO = "auto"
@@ -27,7 +27,6 @@ class QuantizeRequest:
     format: Format
     schemes: tuple[Scheme, ...]
     """Empty for `auto`."""
-    cpu: CpuTarget
     output: Path
 
     @property
@@ -46,9 +45,9 @@ def check(config: QuantizeConfig) -> QuantizeRequest:
     check_opset(config.opset)
     own = find_format(config.format)
     schemes = _schemes(own, config.scheme)
-    order = QuantizeRequest(
-        own, schemes, cpu_target(config), config.output or _default_output(config, schemes)
-    )
+    if not schemes and len(config.cpu) > 1:
+        raise EdgepressError(f"--scheme {AUTO} judges the files of one CPU", "name one --cpu")
+    order = QuantizeRequest(own, schemes, config.output or _default_output(config, schemes))
     if order.output.resolve() == Path(config.model).resolve():
         raise EdgepressError("the output is the model itself", "name another --output")
     refuse_output(order.output, config.overwrite)

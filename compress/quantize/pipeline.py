@@ -12,9 +12,9 @@ from device_bench.records import Measurement
 from edgepress.core import console
 from edgepress.core.artifact import Draft, create_artifact
 from edgepress.core.loading import OpenedModel, check_classifier, open_model
-from export.command.session import ExportSession, Whole
+from export.command.session import ExportSession, Whole, Written
 from export.core.config import derive
-from export.core.scheme import Options
+from export.core.scheme import Options, cpu_targets
 
 # Fewer than a measurement of its own takes: a table on the way has an interval all the same, a wider one.
 LAUNCHES = 3
@@ -69,7 +69,7 @@ def quantize(opened: OpenedModel, config: QuantizeConfig, order: QuantizeRequest
 def _quantize(config: QuantizeConfig, order: QuantizeRequest, session: ExportSession, whole: Whole) -> Found:
     """The files that were asked for, or the one that the search keeps."""
     options = Options(
-        target=order.cpu,
+        target=cpu_targets(config)[0],
         keep_float=frozenset(config.keep_float),
         calibration=config.calibration,
         smooth_quant=config.smooth_quant,
@@ -79,10 +79,9 @@ def _quantize(config: QuantizeConfig, order: QuantizeRequest, session: ExportSes
         from compress.quantize.search import search
 
         return search(session, whole, order.format.schemes(), options, config.max_drop)
-    built = []
+    built: list[Written] = []
     for scheme in order.schemes:
-        console.step(f"quantizing: {scheme.name} for {order.cpu.name}")
-        built.append(session.quantize(whole, scheme, options))
+        built += session.quantize_for(whole, scheme, options, config)
     return Found(tuple(built))
 
 

@@ -18,8 +18,9 @@ from edgepress.core.intervals import Bounds
 from edgepress.core.loading import OpenedModel
 from edgepress.core.model_card import Card
 from edgepress.core.tables import screen_table
-from export.command.report import intervals, usage
+from export.command.report import cpu_notes, intervals, usage
 from export.command.session import Written
+from export.core.scheme import cpu_targets
 
 MEASUREMENTS_FILE = "measurements.jsonl"
 CHART_FILE = "chart.png"
@@ -100,7 +101,7 @@ class Quantized:
             "precision": file.precision,
             "parameters": model.parameters,
             "weights": model.weights,
-            "task": self.opened.task or "",
+            "task": self.opened.task.name if self.opened.task else "",
             "metric": self.metric,
             "score": verdict.score,
             "score_interval": tuple(verdict.bounds.recorded) if verdict.bounds else None,
@@ -139,10 +140,11 @@ class Quantized:
 
 def _step(quantized: Quantized) -> Step:
     found = quantized.found
-    resolved = {"scheme": quantized.order.scheme, "cpu": quantized.order.cpu.name}
+    resolved = {"scheme": quantized.order.scheme, "cpu": [own.name for own in cpu_targets(quantized.config)]}
     variants = [
         {
             "scheme": file.scheme.name if file.scheme else file.precision,
+            **({"cpus": list(file.cpus)} if file.cpus else {}),
             "score": file.verdict.score,
             **intervals(file.verdict),
             "agreement": file.verdict.parity.agreement,
@@ -170,7 +172,7 @@ def _card(quantized: Quantized, target: Path) -> str:
     body = CARD_BODY.format(
         table=summary.markdown(rows, quantized.metric),
         judged_on=quantized.judged_on,
-        caption=summary.caption(rows),
+        caption="\n".join([summary.caption(rows), *(f"{note}." for note in cpu_notes(quantized.files))]),
         chart=CARD_CHART if quantized.measurements else "",
         usage=usage(own, target, quantized.found.kept[-1].path, quantized.opened),
     )
@@ -188,7 +190,7 @@ def show(quantized: Quantized) -> None:
         rows = [(entry.layer, f"{entry.rms:.4f}") for entry in found[:SHOWN_LAYERS]]
         title = f"most sensitive layers ({len(found)} measured)"
         screen_table(title, ("layer", "logit RMS when it alone is int8"), rows).show()
-    for warning in summary.slower_than_parent(quantized.rows):
+    for warning in (*summary.slower_than_parent(quantized.rows), *cpu_notes(quantized.files)):
         console.warn(warning)
     for note in _rival_notes(quantized):
         console.step(note)
@@ -197,16 +199,19 @@ def show(quantized: Quantized) -> None:
 def _rival_notes(quantized: Quantized) -> Iterator[str]:
     """How a scheme did against the one it has to beat, and why where it did not."""
     rows = {row.name: row for row in quantized.rows}
-    for scheme in (file.scheme for file in quantized.found.kept):
-        if scheme is None or scheme.rival is None or scheme.name not in rows:
+    names = {(file.scheme.name if file.scheme else "", file.cpus): file.name for file in quantized.found.kept}
+    for file in quantized.found.kept:
+        scheme = file.scheme
+        if scheme is None or scheme.rival is None or file.kept_float:
             continue
-        if scheme.rival not in rows:
+        rival = names.get((scheme.rival, file.cpus))
+        if rival is None and not file.cpus:
             yield (
                 f"{scheme.name} is not everywhere faster than {scheme.rival}: {scheme.why_slower}; "
                 f"--scheme {scheme.rival} {scheme.name} compares them here"
             )
-        else:
-            yield _duel(rows[scheme.name], rows[scheme.rival], scheme.why_slower)
+        elif rival is not None and quantized.measurements:
+            yield _duel(rows[file.name], rows[rival], scheme.why_slower)
 
 
 def _duel(row: Row, rival: Row, why_slower: str) -> str:

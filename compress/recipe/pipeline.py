@@ -50,7 +50,7 @@ def run(config: RecipeConfig) -> Path:
         return target
     with at_work(output) as mark:
         bench = Bench(RunLedger(output / LEDGER), mark, config.data, config.ignore_code, {}, config.restart)
-        result = _run(own, runs, Deployment(bench, own.measure), watch)
+        result = carry_out(own, runs, Deployment(bench, own.measure), watch)
         verdicts = _judged(config, expected, result)
         story = _story(config, bench, time.monotonic() - start)
         write(result, verdicts, story, target)
@@ -70,8 +70,18 @@ def _folders(config: RecipeConfig, own: Recipe) -> tuple[Path, Path]:
     return output, config.results or kept
 
 
-def _run(own: Recipe, runs: Sequence[Run], deployment: Deployment, watch: Watch) -> RecipeResult:
-    """Do the steps, then measure what they left."""
+def carry_out(own: Recipe, runs: Sequence[Run], deployment: Deployment, watch: Watch) -> RecipeResult:
+    """Do the steps of a recipe, then score and time what they left.
+
+    Args:
+        own: the recipe.
+        runs: its plan.
+        deployment: where they are done.
+        watch: ends it early where more is lost than allowed.
+
+    Raises:
+        EdgepressError: a step failed, with its exit code.
+    """
     note = ""
     done = list(runs)
     for index, run in enumerate(runs):
@@ -129,9 +139,7 @@ def _story(config: RecipeConfig, bench: Bench, seconds: float) -> Story:
     words += ["--quick"] if config.quick else []
     words += ["--train-only"] if config.train_only else []
     words += ["--max-drop", f"{config.max_drop:g}"] if config.max_drop is not None else []
-    known = {name: bench.ledger.known(name) or {} for name in bench.runs}
-    taken = {name: float(entry["seconds"]) for name, entry in known.items() if "seconds" in entry}
-    return Story(shlex.join(words), config.quick, seconds, taken)
+    return Story(shlex.join(words), config.quick, seconds, bench.step_seconds)
 
 
 def _conclude(result: RecipeResult, verdicts: Sequence[ExpectationVerdict]) -> None:

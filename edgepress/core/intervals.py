@@ -64,8 +64,15 @@ def score_bounds(
     Args:
         metric, logits, labels, problem_type, thresholds: as `metrics.score` takes them.
     """
-    predicted, name = predict(logits, problem_type, thresholds), metric.removesuffix(ON_TRAIN)
-    if not len(labels) or not np.isfinite(logits).all() or undefined(name, predicted, labels):
+    if not np.isfinite(logits).all():
+        return None
+    return bounds_of(metric, predict(logits, problem_type, thresholds), labels)
+
+
+def bounds_of(metric: str, predicted: np.ndarray, labels: np.ndarray) -> Bounds | None:
+    """As `score_bounds`, of what `metrics.predict` made of the logits."""
+    name = metric.removesuffix(ON_TRAIN)
+    if not len(labels) or undefined(name, predicted, labels):
         return None
     if name in SHARES:
         return wilson(int((predicted == labels).sum()), len(labels))
@@ -90,10 +97,16 @@ def drop_bounds(
         problem_type: what the logits mean.
         thresholds: from which probability on each label is given.
     """
+    if not (np.isfinite(parent).all() and np.isfinite(child).all()):
+        return None
+    theirs, ours = (predict(logits, problem_type, thresholds) for logits in (parent, child))
+    return paired_bounds(metric, theirs, ours, labels)
+
+
+def paired_bounds(metric: str, theirs: np.ndarray, ours: np.ndarray, labels: np.ndarray) -> Bounds | None:
+    """As `drop_bounds`, of what `metrics.predict` made of the parent's and of the file's logits."""
     name = metric.removesuffix(ON_TRAIN)
-    ours, theirs = (predict(logits, problem_type, thresholds) for logits in (child, parent))
-    finite = bool(np.isfinite(parent).all() and np.isfinite(child).all())
-    if not len(labels) or not finite or undefined(name, ours, labels) or undefined(name, theirs, labels):
+    if not len(labels) or undefined(name, ours, labels) or undefined(name, theirs, labels):
         return None
     if name in SHARES:
         lost, won = _discordant(theirs == labels, ours == labels)

@@ -13,6 +13,8 @@ TOKENIZER = "tokenizer.json"
 CONFIG = "config.json"
 # What the app reads beside a model; device_bench puts the same on a phone.
 NEEDED = (MANIFEST, CONFIG, TOKENIZER)
+SMALL = "int8"
+"""What goes into an app where nobody says."""
 OPTIONAL = ("tokenizer_config.json", "vocab.txt")
 
 
@@ -114,6 +116,8 @@ def _records(artifact: Artifact, precisions: Sequence[str]) -> list[FileRecord]:
             f"write one: python -m export.onnx --model {artifact.folder}",
         )
     known = {record.precision for record in found}
+    if not precisions:
+        return [record for record in found if record.precision == SMALL] or found
     for precision in precisions:
         if precision not in known:
             raise EdgepressError(
@@ -121,7 +125,7 @@ def _records(artifact: Artifact, precisions: Sequence[str]) -> list[FileRecord]:
                 f"leave --precisions out, or make one: python -m export.onnx --model {artifact.folder} "
                 f"--scheme {precision}",
             )
-    return [record for record in found if not precisions or record.precision in precisions]
+    return [record for record in found if record.precision in precisions]
 
 
 def _name(artifact: Artifact, record: FileRecord, several: bool) -> str:

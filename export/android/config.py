@@ -18,8 +18,9 @@ class AndroidConfig(Command):
     artifacts: tuple[Path, ...]
     """Folders that export.onnx, compress.quantize or a recipe wrote; the app lists them in this order."""
     precisions: tuple[str, ...] = ()
-    """Which of their ONNX files: fp32, int8, ...; default: all."""
-    output: Path = Path("android_demo/app/src/main/assets")
-    """Folder to write; default: the app's, seen from the repository's root."""
+    """Which of their ONNX files: fp32, int8, ...; default: int8 where there is one, else all."""
+    app: Path = Path("android_demo")
+    """Folder of the Android project, whose module `app` gets the models; default: the demo's, seen from the
+    repository's root."""
     allow_random: bool = False
     """Also put in models whose weights are random: the app says that its answers mean nothing then."""

@@ -17,8 +17,10 @@ from export.android.config import AndroidConfig
 
 INDEX = "index.json"
 SCHEMA_VERSION = 1
-# Copied beside a folder of someone else's, `--output` would replace it.
-OWN_FOLDER = "models"
+MANIFEST_OF_APP = Path("app/src/main/AndroidManifest.xml")
+"""By this a folder is known as an Android project with a module `app`."""
+OWN_FOLDER = Path("app/src/main/assets/models")
+LARGE_MB = 50
 
 
 def run(config: AndroidConfig) -> Path:
@@ -27,24 +29,31 @@ def run(config: AndroidConfig) -> Path:
     Raises:
         EdgepressError: bad input (exit code 2); what was in the app stays.
     """
+    if not (config.app / MANIFEST_OF_APP).is_file():
+        raise EdgepressError(
+            f"no Android app in {config.app.absolute()} (there is no {MANIFEST_OF_APP})",
+            "go to the repository's root, or name the folder of an Android project with --app",
+        )
     chosen = [
         one for folder in config.artifacts for one in choose(folder, config.precisions, config.allow_random)
     ]
     names = _distinct([one.name for one in chosen])
-    target = config.output / OWN_FOLDER
+    target = config.app / OWN_FOLDER
     _require_ours(target)
     with staged_folder(target, overwrite=True) as stage:
         entries = [_copy(one, name, stage) for one, name in zip(chosen, names, strict=True)]
         content = {"schema_version": SCHEMA_VERSION, "models": entries}
         (stage / INDEX).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     _show(entries)
-    console.step(f"written: {target}")
+    console.step(f"written: {target}, {sum(map(_megabytes, entries)):.1f} MB")
     return target
 
 
 def _require_ours(target: Path) -> None:
     if target.is_dir() and any(target.iterdir()) and not (target / INDEX).is_file():
-        raise EdgepressError(f"{target} holds something else than the app's models", "name another --output")
+        raise EdgepressError(
+            f"{target} holds something else than the app's models", "name another --app, or move it away"
+        )
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
@@ -67,5 +76,16 @@ def _copy(one: Choice, name: str, stage: Path) -> dict[str, Any]:
 
 
 def _show(entries: Sequence[dict[str, Any]]) -> None:
-    rows = [(one["name"], one["file"], f"{one['files'][one['file']] / 1e6:.1f}") for one in entries]
+    rows = [(one["name"], one["file"], f"{_megabytes(one):.1f}") for one in entries]
     ScreenTable("in the app", ("model", "file", "MB"), rows, words=(0, 1)).show()
+    for one in entries:
+        if _megabytes(one) > LARGE_MB:
+            console.warn(
+                f"{one['name']} adds {_megabytes(one):.0f} MB to the app: "
+                "python -m compress.quantize makes a quarter of it"
+            )
+
+
+def _megabytes(entry: dict[str, Any]) -> float:
+    """What a model adds to the app, with what lies beside it."""
+    return float(sum(entry["files"].values())) / 1e6

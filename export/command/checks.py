@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgepress.core import console
 from edgepress.core.artifact import refuse_output
 from edgepress.core.errors import EdgepressError, require_flags
 from edgepress.core.models import short_name
@@ -52,7 +53,7 @@ def check(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) -
         EdgepressError: a value is out of range, a format cannot follow it, or the output exists.
     """
     _check_ranges(config)
-    parts = tuple(_part(format_, own) for format_, own in wanted)
+    parts = _parts(wanted)
     output = config.output or _default_output(config, parts)
     if output.resolve() == Path(config.model).resolve():
         raise EdgepressError("the output is the model itself", "name another --output")
@@ -72,10 +73,29 @@ def _check_ranges(config: ExportConfig) -> None:
     require_flags(holds)
 
 
-def _part(format_: Format, config: ExportConfig) -> FormatRequest:
-    format_.check(config)
-    names = config.scheme or (format_.precision,)
-    return FormatRequest(format_, config, tuple(dict.fromkeys(format_.scheme(name) for name in names)))
+def _parts(wanted: Sequence[tuple[Format, ExportConfig]]) -> tuple[FormatRequest, ...]:
+    """Each format with those of the schemes that it has.
+
+    A scheme that one of several formats lacks is left out there, and said; one that none has is refused.
+    """
+    found: list[FormatRequest] = []
+    missing: list[tuple[str, EdgepressError]] = []
+    for format_, config in wanted:
+        format_.check(config)
+        schemes: dict[Scheme | None, None] = {}
+        for name in config.scheme or (format_.precision,):
+            try:
+                schemes[format_.scheme(name)] = None
+            except EdgepressError as error:
+                missing.append((name, error))
+        if schemes:
+            found.append(FormatRequest(format_, config, tuple(schemes)))
+    for name, lacking in missing:
+        if sum(own == name for own, _ in missing) == len(wanted):
+            raise lacking
+    for _, lacking in missing:
+        console.warn(f"left out: {lacking.with_hint}")
+    return tuple(found)
 
 
 def _default_output(config: ExportConfig, parts: Sequence[FormatRequest]) -> Path:

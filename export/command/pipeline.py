@@ -11,7 +11,7 @@ from export.command.checks import ExportRequest, FormatRequest, check
 from export.command.session import ExportSession, Written
 from export.core.config import ExportConfig
 from export.core.format import Format
-from export.core.scheme import Options, cpu_target
+from export.core.scheme import Options, this_cpu
 
 
 def export(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) -> Path:
@@ -67,12 +67,11 @@ def _write(session: ExportSession, part: FormatRequest) -> Iterator[Written]:
     """The files of one format, each compared before the next."""
     console.step(f"{part.format.title}: writing, and comparing with torch")
     whole = session.write(part.format, part.config)
-    options = Options(target=cpu_target(part.config))
+    options = Options(target=this_cpu())
     for scheme in part.schemes:
         if scheme is None:
             yield session.keep(whole)
         else:
-            console.step(f"{part.format.title}: {scheme.name}")
-            yield session.quantize(whole, scheme, options)
+            yield from session.quantize_for(whole, scheme, options, part.config)
     if None not in part.schemes:
         session.discard(whole)

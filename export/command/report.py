@@ -1,11 +1,12 @@
 """What an export leaves behind and shows: table, card, manifest."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgepress.core import console
 from edgepress.core.artifact import Draft, Step
+from edgepress.core.environment import environment
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.core.inputs import input_names
 from edgepress.core.intervals import Bounds, score_text
@@ -16,6 +17,7 @@ from export.command.checks import ExportRequest
 from export.command.session import Written
 from export.core.config import ExportConfig
 from export.core.format import Format
+from export.core.scheme import CPU_TARGETS, this_cpu
 from export.validation.validator import FileVerdict
 
 MISSING = "-"
@@ -46,7 +48,7 @@ class Exported:
     @property
     def headings(self) -> list[str]:
         metric = self.opened.text_task.metric
-        return ["file", "precision", "MB", "largest difference", "mean", "agreement", metric]
+        return ["file", "scheme", "MB", "largest difference", "mean", "agreement", metric]
 
     @property
     def rows(self) -> list[list[str]]:
@@ -74,17 +76,36 @@ def _percent(share: float | None) -> str:
     return MISSING if share is None else f"{100 * share:.2f} %"
 
 
+def cpu_notes(files: Sequence[Written]) -> Iterator[str]:
+    """Which files are for another CPU than the one that they were judged and timed on."""
+    here = this_cpu()
+    for file in files:
+        scheme = file.scheme
+        if scheme is None or not file.cpus or here.name in file.cpus:
+            continue
+        same = scheme.same_file(CPU_TARGETS[file.cpus[0]], here)
+        bytes_ = (
+            f"the very bytes that this CPU takes ({here.name})" if same else "other bytes than this CPU's"
+        )
+        yield (
+            f"{file.path.name} is for {', '.join(file.cpus)}: {bytes_}; scores and times are of "
+            f"{environment().cpu}, and say nothing of the speed on {', '.join(file.cpus)}"
+        )
+
+
 def show(exported: Exported) -> None:
     """Print the table of the files."""
     title = f"{exported.opened.source.short_name}: each file beside the model"
     ScreenTable(title, exported.headings, exported.rows, words=(0, 1)).show()
     console.line(f"Judged on {exported.evaluation_set}; [95 % interval].")
+    for note in cpu_notes(exported.files):
+        console.warn(note)
 
 
 CARD_BODY = """{table}
 Differences are those of logits from torch's, over {rows} rows: {judged_on}, one by one, and batches of up to
 8 rows and {longest} tokens, padded and not.
-
+{notes}
 {usage}
 """
 
@@ -97,6 +118,7 @@ def _card(exported: Exported, target: Path) -> str:
         rows=max(file.verdict.parity.rows for file in written),
         judged_on=exported.evaluation_set,
         longest=exported.config.shapes.longest or opened.longest,
+        notes="".join(f"\n{note}.\n" for note in cpu_notes(written)),
         usage="\n".join(usages.values()),
     )
     scores = {file.path.name: file.verdict.score for file in exported.files if file.verdict.score is not None}
@@ -128,6 +150,7 @@ def _step(exported: Exported) -> Step:
     files = [
         {
             "file": file.path.name,
+            **({"cpus": list(file.cpus)} if file.cpus else {}),
             "score": file.verdict.score,
             **intervals(file.verdict),
             "seconds": round(file.seconds, 2),

@@ -1,11 +1,12 @@
 """Write a model in formats and schemes, and compare each file with the model before it is kept."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from edgepress.core import console
 from edgepress.core.artifact import Draft
 from edgepress.core.causes import cause
 from edgepress.core.errors import EdgepressError, first_line
@@ -13,12 +14,12 @@ from edgepress.core.evaluation import EvaluationSet
 from edgepress.core.files import remove
 from edgepress.core.intervals import Bounds
 from edgepress.core.loading import OpenedModel, save_model
-from export.core.config import ExportConfig
+from export.core.config import CpuFlags, ExportConfig
 from export.core.eager import EagerRunner
 from export.core.format import Format
 from export.core.registry import size_bytes
 from export.core.runner import Batch
-from export.core.scheme import Options, Scheme
+from export.core.scheme import Options, Scheme, cpu_targets
 from export.core.shapes import Shapes
 from export.validation import parity
 from export.validation.sentences import ANY, calibration_sentences, evaluation_sentences, sweep_batches
@@ -54,6 +55,8 @@ class Written:
     """Layers that the scheme left alone."""
     companion: Path | None = None
     """A second file made from it."""
+    cpus: tuple[str, ...] = ()
+    """The CPUs that it is made for, where the user named some and its scheme asks."""
 
     @property
     def precision(self) -> str:
@@ -61,9 +64,10 @@ class Written:
 
     @property
     def name(self) -> str:
-        """The scheme, and how many layers it left in float; or the format's own precision."""
+        """The scheme, its CPUs, and how many layers it left in float; or the format's own precision."""
         kept = f", {len(self.kept_float)} float" if self.kept_float else ""
-        return (self.scheme.name if self.scheme else self.precision) + kept
+        cpus = f" for {', '.join(self.cpus)}" if self.cpus else ""
+        return (self.scheme.name if self.scheme else self.precision) + cpus + kept
 
 
 @dataclass
@@ -114,18 +118,38 @@ class ExportSession:
         for piece in whole.format.parts(whole.path):
             remove(piece)
 
-    def quantize(self, whole: Whole, scheme: Scheme, options: Options) -> Written:
+    def quantize(self, whole: Whole, scheme: Scheme, options: Options, cpus: Sequence[str] = ()) -> Written:
         """Quantize the file into one beside it, and compare that with the model.
+
+        Args:
+            whole: the file.
+            scheme: how.
+            options: of the scheme, its CPU among them.
+            cpus: the CPUs that the user named and that take the same bytes as that one.
 
         Raises:
             EdgepressError: the format's quantizer fails, or there are no sentences to calibrate on.
             ExpectationError: the file is further from the model than the tolerance allows; it is removed.
         """
         target = whole.path.with_name(scheme.file_name)
+        if target.exists():  # of a CPU that was named before
+            target = target.with_name(f"{target.stem}_{options.target.name}{target.suffix}")
         start = time.perf_counter()
         self.quantize_into(target, whole, scheme, options)
         seconds = time.perf_counter() - start
-        return self._examined(whole, target, scheme, seconds, tuple(sorted(options.keep_float)))
+        kept = tuple(sorted(options.keep_float))
+        return replace(self._examined(whole, target, scheme, seconds, kept), cpus=tuple(cpus))
+
+    def quantize_for(
+        self, whole: Whole, scheme: Scheme, options: Options, flags: CpuFlags
+    ) -> Iterator[Written]:
+        """As `quantize`, a file for each of the flags' CPUs, one for those that take the same bytes."""
+        for group in scheme.groups(cpu_targets(flags)):
+            names = tuple(target.name for target in group)
+            said = names if flags.cpu and scheme.cpu_traits else ()
+            places = f" for {', '.join(said)}" if said else ""
+            console.step(f"{whole.format.title}: {scheme.name}{places}")
+            yield self.quantize(whole, scheme, replace(options, target=group[0]), said)
 
     def quantize_into(self, target: Path, whole: Whole, scheme: Scheme, options: Options) -> None:
         """Write the quantized file only."""

@@ -14,11 +14,11 @@ from export.core.shapes import Shapes
 
 @dataclass(frozen=True, kw_only=True)
 class CpuFlags:
-    """Which CPU int8 files are made for."""
+    """Which CPUs int8 files are made for."""
 
-    cpu: Literal["avx2", "avx512", "avx512_vnni", "arm64"] | None = None
-    """The CPU that int8 files are made for, by its instructions: AVX2, AVX-512 without VNNI, AVX-512 with
-    VNNI, or ARM; default: this one."""
+    cpu: tuple[Literal["avx2", "avx512", "avx512_vnni", "arm64"], ...] = ()
+    """CPUs that int8 files are made for, by their instructions: AVX2, AVX-512 without VNNI, AVX-512 with
+    VNNI, ARM; one file for those that take the same bytes, a file each else. Default: this one."""
 
 
 @dataclass(frozen=True, kw_only=True)

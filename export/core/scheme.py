@@ -37,18 +37,19 @@ CPU_TARGETS = {
 }
 
 
-def cpu_target(flags: CpuFlags) -> CpuTarget:
-    """The CPU that the flags name, or this one."""
-    return CPU_TARGETS[flags.cpu or _detected()]
+def cpu_targets(flags: CpuFlags) -> tuple[CpuTarget, ...]:
+    """The CPUs that the flags name, each once, or this one."""
+    return tuple(CPU_TARGETS[name] for name in dict.fromkeys(flags.cpu)) or (this_cpu(),)
 
 
-def _detected() -> str:
+def this_cpu() -> CpuTarget:
+    """What this machine's CPU asks of a file."""
     machine = environment()
     if machine.is_arm:
-        return "arm64"
+        return CPU_TARGETS["arm64"]
     if machine.vnni:
-        return "avx512_vnni"
-    return "avx512" if "avx512f" in machine.flags else "avx2"
+        return CPU_TARGETS["avx512_vnni"]
+    return CPU_TARGETS["avx512" if "avx512f" in machine.flags else "avx2"]
 
 
 Calibration = Literal["minmax", "entropy", "percentile"]
@@ -88,3 +89,20 @@ class Scheme:
     rival: str | None = None
     """A cheaper scheme that it has to beat, and `why_slower`: what costs it the time where it does not."""
     why_slower: str = ""
+    cpu_traits: tuple[str, ...] = ()
+    """Attributes of a `CpuTarget` that change the file; empty: it is the same for every CPU."""
+
+    def same_file(self, one: CpuTarget, other: CpuTarget) -> bool:
+        """Whether two CPUs take the very same bytes."""
+        return all(getattr(one, trait) == getattr(other, trait) for trait in self.cpu_traits)
+
+    def groups(self, targets: Sequence[CpuTarget]) -> list[tuple[CpuTarget, ...]]:
+        """CPUs that take the same bytes together, in the order in which they are named."""
+        found: list[tuple[CpuTarget, ...]] = []
+        for target in targets:
+            alike = next((group for group in found if self.same_file(group[0], target)), ())
+            if alike:
+                found[found.index(alike)] = (*alike, target)
+            else:
+                found.append((target,))
+        return found

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from compress.recipe.results.lines import TableLine
-from compress.recipe.run.deploy import Deployment
+from compress.recipe.run.deploy import PREDICTIONS, Deployment
 from compress.recipe.run.plan import Run
 from compress.recipe.schema.spec import SEED, Recipe, RowSpec
 from edgepress.core.artifact import read_manifest
@@ -58,19 +58,22 @@ def _without_folders(config: dict[str, Any]) -> dict[str, Any]:
 def _of_files(line: TableLine, deployment: Deployment) -> TableLine:
     subjects = {seed: deployment.subject(line.row, run) for seed, run in line.runs.items()}
     scores = {seed: subject.known.get("score") for seed, subject in subjects.items()}
+    predictions = {seed: subject.known.get(PREDICTIONS) for seed, subject in subjects.items()}
     first = next(iter(subjects.values()))
+    known = {name: value for name, value in first.known.items() if name != PREDICTIONS}
     steps = {seed: read_manifest(run.output).steps[-1] for seed, run in line.runs.items()}
     metric = str(first.known.get("metric", ""))
     trained = {seed: step.metrics.get(metric) for seed, step in steps.items()}
     return replace(
         line,
         scores={seed: score for seed, score in scores.items() if score is not None},
+        predictions={seed: path for seed, path in predictions.items() if path is not None},
         metric=metric,
         trained_scores={seed: score for seed, score in trained.items() if score is not None},
         task=str(first.known.get("task", "")),
         seconds=tuple(step.seconds for step in steps.values()),
         facts=tuple(step.metrics for step in steps.values()),
-        subject=replace(first, name=line.title),
+        subject=replace(first, name=line.title, known=known),
     )
 
 
@@ -138,6 +141,7 @@ def _average(lines: Sequence[TableLine], each: dict[str, Any]) -> TableLine:
         each=each,
         scores=_by_seed([line.scores for line in lines]),
         trained_scores=_by_seed([line.trained_scores for line in lines]),
+        predictions={},
         metric=AVERAGED,
         task="",
         seconds=tuple(map(fmean, zip(*(line.seconds for line in lines), strict=False))),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import operator
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import sqrt
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from device_bench.grouping import latency
 from device_bench.plan import Subject
 from device_bench.records import Measurement
 from device_bench.stats import Interval, paired_ratio
+from edgepress.core.intervals import Bounds, bounds_of, paired_bounds
 from edgepress.core.tasks import TASKS, Task
 
 CONFIDENCE = 0.95
@@ -102,6 +104,8 @@ class TableLine:
     """What the last step took, one a seed."""
     facts: tuple[dict[str, Any], ...] = ()
     """What the last step noted, one a seed; empty for a mean over an axis."""
+    predictions: dict[Any, Path] = field(default_factory=dict)
+    """Seed -> NPZ of `predicted` and `labels` of its file; empty for what has none, and for means."""
     subject: Subject | None = None
     """The first seed's file; None for a figure of a step."""
     measurement: Measurement | None = None
@@ -211,9 +215,41 @@ def _alike(line: TableLine, other: TableLine) -> tuple[dict[Any, float], dict[An
     return line.scores, other.scores
 
 
+def _score(line: TableLine) -> Estimate | None:
+    if not line.scores:
+        return None
+    judged = _judged(line)
+    found = bounds_of(line.metric, *judged) if judged else None
+    return _bounded(mean(list(line.scores.values())), found)
+
+
 def _gain(line: TableLine, other: TableLine) -> Estimate | None:
     ours, theirs = _alike(line, other)
-    return gain(ours, theirs).scaled(PERCENT) if ours and theirs else None
+    if not ours or not theirs:
+        return None
+    return _bounded(gain(ours, theirs), _over_texts(line, other)).scaled(PERCENT)
+
+
+def _over_texts(line: TableLine, other: TableLine) -> Bounds | None:
+    """How far a gain would move with other texts, where both files have read the same ones."""
+    ours, theirs = _judged(line), _judged(other)
+    if ours is None or theirs is None or not np.array_equal(ours[1], theirs[1]):
+        return None
+    return paired_bounds(line.metric, ours[0], theirs[0], ours[1])
+
+
+def _judged(line: TableLine) -> tuple[np.ndarray, np.ndarray] | None:
+    """What the file of a line predicts, and the labels; None where it has several seeds."""
+    if len(line.runs) != 1 or not line.predictions:
+        return None
+    (path,) = line.predictions.values()
+    with np.load(path) as content:
+        return content["predicted"], content["labels"]
+
+
+def _bounded(value: Estimate, bounds: Bounds | None) -> Estimate:
+    """A value of one seed with its interval over the texts."""
+    return value if bounds is None else Estimate(value.value, bounds.low, bounds.high)
 
 
 def _speed_up(line: TableLine, other: TableLine) -> Estimate | None:
@@ -236,7 +272,7 @@ def _time_ratio(line: TableLine, other: TableLine) -> Estimate | None:
 
 # Figures of a line alone: score 0..1, size [MB], latency [ms], training [s]; points of the metric.
 OWN: dict[str, Callable[[TableLine], Estimate | None]] = {
-    "score": lambda line: mean(list(line.scores.values())) if line.scores else None,
+    "score": _score,
     "parameters": lambda line: _exact(line.subject.known.get("parameters") if line.subject else None),
     "size_mb": lambda line: _exact(line.measurement.size_bytes / 1e6 if line.measurement else None),
     "latency_ms": lambda line: _from(latency(line.measurement)) if line.measurement else None,

@@ -115,6 +115,8 @@ def caption(result: RecipeResult) -> str:
     first = " and ".join(_row_title(result, row) for row in firsts)
     seeds = max((len(line.runs) for line in lines), default=1)
     over = f"; score, gain: mean over {seeds} seeds [95 % interval, Student's t]" if seeds > 1 else ""
+    if any(len(line.runs) == 1 and line.predictions for line in lines):
+        over += f"; score, gain{' of one seed' if seeds > 1 else ''}: [95 % interval over the texts]"
     gains = dict.fromkeys(line.row.over for line in lines if line.row.over)
     gained = f"; gain over {' and '.join(_row_title(result, row) for row in gains)}" if gains else ""
     timed = next((line.measurement for line in lines if line.measurement), None)

@@ -8,7 +8,7 @@ from typing import Any
 
 from compress.recipe.results import table
 from compress.recipe.results.expectations import ExpectationVerdict
-from compress.recipe.results.lines import RecipeResult, task_of
+from compress.recipe.results.lines import Estimate, RecipeResult, task_of
 from compress.recipe.results.table import machine
 from compress.training.pictures import Trained
 from compress.training.pictures import pictures as pictures_of_training
@@ -18,6 +18,7 @@ from device_bench.charts.draw import write as draw
 from device_bench.charts.png import SMALLEST
 from device_bench.charts.theme import THEMES
 from device_bench.grouping import sections
+from device_bench.records import Measurement
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import staged_folder, to_json
 
@@ -34,8 +35,15 @@ def pictures(result: RecipeResult) -> list[Chart]:
 def _trade_offs(result: RecipeResult) -> list[Chart]:
     """device_bench's charts of the files, each with its mean score over the seeds."""
     scored = [(line.measurement, result.figure("score", line)) for line in result.lines if line.measurement]
-    found = [replace(record, score=score.value if score else None) for record, score in scored]
+    found = [_with_score(record, score) for record, score in scored]
     return charts(sections(found)) if found else []
+
+
+def _with_score(record: Measurement, score: Estimate | None) -> Measurement:
+    if score is None:
+        return replace(record, score=None, score_interval=None)
+    interval = None if score.low is None or score.high is None else (score.low, score.high)
+    return replace(record, score=score.value, score_interval=interval)
 
 
 def _training(result: RecipeResult) -> list[Chart]:

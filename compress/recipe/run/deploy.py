@@ -10,13 +10,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
 from compress.recipe.run.code_digest import code_digest, libraries
 from compress.recipe.run.plan import Run, matching
 from compress.recipe.run.steps import INPUTS, Bench
 from compress.recipe.schema.spec import Measure, Recipe, RowSpec
 from compress.recipe.schema.verbs import EXPORT_VERB, verbs
 from device_bench.plan import EAGER, EAGER_MODES, Plan, Subject
-from device_bench.scoring import TextsRequest, with_texts
+from device_bench.scoring import FileScore, TextsRequest, artifact_of, artifact_texts
 from device_bench.targets import Selection, find_subjects, smallest_vocabulary
 from edgepress.core import console
 from edgepress.core.environment import environment
@@ -30,6 +32,8 @@ from export.onnx import OnnxConfig
 EXPORTED = ("fp32", "onnx")
 ALL = 10**9
 SCORED = "score"
+PREDICTIONS = "predictions"
+"""What `subject` adds to a file's facts: where its predictions and their labels lie, as NPZ."""
 PERCENT = 100
 
 
@@ -88,22 +92,29 @@ class Deployment:
             "cpu": environment().cpu,  # int8 sums overflow on some
         }
         name = f"{run.name}-{subject.mode or subject.path.name}-{SCORED}"
-        known = self.bench.ledger.known(name)
-        if known is not None and known[INPUTS] == inputs and "facts" in known:
-            return dict(known["facts"])
+        known, target = self.bench.ledger.known(name), self.bench.ledger.folder / f"{name}.npz"
+        if known is not None and known[INPUTS] == inputs and "facts" in known and target.is_file():
+            return {**known["facts"], PREDICTIONS: target}
         console.step(f"    scoring {subject.name}")
-        facts = self._scored(subject)
-        if facts.get("score") is not None:
-            self.bench.ledger.note(name, {"inputs": inputs, "facts": facts})
-        return facts
+        facts, judged = self._scored(subject)
+        if judged is None or judged.score is None:
+            return facts
+        np.savez(target, predicted=judged.predicted, labels=judged.labels)
+        self.bench.ledger.note(name, {"inputs": inputs, "facts": facts})
+        return {**facts, PREDICTIONS: target}
 
-    def _scored(self, subject: Subject) -> dict[str, Any]:
+    def _scored(self, subject: Subject) -> tuple[dict[str, Any], FileScore | None]:
         plan = Plan(threads=self.measure.threads, vocabulary=smallest_vocabulary([subject]))
+        own = artifact_of(subject)
+        assert own is not None, "every step of a recipe makes an artifact"
         with TemporaryDirectory() as folder:
             order = TextsRequest(Path(folder), self.bench.data, scored=self.measure.eval_samples or ALL)
-            (found,) = with_texts([subject], plan, order)
-        wanted = ("task", "metric", "tokenize_ms", "score", "scored_rows")
-        return {name: found.known[name] for name in wanted if name in found.known}
+            texts = artifact_texts(own, order)
+            judged = texts.judge(subject, plan) if texts else None
+        if texts is None:
+            return {}, None
+        facts = {name: texts.known[name] for name in ("task", "metric", "tokenize_ms")}
+        return {**facts, **(judged.facts if judged else {})}, judged
 
 
 def _timed_files(folder: Path) -> list[Subject]:

@@ -125,6 +125,12 @@ class Bench:
         manifest = sha256(run.output / MANIFEST)
         self.ledger.note(run.name, {"inputs": inputs, "manifest": manifest, "seconds": seconds})
 
+    @property
+    def step_seconds(self) -> dict[str, float]:
+        """Run -> what it took when it was done [s]."""
+        known = {name: self.ledger.known(name) or {} for name in self.runs}
+        return {name: float(entry["seconds"]) for name, entry in known.items() if "seconds" in entry}
+
     def _borrow(self, run: Run, inputs: Mapping[str, Any]) -> bool:
         """Copy what another recipe made of the very same inputs: the teacher that they share."""
         for other in sorted(run.output.parent.parent.glob(f"*/{run.name}/{MANIFEST}")):

@@ -39,4 +39,4 @@ def quantize(source: Path, target: Path, options: Options) -> None:
     edit.save(target)
 
 
-SCHEME = Scheme("int8-dynamic", "int8", "model_quantized.onnx", quantize)
+SCHEME = Scheme("int8-dynamic", "int8", "model_quantized.onnx", quantize, cpu_traits=("reduce_range",))

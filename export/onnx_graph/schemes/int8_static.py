@@ -151,6 +151,7 @@ SCHEME = Scheme(
     "model_int8.onnx",
     quantize,
     calibrated=True,
+    cpu_traits=("reduce_range", "signed_activations"),
     rival="int8-dynamic",
     why_slower="ONNX Runtime fuses the bias into the dynamic kernel only, and smoothing multiplies each "
     "layer's input once more; finding a range at run time costs less than that",

@@ -1,0 +1,75 @@
+"""The flags of `compress.shrink`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from typing_extensions import Doc
+
+from edgepress.core.console import Command
+from edgepress.core.errors import require_flags
+from edgepress.core.tasks import TASK_HELP, TaskFlags
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShrinkConfig(TaskFlags, Command):
+    """Make a fine-tuned classifier as small as it can be within limits: quantize it, trim its vocabulary,
+    distill it to half of its layers, prune it; score and time all of these side by side; name the one to
+    ship.
+
+    python -m compress.shrink --model outputs/minilm-tickets --max-drop 2
+
+    python -m compress.shrink --model outputs/minilm-tickets --max-drop 1 --max-ms 5 --minimize latency
+
+    The same command continues what was interrupted. It writes the whole as a recipe, OUTPUT/shrink.yaml,
+    which may be altered and run by python -m compress.recipe.
+    """
+
+    model: str
+    """The fine-tuned classifier: a local folder or a Hub id."""
+    task: Annotated[str | None, Doc(f"{TASK_HELP}; default: what the model was trained on.")] = None
+    data: Path | None = None
+    """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
+    max_drop: float = 1.0
+    """What the file may lose against the model [points of the metric]."""
+    max_ms: float | None = None
+    """What a text may take: median at --sequence-length, batch 1, one thread of this machine [ms]."""
+    max_size_mb: float | None = None
+    """How large the file may be [MB]."""
+    minimize: Literal["size", "latency"] = "size"
+    """What decides among the files within the limits."""
+    sequence_length: int | None = None
+    """Length to time at [tokens]; default: the mean of the evaluation texts, rounded up to one of 8."""
+    epochs: float | None = None
+    """Passes over the train split to distill, and half as many to recover from pruning; default: by its
+    number of texts."""
+    train_samples: int | None = None
+    """Use only this many texts of the train split, drawn at random."""
+    eval_samples: int | None = None
+    """Texts of the evaluation split to judge on; default: all."""
+    time_budget: float = 20.0
+    """Most time to spend on timing a file [s]."""
+    output: Path | None = None
+    """Folder to write; default: outputs/MODEL-shrunk."""
+    overwrite: bool = False
+    """Replace another split of the same table beside the output."""
+    restart: bool = False
+    """Begin a step again whose training was interrupted, and remove its checkpoints; what is done stays."""
+    seed: int = 0
+    """For trainings and for drawing texts."""
+    check: bool = False
+    """Say what would be done and how long it would take; run nothing."""
+
+    def require(self) -> None:
+        """Raise for a flag that is out of range."""
+        counts = ("max_ms", "max_size_mb", "sequence_length", "epochs", "train_samples", "eval_samples")
+        given = {name: getattr(self, name) for name in counts}
+        above = {f"--{name.replace('_', '-')}": own is None or own > 0 for name, own in given.items()}
+        require_flags(
+            {
+                **above,
+                "--max-drop": self.max_drop >= 0,
+                "--time-budget": self.time_budget > 0,
+                "--seed": self.seed >= 0,
+            }
+        )

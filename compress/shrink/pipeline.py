@@ -1,0 +1,173 @@
+"""The command as a pipeline: open, plan, show how long it takes, carry out, judge, write, name one file."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+
+import yaml
+
+from compress.recipe.pipeline import carry_out
+from compress.recipe.results import table
+from compress.recipe.results.lines import RecipeResult
+from compress.recipe.results.write import Story, write
+from compress.recipe.run.deploy import Deployment, Watch
+from compress.recipe.run.plan import plan
+from compress.recipe.run.steps import LEDGER, Bench, RunLedger, at_work
+from compress.recipe.schema.spec import RESULTS, Recipe, load
+from compress.shrink.chain import WHOLE, Chain, chain_for
+from compress.shrink.config import ShrinkConfig
+from compress.shrink.estimate import Pace, measure_pace, total_minutes
+from compress.shrink.verdict import Candidate, candidates, chosen, closest, sentence
+from compress.step import OUTPUTS, refuse_quantized, with_split
+from edgepress.core import console
+from edgepress.core.errors import EdgepressError, ExpectationError
+from edgepress.core.files import writable_folder, write_whole
+from edgepress.core.loading import OpenedModel, check_classifier, open_model
+from edgepress.core.models import short_name
+from edgepress.core.pretrained import encode
+from edgepress.core.splits import load_split
+from edgepress.core.tables import ScreenTable
+
+RECIPE = "shrink.yaml"
+MULTIPLE = 8
+"""Lengths are rounded up to one of this, as runtimes pad registers."""
+LOOKED_AT = 500
+"""Texts whose mean length is taken."""
+
+
+def run(config: ShrinkConfig) -> Path | None:
+    """Run the command and return the file to ship; None with --check.
+
+    Raises:
+        EdgepressError: bad input (exit code 2), or a step failed, with its exit code.
+        ExpectationError: no candidate keeps the limits (exit code 1); all is written.
+    """
+    config.require()
+    begun, output = time.monotonic(), config.output or OUTPUTS / f"{short_name(config.model)}-shrunk"
+    _refuse_other(output)
+    config = with_split(config, config.model, output)
+    opened = _open(config)
+    train = load_split(opened.text_task, "train")
+    judged_on = load_split(opened.text_task, opened.text_task.evaluation_split)
+    rows = min(len(train), config.train_samples or len(train))
+    length = _length(config, opened)
+    chain = chain_for(opened, config, rows, length)
+    pace = measure_pace(opened, train)
+    texts = min(len(judged_on), config.eval_samples or len(judged_on))
+    minutes = total_minutes(chain, pace, texts, config.time_budget)
+    _show_plan(chain, pace, minutes, (rows, texts))
+    own = _recipe(config, chain, output, length)
+    runs = plan(own, output)
+    if config.check:
+        return None
+    del opened  # the steps are processes, and need the memory
+    with at_work(output) as mark:
+        bench = Bench(RunLedger(output / LEDGER), mark, config.data, False, {}, config.restart)
+        result = carry_out(own, runs, Deployment(bench, own.measure), Watch(own, None))
+        found = candidates(result)
+        best = chosen(found, config)
+        said = _verdict(found, best, config, length)
+        story = Story(_command(), False, time.monotonic() - begun, bench.step_seconds)
+        write(replace(result, note=said), [], story, output / RESULTS)
+    return _show(result, found, best, config, said, output)
+
+
+def _refuse_other(output: Path) -> None:
+    """Raise for a folder that no earlier run of this command wrote."""
+    if output.exists() and not (output / RECIPE).is_file() and (not output.is_dir() or any(output.iterdir())):
+        raise EdgepressError(f"{output} holds something else", "name another --output")
+
+
+def _open(config: ShrinkConfig) -> OpenedModel:
+    opened = open_model(
+        config.model, "pretrained", config.task, config.data, config.seed, options=config.task_options
+    )
+    check_classifier(opened)
+    refuse_quantized(opened)
+    if not opened.scored:
+        raise EdgepressError(
+            f"{opened.source.name} has no trained classifier and task: what it loses cannot be measured",
+            "python -m compress.finetune trains one",
+        )
+    return opened
+
+
+def _length(config: ShrinkConfig, opened: OpenedModel) -> int:
+    """What files are timed at [tokens]."""
+    if config.sequence_length is not None:
+        if config.sequence_length > opened.longest:
+            raise EdgepressError(
+                f"the model reads {opened.longest} tokens at most", "a --sequence-length of it"
+            )
+        return config.sequence_length
+    task = opened.text_task
+    texts = load_split(task, task.evaluation_split).sample(LOOKED_AT).texts
+    rows = encode(opened.tokenizer, texts, opened.text_length)
+    mean = fmean(row["input_ids"].shape[1] for row in rows)
+    found = min(MULTIPLE * math.ceil(mean / MULTIPLE), opened.longest)
+    console.step(f"timing at {found} tokens: {task.evaluation_split} texts have {mean:.0f} on average")
+    return found
+
+
+def _show_plan(chain: Chain, pace: Pace, minutes: float, counts: tuple[int, int]) -> None:
+    rows = [
+        (step.name, step.verb, f"{step.flags.get('epochs', '-')}", f"{pace.seconds(step) / 60:.1f}")
+        for step in chain.steps
+    ]
+    said = f"{counts[0]:,} texts to train on, {counts[1]:,} to judge on; all about {minutes:.0f} min here"
+    ScreenTable("what will be done", ("step", "by", "epochs", "about [min]"), rows, (0, 1), said).show()
+    for reason in chain.left_out:
+        console.step(f"left out: {reason}")
+
+
+def _recipe(config: ShrinkConfig, chain: Chain, output: Path, length: int) -> Recipe:
+    """The chain as a recipe that lies in the output."""
+    content = chain.recipe(f"Shrinking {short_name(config.model)}", config, length)
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000)
+    write_whole(writable_folder(output) / RECIPE, text)
+    return load(output / RECIPE, quick=False, said=())
+
+
+def _verdict(found: list[Candidate], best: Candidate | None, config: ShrinkConfig, length: int) -> str:
+    if best is None:
+        return f"No file keeps the limits. {closest(found, config)}."
+    whole = next(own for own in found if own.name == WHOLE)
+    said = f"{sentence(best, whole, config, length)}. Chosen among {len(found)} files on the same texts."
+    needed = best.texts_needed(config.max_drop)
+    if needed is not None and best is not whole:
+        high = best.drop.high or 0.0
+        said += f" With other texts it may lose {high:.1f} points: about {needed:,} texts would settle it."
+    return said
+
+
+def _show(
+    result: RecipeResult,
+    found: list[Candidate],
+    best: Candidate | None,
+    config: ShrinkConfig,
+    said: str,
+    output: Path,
+) -> Path:
+    table.screen(result).show()
+    console.step(f"written: {output / RESULTS}")
+    if best is None:
+        raise ExpectationError(
+            f"no file keeps the limits: {closest(found, config)}",
+            "allow more, train on more texts, or longer with --epochs",
+        )
+    console.line(said)
+    if best.name == WHOLE:
+        console.warn("that is the model itself: every smaller file is beyond the limits")
+    console.line(f"ship   {best.path}")
+    console.line(f'try    edgepress predict {shlex.quote(str(best.folder))} --text "..."')
+    return best.path
+
+
+def _command() -> str:
+    return shlex.join(["edgepress", "shrink", *sys.argv[1:]])
