@@ -99,14 +99,14 @@ class ModelFigures:
 
     @property
     def cells(self) -> tuple[str, str, str]:
-        """Of a table: parameters, weights in fp32, score."""
+        """Table cells: parameters, size of the weights in fp32, score."""
         score = score_text(self.score, self.bounds, gap="\n")
         megabytes = self.parameters * BYTES_OF_FP32 / 1e6
         return f"{self.parameters / 1e6:.2f} M", f"{megabytes:.1f}", score
 
     @property
     def recorded(self) -> dict[str, Any]:
-        """As a manifest keeps them."""
+        """Figures for the manifest."""
         own = {EVALUATION_SET: self.evaluation_set.recorded()} if self.evaluation_set else {}
         interval = self.bounds.recorded if self.bounds else None
         return {"parameters": self.parameters, "score": self.score, INTERVAL: interval, **own}
@@ -128,7 +128,7 @@ class Report:
     after: ModelFigures
     """The model as it is now."""
     metrics: dict[str, Any]
-    """As a manifest keeps them, beside what a training reached."""
+    """Figures for the manifest, beside the scores of the training."""
     card: str
     """The body of the model card, in Markdown."""
     shown: Sequence[ScreenTable | str]
@@ -166,7 +166,7 @@ def compressed(
 
 
 def headings(opened: OpenedModel) -> tuple[str, str, str]:
-    """Over `ModelFigures.cells`."""
+    """Column headings for `ModelFigures.cells`."""
     return "params", "fp32 MB", opened.text_task.metric
 
 
@@ -213,7 +213,7 @@ class SelfDistillation:
     opened: OpenedModel
     text: TrainingText
     data: TrainingData
-    """Its rows; another split of the texts may take their place."""
+    """Rows of the training; another split of the texts may take their place."""
     logits: Mapping[str, np.ndarray]
     """What the model said to the texts, by split; empty where nothing is learned."""
     teacher: PreTrainedModel | None

@@ -1,4 +1,4 @@
-"""One shell for every technique that makes one model of another: resume, write whole, then show.
+"""The shell of every technique that makes one model of another: resume, write whole, then show.
 
 A technique is a function `technique(opened, options, run) -> StepResult`. It writes nothing, and prints only
 the steps on its way.
@@ -74,7 +74,7 @@ class StepResult:
     trained: bool = True
     """Whether its weights come out of a training."""
     thresholds: Sequence[float] | None = None
-    """From which probability on a trained model gives each label; None: one half."""
+    """Probability from which a trained model gives each label; None: one half."""
     pipeline: Literal["text-classification", "fill-mask"] = "text-classification"
 
     @property

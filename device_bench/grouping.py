@@ -26,7 +26,7 @@ class RecordSeries:
     records: tuple[Measurement, ...]
     """The newest of each shape, failed ones too, in the order of the files that they were read from."""
     history: tuple[Measurement, ...]
-    """All of them, in that order."""
+    """All records, in that order."""
 
     @property
     def measured(self) -> list[Measurement]:
@@ -54,7 +54,7 @@ class Section:
     """Everything that was measured on one machine of files for one task."""
 
     machine: str
-    """In words."""
+    """Description of the machine."""
     task: str
     """Empty where the files are for none, or for one that nobody noted."""
     series: tuple[RecordSeries, ...]

@@ -117,7 +117,7 @@ class _Measurement:
             raise
 
     def _least_known(self, cases: Sequence[Case]) -> list[Case]:
-        """Those whose medians are known no better than the mean of them: what varies most from launch to
+        """Cases whose medians are known no better than their mean: what varies most from launch to
         launch has most launches.
         """
         widths = [max(taken.half_width for taken in self._alive(case)) for case in cases]

@@ -1,4 +1,4 @@
-"""From what the user names (artifact folders, single files) to the files to measure."""
+"""Find the files to measure in what the user names: artifact folders, single files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Selection:
     """Which of the files to take, and in which further modes torch runs the weights themselves."""
 
     formats: tuple[str, ...] = ()
-    """All where it is empty; likewise `precisions`."""
+    """Formats to take; empty takes all, likewise `precisions`."""
     precisions: tuple[str, ...] = ()
     modes: dict[str, str] = field(default_factory=dict)
     """Mode -> what it is called, for `model.safetensors`."""

@@ -33,8 +33,9 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     stage: Stage = "task"
     """task: learn a task from its labelled texts; pretrain: learn from a corpus, before any task."""
     corpus: str | None = None
-    """Of the pretrain stage: SET/SPLIT below the data root, of a zoo task or the Hub (imdb/unsupervised,
-    wikitext2, movie_reviews/train, ORG/NAME/config/train), or a file with a text a line."""
+    """Corpus of the pretrain stage: SET/SPLIT below the data root, of a zoo task or the Hub
+    (imdb/unsupervised, wikitext2, movie_reviews/train, ORG/NAME/config/train), or a file with a text a
+    line."""
     student: Annotated[str, Doc(STUDENT_HELP)] = "half"
     layers: Layers | tuple[int, ...] = "alternate"
     """Teacher layers that --student half begins with: alternate, first, last, or their numbers (0 2 4)."""

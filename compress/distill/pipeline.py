@@ -53,7 +53,7 @@ class Teacher:
     opened: OpenedModel
     text: TrainingText
     logits: dict[str, np.ndarray]
-    """Of the rows of each split that it read."""
+    """Split -> logits of the rows that were read."""
 
     @property
     def task(self) -> Task:
@@ -62,7 +62,7 @@ class Teacher:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """Its scores and mistakes on the evaluation rows."""
+        """Scores and mistakes on the evaluation rows."""
         logits, labels = self.logits["evaluation"], self.text.evaluation.labels
         thresholds = self.opened.thresholds
         return {
@@ -243,7 +243,7 @@ def _train_answering(
 
 
 def _table(teacher: OpenedModel, student: OpenedModel, task: Task, metrics: dict[str, Any]) -> ScreenTable:
-    """One row a model: parameters, size, the task's metric, and how much of the teacher's is kept."""
+    """Build a table with a row for each model: parameters, size, metric, share of the teacher's score."""
     rows = [
         ("teacher", *_cells(teacher, task, metrics["teacher"], metrics)),
         ("student", *_cells(student, task, metrics, metrics)),

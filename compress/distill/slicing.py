@@ -135,7 +135,7 @@ def random_student(teacher: PreTrainedModel, depth: int, seed: int) -> PreTraine
 
 
 def _stock(teacher: PreTrainedModel) -> type[PreTrainedModel]:
-    """Its class, also where another head was put on it."""
+    """The model's stock class, also where another head was put on it."""
     known: Any = CLASSIFIERS
     return known[type(teacher.config)] if hasattr(teacher.config, HEAD) else type(teacher)
 
@@ -175,7 +175,10 @@ def _kept(weights: Mapping[str, Any], layers: list[int]) -> dict[str, Any]:
 
 
 def _as_distilbert(weights: Mapping[str, Any]) -> dict[str, Any]:
-    """With DistilBERT's names. The first token type, which all single texts have, goes into the positions."""
+    """Rename the weights as DistilBERT does.
+
+    The first token type, which all single texts have, goes into the positions.
+    """
     moved = {POSITIONS: weights[POSITIONS] + weights[FIRST_TYPE][0]}
     renamed = {}
     for name, value in {**weights, **moved}.items():

@@ -107,7 +107,7 @@ def _compute(teacher: OpenedModel, examples: Examples, max_length: int, bf16: bo
 
 
 def _compute_spans(teacher: OpenedModel, windows: Windows, lengths: list[int]) -> np.ndarray:
-    """One window behind the other: (tokens, 2)."""
+    """Compute start and end logits, windows concatenated: (tokens, 2)."""
     found: list[np.ndarray] = [np.empty(0)] * len(lengths)
     model, rows = _moved(teacher.model, device()), Dataset.from_dict(windows.inputs)
     for part, batch in _batches(teacher.tokenizer, rows, np.argsort(lengths, kind="stable")):

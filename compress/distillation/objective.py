@@ -57,7 +57,7 @@ def response_loss(
 
 
 def hidden_cosine(student: torch.Tensor, teacher: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """One minus the cosine between hidden states (Sanh et al. 2019, section 3: L_cos).
+    """Return one minus the cosine between hidden states (Sanh et al. 2019, section 3: L_cos).
 
     Args:
         student: (rows, tokens, width).

@@ -19,15 +19,18 @@ class DistillationOptions(TrainingOptions):
     temperature: float = 2.0
     """What logits are divided by before they become probabilities."""
     response_weight: float | None = None
-    """Of the loss between the two models' logits; default: 0.5, and 5 in distill's pretrain stage."""
+    """Weight of the loss between the two models' logits; default: 0.5, and 5 in distill's pretrain stage."""
     label_weight: float | None = None
-    """Of the loss against the labels, or the masked tokens; default: 0.5, and 2 in the pretrain stage."""
+    """Weight of the loss against the labels, or the masked tokens; default: 0.5, and 2 in the pretrain
+    stage."""
     cosine_weight: float | None = None
-    """Of the angle between the last hidden states (DistilBERT); default: 0, and 1 in the pretrain stage."""
+    """Weight of the angle between the last hidden states (DistilBERT); default: 0, and 1 in the
+    pretrain stage."""
     hidden_weight: float = 0.0
-    """Of the squared difference of hidden states, layer by layer, through a learned projection (TinyBERT)."""
+    """Weight of the squared difference of hidden states, layer by layer, through a learned projection
+    (TinyBERT)."""
     attention_weight: float = 0.0
-    """Of the squared difference of attention maps, layer by layer (TinyBERT)."""
+    """Weight of the squared difference of attention maps, layer by layer (TinyBERT)."""
 
     def __post_init__(self) -> None:
         for name, weight in self._default_weights().items():

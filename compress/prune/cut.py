@@ -121,7 +121,7 @@ class Cutting:
         return cls(model, config, steps)
 
     def cut(self, number: int, batches: Sequence[Batch]) -> None:
-        """One iteration, in place; texts are for importances that look at them."""
+        """Cut one iteration, in place; texts are for importances that look at them."""
         wanted = self.steps[number]
         if "layers" in wanted:
             self._cut_layers(wanted["layers"], batches)

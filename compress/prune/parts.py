@@ -31,7 +31,7 @@ class PrunablePart:
 
     kind: str
     name: str
-    """Of the module."""
+    """Name of the module."""
     module: nn.Module
     root: nn.Module
     """Whose output channels the units are."""
@@ -43,7 +43,7 @@ class PrunablePart:
 
     @property
     def channels(self) -> int:
-        """All of them."""
+        """Number of channels of all units."""
         return self.units * self.size
 
 
@@ -77,7 +77,7 @@ def _feed_forward(model: PreTrainedModel) -> Iterator[PrunablePart]:
 
 
 def _hidden(model: PreTrainedModel) -> Iterator[PrunablePart]:
-    """None where token embeddings are narrower than the layers (ALBERT, MobileBERT)."""
+    """Yield nothing where token embeddings are narrower than the layers (ALBERT, MobileBERT)."""
     table: Any = model.get_input_embeddings()
     if getattr(model.config, "hidden_size", None) == table.embedding_dim:
         step = math.lcm(model.config.num_attention_heads, MULTIPLE)
@@ -85,7 +85,7 @@ def _hidden(model: PreTrainedModel) -> Iterator[PrunablePart]:
 
 
 def _layers(model: PreTrainedModel) -> Iterator[PrunablePart]:
-    """None where layers share their weights (ALBERT)."""
+    """Yield nothing where layers share their weights (ALBERT)."""
     for name, module in model.named_modules():
         if isinstance(module, nn.ModuleList) and name.endswith(LAYERS):
             yield PrunablePart("layers", name, module, module, len(module))

@@ -57,7 +57,7 @@ def _cut(
     text: TrainingText | None,
     checkpoints: Path,
 ) -> Sequence[TrainingResult]:
-    """As often as was asked for; what the training after each cut reached, where there is one."""
+    """Cut as often as was asked for, and return the result of the training after each cut."""
     looks = options.importance in LOOKING
     teacher = None
     if looks or options.epochs:

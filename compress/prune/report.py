@@ -29,24 +29,24 @@ class Shape:
     layers: int
     hidden: int
     heads: tuple[int, ...]
-    """Of each layer."""
+    """Number of heads of each layer."""
     ffn: tuple[int, ...]
     """Units of each layer."""
 
     @classmethod
     def of(cls, model: PreTrainedModel) -> Shape:
-        """That of a model as it is."""
+        """Read the shape of a model."""
         heads, ffn = (tuple(part.units for part in FINDERS[kind](model)) for kind in ("heads", "ffn"))
         return cls(model.config.num_hidden_layers, model.config.hidden_size, heads, ffn)
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """Of a table, under `HEADINGS`."""
+        """Table cells, under `HEADINGS`."""
         return (str(self.layers), str(self.hidden), _text(self.heads), _text(self.ffn))
 
 
 def _text(each: tuple[int, ...]) -> str:
-    """One number where all layers are alike."""
+    """Write one number where all layers are alike."""
     return str(each[0]) if len(set(each)) == 1 else " ".join(map(str, each))
 
 

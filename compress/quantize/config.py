@@ -27,8 +27,8 @@ class QuantizeConfig(CpuFlags, TaskFlags, Command):
     format: str = "onnx"
     """Format to quantize in, by its own quantizer: onnx, torchscript, coreml, openvino, executorch."""
     scheme: tuple[str, ...] = ()
-    """In ONNX int8-dynamic, int8-static, int8-weights, int4-weights, fp16, or several of them; or auto: the
-    smallest within --max-drop. Default: the format's own int8."""
+    """Schemes: in ONNX int8-dynamic, int8-static, int8-weights, int4-weights, fp16, or several of them; or
+    auto: the smallest within --max-drop. Default: the format's own int8."""
     task: Annotated[str | None, Doc(f"{TASK_HELP}; default: what the model was trained on.")] = None
     data: Path | None = None
     """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
@@ -39,15 +39,15 @@ class QuantizeConfig(CpuFlags, TaskFlags, Command):
     overwrite: bool = False
     """Replace an existing output."""
     max_drop: float = 1.0
-    """With --scheme auto: what may be lost [points of the metric; of agreement where there is none]."""
+    """Largest loss that --scheme auto accepts [points of the metric; of agreement where there is none]."""
     keep_float: tuple[str, ...] = ()
     """Layers to leave in float, by module path (distilbert.transformer.layer.0.ffn.lin2)."""
     calibration: Literal["minmax", "entropy", "percentile"] = "minmax"
-    """With int8-static: how the range of an activation is found."""
+    """Method that finds the range of an activation for int8-static."""
     smooth_quant: float = 0.8
-    """With int8-static: SmoothQuant's migration strength, 0 (off) to 1."""
+    """For int8-static: SmoothQuant's migration strength, 0 (off) to 1."""
     calibration_samples: int = 128
-    """With int8-static: sentences of the train split to calibrate on."""
+    """Number of sentences of the train split that int8-static calibrates on."""
     eval_samples: int = 1000
     """Sentences to judge by, drawn from the task's evaluation split."""
     opset: int = 17
@@ -62,4 +62,4 @@ class QuantizeConfig(CpuFlags, TaskFlags, Command):
     """Most time to spend on timing, but each file is started three times in any case; it ends earlier once
     the medians have settled [s]."""
     seed: int = 0
-    """For random weights and for drawing sentences."""
+    """Seed of random weights and of drawing sentences."""

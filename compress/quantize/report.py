@@ -62,7 +62,7 @@ class Quantized:
     order: QuantizeRequest
     opened: OpenedModel
     parent_score: float | None
-    """Of the model in torch."""
+    """Score of the model in torch."""
     parent_bounds: Bounds | None
     evaluation_set: EvaluationSet
     """What scores are of."""
@@ -122,7 +122,7 @@ class Quantized:
 
     @cached_property
     def rows(self) -> list[Row]:
-        """One row for the parent, one for each quantized file that is kept."""
+        """Rows of the table: the parent, then each quantized file that is kept."""
         return [self._row(file) for file in self.files]
 
     def _row(self, file: Written) -> Row:
@@ -205,12 +205,12 @@ def _rival_notes(quantized: Quantized) -> Iterator[str]:
         if scheme is None or scheme.rival is None or file.kept_float:
             continue
         rival = names.get((scheme.rival, file.cpus))
-        if rival is None and not file.cpus:
+        if rival is None:
             yield (
                 f"{scheme.name} is not everywhere faster than {scheme.rival}: {scheme.why_slower}; "
                 f"--scheme {scheme.rival} {scheme.name} compares them here"
             )
-        elif rival is not None and quantized.measurements:
+        elif quantized.measurements:
             yield _duel(rows[file.name], rows[rival], scheme.why_slower)
 
 

@@ -49,7 +49,7 @@ class ChainStep:
 
 @dataclass(frozen=True)
 class Chain:
-    """All steps and candidates for one model."""
+    """Steps and candidates for one model."""
 
     steps: tuple[ChainStep, ...]
     candidates: Mapping[str, str]
@@ -100,7 +100,7 @@ class _Making:
         self.left_out: list[str] = []
 
     def steps(self) -> Iterator[ChainStep]:
-        """In their order."""
+        """Yield the steps in their order."""
         model, trims = self._config.model, self._trims
         yield ChainStep(WHOLE, "export.onnx", {"model": model, **self._data})
         self.candidates[WHOLE] = f"{self._opened.source.short_name}, as it is"
@@ -163,7 +163,7 @@ class _Making:
         return ChainStep(name, "quantize", {**flags, "sequence-lengths": self._length, "time-budget": 1.0})
 
     def _epochs(self, kind: str) -> float:
-        """By the number of steps that small splits need, within bounds."""
+        """Number of passes: enough steps for a small split, within bounds."""
         if self._config.epochs is not None:
             return self._config.epochs if kind == "distill" else self._config.epochs / 2
         least, most = EPOCHS[kind]

@@ -56,7 +56,7 @@ class ShrinkConfig(TaskFlags, Command):
     restart: bool = False
     """Begin a step again whose training was interrupted, and remove its checkpoints; what is done stays."""
     seed: int = 0
-    """For trainings and for drawing texts."""
+    """Seed of trainings and of drawing texts."""
     check: bool = False
     """Say what would be done and how long it would take; run nothing."""
 

@@ -63,7 +63,7 @@ def _seconds(call: Callable[[], None]) -> float:
 
 
 def total_minutes(chain: Chain, pace: Pace, rows: int, time_budget: float) -> float:
-    """All steps, scoring each candidate, and timing [min].
+    """Estimate the time of all steps, of scoring and of timing [min].
 
     Args:
         chain: what is to be done.

@@ -20,13 +20,13 @@ class Candidate:
     title: str
     path: Path
     folder: Path
-    """Of its artifact."""
+    """Folder of its artifact."""
     texts: int
     """Texts that it was judged on."""
     drop: Estimate
     """Loss against the model [points]."""
     latency: Estimate
-    """Median [ms]."""
+    """Median latency [ms]."""
     size_mb: float
     speed_up: Estimate | None
     """Times as fast as the model's ONNX file; None for that itself."""

@@ -28,7 +28,7 @@ class SparsifyOptions(DistillationOptions):
     formats: tuple[str, ...] = ("onnx", "torchscript")
     """Formats in which it is shown what the zeros buy; none after the flag: in none."""
     sequence_length: int = 32
-    """At batch 1, for that [tokens]."""
+    """Length to time at, batch 1 [tokens]."""
     time_budget: float = 20.0
     """Most time to spend on that timing, but each file is started three times in any case [s]."""
 

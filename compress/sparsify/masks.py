@@ -50,7 +50,7 @@ class Movement(Mask):
         self.scores = nn.Parameter(torch.zeros_like(weight))
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
-        """(outputs, inputs), masked."""
+        """Return the masked weight, (outputs, inputs)."""
         masked: torch.Tensor = _StraightThrough.apply(weight, self.scores, self.mask)
         return masked
 
@@ -120,7 +120,7 @@ class Sparsity(TrainerCallback):
             parametrize.register_parametrization(matrix, "weight", mask)
 
     def to(self, sparsity: float) -> None:
-        """Choose anew."""
+        """Choose the zeros anew for this sparsity."""
         for matrix in self._matrices:
             own: Any = matrix
             parametrized = own.parametrizations.weight
@@ -146,13 +146,13 @@ class Sparsity(TrainerCallback):
             self.to(self.at(state.global_step / last))
 
     def on_train_end(self, *_: Any, **__: Any) -> None:
-        """Without a cooldown there is no step after the last choice."""
+        """Apply the last choice, after which there is no step without a cooldown."""
         if not self.cooldown:
             self.to(self.sparsity)
 
 
 def share_of_zeros(found: Iterable[nn.Linear]) -> float:
-    """Of all weights of some matrices, 0..1."""
+    """Return the share of zeros among all weights of some matrices, 0..1."""
     weights = [matrix.weight.detach() for matrix in found]
     zeros = sum(int((weight == 0).sum()) for weight in weights)
     return zeros / sum(weight.numel() for weight in weights)

@@ -51,7 +51,7 @@ def sparsify(opened: OpenedModel, options: SparsifyOptions, run: TechniqueRun) -
 def _sparsify(
     options: SparsifyOptions, opened: OpenedModel, text: TrainingText | None, checkpoints: Path
 ) -> TrainingResult | None:
-    """In place; what the training reached, where there is one."""
+    """Sparsify in place and return the result of the training, if there is one."""
     teacher = SelfDistillation.of(options, opened, text) if text else None
     masks = Sparsity(opened.model, options.method, options.pattern, options.sparsity, options.cooldown)
     training = None

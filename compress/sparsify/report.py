@@ -38,7 +38,7 @@ def write(model: PreTrainedModel, formats: Sequence[Format], folder: Path) -> No
 
 @dataclass(frozen=True)
 class Gain:
-    """One format's file before and after."""
+    """A format's file before and after."""
 
     format: str
     before: Measurement
@@ -51,7 +51,7 @@ class Gain:
 
     @property
     def recorded(self) -> dict[str, Any]:
-        """As a manifest keeps it."""
+        """Figures for the manifest."""
         return {
             "format": self.format,
             "size_bytes": self.after.size_bytes,
@@ -61,7 +61,7 @@ class Gain:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """Of a table, under `HEADINGS`."""
+        """Table cells, under `HEADINGS`."""
         own = self.speed_up
         sizes = (self.before.size_bytes, self.after.size_bytes)
         packed = (self.before.compressed_bytes, self.after.compressed_bytes)

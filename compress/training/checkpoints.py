@@ -38,7 +38,7 @@ AGAIN = "--restart begins again and removes them; another --output keeps them"
 
 @dataclass(frozen=True)
 class TrainingCheckpoint:
-    """One of a training's checkpoints."""
+    """A checkpoint of a training."""
 
     folder: Path
 
@@ -85,7 +85,7 @@ class TrainingCheckpoint:
 
 
 def checkpoints_below(folder: Path) -> Iterator[TrainingCheckpoint]:
-    """Those of all trainings of a run."""
+    """List the checkpoints of all trainings of a run."""
     found = folder.rglob(f"{PREFIX_CHECKPOINT_DIR}-*")
     return (TrainingCheckpoint(path) for path in found if NUMBERED.fullmatch(path.name))
 
@@ -139,7 +139,7 @@ class Marking(TrainerCallback):
             state.best_model_checkpoint = str(Path(str(args.output_dir)) / name)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
-        """Behind the last file of a checkpoint."""
+        """Mark a checkpoint as whole, after its last file."""
         wait()  # each process writes its own random state
         if state.is_world_process_zero:
             folder = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"

@@ -20,7 +20,7 @@ Thresholds = Literal["half", "gmean"]
 Keep = Literal["last", "best"]
 MAX_LENGTH = 128
 MOST_SEED = 2**32 - 1
-"""What numpy takes."""
+"""Largest seed that numpy takes."""
 VOCABULARY_HELP = (
     "Entries of a vocabulary built from the train split, for models trained from scratch "
     f"({', '.join(FROM_SCRATCH_ONLY)}); 0: BERT's."
@@ -42,7 +42,7 @@ class TrainingOptions:
     warmup_ratio: float = 0.06
     """Share of the steps in which the learning rate rises."""
     weight_decay: float = 0.01
-    """AdamW's decay."""
+    """Weight decay of AdamW."""
     max_length: int | None = None
     """Longer texts are cut, a corpus is cut into blocks [tokens]; default: as the model was trained before,
     else 128."""
@@ -54,7 +54,7 @@ class TrainingOptions:
     eval_samples: int = 1000
     """Texts of the evaluation split, or held-out blocks of a corpus, to score on, drawn at random."""
     seed: int = 0
-    """For the head's first weights, the order of texts, dropout."""
+    """Seed of the head's first weights, of the order of texts, of dropout."""
 
     NOT_RECORDED: ClassVar[frozenset[str]] = frozenset({"data", "output", "overwrite", "restart", "debug"})
     """Flags that belong in no manifest."""
@@ -81,7 +81,7 @@ class TrainingOptions:
         return _typed({flag: value for flag, value in self.recorded().items() if flag not in beside})
 
     def seen_in_contents(self) -> dict[str, Any]:
-        """Those that change it through contents, as they are typed."""
+        """The flags that change the training through contents, as they are typed."""
         return _typed(
             {flag: value for flag, value in self.recorded().items() if flag in self.SEEN_IN_CONTENTS}
         )
@@ -116,7 +116,7 @@ class ClassifierOptions(TrainingOptions):
     """own: the architecture's classifier, and its weights where the model has them; new: the same with new
     weights and the data's labels; mlp: one hidden layer of 50 units, dropout 0.2."""
     thresholds: Thresholds = "half"
-    """From which probability on a task of several labels at once gives one. half: 0.5; gmean: for each label
+    """Probability from which a task of several labels at once gives one. half: 0.5; gmean: for each label
     where the geometric mean of sensitivity and specificity is largest, on the validation split."""
 
     AFTER_TRAINING = TrainingOptions.AFTER_TRAINING | {"thresholds"}
@@ -140,7 +140,7 @@ class StepFlags(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierStepFlags(TaskFlags, StepFlags):
-    """Of a command that makes one classifier of another, besides."""
+    """Flags of a command that makes one classifier of another."""
 
     model: str
     """Local folder, zoo name, or Hub id of a classifier."""

@@ -78,6 +78,6 @@ def _arithmetic() -> str:
 
 
 def _as_stored(content: Mapping[str, Any]) -> dict[str, Any]:
-    """As JSON gives it back: lists for tuples, texts for numbers as keys."""
+    """Convert to what JSON gives back: lists for tuples, texts for numbers as keys."""
     stored: dict[str, Any] = json.loads(json.dumps(content, default=str))
     return stored

@@ -32,7 +32,7 @@ def has_bf16() -> bool:
 
 
 def device() -> torch.device:
-    """Where models run."""
+    """Return the device that models run on."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -72,7 +72,7 @@ class ClassScore:
     given: int
     """Texts that are given it."""
     right: int
-    """Those of both."""
+    """Number of texts that both have right."""
 
     @property
     def precision(self) -> float | None:
@@ -100,7 +100,7 @@ def class_scores(task: Task, mistakes: Mapping[str, Sequence[Sequence[int]]]) ->
 
 
 def class_tables(task: Task, mistakes: Mapping[str, Sequence[Sequence[int]]]) -> list[ScreenTable]:
-    """One of precision, recall and F1 by class, rarest last; none for other tasks or very many classes."""
+    """Tables of precision, recall and F1 by class, rarest last; none for other tasks or very many classes."""
     found = class_scores(task, mistakes)
     if not found or len(found) > SHOWN_CLASSES:
         return []

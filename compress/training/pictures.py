@@ -45,14 +45,14 @@ class Trained:
     metric: str
     """Empty for a masked language model."""
     metrics: Mapping[str, Any]
-    """With `history`, `confusion` or `roc`, as far as there is one."""
+    """Metrics; `history`, `confusion` and `roc` are drawn where there are any."""
     labels: Sequence[str] = ()
     task: str = ""
     """Curves of different tasks have axes of their own."""
 
 
 def pictures(models: Sequence[Trained], note: str = "") -> list[Chart]:
-    """Of these models side by side; `note` stands below each."""
+    """Draw these models side by side; `note` stands below each picture."""
     found = (draw(models, note) for draw in (_epochs, _confusion, _roc))
     return [chart for chart in found if chart is not None]
 
@@ -79,7 +79,7 @@ def write_pictures(name: str, task: Task | None, metrics: Mapping[str, Any], fol
 
 
 def _epochs(models: Sequence[Trained], note: str) -> Chart | None:
-    """Both halves over the epochs; None where nothing was written down on the way."""
+    """Draw losses and scores over the epochs; None where none were recorded."""
     shown = [model for model in models if model.metrics.get("history")]
     if not shown:
         return None
@@ -127,7 +127,7 @@ def _curve(axes: Axes, model: Trained, figure: str, factor: float = 1, **style: 
 
 @dataclass(frozen=True)
 class Panel:
-    """One matrix."""
+    """The place of one matrix."""
 
     title: str
     matrix: np.ndarray
@@ -201,7 +201,7 @@ def _roc(models: Sequence[Trained], note: str) -> Chart | None:
 
 
 def _labels(models: Sequence[Trained]) -> list[str]:
-    """Those that have a curve."""
+    """List the labels that have a curve."""
     return list(dict.fromkeys(label for model in models for label in model.metrics["roc"]))
 
 

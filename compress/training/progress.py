@@ -119,7 +119,7 @@ def trained_seconds(history: list[dict[str, float]]) -> float:
 
 
 def _looked_at(state: TrainerState, metrics: dict[str, float]) -> str:
-    """One line about a mark: losses and metric on the rows that are watched."""
+    """Describe a mark in one line: losses, and the metric on the rows that are watched."""
     losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
     found = {"loss": losses[-1]} if losses else {}
     found |= {
@@ -160,6 +160,6 @@ def kept_epoch(trainer: Trainer) -> dict[str, float]:
 
 
 def _renamed(logged: dict[str, Any]) -> dict[str, float]:
-    """Without what is no point of a curve, an undefined score among it."""
+    """Drop what is no point of a curve, such as an undefined score."""
     kept = {name: value for name, value in logged.items() if name not in DROPPED and math.isfinite(value)}
     return {WORDS.get(name, name.removeprefix("eval_")): value for name, value in kept.items()}

@@ -32,7 +32,7 @@ class Reading:
     train: Windows
     evaluation: Windows
     questions: list[Question]
-    """Those of `evaluation`."""
+    """Questions of `evaluation`."""
 
     @property
     def contents(self) -> dict[str, Any]:

@@ -35,16 +35,16 @@ class TrainingResult:
     evaluation_set: EvaluationSet
     """What the scores are of."""
     thresholds: list[float] | None
-    """Those that the model is to decide with; None: one half."""
+    """Thresholds that the model decides with; None: one half."""
     scores: dict[str, Any]
     """The task's metric and the usual ones beside it, by name; `interval` of the first, 95 %; `confusion`;
     `history`; `thresholds` and `roc` where labels come several at once."""
     seconds: float
-    """Of training, evaluations not counted."""
+    """Seconds of training, without evaluations."""
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """As a manifest keeps them."""
+        """Scores for the manifest."""
         return {**self.scores, "seconds": self.seconds}
 
 
@@ -143,7 +143,7 @@ def _several(
 
 
 def threshold_tables(metrics: dict[str, Any]) -> list[ScreenTable]:
-    """One of scores with thresholds of one half, and chosen on each split; none for other tasks."""
+    """Tables of scores with thresholds of one half and chosen on each split; none for other tasks."""
     chosen = metrics.get("thresholds", {})
     names = [name for name in next(iter(chosen.values()), {}) if name != "values"]
     rows = [(where, *(_percent(figures[name]) for name in names)) for where, figures in chosen.items()]

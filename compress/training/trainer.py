@@ -55,7 +55,7 @@ class TrainingData:
     selection: Dataset | None = None
     """Where choices are made; None: where the model is judged."""
     curve_rows: int | None = None
-    """So many of them learning curves are of, at most; None: all."""
+    """Maximum number of rows used for learning curves; None uses all."""
 
     @property
     def watched(self) -> Dataset:
@@ -212,7 +212,7 @@ class DeviceArguments(TrainingArguments):
 
 
 def compute_as_written(trainer: Trainer) -> None:
-    """From here on the trained model computes in fp32, as whoever opens its file does, and not in bf16."""
+    """Let the trained model compute in fp32, as whoever opens its file does, and not in bf16."""
     trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
     trainer.use_cpu_amp = False
 

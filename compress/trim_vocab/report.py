@@ -16,7 +16,7 @@ SHOWN, SHOWN_IN_CARD = 5, 20
 
 @dataclass(frozen=True)
 class PieceChange:
-    """One text, and the pieces that the two splits of it do not share."""
+    """A text, and the pieces that its two splits do not share."""
 
     text: str
     before: tuple[str, ...]

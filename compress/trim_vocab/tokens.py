@@ -181,7 +181,7 @@ def trim_embeddings(model: PreTrainedModel, kept: Kept) -> None:
 def encode_with_dropout(
     opened: OpenedModel, examples: Examples, max_length: int, dropout: float, seed: int
 ) -> Dataset:
-    """As `encode_examples`, with texts split by vocabularies that lack some of the model's tokens.
+    """Encode as `encode_examples` does, by vocabularies that lack some of the model's tokens.
 
     Kudo 2018 draws one of a text's likely splits, MaxMatch-Dropout (Hiraoka 2022) lets WordPiece's search for
     the longest match overlook tokens. Here tokens are left out of the vocabulary itself, as trimming does,

@@ -21,7 +21,7 @@ TITLE_WIDTH = 90
 BAR_INCHES, TEXT_LINE, THICK = 0.32, 0.16, 0.6
 AS_FAST = Interval(1, 1, 1)
 ROOM = 1.18
-"""For the figure behind the longest bar."""
+"""Factor of the axis that leaves room behind the longest bar."""
 
 
 def height(names: Sequence[str]) -> float:

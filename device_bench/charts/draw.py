@@ -34,7 +34,7 @@ class Chart:
     """A chart that is not drawn yet."""
 
     name: str
-    """For a file name."""
+    """Name for a file."""
     title: str
     conditions: str
     height: float
@@ -102,7 +102,7 @@ def _slug(own: View, index: int, views: Sequence[View]) -> str:
 
 
 def _plain(text: str) -> str:
-    """As a part of a file name."""
+    """Convert to a part of a file name."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "no-task"
 
 
@@ -143,7 +143,7 @@ def _of_section(own: View, slug: str) -> Iterator[Chart]:
 
 
 def _lines(*parts: str) -> str:
-    """Each in as many lines as it takes."""
+    """Wrap each part."""
     return "\n".join(textwrap.fill(part, CONDITIONS_WIDTH) for part in parts if part)
 
 

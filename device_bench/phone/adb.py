@@ -14,7 +14,7 @@ from edgepress.core.errors import EdgepressError, unknown_name
 
 ANSWER_S = 60.0
 TRANSFER_S = 900.0
-"""For a file of some hundred MB over a slow cable."""
+"""Limit for a file of some hundred MB over a slow cable [s]."""
 ALIVE_S = 10.0
 SDK_VARIABLES = ("ANDROID_HOME", "ANDROID_SDK_ROOT")
 READY = "device"

@@ -24,7 +24,7 @@ class PhoneTexts:
     task: Task
     examples: Examples
     thresholds: list[float] | None = None
-    """From which probability on the file's artifact gives each label; None: one half."""
+    """Probability from which the file's artifact gives each label; None: one half."""
 
 
 def texts_of(subject: Subject, task: str | None, data: Path | None, count: int) -> PhoneTexts | None:

@@ -1,4 +1,4 @@
-"""From a name, a folder, or objects of transformers to a model."""
+"""Load a model from a name, a folder, or objects of transformers."""
 
 from __future__ import annotations
 

@@ -36,12 +36,12 @@ class Bounds:
     high: float
 
     def percent(self) -> str:
-        """As text behind a share: "[74.1, 79.4]"."""
+        """Format in percent: "[74.1, 79.4]"."""
         return f"[{100 * self.low:.1f}, {100 * self.high:.1f}]"
 
     @property
     def recorded(self) -> list[float]:
-        """As a manifest keeps them."""
+        """Both ends, for the manifest."""
         return [self.low, self.high]
 
 

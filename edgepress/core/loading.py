@@ -73,7 +73,7 @@ class OpenedModel:
 
     @property
     def thresholds(self) -> list[float] | None:
-        """From which probability on each label is given; None: one half."""
+        """Probability from which each label is given; None: one half."""
         return getattr(self.model.config, THRESHOLDS, None)
 
     @property

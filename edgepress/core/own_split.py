@@ -63,7 +63,7 @@ class OwnSplit:
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> OwnSplit:
-        """Of split.json, or of a manifest.
+        """Read from split.json, or from a manifest.
 
         Raises:
             EdgepressError: it is none.

@@ -1,4 +1,4 @@
-"""From questions to windows of tokens, and from a model's logits over them back to answers."""
+"""Make windows of tokens from questions, and answers from a model's logits over them back to answers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

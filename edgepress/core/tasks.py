@@ -17,7 +17,7 @@ ProblemType = Literal[
 ]
 
 MOST_TEXTS = 2
-"""That a model reads at once; more columns are joined to one text."""
+"""Largest number of texts that a model reads at once; more columns are joined to one text."""
 DEFAULT_TASK = "movie_reviews"
 # What a metric's name ends in where it is of the texts that the model was trained on.
 ON_TRAIN = "_on_train"

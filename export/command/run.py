@@ -1,4 +1,4 @@
-"""From the command line to the pipeline."""
+"""Run the pipeline from the command line."""
 
 from typing import NoReturn
 

@@ -47,9 +47,9 @@ class ExportConfig(CpuFlags, TaskFlags, Command):
     eval_samples: int = 200
     """Sentences to judge by, drawn from the task's evaluation split."""
     calibration_samples: int = 128
-    """For schemes that calibrate: sentences of the train split to do it on."""
+    """Number of sentences of the train split that schemes calibrate on."""
     seed: int = 0
-    """For random weights and for drawing sentences."""
+    """Seed of random weights and of drawing sentences."""
 
     @property
     def shapes(self) -> Shapes:

@@ -1,4 +1,4 @@
-"""From a classifier in torch to an ML Program."""
+"""Convert a classifier in torch to an ML Program."""
 
 from __future__ import annotations
 

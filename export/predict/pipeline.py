@@ -35,7 +35,7 @@ class Answer:
     texts: Row
     prediction: Prediction
     milliseconds: float
-    """Of tokenization and one run."""
+    """Milliseconds of tokenization and one run."""
 
 
 def run(config: PredictConfig) -> list[Answer]:

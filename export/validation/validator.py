@@ -30,7 +30,7 @@ class Sentences:
     evaluation_set: EvaluationSet
     """Which sentences they are."""
     thresholds: Sequence[float] | None = None
-    """From which probability on each label is given; None: one half."""
+    """Probability from which each label is given; None: one half."""
     sweep: Sequence[Batch] = ()
     """Further batches that only parity is judged on: other sizes, lengths, padding."""
 
@@ -43,9 +43,9 @@ class FileVerdict:
     """The task's metric; None where there are no labels to score against."""
     parity: Parity
     bounds: Bounds | None = None
-    """Of the score."""
+    """Interval of the score."""
     loss: Bounds | None = None
-    """Of what is lost against the parent, on the same sentences."""
+    """Interval of the loss against the parent, on the same sentences."""
 
     def drop(self, parent_score: float | None) -> float:
         """What is lost [points]: of the task's metric, or of agreement where there is no score."""

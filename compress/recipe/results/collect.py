@@ -1,4 +1,4 @@
-"""From runs to lines: what the runs of each row came to, alone or averaged over an axis."""
+"""Collect lines from runs: what the runs of each row came to, alone or averaged over an axis."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _lines(row: RowSpec, own: Sequence[Run], deployment: Deployment) -> Iterator
 
 
 def _line(row: RowSpec, group: Sequence[Run], deployment: Deployment) -> TableLine:
-    """One line of runs that differ in their seed only."""
+    """Build one line from runs that differ in their seed only."""
     by_seed = {run.each.get(SEED): run for run in group}
     configs = tuple(_without_folders(read_manifest(run.output).steps[-1].config) for run in group)
     line = TableLine(row, row.shown(group[0].each), by_seed, {}, "", "", {}, configs, ())
@@ -126,7 +126,7 @@ def _score(line: TableLine, own: dict[str, Any], metric: str) -> Any:
 
 
 def _averages(lines: Sequence[TableLine], axis: str, count: int) -> Iterator[TableLine]:
-    """One line for each combination of the other axes, of those for which all `count` values are there."""
+    """Build one line for each combination of the other axes for which all `count` values are there."""
     groups: dict[tuple[Any, ...], list[TableLine]] = {}
     for line in lines:
         rest = tuple((name, value) for name, value in line.each.items() if name != axis)

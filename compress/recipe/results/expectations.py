@@ -23,7 +23,7 @@ SHAPE = "ROW.FIGURE [over ROW] >= NUMBER [in COUNT]"
 
 @dataclass(frozen=True)
 class Expectation:
-    """One of them."""
+    """An expectation of a recipe."""
 
     text: str
     row: str
@@ -41,16 +41,16 @@ class ExpectationVerdict:
 
     expectation: Expectation
     measured: tuple[float | None, ...]
-    """One a line of the row."""
+    """Measured value of each line of the row."""
     holds: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """For a result file."""
+        """Content for a result file."""
         return {"expected": self.expectation.text, "measured": list(self.measured), "holds": self.holds}
 
 
 def expectations(recipe: Recipe) -> list[Expectation]:
-    """Those of a recipe, but for those of rows that are left out, and of files where a row has none.
+    """Read the expectations of a recipe, except those of rows that are left out.
 
     Raises:
         EdgepressError: one is none, or names an unknown row or figure.
@@ -81,7 +81,7 @@ def _expectation(node: Node, rows: Collection[str]) -> Expectation:
 
 
 def judge(expectations: Sequence[Expectation], result: RecipeResult) -> list[ExpectationVerdict]:
-    """Each expectation's verdict; what was not measured does not hold."""
+    """Judge each expectation; one that was not measured does not hold."""
     verdicts = []
     for own in expectations:
         found = [result.figure(own.figure, line, own.over) for line in result.of_row(own.row)]

@@ -36,7 +36,7 @@ class Estimate:
     high: float | None = None
 
     def scaled(self, factor: float) -> Estimate:
-        """In another unit."""
+        """Convert to another unit."""
         low, high = (None if end is None else factor * end for end in (self.low, self.high))
         return Estimate(factor * self.value, low, high)
 
@@ -84,7 +84,7 @@ def _compared(how: Callable[[float, float], float], ours: Scores, theirs: Scores
 
 @dataclass(frozen=True)
 class TableLine:
-    """One line of the table: a row, at one value of each of its axes, over all seeds."""
+    """A line of the table: a row at one value of each of its axes, over all seeds."""
 
     row: RowSpec
     each: dict[str, Any]
@@ -99,7 +99,7 @@ class TableLine:
     """Seed -> score that the last step itself gave, before the file was written; what figures of steps are
     compared with, so that like stands beside like."""
     configs: tuple[dict[str, Any], ...]
-    """Of the last step, one a seed."""
+    """Flags of the last step, for each seed."""
     seconds: tuple[float, ...]
     """What the last step took, one a seed."""
     facts: tuple[dict[str, Any], ...] = ()
@@ -138,7 +138,7 @@ class TableLine:
 
 @dataclass(frozen=True)
 class RecipeResult:
-    """All lines."""
+    """A recipe's whole result."""
 
     recipe: Recipe
     lines: tuple[TableLine, ...]
@@ -147,7 +147,7 @@ class RecipeResult:
 
     @property
     def distinct(self) -> list[TableLine]:
-        """Those that say something of their own of what a step noted: two files of one step do not."""
+        """Lines that belong to different steps: of two files of one step the first."""
         first: dict[tuple[Any, ...], TableLine] = {}
         for line in self.lines:
             runs = tuple(run.name for run in line.runs.values())
@@ -180,7 +180,7 @@ class RecipeResult:
         return next(alike)
 
     def figure(self, name: str, line: TableLine, over: str | None = None) -> Estimate | None:
-        """One figure of a line, beside the row `over` where it compares; None where it was not measured."""
+        """Compute a figure of a line, compared with the row `over`; None where it was not measured."""
         if name in OWN:
             return OWN[name](line)
         default = line.row.over if name == "gain" else None

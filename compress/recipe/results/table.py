@@ -45,7 +45,7 @@ def machine() -> dict[str, Any]:
 
 
 def headings(result: RecipeResult) -> list[str]:
-    """The table's columns."""
+    """Column headings of the table."""
     metrics = {line.metric for line in result.lines if line.metric}
     length = result.recipe.measure.sequence_length
     metric = metrics.pop() if len(metrics) == 1 else "score"
@@ -83,7 +83,7 @@ def _estimate(found: Estimate, form: Form) -> str:
 
 
 def _plain(form: Form, value: float) -> str:
-    """Without its unit, which stands at the value."""
+    """Format an end of an interval, without its unit."""
     return form(value).rstrip(" %xM")
 
 
@@ -98,7 +98,7 @@ def published(line: TableLine) -> str:
 
 
 def screen(result: RecipeResult) -> ScreenTable:
-    """The screen's table."""
+    """Build the table for the screen."""
     rows = [cells(result, line) for line in result.lines]
     return ScreenTable(result.recipe.title, headings(result), rows, caption=caption(result))
 
@@ -146,7 +146,7 @@ def verdict_lines(verdicts: Sequence[ExpectationVerdict]) -> list[list[str]]:
 
 
 def verdict_screen(verdicts: Sequence[ExpectationVerdict]) -> ScreenTable:
-    """The expectations' table."""
+    """Build the table of expectations."""
     return ScreenTable("expectations", ("expected", "measured", ""), verdict_lines(verdicts), words=(0, 1, 2))
 
 
@@ -156,7 +156,7 @@ def verdict_markdown(verdicts: Sequence[ExpectationVerdict]) -> str:
 
 
 def records(result: RecipeResult) -> Iterator[dict[str, Any]]:
-    """One JSON object a line of the table, with everything that was found out about it."""
+    """Yield a JSON object for each line of the table, with all that is known about it."""
     for line in result.lines:
         known = line.subject.known if line.subject else {}
         figures = {name: result.figure(name, line) for name in FORMS}
@@ -218,7 +218,7 @@ def _epochs(line: TableLine) -> Iterator[tuple[str, ...]]:
 
 
 def _with_steps(history: Sequence[Entry]) -> Iterator[Entry]:
-    """Each entry with `steps`, how many its loss is the mean of."""
+    """Add to each entry `steps`: the number that its loss is the mean of."""
     before = 0
     for entry in history:
         yield {**entry, "steps": entry["step"] - before}

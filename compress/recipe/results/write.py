@@ -27,7 +27,7 @@ THEME = THEMES["light"]
 
 
 def pictures(result: RecipeResult) -> list[Chart]:
-    """Those that the recipe names and that there is something for."""
+    """Pictures that the recipe names and that there are data for."""
     found = {chart.name: chart for chart in (*_trade_offs(result), *_training(result))}
     return [found[name] for name in result.recipe.pictures if name in found]
 
@@ -65,7 +65,7 @@ class Story:
     command: str
     quick: bool
     seconds: float
-    """Of this command; steps that were done before are not in it."""
+    """Seconds of this command, without steps that were done before."""
     step_seconds: dict[str, float]
     """Run -> what it took when it was run."""
 

@@ -1,1 +1,1 @@
-"""From steps to runs, and doing them: each in a process of its own, unless it is done already."""
+"""Plan runs from steps and do them: each in a process of its own, unless it is done already."""

@@ -1,4 +1,4 @@
-"""From steps to runs: each step once for every combination of its axes, its references resolved."""
+"""Plan runs from steps: each step once for every combination of its axes, its references resolved."""
 
 import re
 from collections.abc import Iterator
@@ -16,16 +16,16 @@ STEPS, EACH = "steps", "each"
 
 @dataclass(frozen=True)
 class Run:
-    """One command of the experiment."""
+    """A command of the experiment."""
 
     name: str
     """Unique; also that of its folder."""
     step: str
     verb: Verb
     each: dict[str, Any]
-    """Axis -> value."""
+    """Value of each axis, by its name."""
     flags: dict[str, Any]
-    """In the types of the verb's config; outputs of other runs as paths."""
+    """Flags in the types of the verb's config; outputs of other runs as paths."""
     output: Path
     uses: tuple[str, ...]
     """Names of the runs whose outputs it takes."""
@@ -38,7 +38,7 @@ class Run:
 
 
 def plan(recipe: Recipe, folder: Path) -> list[Run]:
-    """All runs in the order in which they are to be done.
+    """Plan all runs, in the order in which they are done.
 
     Args:
         recipe: what to do.
@@ -117,7 +117,7 @@ def _check_used(node: Node, step: StepSpec, used: StepSpec) -> None:
 
 
 def _check_axes(step: StepSpec, recipe: Recipe) -> None:
-    """Each axis must change something: a flag, or which output of an earlier step is taken."""
+    """Refuse an axis that changes nothing: neither a flag nor which output of an earlier step is taken."""
     flags = [flag.value for flag in step.every_flag]
     chosen = {axis for name in references(flags, STEPS) for axis in recipe.steps[name].axes}
     for axis in step.axes:

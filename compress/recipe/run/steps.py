@@ -32,7 +32,7 @@ WINDOWS = sys.platform == "win32"
 
 @dataclass(frozen=True)
 class RunLedger:
-    """One JSON file a finished run."""
+    """A folder with a JSON file for each finished run."""
 
     folder: Path
 
@@ -90,7 +90,7 @@ class Bench:
     data: Path | None
     ignore_code: bool
     runs: dict[str, Run]
-    """By name, as far as they are planned."""
+    """Planned runs by name."""
     restart: bool = False
     """Whether a training that was interrupted is begun again."""
 
@@ -217,7 +217,7 @@ class Bench:
 
 
 def _end_of(process: subprocess.Popen[bytes]) -> int:
-    """Its exit code; Ctrl-C goes on to it, and it is waited for."""
+    """Wait for a process and return its exit code; Ctrl-C is passed on to it."""
     try:
         return process.wait()
     except BaseException:

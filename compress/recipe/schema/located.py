@@ -36,7 +36,7 @@ class Node:
 
     @property
     def where(self) -> str:
-        """File and path."""
+        """Name of the file and path of the value in it."""
         return ": ".join([self.file, *([".".join(self.path)] if self.path else [])])
 
     def error(self, message: str, hint: str = "") -> EdgepressError:
@@ -83,7 +83,7 @@ class Node:
         return self.value.strip()
 
     def number(self) -> float:
-        """A number."""
+        """Return the value, which has to be a number."""
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):
             raise self.error(f"{self.value!r} is no number")
         return float(self.value)
@@ -171,7 +171,7 @@ def _size(node: yaml.Node, known: dict[int, int]) -> int:
 
 
 def read(path: Path) -> Node:
-    """The file's content.
+    """Read a file.
 
     Raises:
         EdgepressError: there is no such file, or it is no YAML.

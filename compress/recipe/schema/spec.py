@@ -23,7 +23,7 @@ PUBLISHED = ("score", "retention", "gain", "parameters", "size_mb", "speed_up", 
 
 @dataclass(frozen=True)
 class StepSpec:
-    """One step, before it is repeated over its axes."""
+    """A step, before it is repeated over its axes."""
 
     name: str
     verb: Verb
@@ -31,14 +31,14 @@ class StepSpec:
     axes: dict[str, list[Any]]
     """What it is repeated over: axis -> values; over `seed` figures are averaged."""
     choices: dict[str, dict[str, Node]]
-    """Of an axis whose values are names of flags: axis -> name -> these flags."""
+    """Axis -> name -> flags, for an axis whose values are names of flags."""
     wanted: bool
     """Whether its `when` has a value, if it has a `when`."""
     node: Node
 
     @property
     def every_flag(self) -> list[Node]:
-        """All flags at all values of the axes."""
+        """Flags at all values of the axes."""
         named = [flags for choice in self.choices.values() for flags in choice.values()]
         return [flag for flags in (self.flags, *named) for flag in flags.entries().values()]
 
@@ -49,7 +49,7 @@ class StepSpec:
 
 
 def read_steps(node: Node) -> dict[str, StepSpec]:
-    """All steps, those that are left out among them.
+    """Read all steps, including those that are left out.
 
     Raises:
         EdgepressError: there is none, or one is wrong.
@@ -110,7 +110,7 @@ def require_name(name: str, node: Node) -> None:
 
 @dataclass(frozen=True)
 class RowSpec:
-    """One row of the table; several where its step is repeated over more than seeds."""
+    """A row of the table; it has several lines where its step is repeated over more than seeds."""
 
     name: str
     title: str
@@ -201,7 +201,7 @@ def _row(name: str, node: Node, steps: Mapping[str, StepSpec]) -> RowSpec:
 
 
 def _values(axis: str, node: Node, step: StepSpec) -> list[Any]:
-    """Of one axis; those that a quick run or a --set leaves away are left away here, too."""
+    """Read values of an axis, without those that a quick run or a --set leaves out."""
     if axis not in step.axes:
         raise node.unknown(f"axis of {step.name}", axis, step.axes)
     said = node.value if isinstance(node.value, list) else [node.value]
@@ -234,7 +234,7 @@ def _published(node: Node, step: StepSpec) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Measure:
-    """Under which conditions the files are timed and scored."""
+    """Conditions under which the files are timed and scored."""
 
     sequence_length: int = 128
     threads: int = 1
@@ -255,7 +255,7 @@ class Recipe:
     about: str
     settings: dict[str, Any]
     steps: dict[str, StepSpec]
-    """Those that are left out among them."""
+    """All steps, including those that are left out."""
     rows: dict[str, RowSpec]
     left_out: tuple[str, ...]
     """The rows that are left out with their step."""
