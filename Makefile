@@ -6,7 +6,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 
 # CI runs the slower tests as well.
-MARKS := $(if $(CI),not network and not gpu and not phone,)
+MARKS := $(if $(CI),not long and not network and not gpu and not phone,)
 
 # A file's tests share fixtures, so files are what processes share out; a core each, or they wait for each other.
 # They go in the order of tests/conftest.py, the longest first.

@@ -6,11 +6,12 @@ import runpy
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -80,6 +81,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             PATIENT if long and slow else SLOW if slow else 1.0
         )
     items.sort(key=lambda item: -weights[item.path])
+
+
+def first_slow(values: Iterable[Any], count: int) -> list[Any]:
+    """Parameters of a test: the first of them slow, the others long."""
+    marks = pytest.mark.slow, pytest.mark.long
+    return [pytest.param(value, marks=marks[at >= count]) for at, value in enumerate(values)]
 
 
 @pytest.fixture(autouse=True, scope="module")

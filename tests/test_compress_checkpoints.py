@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import SENTENCES, write_split
+from conftest import SENTENCES, first_slow, write_split
 from interrupting import ctrl_c_at, killed_writing, one_thread, stop, weights  # noqa: F401  # a fixture
 from test_edgepress_squad import write_squad
 from transformers import AutoModelForSequenceClassification, BertForMaskedLM
@@ -419,8 +419,7 @@ def test_killed_in_its_first_checkpoint_there_is_nothing_to_lose(cli, typed, che
     assert not checkpoints.exists()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", random.Random(1).sample(range(36), 3))
+@pytest.mark.parametrize("number", first_slow(random.Random(1).sample(range(36), 3), 1))
 def test_killed_in_the_middle_of_a_file_it_keeps_the_best(cli, typed, tmp_path, number):
     typed = (*typed, "--keep", "best", "--learning-rate", 1e-3)
     assert cli(*typed, "--output", tmp_path / "whole").code == 0
@@ -429,8 +428,7 @@ def test_killed_in_the_middle_of_a_file_it_keeps_the_best(cli, typed, tmp_path, 
     assert weights(tmp_path / "out") == weights(tmp_path / "whole")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", first_slow(range(6), 2))
 def test_killed_at_any_moment_it_ends_with_the_same_weights(cli, typed, whole, tmp_path, seed):
     started = [sys.executable, "-m", *map(str, typed)]
     process = subprocess.Popen(started, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

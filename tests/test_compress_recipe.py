@@ -135,8 +135,24 @@ def side_by_side(tmp_path_factory):
     return tmp_path_factory.mktemp("quick")
 
 
-@pytest.mark.slow
+EACH_VERB = ("chain-sst2", "imdb-squad", "tiny-distilbert")
+"""Recipes whose quick forms together use every verb, axis and form of a row."""
+
+
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_is_right_as_far_as_can_be_said_before_it_runs(cli, recipe):
+    for form in ((), ("--quick",)):
+        found = cli("compress.recipe", recipe, *form, "--check")
+        assert found.code == 0, found.err
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        pytest.param(own, id=own.stem, marks=pytest.mark.slow if own.stem in EACH_VERB else pytest.mark.long)
+        for own in RECIPES
+    ],
+)
 def test_quick_form_of_a_recipe(recipe, side_by_side):
     output = side_by_side / recipe.stem
     typed = command(recipe, "--quick", "--output", output)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import SENTENCES, small_bert
+from conftest import SENTENCES, first_slow, small_bert
 from small_models import ARCHITECTURES, LONGEST, VOCABULARY, WITH_TOKEN_TYPES
 from transformers import (
     BertForSequenceClassification,
@@ -31,6 +31,7 @@ if find_spec("executorch") is None:
 
 # Lowering takes minutes: tests of every format (test_export_command.py) have its file by default.
 pytestmark = pytest.mark.slow
+OTHERS = [kind for kind in ARCHITECTURES if kind not in ("bert", "mpnet", "albert")]
 TABLE = "bert.embeddings.word_embeddings"
 HIDDEN = 64
 OPTIONS = Options(CPU_TARGETS["arm64"])
@@ -198,7 +199,7 @@ def test_fixed_shapes(
     assert difference(trained_bert, target, batches) < 1e-4
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ARCHITECTURES if kind != "bert"])
+@pytest.mark.parametrize("kind", first_slow(["mpnet", "albert", *OTHERS], 2))
 def test_every_architecture(kind: str, sentences: list[Batch], tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = ARCHITECTURES[kind]().eval()

@@ -1,12 +1,15 @@
 """A tiny recipe, and what it left: shared by the tests of recipes."""
 
+import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+SAID = "said.json"
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
 TINY = """
 title: A tiny experiment
@@ -58,14 +61,29 @@ def command(*args):
 
 
 @pytest.fixture(scope="session")
-def experiment(tmp_path_factory, bare_encoder, data_root):
-    """The tiny recipe run as a whole; its YAML, outputs, results and what it printed."""
-    folder = tmp_path_factory.mktemp("experiment")
-    recipe = written(folder, bare_encoder)
-    typed = command(recipe, "--data", data_root, "--output", folder / "out", "--results", folder / "results")
+def experiment(tmp_path_factory, bare_encoder, data_root, worker_id):
+    """The tiny recipe run as a whole; its YAML, outputs, results and what it printed.
+
+    Made once for all processes of a test run.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "experiment"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / SAID).exists():
+            run_tiny(folder, bare_encoder, data_root)
+    content = json.loads((folder / SAID).read_text())
+    return folder, subprocess.CompletedProcess(*content)
+
+
+def run_tiny(folder, model, data):
+    """Run the tiny recipe into a folder, and note what it said there at the end."""
+    folder.mkdir(exist_ok=True)
+    recipe = written(folder, model)
+    typed = command(recipe, "--data", data, "--output", folder / "out", "--results", folder / "results")
     done = subprocess.run(typed, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    return folder, done
+    content = [typed, done.returncode, done.stdout, done.stderr]
+    (folder / SAID).write_text(json.dumps(content))
 
 
 @pytest.fixture

@@ -314,6 +314,12 @@ def _warn_of_random_weights(source: ModelSource) -> None:
     )
 
 
+def _split_near(artifact: Artifact, name: str) -> str | None:
+    """The folder of the split that a model was trained with: beside it, or beside the folder it lies in."""
+    places = (place / name for place in artifact.folder.absolute().parents[:2])
+    return next((str(place) for place in places if place.is_dir()), None)
+
+
 def _task(
     task: str | Task | None,
     artifact: Artifact | None,
@@ -334,9 +340,8 @@ def _task(
         return find_task(task, data, _with_recorded(options, recorded), head)
     if artifact is None or own is None:
         return None
-    beside = artifact.folder.absolute().parent / str(split["folder"]) if isinstance(split, dict) else None
     try:
-        named = str(beside) if beside is not None and beside.is_dir() else own
+        named = (_split_near(artifact, str(split["folder"])) if isinstance(split, dict) else None) or own
         found = find_task(named, data, _with_recorded(options, artifact), head)
         _require_same_data(found, artifact)
         return found

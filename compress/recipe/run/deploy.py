@@ -96,19 +96,20 @@ class Deployment:
         if known is not None and known[INPUTS] == inputs and "facts" in known and target.is_file():
             return {**known["facts"], PREDICTIONS: target}
         console.step(f"    scoring {subject.name}")
-        facts, judged = self._scored(subject)
+        facts, judged = self._scored(subject, self._task(run))
         if judged is None or judged.score is None:
             return facts
         np.savez(target, predicted=judged.predicted, labels=judged.labels)
         self.bench.ledger.note(name, {"inputs": inputs, "facts": facts})
         return {**facts, PREDICTIONS: target}
 
-    def _scored(self, subject: Subject) -> tuple[dict[str, Any], FileScore | None]:
+    def _scored(self, subject: Subject, task: str | None) -> tuple[dict[str, Any], FileScore | None]:
         plan = Plan(threads=self.measure.threads, vocabulary=smallest_vocabulary([subject]))
         own = artifact_of(subject)
         assert own is not None, "every step of a recipe makes an artifact"
         with TemporaryDirectory() as folder:
-            order = TextsRequest(Path(folder), self.bench.data, scored=self.measure.eval_samples or ALL)
+            count = self.measure.eval_samples or ALL
+            order = TextsRequest(Path(folder), self.bench.data, task, scored=count)
             texts = artifact_texts(own, order)
             judged = texts.judge(subject, plan) if texts else None
         if texts is None:
