@@ -13,7 +13,7 @@ from compress.distillation.logits import read_by_teacher, span_logits, with_logi
 from compress.distillation.objective import Distillation
 from compress.step import StepResult, prepare, run_step, with_split
 from compress.training.checkpoints import TechniqueRun
-from compress.training.config import with_defaults
+from compress.training.config import passes, with_defaults
 from compress.training.data import TrainingText, load_text
 from compress.training.mistakes import confusion, sample_table, samples
 from compress.training.progress import seconds
@@ -118,7 +118,7 @@ def distill(opened: OpenedModel, options: DistillOptions, run: TechniqueRun) -> 
     checkpoints = run.checkpoints(options, task, text, teacher=opened, student=student)
     teacher = Teacher(opened, text, read_by_teacher(options, opened, text))
     baseline = _baseline(options, teacher, checkpoints) if options.baseline else None
-    console.step(f"distilling for {options.epochs:g} epochs, learning rate {options.learning_rate:g}")
+    console.step(f"distilling for {passes(options)}, learning rate {options.learning_rate:g}")
     training = _train(options, teacher, student, checkpoints / "distilled")
     metrics = {**training.metrics, "teacher": teacher.metrics}
     if baseline is not None:
@@ -189,7 +189,7 @@ def distill_answering(teacher: OpenedModel, options: DistillOptions, run: Techni
         alone = replace(options, response_weight=0.0, label_weight=1.0)
         baseline = _open_answering_student(options, teacher)
         beside["baseline"] = _train_answering(alone, baseline, reading, logits, checkpoints / "baseline")
-    console.step(f"distilling for {options.epochs:g} epochs, learning rate {options.learning_rate:g}")
+    console.step(f"distilling for {passes(options)}, learning rate {options.learning_rate:g}")
     metrics = {**_train_answering(options, student, reading, logits, checkpoints / "distilled"), **beside}
     return StepResult(
         opened=student.after(Step("distill", options.recorded(), metrics["seconds"], metrics), trained=True),

@@ -5,7 +5,7 @@ from pathlib import Path
 from compress.finetune.config import FinetuneConfig
 from compress.step import StepResult, prepare, run_step, with_split
 from compress.training.checkpoints import TechniqueRun
-from compress.training.config import ClassifierOptions, check_vocabulary, with_defaults
+from compress.training.config import ClassifierOptions, check_vocabulary, passes, with_defaults
 from compress.training.data import TrainingText, load_text, open_untrained
 from compress.training.mistakes import class_tables
 from compress.training.progress import seconds
@@ -108,7 +108,7 @@ def finetune(
         put_head(opened.model, options.seed)
     options = with_defaults(options, opened.schedule, opened.recorded_length)
     checkpoints = run.checkpoints(options, task, text, model=opened)
-    console.step(f"training for {options.epochs:g} epochs, learning rate {options.learning_rate:g}")
+    console.step(f"training for {passes(options)}, learning rate {options.learning_rate:g}")
     length = options.length_for(opened)
     data = classification_data(opened.tokenizer, task, text, length)
     trainer = train_in_place(opened.model, data, options, checkpoints)
@@ -136,7 +136,7 @@ def finetune_answering(opened: OpenedModel, options: ClassifierOptions, run: Tec
     task = opened.text_task
     options = with_defaults(options, opened.schedule, opened.recorded_length)
     reading = load_reading(options, task, opened.tokenizer, options.length_for(opened))
-    console.step(f"{len(reading.train.questions)} windows, {options.epochs:g} epochs")
+    console.step(f"{len(reading.train.questions)} windows, {passes(options)}")
     data = answering_data(opened.tokenizer, reading)
     checkpoints = run.checkpoints(options, task, data, reading.contents, model=opened)
     trainer = train_in_place(Answering(opened.model), data, options, checkpoints)

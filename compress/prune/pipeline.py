@@ -18,7 +18,7 @@ from compress.prune.importance import LOOKING
 from compress.prune.report import Shape, report
 from compress.step import StepResult
 from compress.training.checkpoints import TechniqueRun
-from compress.training.config import with_defaults
+from compress.training.config import passes, with_defaults
 from compress.training.data import TrainingText
 from compress.training.scoring import TrainingResult
 from edgepress.core import console
@@ -67,7 +67,7 @@ def _cut(
         console.step(f"cut {number + 1} of {options.iterations}, by {options.importance}")
         cutting.cut(number, teacher.batches(options.importance_samples) if teacher and looks else [])
         if teacher and options.epochs:
-            console.step(f"recovering for {options.epochs:g} epochs, learning rate {options.learning_rate:g}")
+            console.step(f"recovering for {passes(options)}, learning rate {options.learning_rate:g}")
             found.append(teacher.train(checkpoints / f"cut-{number + 1}"))
     record_shapes(opened.model)
     return found

@@ -18,7 +18,7 @@ from compress.qat.config import QatConfig, QatOptions
 from compress.qat.rounding import rounding
 from compress.step import StepResult
 from compress.training.checkpoints import TechniqueRun
-from compress.training.config import with_defaults
+from compress.training.config import passes, with_defaults
 from compress.training.scoring import TrainingResult
 from edgepress.core import console
 from edgepress.core.loading import OpenedModel
@@ -61,7 +61,7 @@ def _train(
         said = f"rounding alone loses {lost:.2f} points, of {options.max_drop:g} that it may"
         console.step(f"{said}: nothing to train")
         return None
-    console.step(f"training for {options.epochs:g} epochs, learning rate {options.learning_rate:g}")
+    console.step(f"training for {passes(options)}, learning rate {options.learning_rate:g}")
     return teacher.train(checkpoints)
 
 

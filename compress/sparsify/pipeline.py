@@ -10,7 +10,7 @@ from compress.sparsify.masks import Sparsity, matrices, share_of_zeros
 from compress.sparsify.report import DENSE, SPARSE, measure_gains, report, write
 from compress.step import StepResult
 from compress.training.checkpoints import TechniqueRun
-from compress.training.config import with_defaults
+from compress.training.config import passes, with_defaults
 from compress.training.data import TrainingText
 from compress.training.scoring import TrainingResult
 from edgepress.core import console
@@ -59,7 +59,7 @@ def _sparsify(
         console.step("setting the smallest weights to zero")
         masks.to(options.sparsity)
     else:
-        console.step(f"training for {options.epochs:g} epochs, learning rate {options.learning_rate:g}")
+        console.step(f"training for {passes(options)}, learning rate {options.learning_rate:g}")
         training = teacher.train(checkpoints, [masks])
     masks.settle()
     return training

@@ -152,6 +152,11 @@ class ClassifierStepFlags(TaskFlags, StepFlags):
 OptionsT = TypeVar("OptionsT", bound=TrainingOptions)
 
 
+def passes(options: TrainingOptions) -> str:
+    """Describe the number of epochs: "1 epoch", "2.5 epochs"."""
+    return f"{options.epochs:g} epoch{'' if options.epochs == 1 else 's'}"
+
+
 def _typed(flags: dict[str, Any]) -> dict[str, Any]:
     return {f"--{name.replace('_', '-')}": value for name, value in flags.items()}
 

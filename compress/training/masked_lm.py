@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 from transformers import DataCollatorForLanguageModeling, PreTrainedModel, PreTrainedTokenizerBase
 
-from compress.training.config import TrainingOptions
+from compress.training.config import TrainingOptions, passes
 from compress.training.progress import history, seconds
 from compress.training.scoring import require_finite
 from compress.training.trainer import TrainingData, loss_before, train
@@ -146,7 +146,7 @@ def train_masked_lm(
     way: list[dict[str, float]] = []
     taken = 0.0
     if options.epochs:
-        console.step(f"{doing} for {options.epochs:g} epochs, learning rate {options.learning_rate:g}")
+        console.step(f"{doing} for {passes(options)}, learning rate {options.learning_rate:g}")
         trainer = train(module, data, options, checkpoints)
         loss = float(trainer.evaluate()["eval_loss"])
         way, taken = history(trainer), seconds(trainer)

@@ -8,7 +8,7 @@ from pathlib import Path
 from compress.compression import ModelFigures, SelfDistillation, begin_training, compressed, run_compression
 from compress.step import StepResult
 from compress.training.checkpoints import TechniqueRun
-from compress.training.config import with_defaults
+from compress.training.config import passes, with_defaults
 from compress.training.scoring import TrainingResult
 from compress.training.trainer import classification_data
 from compress.trim_vocab.config import TrimVocabConfig, TrimVocabOptions
@@ -84,7 +84,7 @@ def _recover(
     options: TrimVocabOptions, teacher: SelfDistillation, trimmed: OpenedModel, checkpoints: Path
 ) -> TrainingResult:
     """Learn from words in pieces what the untrimmed model said to whole ones; judged on texts as they are."""
-    console.step(f"recovering for {options.epochs:g} epochs, learning rate {options.learning_rate:g}")
+    console.step(f"recovering for {passes(options)}, learning rate {options.learning_rate:g}")
     length = options.length_for(trimmed)
     data = classification_data(trimmed.tokenizer, trimmed.text_task, teacher.text, length)
     train = encode_with_dropout(trimmed, teacher.text.train, length, options.subword_dropout, options.seed)
