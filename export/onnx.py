@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,11 +19,11 @@ from export.core.shapes import Shapes
 
 if TYPE_CHECKING:  # the process that measures a file needs neither torch nor transformers
     import numpy as np
-    from onnx import ModelProto
     from transformers import PreTrainedModel
 
     from edgepress.core.loading import OpenedModel
     from export.core.scheme import Scheme
+    from export.onnx_graph.exporting import Route
 
 # LayerNormalization came with 17, and every ONNX Runtime for Android since 1.12 opens it.
 DEFAULT_OPSET = 17
@@ -60,9 +57,10 @@ session = InferenceSession(folder / {file})
 logits = session.run(["logits"], {{name: inputs[name].astype("int64") for name in {names}}})[0][0]
 """
 
-    def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
-        export(model, target, config.opset if isinstance(config, OnnxConfig) else DEFAULT_OPSET)
+    def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> Mapping[str, object]:
+        route = export(model, target, config.opset if isinstance(config, OnnxConfig) else DEFAULT_OPSET)
         fix_shapes(target, config.shapes)
+        return route.recorded
 
     def open(self, path: Path, threads: int) -> Runner:
         return OnnxRunner(path, threads)
@@ -119,28 +117,19 @@ logits = session.run(["logits"], {{name: inputs[name].astype("int64") for name i
                 )
 
 
-def export(model: PreTrainedModel, target: Path, opset: int = DEFAULT_OPSET) -> None:
-    """Write `model` to `target` with dynamic batch and sequence.
+def export(model: PreTrainedModel, target: Path, opset: int = DEFAULT_OPSET) -> Route:
+    """Write `model` to `target` with dynamic batch and sequence, and return how.
 
     Inputs are `input_ids, attention_mask[, token_type_ids]` int64, the output is `logits`.
 
     Raises:
-        EdgepressError: there is no export config for the architecture, or the opset is unknown.
+        EdgepressError: no exporter can write the architecture, or the opset is unknown.
     """
-    import onnx
-    from optimum.exporters.onnx import export as optimum_export
-
-    from export.onnx_graph.exporting import export_config
-    from export.onnx_graph.graph import inline_shared_constants
+    from export.onnx_graph.exporting import write_graph
 
     check_opset(opset)
-    config = export_config(model)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _quiet():
-        optimum_export(model, config, target, opset=opset)
-    exported: ModelProto = onnx.load(str(target))
-    inline_shared_constants(exported)
-    onnx.save(exported, str(target))
+    return write_graph(model, target, opset)
 
 
 def fix_shapes(path: Path, shapes: Shapes) -> None:
@@ -163,14 +152,6 @@ def check_opset(opset: int) -> None:
     if opset not in SUPPORTED_OPSETS:
         low, high = SUPPORTED_OPSETS[0], SUPPORTED_OPSETS[-1]
         raise EdgepressError(f"opset {opset} cannot be written", f"--opset takes {low} to {high}")
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep tracer warnings about constants off the screen: parity is what tells whether they matter."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        yield
 
 
 class OnnxRunner(Runner):

@@ -1,6 +1,7 @@
 """ONNX files: their inputs and outputs, their arithmetic next to torch's, and what is int8 in them."""
 
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx
@@ -11,13 +12,12 @@ from onnxruntime.quantization import quantize_dynamic
 from transformers import (
     DistilBertConfig,
     DistilBertForSequenceClassification,
-    FunnelConfig,
-    FunnelForSequenceClassification,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaForSequenceClassification,
 )
+from transformers.modeling_outputs import SequenceClassifierOutput
 
 from edgepress.core.errors import EdgepressError
 from export.core.eager import EagerRunner
@@ -131,10 +131,63 @@ def test_opset_in_range_is_accepted(opset: int) -> None:
     assert check_opset(opset) is None
 
 
+class Untraceable(DistilBertForSequenceClassification):
+    """Refuses one exporter, or both."""
+
+    exporters: ClassVar[set[str]] = set()
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+        found = {"torchscript": torch.jit.is_tracing(), "dynamo": torch.compiler.is_exporting()}
+        if any(found[name] for name in self.exporters):
+            raise RuntimeError("not by this exporter")
+        return super().forward(input_ids=input_ids, attention_mask=attention_mask)
+
+
+class Forgetful(Untraceable):
+    """Has a constant in its graph where its length should be."""
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+        found = super().forward(input_ids=input_ids, attention_mask=attention_mask)
+        length = int(input_ids.shape[1]) if torch.jit.is_tracing() else input_ids.shape[1]
+        return SequenceClassifierOutput(logits=found.logits * length)
+
+
+def test_the_first_exporter_that_agrees_is_kept(tmp_path: Path) -> None:
+    assert export(tiny_distilbert(), tmp_path / "model.onnx").recorded == {
+        "exporter": "torchscript",
+        "opset": 17,
+    }
+    model = Untraceable(tiny_distilbert().config).eval()
+    model.exporters = {"torchscript"}
+    route = export(model, tmp_path / "model.onnx")
+    assert route.recorded == {
+        "exporter": "dynamo",
+        "opset": 18,
+        "refused": {"torchscript": "not by this exporter"},
+    }
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx"]
+    with OnnxRunner(tmp_path / "model.onnx") as runner:
+        inputs = {name: value for name, value in batch(3, 9).items() if name != "token_type_ids"}
+        wanted = model(**{name: torch.from_numpy(value) for name, value in inputs.items()}).logits
+        assert np.abs(runner(inputs) - wanted.detach().numpy()).max() < 1e-5
+    axes = {d.dim_param for d in onnx.load(tmp_path / "model.onnx").graph.input[0].type.tensor_type.shape.dim}
+    assert axes == {"batch_size", "sequence_length"}
+
+
+def test_a_graph_that_is_right_for_one_length_only_is_not_kept(tmp_path: Path) -> None:
+    route = export(Forgetful(tiny_distilbert().config).eval(), tmp_path / "model.onnx")
+    assert route.name == "dynamo"
+    assert "its logits differ by" in route.refused["torchscript"]
+
+
 def test_architecture_without_export_is_refused(tmp_path: Path) -> None:
-    config = FunnelConfig(vocab_size=20, d_model=8, n_head=2, d_head=4, d_inner=8, block_sizes=[1])
-    with pytest.raises(EdgepressError, match="no ONNX export for funnel"):
-        export(FunnelForSequenceClassification(config), tmp_path / "model.onnx")
+    model = Untraceable(tiny_distilbert().config).eval()
+    model.exporters = {"torchscript", "dynamo"}
+    with pytest.raises(
+        EdgepressError, match="no ONNX export for distilbert: torchscript: not by this exporter"
+    ):
+        export(model, tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_runner_ignores_inputs_that_the_file_does_not_take(tmp_path: Path) -> None:

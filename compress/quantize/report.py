@@ -154,6 +154,7 @@ def _step(quantized: Quantized) -> Step:
         for file in found.kept
     ]
     metrics: dict[str, Any] = {
+        **({"export": dict(quantized.parent.how)} if quantized.parent.how else {}),
         "parent_score": quantized.parent_score,
         "parent_interval": quantized.parent_bounds.recorded if quantized.parent_bounds else None,
         EVALUATION_SET: quantized.evaluation_set.recorded(),

@@ -151,6 +151,7 @@ def _step(exported: Exported) -> Step:
         {
             "file": file.path.name,
             **({"cpus": list(file.cpus)} if file.cpus else {}),
+            **file.how,
             "score": file.verdict.score,
             **intervals(file.verdict),
             "seconds": round(file.seconds, 2),

@@ -1,7 +1,7 @@
 """Write a model in formats and schemes, and compare each file with the model before it is kept."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,6 +37,8 @@ class Whole:
     """How it was written."""
     seconds: float
     """Seconds that writing took."""
+    how: Mapping[str, object] = field(default_factory=dict)
+    """Facts of the exporter, for the manifest."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Written:
     """A second file made from it."""
     cpus: tuple[str, ...] = ()
     """The CPUs that it is made for, where the user named some and its scheme asks."""
+    how: Mapping[str, object] = field(default_factory=dict)
+    """Facts of the exporter that wrote the file that it was made from."""
 
     @property
     def precision(self) -> str:
@@ -102,8 +106,8 @@ class ExportSession:
         target.parent.mkdir(parents=True, exist_ok=True)
         start = time.perf_counter()
         with _as_one_line(format_, target):
-            format_.write(self.opened.model, target, config)
-        return Whole(format_, target, config, time.perf_counter() - start)
+            how = format_.write(self.opened.model, target, config)
+        return Whole(format_, target, config, time.perf_counter() - start, how or {})
 
     def keep(self, whole: Whole) -> Written:
         """Compare the file as it is with the model.
@@ -215,7 +219,8 @@ class ExportSession:
         verdict = self.judge(config.shapes)(path)
         parity.require(verdict.parity, format_.name, precision, config.atol, path.name)
         companion = format_.companion(path, self.opened, config)
-        return Written(format_, path, scheme, verdict, size_bytes(path), seconds, kept, companion)
+        size = size_bytes(path)
+        return Written(format_, path, scheme, verdict, size, seconds, kept, companion, how=whole.how)
 
 
 @contextmanager

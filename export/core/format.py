@@ -62,11 +62,16 @@ class Format(ABC):
     `{file}` is the file's path below `folder`, `{names}` the model's inputs in order."""
 
     @abstractmethod
-    def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
+    def write(
+        self, model: PreTrainedModel, target: Path, config: ExportConfig
+    ) -> Mapping[str, object] | None:
         """Write `model` (in torch, fp32, eval mode) to `target`; its folder exists.
 
         Inputs are those of the architecture in the order `input_ids, attention_mask[, token_type_ids]`,
         the output is `logits` (batch, labels).
+
+        Returns:
+            what a manifest keeps of how it was written; None where there is one way only.
 
         Raises:
             EdgepressError: the format cannot hold this model or these shapes.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from edgepress.core.environment import environment
+from edgepress.core.errors import unknown_name
 from export.core.config import CpuFlags, ExportConfig
 from export.core.runner import Batch
 
@@ -38,7 +39,14 @@ CPU_TARGETS = {
 
 
 def cpu_targets(flags: CpuFlags) -> tuple[CpuTarget, ...]:
-    """The CPUs that the flags name, each once, or this one."""
+    """The CPUs that the flags name, each once, or this one.
+
+    Raises:
+        EdgepressError: there is no such CPU.
+    """
+    for name in flags.cpu:
+        if name not in CPU_TARGETS:
+            raise unknown_name("CPU", name, CPU_TARGETS)
     return tuple(CPU_TARGETS[name] for name in dict.fromkeys(flags.cpu)) or (this_cpu(),)
 
 

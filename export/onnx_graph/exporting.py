@@ -1,46 +1,196 @@
-"""What optimum's exporter has to know of a model: its inputs and how they vary."""
+"""Routes from a classifier in torch to an ONNX graph; the first whose graph agrees with the model is kept.
 
-from optimum.exporters.onnx.base import OnnxConfig
-from optimum.exporters.onnx.config import TextEncoderOnnxConfig
-from optimum.exporters.tasks import TasksManager
-from optimum.utils import NormalizedTextConfig
+The TorchScript-based exporter comes first: it writes any opset from 14 on, and takes code that torch.export
+refuses. The dynamo exporter comes second: it takes control flow that a trace would fix, from opset 18 on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnxruntime import InferenceSession
 from transformers import PreTrainedModel
 
-from edgepress.core.architectures import SmallClassifier
 from edgepress.core.errors import EdgepressError, first_line
-from edgepress.core.inputs import input_names
+from edgepress.core.inputs import input_names, longest_input
+from export.core.traceable import Traceable, example_inputs
+from export.onnx_graph.graph import inline_shared_constants
 
-TASK = "text-classification"
+AXES = {0: "batch_size", 1: "sequence_length"}
+OUTPUT = "logits"
+LEAST_DYNAMO_OPSET = 18
+ATOL = 1e-3
+"""Largest difference of a logit at which a graph is kept; parity is judged more strictly afterwards."""
+SHAPES = ((1, 1), (3, 7), (2, 30))
+"""Rows and tokens that a graph is tried on: others than those that it was traced with."""
 
 
-class SmallClassifierOnnxConfig(TextEncoderOnnxConfig):  # type: ignore[misc]  # optimum is not typed
-    """The inputs of the classifiers that transformers does not have."""
+@dataclass(frozen=True)
+class Route:
+    """How a graph was written."""
 
-    NORMALIZED_CONFIG_CLASS = NormalizedTextConfig
+    name: str
+    opset: int
+    refused: dict[str, str] = field(default_factory=dict)
+    """Route that was tried before -> why it was not kept."""
 
     @property
-    def inputs(self) -> dict[str, dict[int, str]]:
-        axes = {0: "batch_size", 1: "sequence_length"}
-        return {"input_ids": axes, "attention_mask": axes}
+    def recorded(self) -> dict[str, object]:
+        """Facts for the manifest."""
+        refused = {"refused": self.refused} if self.refused else {}
+        return {"exporter": self.name, "opset": self.opset, **refused}
 
 
-def export_config(model: PreTrainedModel) -> OnnxConfig:
-    """optimum's export config for the architecture, or ours for what is ours, with the inputs that this
-    model is given: optimum goes by the architecture alone.
+def write_graph(model: PreTrainedModel, target: Path, opset: int) -> Route:
+    """Write a classifier with free batch and sequence by the first route that agrees with it.
+
+    Args:
+        model: in torch, fp32, eval mode; inputs are `edgepress.core.inputs.input_names`, int64.
+        target: ONNX file to write.
+        opset: wanted; the dynamo route writes 18 at least.
 
     Raises:
-        EdgepressError: neither has one.
+        EdgepressError: no route can write it.
     """
-    if isinstance(model, SmallClassifier):
-        return SmallClassifierOnnxConfig(model.config, task=TASK)
-    try:
-        config_type = TasksManager.get_exporter_config_constructor(
-            "onnx", model, task=TASK, library_name="transformers"
+    refused: dict[str, str] = {}
+    for name, (write, least) in ROUTES.items():
+        used = max(opset, least)
+        try:
+            with _quiet():
+                write(model, target, used)
+            _inline(target)
+            difference = _largest_difference(model, target)
+        except Exception as error:  # exporters raise whatever they like
+            refused[name] = first_line(error)
+            continue
+        if difference <= ATOL:
+            return Route(name, used, refused)
+        refused[name] = f"its logits differ by {difference:.1e}"
+    target.unlink(missing_ok=True)
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
+    raise EdgepressError(f"no ONNX export for {model.config.model_type}: {reasons}")
+
+
+def _by_torchscript(model: PreTrainedModel, target: Path, opset: int) -> None:
+    names, inputs = input_names(model), example_inputs(model)
+    axes = {**dict.fromkeys(names, AXES), OUTPUT: {0: AXES[0]}}
+    with _logits_alone(model, names), torch.no_grad():
+        torch.onnx.export(
+            model,
+            inputs,
+            str(target),
+            input_names=list(names),
+            output_names=[OUTPUT],
+            dynamic_axes=axes,
+            opset_version=opset,
+            do_constant_folding=True,
+            dynamo=False,
         )
-    except (KeyError, ValueError) as error:
-        raise EdgepressError(f"no ONNX export for {model.config.model_type}: {first_line(error)}") from error
-    axes = {0: "batch_size", 1: "sequence_length"}
-    inputs = dict.fromkeys(input_names(model), axes)
-    config = config_type(model.config)
-    config.__class__ = type("OwnInputs", (type(config),), {"inputs": property(lambda _: inputs)})
-    return config
+
+
+@contextlib.contextmanager
+def _logits_alone(model: PreTrainedModel, names: tuple[str, ...]) -> Iterator[None]:
+    """Let the model take its inputs by position and give the logits alone.
+
+    A module around it would do the same, and put its name before that of every node.
+    """
+    original = model.forward
+
+    def forward(*inputs: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = original(**dict(zip(names, inputs, strict=True))).logits
+        return logits
+
+    model.forward = forward
+    try:
+        yield
+    finally:
+        del model.forward
+
+
+def _by_dynamo(model: PreTrainedModel, target: Path, opset: int) -> None:
+    names = input_names(model)
+    free = dict.fromkeys(AXES, torch.export.Dim.DYNAMIC)
+    with torch.no_grad():
+        torch.onnx.export(
+            Traceable(model).eval(),
+            example_inputs(model),
+            str(target),
+            input_names=list(names),
+            output_names=[OUTPUT],
+            dynamic_shapes=(tuple(free for _ in names),),
+            opset_version=opset,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    written = onnx.load(str(target))
+    _name_axes(written)
+    onnx.save(written, str(target))
+
+
+def _name_axes(model: onnx.ModelProto) -> None:
+    """Name the free axes as the other route does; the exporter calls them s0, s1."""
+    for value in (*model.graph.input, *model.graph.output):
+        for axis, dimension in enumerate(value.type.tensor_type.shape.dim):
+            if dimension.dim_param and axis in AXES:
+                dimension.dim_param = AXES[axis]
+
+
+Write = Callable[[PreTrainedModel, Path, int], None]
+ROUTES: dict[str, tuple[Write, int]] = {
+    "torchscript": (_by_torchscript, 0),
+    "dynamo": (_by_dynamo, LEAST_DYNAMO_OPSET),
+}
+"""Name -> exporter and the least opset that it writes."""
+
+
+def _inline(target: Path) -> None:
+    exported = onnx.load(str(target))
+    inline_shared_constants(exported)
+    onnx.save(exported, str(target))
+
+
+def _largest_difference(model: PreTrainedModel, target: Path) -> float:
+    """Largest difference of a logit between the graph in ONNX Runtime and the model, over some shapes."""
+    session = InferenceSession(str(target), providers=["CPUExecutionProvider"])
+    names, longest = input_names(model), longest_input(model)
+    found = []
+    for rows, length in SHAPES:
+        inputs = example_inputs(model, rows, min(length, longest))
+        named = dict(zip(names, inputs, strict=True))
+        (ours,) = session.run([OUTPUT], {name: value.numpy() for name, value in named.items()})
+        with torch.no_grad():
+            theirs = model(**named).logits.numpy()
+        if not np.isfinite(theirs).all():
+            return 0.0  # no exporter's fault: comparing the file says so
+        found.append(float(np.abs(ours - theirs).max()))
+    return max(found)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep exporters' words off the screen: parity is what tells whether they matter."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
