@@ -54,7 +54,7 @@ class PretrainingDistillation(nn.Module):
         self.student = student
         # Not as a submodule: its weights are neither trained nor kept in checkpoints.
         self._teacher: list[Any] = [teacher.eval().requires_grad_(False)]
-        self.config = config
+        self.options = config
 
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
@@ -71,8 +71,8 @@ class PretrainingDistillation(nn.Module):
         hidden_tokens = masked_lm_loss(logits, labels[masked])
         if not self.training:
             return {"loss": hidden_tokens}
-        loss = (self.config.label_weight or 0.0) * hidden_tokens
-        if self.config.response_weight or self.config.cosine_weight:
+        loss = (self.options.label_weight or 0.0) * hidden_tokens
+        if self.options.response_weight or self.options.cosine_weight:
             loss = loss + self._taught(states, logits, input_ids, attention_mask, masked)
         return {"loss": loss}
 
@@ -89,12 +89,12 @@ class PretrainingDistillation(nn.Module):
         with torch.no_grad():
             their_states, their_logits = _read(teacher, input_ids, attention_mask, masked)
         loss = logits.new_zeros((), dtype=torch.float32)
-        if self.config.response_weight and len(logits):
-            response = response_loss(self.config, logits, their_logits, "single_label_classification")
-            loss = loss + self.config.response_weight * response
-        if self.config.cosine_weight:
+        if self.options.response_weight and len(logits):
+            response = response_loss(self.options, logits, their_logits, "single_label_classification")
+            loss = loss + self.options.response_weight * response
+        if self.options.cosine_weight:
             angle = hidden_cosine(states, their_states, attention_mask)
-            loss = loss + self.config.cosine_weight * angle
+            loss = loss + self.options.cosine_weight * angle
         return loss
 
 

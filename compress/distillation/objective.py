@@ -121,7 +121,7 @@ class Distillation(nn.Module):
         self.student = student
         # Not as a submodule: its weights are neither trained nor kept in checkpoints.
         self._teachers: list[Any] = [] if teacher is None else [teacher]
-        self.config = config
+        self.options = config
         self.problem_type = problem_type
         self.projections = nn.ModuleList()
         if teacher is not None:
@@ -151,28 +151,28 @@ class Distillation(nn.Module):
         """
         text = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
         ours = self.student(**_taken(self.student, text), labels=labels, **self._wanted)
-        loss = (self.config.label_weight or 0.0) * ours.loss
+        loss = (self.options.label_weight or 0.0) * ours.loss
         for teacher in self._teachers:
             teacher.to(input_ids.device)  # no submodule: nobody else moves it
             with torch.no_grad():
                 theirs = teacher(**_taken(teacher, text), **self._wanted)
             teacher_logits = theirs.logits
             loss = loss + self._states_loss(ours, theirs, attention_mask)
-        if self.config.response_weight:
+        if self.options.response_weight:
             assert teacher_logits is not None
-            response = response_loss(self.config, ours.logits, teacher_logits, self.problem_type)
-            loss = loss + self.config.response_weight * response
+            response = response_loss(self.options, ours.logits, teacher_logits, self.problem_type)
+            loss = loss + self.options.response_weight * response
         return {"loss": loss, "logits": ours.logits}
 
     @property
     def _wanted(self) -> dict[str, bool]:
         """The outputs that are compared beside logits."""
-        states = bool(self.config.cosine_weight or self.config.hidden_weight)
-        wanted = {"output_hidden_states": states, "output_attentions": bool(self.config.attention_weight)}
+        states = bool(self.options.cosine_weight or self.options.hidden_weight)
+        wanted = {"output_hidden_states": states, "output_attentions": bool(self.options.attention_weight)}
         return {name: True for name, needed in wanted.items() if needed and self._teachers}
 
     def _states_loss(self, ours: Any, theirs: Any, mask: torch.Tensor) -> torch.Tensor:
-        config, parts = self.config, []
+        config, parts = self.options, []
         if config.cosine_weight:
             last = hidden_cosine(ours.hidden_states[-1], theirs.hidden_states[-1], mask)
             parts.append(config.cosine_weight * last)

@@ -1,8 +1,9 @@
 """transformers' Trainer with this suite's batches, arithmetic and checkpoints."""
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -21,7 +22,7 @@ from transformers import (
 )
 from transformers.trainer_callback import PrinterCallback
 
-from compress.training.checkpoints import AGAIN, Marking, newest_checkpoint
+from compress.training.checkpoints import AGAIN, WEIGHTS, Marking, newest_checkpoint
 from compress.training.config import TrainingOptions
 from compress.training.data import TrainingText, encode_examples
 from compress.training.machine import has_accelerator, has_bf16, keep_freed_memory
@@ -38,6 +39,9 @@ POOLED_BATCHES = 50
 NEVER = 10**9
 # What the Trainer compares an undefined score as: any other is better.
 UNDEFINED = float("-inf")
+
+SAVES_AS_TOLD = "save_safetensors" in {entry.name for entry in fields(TrainingArguments)}
+"""Whether this is transformers 4, whose Trainer can be told to save weights as torch does."""
 
 Metrics = Callable[[EvalPrediction], dict[str, Any]]
 
@@ -190,6 +194,16 @@ class LengthTrainer(Trainer):
         # Each batch's loss is a mean; a step over several batches takes the mean of theirs.
         self.model_accepts_loss_kwargs = False
 
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """Write weights as torch does: safetensors refuses those that a head shares with the embeddings."""
+        if SAVES_AS_TOLD:
+            super()._save(output_dir, state_dict)
+            return
+        folder = Path(output_dir or str(self.args.output_dir))
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = state_dict or self.accelerator.unwrap_model(self.model).state_dict()
+        torch.save(weights, folder / WEIGHTS)
+
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> torch.utils.data.Sampler[int]:
         lengths = _lengths(train_dataset or self.train_dataset)
         return LengthSampler(lengths, self.args.train_batch_size, self.args.seed)
@@ -198,11 +212,19 @@ class LengthTrainer(Trainer):
         return by_length(eval_dataset).tolist()
 
 
-class DeviceArguments(TrainingArguments):
-    """TrainingArguments whose CPU has no number.
+@dataclass
+class StepArguments(TrainingArguments):
+    """TrainingArguments whose CPU has no number, and whose warm-up is a share of the steps.
 
-    In a launch of several processes accelerate calls it `cpu:0`, to which torch restores no checkpoint.
+    In a launch of several processes accelerate calls it `cpu:0`, to which torch restores no checkpoint. The
+    share was `warmup_ratio` in transformers 4, and is a `warmup_steps` below 1 in 5.
     """
+
+    warmup_share: float = 0.0
+
+    def get_warmup_steps(self, num_training_steps: int) -> int:
+        """Number of steps in which the learning rate rises."""
+        return math.ceil(num_training_steps * self.warmup_share)
 
     @property
     def device(self) -> torch.device:
@@ -251,14 +273,16 @@ def _arguments(config: TrainingOptions, checkpoints: Path, metric: str) -> Train
     assert config.epochs is not None
     assert config.learning_rate is not None
     best = config.keep == "best"
-    return DeviceArguments(
+    # transformers 4 has to be told; 5 saves as `_save` of our Trainer does.
+    pickled: dict[str, Any] = {"save_safetensors": False} if SAVES_AS_TOLD else {}
+    return StepArguments(
         output_dir=str(checkpoints),
         num_train_epochs=config.epochs,
         per_device_train_batch_size=config.batch_size,
         per_device_eval_batch_size=config.batch_size,
         gradient_accumulation_steps=config.gradient_accumulation,
         learning_rate=config.learning_rate,
-        warmup_ratio=config.warmup_ratio,
+        warmup_share=config.warmup_ratio,
         weight_decay=config.weight_decay,
         use_cpu=not has_accelerator(),
         bf16=has_bf16(),
@@ -272,8 +296,7 @@ def _arguments(config: TrainingOptions, checkpoints: Path, metric: str) -> Train
         load_best_model_at_end=best,
         metric_for_best_model=metric if best else None,
         greater_is_better=metric != "loss" if best else None,
-        # safetensors refuses the weights that a head shares with the embeddings; torch keeps them shared.
-        save_safetensors=False,
+        **pickled,
         remove_unused_columns=False,  # the data holds what the model takes, and nothing else
         label_names=["labels"],
         report_to=[],

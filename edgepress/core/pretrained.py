@@ -1,5 +1,6 @@
 """Into memory: what transformers keeps in a folder, as config, classifier and tokenizer."""
 
+import json
 import re
 from importlib.util import find_spec
 from logging import ERROR
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import transformers
 from transformers import (
     TOKENIZER_MAPPING,
     AutoConfig,
@@ -158,6 +160,8 @@ def _read_tokenizer(folder: Path, config: PretrainedConfig) -> PreTrainedTokeniz
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # the tokenizers library raises nothing narrower
         raise _no_tokenizer(folder, config, error) from error
+    if len(tokenizer) <= len(tokenizer.all_special_tokens) and _lacking(folder, config):
+        raise _no_tokenizer(folder, config, None)  # transformers 5 opens one without words where files lack
     if not isinstance(tokenizer.model_max_length, int | float):
         raise EdgepressError(
             f"{folder}: tokenizer_config.json: model_max_length is {tokenizer.model_max_length!r}, no number",
@@ -169,9 +173,14 @@ def _read_tokenizer(folder: Path, config: PretrainedConfig) -> PreTrainedTokeniz
     return tokenizer
 
 
-def _no_tokenizer(folder: Path, config: PretrainedConfig, error: Exception) -> EdgepressError:
+def _no_tokenizer(folder: Path, config: PretrainedConfig, error: Exception | None) -> EdgepressError:
     """What to say where transformers opens none: a library or a file is missing, or it is damaged."""
-    text = str(error)
+    if unknown := _unknown_class(folder):
+        return EdgepressError(
+            f"{folder}: tokenizer_config.json names a {unknown}, which transformers does not have",
+            "save it there with tokenizer.save_pretrained",
+        )
+    text = str(error or "")
     named = {name for name in TOKENIZER_LIBRARIES if re.search(rf"\b{name}\b", text, re.IGNORECASE)}
     missing = sorted(name for name in named if find_spec(TOKENIZER_LIBRARIES[name]) is None)
     if missing:
@@ -185,13 +194,25 @@ def _no_tokenizer(folder: Path, config: PretrainedConfig, error: Exception) -> E
             f"{folder} has no tokenizer that transformers opens: no {names}",
             "save it there with tokenizer.save_pretrained",
         )
-    return EdgepressError(f"{folder}: unreadable tokenizer: {first_line(error)}")
+    return EdgepressError(f"{folder}: unreadable tokenizer: {first_line(error) if error else 'no words'}")
+
+
+def _unknown_class(folder: Path) -> str:
+    """The class that tokenizer_config.json names, where transformers has none of that name; else empty."""
+    try:
+        content = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        name = content["tokenizer_class"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return name if isinstance(name, str) and not hasattr(transformers, name) else ""
 
 
 def _lacking(folder: Path, config: PretrainedConfig) -> list[str]:
     """The files that the architecture's tokenizer is made from and the folder does not have."""
-    slow, fast = TOKENIZER_MAPPING.get(type(config), (None, None))
-    names = getattr(slow or fast, "vocab_files_names", {}).values()
+    found = TOKENIZER_MAPPING.get(type(config), None)  # a slow and a fast one, or in transformers 5 the one
+    kinds = found if isinstance(found, tuple) else (found,)
+    kind = next((own for own in kinds if own is not None), None)
+    names = getattr(kind, "vocab_files_names", {}).values()
     files = sorted({*names} - {"tokenizer.json"})
     return (
         []

@@ -8,6 +8,7 @@ under `SHAPES` in config.json:
      "heads": {"bert.encoder.layer.0.attention.self": [2], ...}}             those that are left
 """
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -99,13 +100,17 @@ def set_heads(attention: nn.Module, kept: Sequence[int]) -> None:
     for name, value in settings.items():
         setattr(attention, name, value)
     if isinstance(attention, MPNetSelfAttention) and not attention._forward_pre_hooks:
-        attention.register_forward_pre_hook(_with_kept_biases)
+        attention.register_forward_pre_hook(_with_kept_biases, with_kwargs=True)
 
 
-def _with_kept_biases(attention: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    # MPNet adds a position bias to each head's scores, from one table for all layers.
-    hidden, attention_mask, head_mask, position_bias, *rest = inputs
-    return (hidden, attention_mask, head_mask, position_bias[:, getattr(attention, KEPT)], *rest)
+def _with_kept_biases(
+    attention: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    # MPNet adds a position bias to each head's scores, from one table for all layers. Its place among the
+    # arguments depends on transformers' version.
+    bound = inspect.signature(attention.forward).bind(*inputs, **named)
+    bound.arguments["position_bias"] = bound.arguments["position_bias"][:, getattr(attention, KEPT)]
+    return bound.args, bound.kwargs
 
 
 def _rebuild(model: PreTrainedModel, record: Mapping[str, Mapping[str, Any]]) -> None:
