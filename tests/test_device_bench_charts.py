@@ -224,3 +224,9 @@ def written(chart: Chart) -> str:
     """The texts of the picture."""
     with mpl.rc_context({"svg.fonttype": "none"}):
         return chart.render(THEMES["light"], "svg").decode()
+
+
+def test_a_score_outside_of_its_interval_is_drawn() -> None:
+    found = [replace(own, score=1.0, score_interval=(0.8, 0.99), metric="f1", task="t") for own in RECORDS]
+    for chart in charts(sections(found)):
+        assert chart.render(THEMES["light"], "png").startswith(b"\x89PNG")

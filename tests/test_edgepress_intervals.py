@@ -109,3 +109,10 @@ def test_how_many_texts_would_tell():
     assert 190 < wanted < 300
     assert tango(0, 0, wanted).high <= 0.02
     assert texts_needed(tango(10, 2, 150), 8 / 150, 0.02, 150) is None
+
+
+@pytest.mark.parametrize("count", [1, 7, 28, 29, 116, 872, 9999])
+def test_a_share_is_in_its_interval_also_at_both_ends(count):
+    for right in (0, 1, count - 1, count):
+        bounds = wilson(right, count)
+        assert 0 <= bounds.low <= right / count <= bounds.high <= 1

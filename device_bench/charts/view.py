@@ -158,4 +158,5 @@ def _score(record: Measurement | None) -> tuple[float | None, Interval | None]:
     if record.score_interval is None:
         return score, None
     low, high = record.score_interval
-    return score, Interval(score, 100 * low, 100 * high)
+    # A bootstrap's ends need not enclose the score, and no whisker has a length below 0.
+    return score, Interval(score, min(100 * low, score), max(100 * high, score))

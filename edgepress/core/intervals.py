@@ -129,7 +129,8 @@ def wilson(right: int, count: int) -> Bounds:
     share, spread = right / count, Z**2 / count
     middle = (share + spread / 2) / (1 + spread)
     half = math.sqrt(share * (1 - share) * spread + spread**2 / 4) / (1 + spread)
-    return Bounds(max(middle - half, 0.0), min(middle + half, 1.0))
+    # The share itself is in it, whatever the last bit of a sum is.
+    return Bounds(min(max(middle - half, 0.0), share), max(min(middle + half, 1.0), share))
 
 
 def tango(lost: int, won: int, count: int) -> Bounds:
