@@ -122,7 +122,14 @@ class ExportSession:
         for piece in whole.format.parts(whole.path):
             remove(piece)
 
-    def quantize(self, whole: Whole, scheme: Scheme, options: Options, cpus: Sequence[str] = ()) -> Written:
+    def quantize(
+        self,
+        whole: Whole,
+        scheme: Scheme,
+        options: Options,
+        cpus: Sequence[str] = (),
+        suffix: str = "",
+    ) -> Written:
         """Quantize the file into one beside it, and compare that with the model.
 
         Args:
@@ -130,14 +137,14 @@ class ExportSession:
             scheme: how.
             options: of the scheme, its CPU among them.
             cpus: the CPUs that the user named and that take the same bytes as that one.
+            suffix: of the file's name, before its ending.
 
         Raises:
             EdgepressError: the format's quantizer fails, or there are no sentences to calibrate on.
             ExpectationError: the file is further from the model than the tolerance allows; it is removed.
         """
-        target = whole.path.with_name(scheme.file_name)
-        if target.exists():  # of a CPU that was named before
-            target = target.with_name(f"{target.stem}_{options.target.name}{target.suffix}")
+        usual = whole.path.with_name(scheme.file_name)
+        target = usual.with_name(f"{usual.stem}{suffix}{usual.suffix}")
         start = time.perf_counter()
         self.quantize_into(target, whole, scheme, options)
         seconds = time.perf_counter() - start
@@ -148,12 +155,13 @@ class ExportSession:
         self, whole: Whole, scheme: Scheme, options: Options, flags: CpuFlags
     ) -> Iterator[Written]:
         """As `quantize`, a file for each of the flags' CPUs, one for those that take the same bytes."""
-        for group in scheme.groups(cpu_targets(flags)):
+        for number, group in enumerate(scheme.groups(cpu_targets(flags))):
             names = tuple(target.name for target in group)
             said = names if flags.cpu and scheme.cpu_traits else ()
             places = f" for {', '.join(said)}" if said else ""
             console.step(f"{whole.format.title}: {scheme.name}{places}")
-            yield self.quantize(whole, scheme, replace(options, target=group[0]), said)
+            suffix = f"_{group[0].name}" if number else ""
+            yield self.quantize(whole, scheme, replace(options, target=group[0]), said, suffix)
 
     def quantize_into(self, target: Path, whole: Whole, scheme: Scheme, options: Options) -> None:
         """Write the quantized file only."""
