@@ -11,7 +11,7 @@ ENDS = "<!-- end of table -->"
 
 
 def pages() -> list[Path]:
-    """Where blocks may stand."""
+    """List the pages that may have blocks."""
     return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 

@@ -152,7 +152,7 @@ def _trimmed(config: PruneBenchmark, seed: int) -> dict[str, Any]:
 
 
 def cutting_goals(config: PruneBenchmark) -> list[Goal]:
-    """Of DistilBERT with half of its heads and feed-forward units."""
+    """Measure DistilBERT with half of its heads and feed-forward units."""
     pruned = config.work / "distilbert-pruned"
     dense = quantized("distilbert", config.work / "distilbert-dense-int8")
     goals = [help_goal("compress.prune"), *prune_goals(dense[0].parents[1], pruned)]

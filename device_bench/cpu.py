@@ -66,7 +66,7 @@ Memory = Callable[[Runner], int]
 
 
 def wall_clock(runner: Runner, batch: Batch, runs: int) -> list[float]:
-    """That many runs [ms].
+    """Time so many runs [ms].
 
     Not by `timed_ms`: after a model's run a call of Python's is far from the caches, and takes 5 us.
     """

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from device_bench import stats
 from device_bench.records import Measurement
+from edgepress.core.environment import native_int8
 from edgepress.core.intervals import Bounds, score_text
 from edgepress.core.tables import ScreenTable, markdown_table
 
@@ -107,8 +108,7 @@ def caption(rows: Sequence[Row]) -> str:
 
 def _dot_products(flags: Sequence[str]) -> str:
     """Whether the CPU multiplies int8 natively; without, int8 is slower and may saturate."""
-    native = [flag for flag in flags if "vnni" in flag or flag == "asimddp"]
-    if native:
+    if native := native_int8(flags):
         return f"yes ({', '.join(native)})"
     return "no: int8 is slower here, and may saturate" if flags else "unknown"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -101,9 +101,10 @@ class _Making:
 
     def steps(self) -> Iterator[ChainStep]:
         """Yield the steps in their order."""
-        model, trims = self._config.model, self._trims
+        model, name = self._config.model, self._opened.source.short_name
+        trims = self._allows("trim_vocab", lambda: check_trimmable(self._opened.tokenizer, name))
         yield ChainStep(WHOLE, "export.onnx", {"model": model, **self._data})
-        self.candidates[WHOLE] = f"{self._opened.source.short_name}, as it is"
+        self.candidates[WHOLE] = f"{name}, as it is"
         yield self._int8("int8", model, "int8")
         if trims:
             yield self._trimmed("trimmed", model)
@@ -126,11 +127,6 @@ class _Making:
             yield self._int8("pruned-int8", "${steps.pruned}", f"{said}half of the feed-forward units; int8")
 
     @property
-    def _trims(self) -> bool:
-        name = self._opened.source.short_name
-        return self._allows("trim_vocab", lambda: check_trimmable(self._opened.tokenizer, name))
-
-    @property
     def _data(self) -> dict[str, Any]:
         """The task as every step names it: what is understood of a folder's columns holds for all of them."""
         task = self._opened.text_task
@@ -145,7 +141,8 @@ class _Making:
     def _trimmed(self, name: str, model: str) -> ChainStep:
         return ChainStep(name, "trim_vocab", {"model": model, **self._data, **self._judged()})
 
-    def _allows(self, technique: str, check: Any) -> bool:
+    def _allows(self, technique: str, check: Callable[[], object]) -> bool:
+        """Whether a check of a technique passes; if not, its error is noted in `left_out`."""
         try:
             check()
         except EdgepressError as error:

@@ -34,15 +34,20 @@ def run(config: CompareConfig) -> list[Change]:
     if config.ratios:
         found, compared = changed_ratios(older, newer, margins, config.baseline)
     else:
-        before, after, shared = pair(older, newer)
-        found = [change for key in shared for change in compare_records(before[key], after[key], margins)]
-        found += _lost(before, after)
-        compared = len(shared)
+        found, compared = _changed_on_one_machine(older, newer, margins)
     _show(found, compared)
-    if not config.ratios:
-        _tell_unpaired(before, after)
     _judge(found, config.allow_missing)
     return found
+
+
+def _changed_on_one_machine(
+    older: list[Measurement], newer: list[Measurement], margins: Margins
+) -> tuple[list[Change], int]:
+    """What changed of all figures, and how many records were compared."""
+    before, after, shared = pair(older, newer)
+    _tell_unpaired(before, after)
+    found = [change for key in shared for change in compare_records(before[key], after[key], margins)]
+    return found + _lost(before, after), len(shared)
 
 
 def changed_ratios(

@@ -10,6 +10,7 @@ from device_bench.grouping import Shape, identity, shape, speed_up
 from device_bench.records import Measurement
 from device_bench.stats import Interval
 from edgepress.core.console import warn
+from edgepress.core.environment import native_int8
 from edgepress.core.errors import EdgepressError, unknown_name
 
 Key = tuple[tuple[str, ...], Shape]
@@ -96,5 +97,4 @@ def _cpu(own: Ratio) -> str:
 
 
 def _native(own: Ratio) -> bool:
-    flags = own.record.environment.get("flags") or ()
-    return any("vnni" in str(flag) or flag == "asimddp" for flag in flags)
+    return bool(native_int8(own.record.environment.get("flags") or ()))

@@ -73,7 +73,7 @@ class Model:
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The model's tokenizer."""
+        """Return the model's tokenizer."""
         return self.opened.tokenizer
 
     @property

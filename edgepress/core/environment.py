@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +29,11 @@ RELEVANT_FLAGS = (
 )
 
 
+def native_int8(flags: Iterable[str]) -> list[str]:
+    """List the flags by which a CPU multiplies int8 natively: VNNI, or the dot product of ARM."""
+    return [flag for flag in flags if flag in ("avx512_vnni", "avx_vnni", "asimddp")]
+
+
 @dataclass(frozen=True)
 class Environment:
     """What a latency depends on besides the file."""
@@ -47,7 +53,7 @@ class Environment:
         """Whether int8 dot products are native (VNNI, or dot product on ARM); None where unknown."""
         if not self.flags:
             return None
-        return bool({"avx512_vnni", "avx_vnni", "asimddp"} & set(self.flags))
+        return bool(native_int8(self.flags))
 
     @property
     def is_arm(self) -> bool:

@@ -70,7 +70,7 @@ def score_bounds(
 
 
 def bounds_of(metric: str, predicted: np.ndarray, labels: np.ndarray) -> Bounds | None:
-    """As `score_bounds`, of what `metrics.predict` made of the logits."""
+    """Compute as `score_bounds` does, from what `metrics.predict` made of the logits."""
     name = metric.removesuffix(ON_TRAIN)
     if not len(labels) or undefined(name, predicted, labels):
         return None
@@ -104,7 +104,7 @@ def drop_bounds(
 
 
 def paired_bounds(metric: str, theirs: np.ndarray, ours: np.ndarray, labels: np.ndarray) -> Bounds | None:
-    """As `drop_bounds`, of what `metrics.predict` made of the parent's and of the file's logits."""
+    """Compute as `drop_bounds` does, from what `metrics.predict` made of both logits."""
     name = metric.removesuffix(ON_TRAIN)
     if not len(labels) or undefined(name, ours, labels) or undefined(name, theirs, labels):
         return None

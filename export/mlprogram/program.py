@@ -42,7 +42,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Output:
-    """Where an operation's result goes, and the element type that the program declares for it."""
+    """The result of an operation: its name and the element type that the program declares."""
 
     name: str
     dtype: np.dtype[Any] | type
