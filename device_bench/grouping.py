@@ -8,6 +8,7 @@ averaged over runs.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from device_bench import records, stats
@@ -71,17 +72,24 @@ class Section:
         """The newest records of all files."""
         return [record for series in self.series for record in series.records]
 
+    @cached_property
+    def _bases(self) -> dict[tuple[str, Shape, int], Measurement]:
+        """The baseline's records by what they were measured beside."""
+        series = (own for own in self.series if own.is_of(self.baseline))
+        return {_turn(record): record for own in series for record in own.history}
+
     def speed_up(self, own: RecordSeries, of: Shape) -> stats.Interval | None:
         """How many times faster than the baseline a file is at a shape.
 
         By the newest measurement in which both took their turns, if the file is still the same; a later one
         without the baseline takes nothing away.
         """
-        bases = [series for series in self.series if series.is_of(self.baseline)]
-        beside = [base for series in bases if series is not own for base in series.history]
+        if own.is_of(self.baseline):
+            return None
         taken = sorted((each for each in own.history if shape(each) == of), key=lambda each: each.taken_at)
         same = [record for record in taken if record.file_sha256 == taken[-1].file_sha256]
-        ratios = (speed_up(base, record) for record in reversed(same) for base in beside)
+        pairs = ((self._bases.get(_turn(record)), record) for record in reversed(same))
+        ratios = (speed_up(base, record) for base, record in pairs if base is not None)
         return next((ratio for ratio in ratios if ratio is not None), None)
 
 
@@ -188,6 +196,11 @@ def _file(record: Measurement) -> tuple[str, ...]:
 def shape(record: Measurement) -> Shape:
     """What tells the records of one series apart."""
     return (record.kind, record.padding, record.batch, record.sequence_length)
+
+
+def _turn(record: Measurement) -> tuple[str, Shape, int]:
+    """What records that were taken in turn share."""
+    return (record.run, shape(record), record.threads)
 
 
 def newest(found: Iterable[Measurement]) -> dict[tuple[tuple[str, ...], Shape], Measurement]:
