@@ -1,8 +1,6 @@
 """Recipes whose axes name flags, whose rows are means over an axis, and whose steps may be left out."""
 
 import json
-import subprocess
-import sys
 from statistics import fmean
 
 import pytest
@@ -78,17 +76,15 @@ def loaded(folder, *said, **changes):
 
 
 @pytest.fixture(scope="module")
-def experiment(tmp_path_factory, data_root):
+def experiment(cli, tmp_path_factory, data_root):
     """The recipe as it runs without its quantized step; its results."""
     folder = tmp_path_factory.mktemp("axes")
     content = yaml.safe_load(AXES)
     del content["steps"]["small"]
     recipe = written(folder, yaml.safe_dump(content, sort_keys=False))
-    typed = [sys.executable, "-m", "compress.recipe", recipe, "--data", data_root, "--output", folder / "out"]
-    done = subprocess.run(
-        [*map(str, typed), "--results", folder / "results"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    where = ("--output", folder / "out", "--results", folder / "results")
+    done = cli("compress.recipe", recipe, "--data", data_root, *where)
+    assert done.code == 0, done.err
     return folder
 
 

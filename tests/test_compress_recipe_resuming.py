@@ -178,7 +178,7 @@ def test_killed_then_interrupted_it_goes_on_where_it_was(copied, data_root):
     assert list(output.glob(checkpoints))
 
 
-def test_a_changed_step_that_was_interrupted_is_begun_again_when_told_to(copied, data_root):
+def test_a_changed_step_that_was_interrupted_is_begun_again_when_told_to(cli, capfd, copied, data_root):
     output, log = copied / "new" / "out", copied / "log"
     checkpoints = ".student-seed0.training/*/checkpoint-*/finished"
     process = start(copied, data_root, log)
@@ -186,28 +186,28 @@ def test_a_changed_step_that_was_interrupted_is_begun_again_when_told_to(copied,
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
     where = ("--output", output, "--results", copied / "results")
-    typed = command(copied / "tiny.yaml", "--data", data_root, "--set", "student_epochs=2", *where)
+    typed = (copied / "tiny.yaml", "--data", data_root, "--set", "student_epochs=2", *where)
     for _ in range(2):
-        refused = subprocess.run(typed, capture_output=True, text=True, check=False)
-        assert refused.returncode == 2
-        assert "--epochs was 1000.0, is 2.0" in refused.stderr
-        assert "--restart" in refused.stderr
+        assert cli("compress.recipe", *typed).code == 2
+        said = capfd.readouterr().err
+        assert "--epochs was 1000.0, is 2.0" in said
+        assert "--restart" in said
     assert list(output.glob(checkpoints))
-    done = subprocess.run([*typed, "--restart"], capture_output=True, text=True, check=False)
-    assert done.returncode in (0, 1), done.stderr[-3000:]  # whatever is expected of the table
-    assert "[1/3] teacher: finetune: nothing changed, not run again" in done.stderr
+    done = cli("compress.recipe", *typed, "--restart")
+    assert done.code in (0, 1), done.err  # whatever is expected of the table
+    assert "[1/3] teacher: finetune: nothing changed, not run again" in done.err
     assert not list(output.glob(".*.training"))
 
 
-def test_a_step_that_fails_gives_its_exit_code(copied, data_root):
+def test_a_step_that_fails_gives_its_exit_code(cli, capfd, copied, data_root):
     recipe = copied / "tiny.yaml"
     recipe.write_text(recipe.read_text().replace("vocabulary: 150", "vocabulary: 150\n      temperature: -1"))
-    typed = command(recipe, "--data", data_root, "--output", copied / "new" / "out")
-    done = subprocess.run(typed, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "--temperature -1" in done.stderr
-    assert "2 to 4 are usual" in done.stderr
-    assert "student (seed 0): distill failed (exit code 2)" in done.stderr
+    done = cli("compress.recipe", recipe, "--data", data_root, "--output", copied / "new" / "out")
+    assert done.code == 2
+    said = capfd.readouterr().err
+    assert "--temperature -1" in said
+    assert "2 to 4 are usual" in said
+    assert "student (seed 0): distill failed (exit code 2)" in done.err
 
 
 def test_two_runs_at_once_are_refused(tmp_path):

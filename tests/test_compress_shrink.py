@@ -1,8 +1,6 @@
 """`shrink`: its plan, who keeps the limits, and the whole of it on a small classifier."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -151,24 +149,21 @@ def test_a_folder_with_something_else_is_kept(cli, trained, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_it_names_one_file_and_goes_on_where_it_was(trained, tmp_path):
+def test_it_names_one_file_and_goes_on_where_it_was(cli, trained, tmp_path):
     output = tmp_path / "out"
 
     def shrink(*flags):
-        typed = ["compress.shrink", "--model", trained, *QUICK, "--output", output, *flags]
-        return subprocess.run(
-            [sys.executable, "-m", *map(str, typed)], capture_output=True, text=True, check=False
-        )
+        return cli("compress.shrink", "--model", trained, *QUICK, "--output", output, *flags)
 
     done = shrink("--max-drop", 100)
-    assert done.returncode == 0, done.stderr[-3000:]
-    ship = next(line for line in done.stdout.splitlines() if line.startswith("ship")).split()[-1]
+    assert done.code == 0, done.err
+    ship = next(line for line in done.out.splitlines() if line.startswith("ship")).split()[-1]
     rows = [json.loads(line) for line in (output / "results" / "rows.jsonl").read_text().splitlines()]
     smallest = min(rows, key=lambda row: row["size_bytes"])
     assert Path(ship).stat().st_size == smallest["size_bytes"]
     assert smallest["gain"]["low"] <= smallest["gain"]["value"] <= smallest["gain"]["high"]
     assert "the smallest file that loses at most 100 points" in (output / "results" / "README.md").read_text()
     again = shrink("--max-drop", 0, "--max-size-mb", 0.001)
-    assert again.returncode == 1
-    assert again.stderr.count("nothing changed, not run again") >= len(rows)
-    assert "no file keeps the limits" in again.stderr
+    assert again.code == 1
+    assert again.err.count("nothing changed, not run again") >= len(rows)
+    assert "no file keeps the limits" in again.err

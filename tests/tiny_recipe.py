@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -57,11 +56,12 @@ def written(folder, model, text=TINY):
 
 
 def command(*args):
+    """The command as a process of its own: for what stops it."""
     return [sys.executable, "-m", "compress.recipe", *map(str, args)]
 
 
 @pytest.fixture(scope="session")
-def experiment(tmp_path_factory, bare_encoder, data_root, worker_id):
+def experiment(cli, tmp_path_factory, bare_encoder, data_root, worker_id):
     """The tiny recipe run as a whole; its YAML, outputs, results and what it printed.
 
     Made once for all processes of a test run.
@@ -70,20 +70,18 @@ def experiment(tmp_path_factory, bare_encoder, data_root, worker_id):
     folder = (base if worker_id == "master" else base.parent) / "experiment"
     with FileLock(f"{folder}.lock"):
         if not (folder / SAID).exists():
-            run_tiny(folder, bare_encoder, data_root)
-    content = json.loads((folder / SAID).read_text())
-    return folder, subprocess.CompletedProcess(*content)
+            run_tiny(cli, folder, bare_encoder, data_root)
+    return folder, json.loads((folder / SAID).read_text())
 
 
-def run_tiny(folder, model, data):
-    """Run the tiny recipe into a folder, and note what it said there at the end."""
+def run_tiny(cli, folder, model, data):
+    """Run the tiny recipe into a folder, and note there what it said."""
     folder.mkdir(exist_ok=True)
     recipe = written(folder, model)
-    typed = command(recipe, "--data", data, "--output", folder / "out", "--results", folder / "results")
-    done = subprocess.run(typed, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    content = [typed, done.returncode, done.stdout, done.stderr]
-    (folder / SAID).write_text(json.dumps(content))
+    where = ("--output", folder / "out", "--results", folder / "results")
+    done = cli("compress.recipe", recipe, "--data", data, *where)
+    assert done.code == 0, done.err
+    (folder / SAID).write_text(json.dumps([done.out, done.err]))
 
 
 @pytest.fixture

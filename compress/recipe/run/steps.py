@@ -2,9 +2,6 @@
 
 import json
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,11 +20,11 @@ from edgepress.core.files import sha256, staged_folder, writable_folder, write_w
 from edgepress.core.identity import differences, library_versions
 from edgepress.core.locking import alone, noted
 from edgepress.core.splits import data_root, local_split
+from edgepress.core.subcommand import Subcommand
 
 LOCK = ".running"
 INPUTS = "inputs"
 LEDGER = ".runs"
-WINDOWS = sys.platform == "win32"
 
 
 @dataclass(frozen=True)
@@ -206,25 +203,13 @@ class Bench:
             typed += ["--data", str(self.data)]
         if run.verb.has("restart") and self.restart:
             typed.append("--restart")
-        # A session of its own: it gets one Ctrl-C, from here, and ends as it does when it is run alone.
-        process = subprocess.Popen([sys.executable, "-m", run.verb.module, *typed], start_new_session=True)
-        with noted(self.mark, process.pid):
-            code = _end_of(process)
+        command = Subcommand(run.verb.module, typed)
+        with noted(self.mark, command.pid):
+            code = command.wait()
         if code == console.INTERRUPTED:
             raise KeyboardInterrupt
         if code:
             raise StepError(run, code)
-
-
-def _end_of(process: subprocess.Popen[bytes]) -> int:
-    """Wait for a process and return its exit code; Ctrl-C is passed on to it."""
-    try:
-        return process.wait()
-    except BaseException:
-        if not WINDOWS:
-            process.send_signal(signal.SIGINT)
-        process.wait()
-        raise
 
 
 def _portable(value: Any, outputs: Mapping[str, str]) -> Any:
