@@ -5,7 +5,7 @@ Libraries alone: the suite's own modules are read from the disk when a command b
 code is.
 """
 
-# ruff: noqa: E402, F401, I001  # it is quiet before it imports
+# ruff: noqa: E402, F401  # it is quiet before it imports
 from edgepress.core.process import prepare
 
 prepare()
