@@ -33,14 +33,20 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_file(path, with_body)
 
     def _send_info(self, parts: list[str]) -> None:
-        """/api/models/ORG/NAME[/revision/REV]: the repository's files."""
-        folder = self.root / parts[0] / parts[1] / parts[2]
-        if not folder.is_dir():
+        """/api/models/ORG/NAME[/revision/REV]: the repository's files; .../tree/REV: with sizes and digests."""
+        folder = self.root.joinpath(*parts[:3])
+        if len(parts) < len(("models", "ORG", "NAME")) or not folder.is_dir():
             self._refuse("RepoNotFound")
             return
-        files = [p.relative_to(folder).as_posix() for p in sorted(folder.rglob("*")) if p.is_file()]
-        repo = f"{parts[1]}/{parts[2]}"
-        body = {"id": repo, "sha": COMMIT, "siblings": [{"rfilename": name} for name in files]}
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        names = [path.relative_to(folder).as_posix() for path in files]
+        body: object = {
+            "id": f"{parts[1]}/{parts[2]}",
+            "sha": COMMIT,
+            "siblings": [{"rfilename": name} for name in names],
+        }
+        if parts[3:4] == ["tree"]:
+            body = [_entry(name, path.read_bytes()) for name, path in zip(names, files, strict=True)]
         self._send(json.dumps(body).encode(), {"Content-Type": "application/json"}, True)
 
     def _send_file(self, path: str, with_body: bool) -> None:
@@ -52,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse("EntryNotFound")
             return
         body = file.read_bytes()
-        headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{hashlib.sha256(body).hexdigest()}"'}
+        headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{_digest(body)}"'}
         self._send(body, headers, with_body)
 
     def _refuse(self, code: str) -> None:
@@ -72,6 +78,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args: object) -> None:
         """Keep quiet."""
+
+
+def _entry(name: str, content: bytes) -> dict[str, object]:
+    """A file of a repository's tree; all are large ones, whose digest is that of their content."""
+    large = {"oid": _digest(content), "size": len(content), "pointerSize": 127}
+    return {"type": "file", "path": name, "size": len(content), "oid": "0" * 40, "lfs": large}
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 @contextmanager

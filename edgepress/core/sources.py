@@ -19,6 +19,7 @@ from pathlib import Path
 from edgepress.core.caches import HUB, SUITE, cache_root, hub_root
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.files import require_inside, sha256, staged_folder
+from edgepress.core.versions import connection_errors
 
 # A Hub that does not answer must not hold up a run that can go on without it.
 HUB_TIMEOUT_S = 5.0
@@ -172,7 +173,6 @@ def has_file(folder: Path, pattern: str) -> bool:
 def _snapshot(
     repo_id: str, revision: str | None, patterns: Sequence[str], repo_type: str, local_files_only: bool
 ) -> Path | None:
-    import requests
     from huggingface_hub import HfApi, errors, snapshot_download
 
     hub_errors = (
@@ -180,6 +180,7 @@ def _snapshot(
         errors.HFValidationError,
         errors.LocalEntryNotFoundError,
         errors.OfflineModeIsEnabled,
+        *connection_errors(),
     )
     try:
         if not local_files_only:  # snapshot_download asks this too, but waits for an answer for ever
@@ -192,7 +193,7 @@ def _snapshot(
             local_files_only=local_files_only,
             etag_timeout=HUB_TIMEOUT_S,
         )
-    except (requests.RequestException, *hub_errors):
+    except hub_errors:
         return None
     except OSError as error:
         if local_files_only:  # a cache that cannot be read holds nothing for us
