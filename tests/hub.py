@@ -33,7 +33,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_file(path, with_body)
 
     def _send_info(self, parts: list[str]) -> None:
-        """/api/models/ORG/NAME[/revision/REV]: the repository's files; .../tree/REV: with sizes and digests."""
+        """/api/models/ORG/NAME[/revision/REV]: the files of a repository; /tree/REV: with their digests."""
         folder = self.root.joinpath(*parts[:3])
         if len(parts) < len(("models", "ORG", "NAME")) or not folder.is_dir():
             self._refuse("RepoNotFound")

@@ -3,7 +3,6 @@
 import os
 import runpy
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import torch
 
 from compress.training.trainer import LengthTrainer
 from edgepress.core.artifact import open_artifact
+from edgepress.core.subcommand import Subcommand
 
 
 @contextmanager
@@ -46,9 +46,8 @@ def stop(cli: Callable, step: int, *typed: object) -> str:
 
 def killed_writing(number: int, module: str, *arguments: object) -> None:
     """Run a command in a process of its own that is killed in the middle of torch's n-th file, from 0."""
-    typed = [sys.executable, __file__, str(number), module, *map(str, arguments)]
-    done = subprocess.run(typed, capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+    typed = [str(number), module, *map(str, arguments)]
+    assert Subcommand("interrupting", typed).wait() == -signal.SIGKILL
 
 
 def weights(folder: Path) -> str:

@@ -117,6 +117,6 @@ def test_the_notebook_runs(tmp_path, monkeypatch, capsys):
             assert cell["outputs"] == []
             exec(compile("".join(cell["source"]), cell["id"], "exec"), names)
     printed = capsys.readouterr().out
-    assert "200 texts of at most 64 tokens" in printed
+    assert "100 texts of at most 64 tokens" in printed
     assert "['finetune', 'distill', 'quantize']" in printed
     assert (tmp_path / "outputs" / "quickstart" / "manifest.json").exists()

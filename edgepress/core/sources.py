@@ -175,7 +175,7 @@ def _snapshot(
 ) -> Path | None:
     from huggingface_hub import HfApi, errors, snapshot_download
 
-    hub_errors = (
+    hub_errors: tuple[type[Exception], ...] = (
         errors.HfHubHTTPError,
         errors.HFValidationError,
         errors.LocalEntryNotFoundError,
