@@ -207,6 +207,16 @@ CASES: dict[str, tuple[Callable[[Any], Any], Callable[[torch.Tensor], Any], np.n
         lambda x: torch.stack([x[0, [0, 5]], x[1, [3, 2]]]),
         X,
     ),
+    "gather_nd": (
+        lambda x: mb.gather_nd(x=x, indices=np.array([[[0, 1], [1, 3]]], dtype=np.int32)),
+        lambda x: x[np.array([[0, 1]]), np.array([[1, 3]])],
+        X,
+    ),
+    "gather_nd in batches": (
+        lambda x: mb.gather_nd(x=x, indices=np.array([[[0], [2]], [[3], [1]]], dtype=np.int32), batch_dims=1),
+        lambda x: torch.stack([x[0, [0, 2]], x[1, [3, 1]]]),
+        X[:2],
+    ),
     "gather_along_axis": (
         lambda x: mb.gather_along_axis(x=x, indices=np.argsort(X, axis=1).astype(np.int32), axis=1),
         lambda x: x.sort(dim=1).values,

@@ -66,6 +66,8 @@ def convert(
         import coremltools
         import numpy as np
 
+        import export.mlprogram.operators  # noqa: F401  # registers them
+
         traced = _trace(model, shapes)
         try:
             package = coremltools.convert(

@@ -68,6 +68,14 @@ def gather(x: Array, indices: Array, axis: int = 0, batch_dims: int = 0) -> Arra
     return np.stack([inner(one, index) for one, index in zip(x, indices, strict=True)])
 
 
+def gather_nd(x: Array, indices: Array, batch_dims: int = 0) -> Array:
+    """Parts of `x`, each named by a row of `indices`; the first `batch_dims` axes of both go together."""
+    if not batch_dims:
+        return x[tuple(np.moveaxis(indices, -1, 0))]
+    inner = partial(gather_nd, batch_dims=batch_dims - 1)
+    return np.stack([inner(one, index) for one, index in zip(x, indices, strict=True)])
+
+
 def gather_along_axis(x: Array, indices: Array, axis: int = 0) -> Array:
     """Take one element of `x` along `axis` for each index."""
     return np.take_along_axis(x, indices.astype(np.int64), axis=axis)
@@ -138,6 +146,7 @@ OPERATIONS: dict[str, Operation] = {
     "fill_like": lambda ref_tensor, value=0.0: np.full(np.shape(ref_tensor), value),
     "gather": gather,
     "gather_along_axis": gather_along_axis,
+    "gather_nd": gather_nd,
     "pad": pad,
     "range_1d": range_1d,
     "reduce_argmax": _argument(np.argmax),

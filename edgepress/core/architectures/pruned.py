@@ -96,7 +96,10 @@ def set_heads(attention: nn.Module, kept: Sequence[int]) -> None:
     if not kept or width % len(kept) or min(kept) < 0 or len(set(kept)) < len(kept):
         raise ValueError(f"a width of {width} cannot be the heads {list(kept)}")
     counted, whole = _names(attention)
-    settings = {counted: len(kept), whole: width, "attention_head_size": width // len(kept), KEPT: list(kept)}
+    size = width // len(kept)
+    settings = {counted: len(kept), whole: width, "attention_head_size": size, KEPT: list(kept)}
+    if hasattr(attention, "scaling"):  # transformers 5 computes it when the module is made
+        settings["scaling"] = size**-0.5
     for name, value in settings.items():
         setattr(attention, name, value)
     if isinstance(attention, MPNetSelfAttention) and not attention._forward_pre_hooks:
