@@ -163,12 +163,16 @@ def tokenizer_digest(tokenizer: PreTrainedTokenizerBase) -> str:
     return digest.hexdigest()
 
 
+# State of the last call, and where a tokenizer was opened from: transformers 5 writes that, too.
+PASSING = ("truncation", "padding", "name_or_path", "is_local", "local_files_only")
+
+
 def _saved(path: Path) -> bytes:
     """The content of one of a tokenizer's files, without its state and its origin."""
     if path.suffix != ".json":
         return path.read_bytes()
     content = json.loads(path.read_text(encoding="utf-8"))
-    for passing in ("truncation", "padding", "name_or_path"):
+    for passing in PASSING:
         if isinstance(content, dict):
             content.pop(passing, None)
     return json.dumps(content, sort_keys=True).encode()

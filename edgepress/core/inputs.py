@@ -112,7 +112,7 @@ def require_token_types(tokenizer: PreTrainedTokenizerBase, model: PreTrainedMod
     rows = getattr(model.config, "type_vocab_size", None)
     if rows is None or TOKEN_TYPES not in input_names(model):
         return
-    largest = max(tokenizer("a", "a")[TOKEN_TYPES])
+    largest = max(tokenizer("a", "a").get(TOKEN_TYPES, [0]))
     if largest >= rows:
         raise EdgepressError(
             f"{name}: its tokenizer gives token types up to {largest}, the model has {rows}",

@@ -40,7 +40,6 @@ from edgepress.core.models import ModelSource
 Drops = Literal["none", "others", "all"]
 # transformers' own renamings of tensors of models that came from TensorFlow.
 RENAMED = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
-DROPPED = "dropped."
 NEW_HEAD = "python -m compress.finetune --model {folder} --task TASK trains a new head on its encoder"
 
 
@@ -106,7 +105,9 @@ def load_weights(
         _require_encoder(source.folder, empty, compared)
         _say_new(source, compared, found)
     _refuse_other_values(empty, checkpoint, dropped)
-    model = _load(kind, source.folder, config, compared.missing, dropped, seed)
+    # Without what is dropped: a head of the same shape would else be taken for the model's.
+    kept = checkpoint.load(checkpoint.tensors.keys() - set(dropped)) if dropped else None
+    model = _load(type(empty), source.folder, config, compared.missing, kept, seed)
     _refuse_other_buffers(model, checkpoint)
     return model, not compared.missing
 
@@ -349,7 +350,7 @@ def _load(
     folder: Path,
     config: PretrainedConfig,
     missing: Iterable[str],
-    dropped: Iterable[str],
+    values: Mapping[str, torch.Tensor] | None,
     seed: int,
 ) -> PreTrainedModel:
     verbosity = logging.get_verbosity()
@@ -358,11 +359,10 @@ def _load(
     torch.manual_seed(seed)
     try:
         model, info = kind.from_pretrained(
-            folder,
+            folder if values is None else None,
             config=config,
+            state_dict=values,
             output_loading_info=True,
-            key_mapping={f"^{re.escape(name)}$": DROPPED + name for name in dropped} or None,
-            trust_remote_code=False,
         )
     except Exception as error:  # of safetensors, torch and transformers, each with their own
         raise EdgepressError(f"{folder}: unreadable weights: {first_line(error)}") from error

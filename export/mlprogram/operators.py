@@ -12,7 +12,7 @@ import numpy as np
 from coremltools.converters.mil import register_torch_op
 from coremltools.converters.mil.frontend.torch.ops import _get_inputs
 from coremltools.converters.mil.frontend.torch.utils import NUM_TO_NUMPY_DTYPE
-from coremltools.converters.mil.mil import Builder
+from coremltools.converters.mil.mil import Builder, types
 
 
 @register_torch_op(override=True)  # type: ignore[untyped-decorator]
@@ -29,17 +29,13 @@ def new_zeros(context: Any, node: Any) -> None:
 
 def _filled(context: Any, node: Any, value: int) -> None:
     """A tensor of one value, of the type that is named or else that of the tensor it is called on."""
-    tensor, size, kind, *_ = [*_get_inputs(context, node), None]
-    if kind is None:
-        number = np.float32(value) if tensor.is_tensor_or_scalar_of(dtype="fp32") else np.int32(value)
+    inputs: list[Any] = _get_inputs(context, node)
+    tensor, size, kind = inputs[0], inputs[1], inputs[2] if inputs[2:] else None
+    whole = types.is_int(tensor.dtype) if kind is None else False
+    number = NUM_TO_NUMPY_DTYPE[int(kind.val)](value) if kind else (np.int32 if whole else np.float32)(value)
+    if isinstance(size, list) and size:
+        size = Builder.concat(values=size, axis=0)
+    if isinstance(size, list) or size.shape == (0,):
+        context.add(Builder.const(val=number, name=node.name))
     else:
-        number = NUM_TO_NUMPY_DTYPE[int(kind.val)](value)
-    if isinstance(size, list):
-        size = Builder.concat(values=size, axis=0) if size else None
-    scalar = size is None or size.shape == (0,)
-    filled = (
-        Builder.const(val=number, name=node.name)
-        if scalar
-        else Builder.fill(shape=size, value=number, name=node.name)
-    )
-    context.add(filled)
+        context.add(Builder.fill(shape=size, value=number, name=node.name))
