@@ -100,7 +100,7 @@ def test_file_that_cuts_by_itself_is_caught(folder, tokenizer):
 def test_altered_vocabulary_list_is_caught(tokenizer, tmp_path):
     list_of = [token for token, _ in sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])]
     (tmp_path / "vocab.txt").write_text("\n".join(list_of) + "\n")
-    bert = BertTokenizerFast(vocab_file=str(tmp_path / "vocab.txt"))
+    bert = BertTokenizerFast.from_pretrained(tmp_path)
     bert.save_pretrained(tmp_path)
     require_tokenizer_parity(tmp_path, bert, LONGEST)
     list_of[10], list_of[11] = list_of[11], list_of[10]
