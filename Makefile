@@ -4,6 +4,12 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+OLD := .venv-oldest
+
+# Versions that are tested together; transformers 5 needs Python 3.11.
+CONSTRAINTS := $(shell $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 11) and "constraints.txt" or "constraints-oldest.txt")')
+# Without its version, Linux takes a build of torch with several GB of libraries for GPUs.
+TORCH := 2.13.0
 
 # CI runs the slower tests as well.
 MARKS := $(if $(CI),not long and not network and not gpu and not phone,)
@@ -12,7 +18,13 @@ MARKS := $(if $(CI),not long and not network and not gpu and not phone,)
 # They go in the order of tests/conftest.py, the longest first.
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test clean
+# What both ends of the versions are tried with: every architecture, format and technique, the sources of models.
+CORE := $(addprefix tests/test_,edgepress_architectures.py edgepress_head.py edgepress_weights.py edgepress_inputs.py \
+	edgepress_sources.py edgepress_tokenizers.py edgepress_pruned.py compress_prune_parts.py compress_trim_vocab.py \
+	compress_finetune.py compress_distill.py compress_qat.py compress_sparsify.py export_command.py export_onnx.py \
+	export_coreml.py export_openvino.py export_parity.py)
+
+.PHONY: demo test test-oldest constraints clean
 
 demo: $(VENV)/demo.stamp
 	$(PY) -m compress.quantize --model distilbert --time-budget 10 --overwrite
@@ -26,16 +38,39 @@ demo: $(VENV)/demo.stamp
 
 test: $(VENV)/test.stamp
 	OMP_NUM_THREADS=1 $(PY) -m pytest $(SIDE_BY_SIDE) $(if $(MARKS),-m "$(MARKS)") $(ARGS)
+	$(if $(CI),$(MAKE) test-oldest)
+
+# The lowest versions that pyproject.toml admits, transformers 4 among them.
+test-oldest: $(OLD)/test.stamp
+	OMP_NUM_THREADS=1 $(OLD)/bin/python -m pytest $(SIDE_BY_SIDE) $(ARGS) $(CORE)
+
+constraints: $(VENV)/test.stamp
+	$(PY) -m pip install --quiet 'uv>=0.9,<1'
+	$(call COMPILED,constraints.txt,)
+	$(call COMPILED,constraints-oldest.txt,--resolution lowest-direct --constraint $(VENV)/four.txt)
+
+# Of libraries for GPUs nothing is said: which there are depends on the build of torch.
+define COMPILED
+	@echo torch==$(TORCH) > $(VENV)/torch.txt; echo 'transformers<5' > $(VENV)/four.txt
+	@echo '# Written by `make constraints`: versions that are tested together.' > $(1)
+	@$(PY) -m uv pip compile --quiet --no-header --no-annotate --python-version 3.11 --extra test pyproject.toml \
+		--constraint $(VENV)/torch.txt $(2) | grep -v '^nvidia\|^triton\|^cuda' >> $(1)
+endef
 
 clean:
-	rm -rf $(VENV) outputs
+	rm -rf $(VENV) $(OLD) outputs
 
-$(VENV)/demo.stamp: pyproject.toml
+$(VENV)/demo.stamp: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --editable .
+	$(PY) -m pip install --quiet --constraint $(CONSTRAINTS) --editable .
 	touch $@
 
-$(VENV)/test.stamp: pyproject.toml
+$(VENV)/test.stamp: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --editable '.[test]'
+	$(PY) -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[test]'
+	touch $@
+
+$(OLD)/test.stamp: pyproject.toml constraints-oldest.txt
+	$(PYTHON) -m venv $(OLD)
+	$(OLD)/bin/python -m pip install --quiet --constraint constraints-oldest.txt --editable '.[test]'
 	touch $@

@@ -135,7 +135,10 @@ def test_classes_that_are_not_the_classifiers(cli, model_folder, data_root, tmp_
         assert load_file(folder / "model.safetensors")["classifier.bias"].shape == (3,)
     path.write_text(json.dumps(config))
     own = ("--task", "verdicts", "--data", data_root, "--output", tmp_path / "out")
-    refused(cli("export.onnx", "--model", folder, *own), "and the classifier gives")
+    result = cli("export.onnx", "--model", folder, *own)
+    refused(result)
+    # One label alone is refused by transformers 5 itself.
+    assert "and the classifier gives" in result.error or "num_labels=2" in result.error
 
 
 def test_a_tokenizer_that_cuts_at_the_beginning(cli, model_folder, data_root, tmp_path):

@@ -169,6 +169,8 @@ def test_every_setting_of_a_tokenizer_counts_slow_or_fast(kind, vocabulary, tmp_
 
 
 def test_a_slow_tokenizer_is_not_its_fast_one(vocabulary):
+    if BertTokenizer is BertTokenizerFast:
+        pytest.skip("transformers 5 has one tokenizer for BERT")
     assert tokenizer_digest(BertTokenizer(vocabulary)) != tokenizer_digest(BertTokenizerFast(vocabulary))
 
 
