@@ -20,7 +20,7 @@ from edgepress.core.errors import EdgepressError
 FEED_FORWARD = ("intermediate.dense", "ffn.lin1", ".ffn")
 # Matrices of the classifier that are as wide as the layers, as a config has it.
 CLASSIFIER = ("pooler.dense", "classifier.dense", "pre_classifier")
-LAYERS = ".layer"
+LAYERS = (".layer", ".layers")
 # Widths that matrix kernels fill their registers with.
 MULTIPLE = 8
 

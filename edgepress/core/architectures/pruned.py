@@ -30,7 +30,7 @@ from edgepress.core.errors import EdgepressError, first_line
 SHAPES = "edgepress_shapes"
 # What attention modules call their number of heads -> the width of all heads together.
 HEADS = {"num_attention_heads": "all_head_size", "n_heads": "dim"}
-QUERIES = ("query", "q", "q_lin")
+QUERIES = ("query", "q", "q_lin", "query_proj")
 KEPT = "kept_heads"
 
 
