@@ -5,7 +5,6 @@ does not have, and every other architecture stays what it is.
 """
 
 import copy
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +22,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from edgepress.core.architectures.depth import LAYER, keep_layers
 from edgepress.core.architectures.head import HEAD
 from edgepress.core.architectures.pruned import SHAPES
 from edgepress.core.checkpoint import listed
@@ -49,7 +49,6 @@ RENAMED = {
     "cls.predictions.transform.LayerNorm.": "vocab_layer_norm.",
     "cls.predictions.decoder.": "vocab_projector.",
 }
-LAYER = re.compile(r"\.layer\.(\d+)\.")
 FIRST_TYPE = "bert.embeddings.token_type_embeddings.weight"
 POSITIONS = "bert.embeddings.position_embeddings.weight"
 
@@ -95,7 +94,7 @@ def slice_layers(teacher: PreTrainedModel, layers: list[int], seed: int) -> PreT
         EdgepressError: the teacher was pruned to other shapes in each layer, or a tensor of the student's
             encoder would be random.
     """
-    student = random_student(teacher, len(layers), seed)
+    student = random_student(teacher, layers, seed)
     weights = _kept(teacher.state_dict(), layers)
     if _becomes_distilbert(teacher):
         weights = _as_distilbert(weights)
@@ -113,8 +112,8 @@ def slice_layers(teacher: PreTrainedModel, layers: list[int], seed: int) -> PreT
     return student
 
 
-def random_student(teacher: PreTrainedModel, depth: int, seed: int) -> PreTrainedModel:
-    """The same shape with random weights.
+def random_student(teacher: PreTrainedModel, layers: Sequence[int], seed: int) -> PreTrainedModel:
+    """The same shape with random weights, in as many layers as are named, of their kinds.
 
     Raises:
         EdgepressError: the teacher was pruned to other shapes in each layer.
@@ -125,7 +124,7 @@ def random_student(teacher: PreTrainedModel, depth: int, seed: int) -> PreTraine
             "distil first, prune then",
         )
     own, config = _stock(teacher), copy.deepcopy(teacher.config)
-    config.num_hidden_layers = depth
+    keep_layers(config, layers)
     if hasattr(config, HEAD):
         delattr(config, HEAD)
     if _becomes_distilbert(teacher):
@@ -169,9 +168,15 @@ def _kept(weights: Mapping[str, Any], layers: list[int]) -> dict[str, Any]:
     """The weights outside all layers, and those of `layers` under their new numbers."""
     kept = {name: value for name, value in weights.items() if LAYER.search(name) is None}
     for new, old in enumerate(layers):
-        own = {name: value for name, value in weights.items() if f".layer.{old}." in name}
-        kept |= {LAYER.sub(f".layer.{new}.", name, count=1): value for name, value in own.items()}
+        own = {name: value for name, value in weights.items() if _number(name) == old}
+        kept |= {LAYER.sub(rf".\1.{new}.", name, count=1): value for name, value in own.items()}
     return kept
+
+
+def _number(name: str) -> int | None:
+    """Number of the layer that a weight belongs to."""
+    found = LAYER.search(name)
+    return int(found[2]) if found else None
 
 
 def _as_distilbert(weights: Mapping[str, Any]) -> dict[str, Any]:

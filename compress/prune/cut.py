@@ -12,7 +12,8 @@ from transformers import PreTrainedModel
 
 from compress.prune.config import PruneOptions
 from compress.prune.importance import Batch, Kept, Scores, best_of_each_head, choose, counts, score
-from compress.prune.parts import PrunablePart, classifier_parts, dependency_graph, group, parts
+from compress.prune.parts import FINDERS, PrunablePart, classifier_parts, dependency_graph, group, parts
+from edgepress.core.architectures.depth import keep_layers
 from edgepress.core.architectures.pruned import kept_heads, set_heads
 
 FEED_FORWARD_WIDTH = ("hidden_dim", "intermediate_size")
@@ -23,11 +24,11 @@ Wanted = Mapping[str, Mapping[nn.Module, int]]
 
 def cut_layers(model: PreTrainedModel, part: PrunablePart, kept: Sequence[int]) -> None:
     """Leave only these layers, in place."""
+    keep_layers(model.config, sorted(kept))
     layers: Any = part.module
     for number in reversed(range(part.units)):
         if number not in kept:
             del layers[number]
-    model.config.num_hidden_layers = len(kept)
 
 
 def cut_units(model: PreTrainedModel, kept: Mapping[str, Kept], scores: Scores) -> None:
@@ -38,7 +39,7 @@ def cut_units(model: PreTrainedModel, kept: Mapping[str, Kept], scores: Scores) 
         kept: kind -> part -> units that stay.
         scores: of all parts; of attention parts also where only the hidden width is cut.
     """
-    attentions = {part.name: part for part in parts(model, "heads")}
+    attentions = {part.name: part for part in FINDERS["heads"](model)}
     channels = _attention_channels(model, attentions, kept, scores)
     graph = dependency_graph(model)
     for name, own in channels.items():

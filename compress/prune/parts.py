@@ -18,6 +18,8 @@ from edgepress.core.errors import EdgepressError
 
 # The first of two feed-forward matrices: of BERT, RoBERTa, MPNet and MobileBERT, of DistilBERT, of ALBERT.
 FEED_FORWARD = ("intermediate.dense", "ffn.lin1", ".ffn")
+# The same with a gate (Shazeer 2020, "GLU Variants Improve Transformer"): of ModernBERT.
+GATED = (".mlp.Wi",)
 # Matrices of the classifier that are as wide as the layers, as a config has it.
 CLASSIFIER = ("pooler.dense", "classifier.dense", "pre_classifier")
 LAYERS = (".layer", ".layers")
@@ -71,9 +73,11 @@ def _heads(model: PreTrainedModel) -> Iterator[PrunablePart]:
 
 def _feed_forward(model: PreTrainedModel) -> Iterator[PrunablePart]:
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear) and name.endswith(FEED_FORWARD):
-            step = MULTIPLE if module.out_features % MULTIPLE == 0 else 1
-            yield PrunablePart("ffn", name, module, module, module.out_features, step=step)
+        if isinstance(module, nn.Linear) and name.endswith((*FEED_FORWARD, *GATED)):
+            # The second half of a gated one gates the first, unit by unit: the graph cuts both.
+            units = module.out_features // (2 if name.endswith(GATED) else 1)
+            step = MULTIPLE if units % MULTIPLE == 0 else 1
+            yield PrunablePart("ffn", name, module, module, units, step=step)
 
 
 def _hidden(model: PreTrainedModel) -> Iterator[PrunablePart]:
