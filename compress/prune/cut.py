@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 import torch_pruning as tp
 from torch import nn
 from transformers import PreTrainedModel
@@ -13,7 +14,7 @@ from transformers import PreTrainedModel
 from compress.prune.config import PruneOptions
 from compress.prune.importance import Batch, Kept, Scores, best_of_each_head, choose, counts, score
 from compress.prune.parts import FINDERS, PrunablePart, classifier_parts, dependency_graph, group, parts
-from edgepress.core.architectures.depth import keep_layers
+from edgepress.core.architectures.depth import first_stays, keep_layers
 from edgepress.core.architectures.pruned import kept_heads, set_heads
 
 FEED_FORWARD_WIDTH = ("hidden_dim", "intermediate_size")
@@ -82,10 +83,7 @@ def _cut(graph: tp.DependencyGraph, part: PrunablePart, kept: Sequence[int]) -> 
     gone = sorted(set(range(part.channels)) - set(kept))
     if not gone:
         return
-    for dependency, channels in group(graph, part, gone):
-        # MPNet's table of position biases has a column a head, which the graph takes for channels of one.
-        if part.kind != "heads" or not isinstance(dependency.target.module, nn.Embedding):
-            dependency(channels)
+    group(graph, part, gone).prune()
 
 
 def _tell_config(model: PreTrainedModel, kept: Mapping[str, Kept]) -> None:
@@ -132,6 +130,8 @@ class Cutting:
     def _cut_layers(self, wanted: Mapping[nn.Module, int], batches: Sequence[Batch]) -> None:
         (part,) = parts(self.model, "layers")
         scores = score(self.model, [part], self.config.importance, batches)
+        if first_stays(self.model.config):
+            scores[part.name][0] = torch.inf
         cut_layers(self.model, part, choose([part], wanted, scores, over_layers=False)[part.name])
 
     def _cut_units(self, wanted: Wanted, batches: Sequence[Batch]) -> None:

@@ -13,6 +13,11 @@ LAYER = re.compile(r"\.(layers?)\.(\d+)\.")
 EVERY, KINDS = "global_attn_every_n_layers", "layer_types"
 
 
+def first_stays(config: PretrainedConfig) -> bool:
+    """Whether the first layer is unlike the others: ModernBERT's has no norm before its attention."""
+    return hasattr(config, EVERY) or hasattr(config, KINDS)
+
+
 def keep_layers(config: PretrainedConfig, kept: Sequence[int]) -> None:
     """Make a config describe a model of these layers, each of which stays what it is; in place.
 
@@ -26,7 +31,7 @@ def keep_layers(config: PretrainedConfig, kept: Sequence[int]) -> None:
     """
     config.num_hidden_layers = len(kept)
     every, kinds = getattr(config, EVERY, None), getattr(config, KINDS, None)
-    if every is None and kinds is None:
+    if not first_stays(config):
         return
     model = f"a {config.model_type}'s layers"
     if kept[0] != 0:
