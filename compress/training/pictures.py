@@ -19,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from device_bench.charts.draw import Chart
 from device_bench.charts.theme import MARKERS, PALETTE, SEQUENTIAL, THEMES, Theme
 from edgepress.core.tasks import Task
+from edgepress.core.tasks.kinds import kind_of
 
 PICTURES = "pictures"
 # What stands beside the model itself in the metrics of its step.
@@ -69,7 +70,7 @@ def write_pictures(name: str, task: Task | None, metrics: Mapping[str, Any], fol
     Returns:
         Markdown that shows them.
     """
-    metric, labels = (task.metric, task.labels) if task else ("", ())
+    metric, labels = (task.metric, kind_of(task.problem_type).classes(task.labels)) if task else ("", ())
     named = {name: metrics, **{title: metrics[key] for key, title in BESIDE.items() if key in metrics}}
     found = pictures([Trained(title, metric, own, labels) for title, own in named.items()])
     (folder / PICTURES).mkdir()
@@ -142,7 +143,7 @@ def _confusion(models: Sequence[Trained], note: str) -> Chart | None:
     small = len(panels) > A_ROW and all(len(panel.classes) == len(YES_NO) for panel in panels)
     columns = SMALL_A_ROW if small else A_ROW
     rows = math.ceil(len(panels) / columns)
-    title = "Confusion matrices: texts, and their share of the true class"
+    title = "Confusion matrices: texts or words, and their share of the true class"
     height = rows * (SMALL_HEIGHT if small else PANEL_HEIGHT)
 
     def paint(figure: Figure, theme: Theme) -> None:

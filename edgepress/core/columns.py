@@ -7,12 +7,14 @@ from typing import Any, cast, get_args
 
 from datasets import Dataset
 from datasets import Sequence as ListFeature
+from pyarrow import types
 
 from edgepress.core.errors import EdgepressError
 from edgepress.core.labels import LabelMismatchError, label_number, label_text, match_columns
 from edgepress.core.splits import flag_number
 from edgepress.core.tasks import PAIR, ProblemType, TaskOptions
 
+TAGS: ProblemType = "token_classification"
 SINGLE: ProblemType = "single_label_classification"
 MULTI: ProblemType = "multi_label_classification"
 VALUES: ProblemType = "regression"
@@ -28,12 +30,16 @@ TEXT_COLUMNS: tuple[tuple[str, ...], ...] = (
     ("sentence",),
 )
 
+# Columns of lists: of words, and of their tags.
+WORD_COLUMNS = ("tokens", "words")
+TAG_COLUMNS = ("ner_tags", "tags", "ner", "labels", "label")
+
 NOT_FINITE = ("inf", "infinity", "nan")
 
 
 @dataclass(frozen=True)
 class TrainedHead:
-    """What a classifier that was trained before records of its classes."""
+    """What a classifier of texts or of words that was trained before records of its classes."""
 
     labels: tuple[str, ...]
     """Names of the classes, in the order of the logits."""
@@ -44,7 +50,7 @@ class TrainedHead:
         """Whether it can be what the logits mean."""
         if self.problem_type is not None:
             return self.problem_type == problem_type
-        return (len(self.labels) == 1) == (problem_type == VALUES)
+        return problem_type != TAGS and (len(self.labels) == 1) == (problem_type == VALUES)
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,75 @@ class Table:
                 "name it: --label-column, --text-columns",
             )
         return list(self.rows[name])
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a table are."""
+
+    text: tuple[str, ...]
+    label: tuple[str, ...]
+    problem_type: ProblemType
+
+
+def find_columns(table: Table, options: TaskOptions, head: TrainedHead | None) -> Columns:
+    """Which columns hold what: words and tags where there are lists of words, else text and labels.
+
+    Raises:
+        EdgepressError: that is doubtful, or the head is of another kind.
+    """
+    if words := _word_columns(table, options):
+        if head is not None and not head.takes(TAGS):
+            own = head.problem_type or f"classifier of {len(head.labels)} labels"
+            raise LabelMismatchError(
+                f"the data are a {TAGS}, the model is a {own}", "name a --task of the model's kind"
+            )
+        return Columns(words, _tag_columns(table, words, options), TAGS)
+    text = text_columns(table.rows, table.where, options.text_columns)
+    if head is not None and head.problem_type == TAGS:
+        raise LabelMismatchError(
+            f"{table.where} holds texts in {' and '.join(text)}, the model is a {TAGS}",
+            "name a --task of the model's kind: lists of words with a tag each",
+        )
+    label = label_columns(table, text, options, head)
+    return Columns(text, label, problem_type_of(table, label, options, head))
+
+
+def holds_lists(dataset: Dataset, column: str) -> bool:
+    """Whether the values of a column are lists."""
+    kind = dataset.data.schema.field(column).type
+    return bool(types.is_list(kind) or types.is_large_list(kind))
+
+
+def _word_columns(table: Table, options: TaskOptions) -> tuple[str, ...]:
+    """The column of the words; none where the table has no lists of words."""
+    named = options.text_columns or WORD_COLUMNS
+    there = [name for name in named if name in table.rows.column_names]
+    found = [name for name in there if holds_lists(table.rows, name)]
+    if there and not found and not options.text_columns:
+        raise EdgepressError(
+            f"{table.where}: column '{there[0]}' holds text, not lists of words",
+            "lists stand in .jsonl, .parquet or CoNLL files (.conll); --text-columns takes it as text",
+        )
+    return tuple(found[:1])
+
+
+def _tag_columns(table: Table, words: tuple[str, ...], options: TaskOptions) -> tuple[str, ...]:
+    listed = [name for name in table.rows.column_names if holds_lists(table.rows, name) and name not in words]
+    for name in options.label_column:
+        table.column(name)
+    named = options.label_column or tuple(name for name in TAG_COLUMNS if name in listed) or tuple(listed)
+    if (
+        len(named[:1]) == 1
+        and named[0] in listed
+        and (options.label_column or len(listed) == 1 or named[0] in TAG_COLUMNS)
+    ):
+        return named[:1]
+    raise EdgepressError(
+        f"{table.where} has words in '{words[0]}', and no list of tags beside it; it has "
+        f"{table.rows.column_names}",
+        "name it: --label-column COLUMN",
+    )
 
 
 def text_columns(dataset: Dataset, where: Path | str, given: Sequence[str] = ()) -> tuple[str, ...]:
