@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 from conftest import SUBJECTS, VERDICTS
 
 PARTS = SUBJECTS[2:]
@@ -19,17 +20,17 @@ def subject(name: str) -> Tagged:
 
 
 def tagged_texts() -> list[Tagged]:
-    """Each subject with each verdict, and beside another subject."""
+    """Each subject with each verdict, alone and beside another subject; in an order of chance."""
     found = []
     for number, name in enumerate(SUBJECTS):
         for place, verdict in enumerate(VERDICT_WORDS):
             words, tags = subject(name)
             words, tags = [*words, *verdict], [*tags, *["O"] * len(verdict)]
-            if place % 2:
-                other, more = subject(SUBJECTS[(number + place) % len(SUBJECTS)])
-                words, tags = [*words, ",", *other, "."], [*tags, "O", *more, "O"]
+            other, more = subject(SUBJECTS[(number + place) % len(SUBJECTS)])
+            last = VERDICT_WORDS[(number + place + 1) % len(VERDICT_WORDS)]
             found.append((words, tags))
-    return found
+            found.append(([*words, ",", *other, *last, "."], [*tags, "O", *more, *["O"] * len(last), "O"]))
+    return [found[at] for at in np.random.default_rng(0).permutation(len(found))]
 
 
 def write_tagged(path: Path, rows: Iterable[Tagged]) -> Path:

@@ -71,7 +71,9 @@ def padded(rows: list[list[int]], lengths: list[int], filler: int) -> np.ndarray
 
 
 def named(numbers: np.ndarray, truth: np.ndarray) -> list[list[str]]:
-    return [[TAGS.labels[own] for own in row[kept != IGNORED]] for row, kept in zip(numbers, truth, strict=True)]
+    return [
+        [TAGS.labels[own] for own in row[kept != IGNORED]] for row, kept in zip(numbers, truth, strict=True)
+    ]
 
 
 @given(TEXTS, TEXTS)
