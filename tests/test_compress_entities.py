@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import Result
+from datasets import ClassLabel, Dataset, Features, Value
 from entities import tagged_texts, write_entities, write_tagged
 from huggingface_hub import ModelCard
 from transformers import AutoModelForTokenClassification, PreTrainedTokenizerFast, pipeline
@@ -77,7 +78,8 @@ def test_the_card_says_what_it_is(entity_model: Path) -> None:
     (result,) = card.data.eval_results
     assert (result.task_type, result.metric_type) == ("token-classification", "entity_f1")
     assert "| entity | entities | precision |" in card.text
-    assert (entity_model / "pictures" / "confusion.png").is_file()
+    pictures = {path.stem for path in (entity_model / "pictures").iterdir()}
+    assert pictures == {"epochs", "confusion", "labels"}
 
 
 def test_a_student_learns_the_words_of_its_teacher(cli: Cli, entity_model: Path, tmp_path: Path) -> None:
@@ -254,6 +256,52 @@ def test_conll_files_and_numbers_are_the_same_data(
         (folder / f"{split}.conll").write_text("-DOCSTART- X O\n\n" + "\n".join(blocks))
     model = edgepress.load(entity_model, task=str(folder))
     assert model.evaluate().score == pytest.approx(edgepress.load(entity_model).evaluate().score)
+
+
+def test_a_head_of_another_order_is_judged_and_written_the_same(
+    cli: Cli, entity_model: Path, entities: Path, tmp_path: Path
+) -> None:
+    """A folder of transformers with O last, as others name their labels."""
+    model = AutoModelForTokenClassification.from_pretrained(entity_model)
+    order = [2, 1, 4, 3, 0]
+    names = [model.config.id2label[number] for number in order]
+    for parameter in (model.classifier.weight, model.classifier.bias):
+        parameter.data = parameter.data[order]
+    model.config.id2label = dict(enumerate(names))
+    model.config.label2id = {name: number for number, name in enumerate(names)}
+    foreign = tmp_path / "foreign"
+    model.save_pretrained(foreign)
+    edgepress.load(entity_model).tokenizer.save_pretrained(foreign)
+    ours, theirs = edgepress.load(entity_model), edgepress.load(foreign, task=str(entities))
+    assert theirs.labels == tuple(names)
+    assert theirs.evaluate(max_length=48).metrics == pytest.approx(ours.evaluate(max_length=48).metrics)
+    assert theirs.predict([TEXT])[0].recorded["entities"] == [
+        pytest.approx(own, abs=1e-4) for own in ours.predict([TEXT])[0].recorded["entities"]
+    ]
+    flags = ("--model", foreign, "--task", entities, "--output", tmp_path / "out", "--eval-samples", 6)
+    assert cli("export.onnx", *flags).code == 0
+    more = ("--epochs", 1, "--train-samples", 8, "--learning-rate", 1e-5, "--output", tmp_path / "more")
+    assert cli("compress.finetune", "--model", foreign, "--task", entities, *more).code == 0
+    assert manifest_of(tmp_path / "more").steps[-1].metrics["entity_f1"] > 0.9
+
+
+def test_splits_that_declare_other_tags_are_refused(cli: Cli, bare_encoder: Path, tmp_path: Path) -> None:
+    names = ["O", "B-WORK", "I-WORK", "B-PART", "I-PART"]
+    for split, own in (("train", names), ("validation", names[::-1])):
+        rows = [
+            {"tokens": words, "ner_tags": [own.index(tag) for tag in tags]} for words, tags in tagged_texts()
+        ]
+        features = Features(tokens=[Value("string")], ner_tags=[ClassLabel(names=own)])
+        (tmp_path / "data").mkdir(exist_ok=True)
+        Dataset.from_list(rows, features=features).to_parquet(tmp_path / "data" / f"{split}.parquet")
+    flags = ("--model", bare_encoder, "--task", tmp_path / "data", "--output", tmp_path / "out")
+    result = cli("compress.finetune", *flags)
+    assert result.code == 2
+    assert "of validation declares the tags ['I-PART', 'B-PART', " in result.error
+    (tmp_path / "data" / "validation.parquet").unlink()
+    (tmp_path / "data" / "train.parquet").rename(tmp_path / "data" / "validation.parquet")
+    judged = edgepress.load(bare_encoder, task=str(tmp_path / "data")).opened
+    assert judged.labels == tuple(names)
 
 
 BROKEN: dict[str, tuple[list[Any], str]] = {

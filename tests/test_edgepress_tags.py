@@ -88,6 +88,8 @@ def test_scores_are_those_of_seqeval(predicted_rows: list[list[int]], rows: list
     ):
         value = value_of(name, predicted, truth)
         assert (value or 0.0) == pytest.approx(reference(theirs, ours, zero_division=0))
+    if not entity_counts(predicted, truth)[..., 2].any():
+        return
     table = classification_report(theirs, ours, output_dict=True, zero_division=0)
     for own in kind_of("token_classification").label_scores(predicted, truth, TAGS.labels):
         if own.texts:
