@@ -20,7 +20,12 @@ import edgepress
 from compress.distillation.objective import Distillation
 from compress.distillation.options import DistillationOptions
 from edgepress.core.artifact import Manifest, open_artifact
+from edgepress.core.corpus import load_corpus
 from edgepress.core.loading import open_model
+from edgepress.core.own_split import split_beside
+from edgepress.core.splits import load_split
+from edgepress.core.task_discovery import find_task
+from edgepress.core.tasks import TaskOptions
 from edgepress.core.tasks.kinds import kind_of
 from export.core.registry import open_runner
 
@@ -302,6 +307,36 @@ def test_splits_that_declare_other_tags_are_refused(cli: Cli, bare_encoder: Path
     (tmp_path / "data" / "train.parquet").rename(tmp_path / "data" / "validation.parquet")
     judged = edgepress.load(bare_encoder, task=str(tmp_path / "data")).opened
     assert judged.labels == tuple(names)
+
+
+def test_a_single_conll_file_is_split(tmp_path: Path) -> None:
+    blocks = ["".join(f"{word}\t{tag}\n" for word, tag in zip(*own, strict=True)) for own in tagged_texts()]
+    table = tmp_path / "all.conll"
+    table.write_text("\n".join(blocks))
+    folder = split_beside(table, tmp_path / "out", TaskOptions(), overwrite=False)
+    task = find_task(str(folder))
+    counts = [len(load_split(task, split)) for split in ("train", "validation")]
+    assert sum(counts) == len(blocks)
+    assert counts[1] == pytest.approx(len(blocks) / 5, abs=2)
+    assert load_corpus(str(table)).texts[0] == " ".join(tagged_texts()[0][0])
+
+
+COLUMNS = {
+    "text beside words and tags": ({"text": "a b", "tokens": ["a", "b"], "ner_tags": ["O", "B-X"]}, "tokens"),
+    "a label beside a text, and words": ({"text": "a b", "tokens": ["a", "b"], "label": "x"}, "text"),
+    "words under other names": ({"words": ["a", "b"], "marks": ["O", "B-X"]}, "words"),
+}
+
+
+@pytest.mark.parametrize("case", COLUMNS)
+def test_which_columns_hold_words(tmp_path: Path, case: str) -> None:
+    row, column = COLUMNS[case]
+    other = {**row, **({"label": "y"} if "label" in row else {})}
+    for split in ("train", "validation"):
+        (tmp_path / f"{split}.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(other)}\n")
+    task = find_task(str(tmp_path))
+    assert task.text_columns == (column,)
+    assert (task.problem_type == "token_classification") == (column != "text")
 
 
 BROKEN: dict[str, tuple[list[Any], str]] = {

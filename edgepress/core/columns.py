@@ -28,6 +28,8 @@ TEXT_COLUMNS: tuple[tuple[str, ...], ...] = (
     ("premise", "hypothesis"),
     ("text",),
     ("sentence",),
+    ("tokens",),
+    ("words",),
 )
 
 # Columns of lists: of words, and of their tags.
@@ -90,7 +92,7 @@ def find_columns(table: Table, options: TaskOptions, head: TrainedHead | None) -
     Raises:
         EdgepressError: that is doubtful, or the head is of another kind.
     """
-    if words := _word_columns(table, options):
+    if words := _word_columns(table, options, head):
         if head is not None and not head.takes(TAGS):
             own = head.problem_type or f"classifier of {len(head.labels)} labels"
             raise LabelMismatchError(
@@ -113,35 +115,45 @@ def holds_lists(dataset: Dataset, column: str) -> bool:
     return bool(types.is_list(kind) or types.is_large_list(kind))
 
 
-def _word_columns(table: Table, options: TaskOptions) -> tuple[str, ...]:
-    """The column of the words; none where the table has no lists of words."""
-    named = options.text_columns or WORD_COLUMNS
-    there = [name for name in named if name in table.rows.column_names]
-    found = [name for name in there if holds_lists(table.rows, name)]
-    if there and not found and not options.text_columns:
+def _word_columns(table: Table, options: TaskOptions, head: TrainedHead | None) -> tuple[str, ...]:
+    """The column of the words; none where the table has no lists of words, or is one of labelled texts."""
+    there = [name for name in options.text_columns or WORD_COLUMNS if name in table.rows.column_names]
+    found = tuple(name for name in there if holds_lists(table.rows, name))[:1]
+    if options.text_columns or (head is not None and head.problem_type == TAGS):
+        return found
+    texts = {name for columns in TEXT_COLUMNS for name in columns} - {*WORD_COLUMNS}
+    names = {name for name in table.rows.column_names if not holds_lists(table.rows, name)}
+    if names & texts and (LABEL in names or not _listed(table, found)):
+        return ()
+    if there and not found:
         raise EdgepressError(
             f"{table.where}: column '{there[0]}' holds text, not lists of words",
             "lists stand in .jsonl, .parquet or CoNLL files (.conll); --text-columns takes it as text",
         )
-    return tuple(found[:1])
+    return found
 
 
-def _tag_columns(table: Table, words: tuple[str, ...], options: TaskOptions) -> tuple[str, ...]:
-    listed = [name for name in table.rows.column_names if holds_lists(table.rows, name) and name not in words]
+def _listed(table: Table, words: Sequence[str]) -> list[str]:
+    """The columns of lists, but for the words."""
+    return [name for name in table.rows.column_names if name not in words and holds_lists(table.rows, name)]
+
+
+def _tag_columns(table: Table, words: Sequence[str], options: TaskOptions) -> tuple[str, ...]:
+    """The column of the tags: the one that is named, of a usual name, or the only list beside the words."""
     for name in options.label_column:
         table.column(name)
-    named = options.label_column or tuple(name for name in TAG_COLUMNS if name in listed) or tuple(listed)
-    if (
-        len(named[:1]) == 1
-        and named[0] in listed
-        and (options.label_column or len(listed) == 1 or named[0] in TAG_COLUMNS)
-    ):
-        return named[:1]
-    raise EdgepressError(
-        f"{table.where} has words in '{words[0]}', and no list of tags beside it; it has "
-        f"{table.rows.column_names}",
-        "name it: --label-column COLUMN",
-    )
+    listed = _listed(table, words)
+    usual = [name for name in TAG_COLUMNS if name in listed]
+    found = [name for name in options.label_column if name in listed] if options.label_column else usual
+    if not found and not options.label_column and len(listed) == 1:
+        found = listed
+    if not found:
+        raise EdgepressError(
+            f"{table.where} has words in '{words[0]}', and no list of tags beside it; it has "
+            f"{table.rows.column_names}",
+            "name it: --label-column COLUMN",
+        )
+    return (found[0],)
 
 
 def text_columns(dataset: Dataset, where: Path | str, given: Sequence[str] = ()) -> tuple[str, ...]:
@@ -159,6 +171,7 @@ def text_columns(dataset: Dataset, where: Path | str, given: Sequence[str] = ())
         return tuple(given)
     known = [columns for columns in TEXT_COLUMNS if set(columns) <= set(dataset.column_names)]
     known = [columns for columns in known if not any(set(columns) < set(other) for other in known)]
+    known = [columns for columns in known if columns[0] not in WORD_COLUMNS] or known[:1]
     if len(known) == 1:
         return known[0]
     if known:

@@ -184,6 +184,11 @@ def read_texts(dataset: Dataset, task: Task, where: str) -> list[tuple[str, ...]
     return list(zip(*columns, strict=True))
 
 
+def as_texts(column: Sequence[Any]) -> list[Any]:
+    """The texts of a column; lists of words are joined with spaces."""
+    return [" ".join(map(str, own)) if isinstance(own, list) else own for own in column]
+
+
 def join_texts(columns: Sequence[Sequence[Any]]) -> list[str]:
     """The texts of several columns as one a row, in their order; what is empty is left out."""
     rows = zip(*columns, strict=True)
