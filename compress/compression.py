@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from transformers import PreTrainedModel, TrainerCallback
 
-from compress.distillation.logits import read_by_teacher, with_logits
+from compress.distillation.logits import TextLogits, read_by_teacher, with_logits
 from compress.distillation.objective import Distillation
 from compress.distillation.options import CompressionConfig, DistillationOptions
 from compress.step import StepResult, prepare, refuse_quantized, run_step, with_split
@@ -214,7 +213,7 @@ class SelfDistillation:
     text: TrainingText
     data: TrainingData
     """Rows of the training; another split of the texts may take their place."""
-    logits: Mapping[str, Sequence[np.ndarray]]
+    logits: Mapping[str, TextLogits]
     """What the model said to the texts, by split; empty where nothing is learned."""
     teacher: PreTrainedModel | None
     """A copy of the model as it was, only where hidden states are compared."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,11 +34,15 @@ BATCH_SIZE = 64
 LOGITS = "logits"
 
 
+TextLogits = np.ndarray | list[np.ndarray]
+"""Logits of texts: (texts, labels); of each text (words, labels) where words have labels."""
+
+
 @dataclass(frozen=True)
 class TeacherLogits:
     """What a teacher said to the texts of its task."""
 
-    splits: Mapping[str, Sequence[np.ndarray]]
+    splits: Mapping[str, TextLogits]
     """Split -> of each text that was read (labels,), or (words, labels) where words have labels."""
     outputs: np.ndarray
     """Those of the evaluation split, as `TaskKind.collect` gives them."""
@@ -46,8 +50,8 @@ class TeacherLogits:
 
 def teacher_logits(
     teacher: OpenedModel, examples: Examples, max_length: int, bf16: bool = False
-) -> list[np.ndarray]:
-    """What the teacher says to each text: (labels,), or (words, labels) where words have labels, float32.
+) -> TextLogits:
+    """What the teacher says to each text, float32.
 
     They are kept under a digest of all that they are made from (the teacher's weights, config and tokenizer,
     the texts and their longest length, arithmetic, libraries), so that whatever changes is computed anew. A
@@ -57,8 +61,7 @@ def teacher_logits(
     lengths = [1] * len(examples) if places is None else [len(own) for own in places]
     key = _key(teacher, [digest_of(examples.texts), max_length, bf16])
     rows = _kept(key, sum(lengths), lambda: _compute(teacher, examples, max_length, bf16, places))
-    found = np.split(rows, np.cumsum(lengths)[:-1])
-    return [own[0] for own in found] if places is None else found
+    return rows if places is None else np.split(rows, np.cumsum(lengths)[:-1])
 
 
 def span_logits(teacher: OpenedModel, windows: Windows) -> list[np.ndarray]:
@@ -182,14 +185,14 @@ def read_by_teacher(config: DistillationOptions, teacher: OpenedModel, text: Tra
     return TeacherLogits(said, _outputs(teacher, said["evaluation"]))
 
 
-def _outputs(teacher: OpenedModel, said: Sequence[np.ndarray]) -> np.ndarray:
+def _outputs(teacher: OpenedModel, said: TextLogits) -> np.ndarray:
     """What was said of each place, as outputs: those that the teacher did not see are no places of it."""
     places = [np.where(np.isnan(own).any(axis=-1), -1, np.arange(len(own))) for own in said if own.ndim > 1]
-    return teacher.kind.collect(said, places or None, teacher.labels)
+    return teacher.kind.collect(list(said), places or None, teacher.labels)
 
 
 def with_logits(
-    config: DistillationOptions, data: TrainingData, logits: Mapping[str, Sequence[np.ndarray]]
+    config: DistillationOptions, data: TrainingData, logits: Mapping[str, TextLogits]
 ) -> TrainingData:
     """The rows with the teacher's logits, where the student learns from them and the teacher does not run."""
     if not config.response_weight or config.compares_states:
@@ -202,5 +205,5 @@ def with_logits(
     )
 
 
-def _with(rows: Dataset, logits: Sequence[np.ndarray]) -> Dataset:
+def _with(rows: Dataset, logits: TextLogits) -> Dataset:
     return rows.add_column(TEACHER_LOGITS, [own.ravel() for own in logits])

@@ -31,6 +31,9 @@ class QuestionAnswering(TaskKind):
 
         return QUESTION_ANSWERING
 
+    def describe(self, task: Task) -> str:
+        return f"questions and contexts, from {task.folder}"
+
     def load(self, task: Task, split: str) -> Examples:
         raise EdgepressError(
             f"{task.name} holds questions and contexts, not labelled texts",
