@@ -377,6 +377,38 @@ def test_a_word_longer_than_the_model_is_refused(cli: Cli, bare_encoder: Path, t
     assert "is longer" in result.error or "tokens, and the model reads 2" in result.error
 
 
+def test_types_go_by_other_names_where_the_map_says_so(
+    cli: Cli, entity_model: Path, entities: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "renamed"
+    for split in ("train", "validation"):
+        text = (entities / f"{split}.jsonl").read_text().replace("-WORK", "-title").replace("-PART", "-bit")
+        folder.mkdir(exist_ok=True)
+        (folder / f"{split}.jsonl").write_text(text)
+    flags = ("--model", entity_model, "--task", folder, "--output", tmp_path / "out", "--eval-samples", 6)
+    refused = cli("export.onnx", *flags)
+    assert refused.code == 2
+    assert "the labels do not fit" in refused.error
+    assert "--label-map" in refused.err
+    unknown = cli("export.onnx", *flags, "--label-map", "title=WORK", "bit=PART", "other=PART")
+    assert "no tag and no type 'other'" in unknown.error
+    renamed = edgepress.load(entity_model, task=str(folder), label_map={"title": "WORK", "bit": "PART"})
+    assert renamed.evaluate().score == edgepress.load(entity_model).evaluate().score
+
+
+def test_words_that_are_not_read_are_said_and_count_as_missed(
+    cli: Cli, bare_encoder: Path, entities: Path, tmp_path: Path
+) -> None:
+    flags = ("--task", entities, "--output", tmp_path / "out", "--max-length", 6, *LEARN)
+    result = cli("compress.finetune", "--model", bare_encoder, *flags)
+    assert result.code == 0, result.err
+    assert "not among the 6 tokens that are read: entities there count as missed" in " ".join(
+        result.err.split()
+    )
+    metrics = manifest_of(tmp_path / "out").steps[-1].metrics
+    assert metrics["entity_recall"] < 0.8 < metrics["entity_precision"]
+
+
 def test_numbers_without_names_ask_for_them(cli: Cli, bare_encoder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     names = ["O", "B-WORK", "I-WORK", "B-PART", "I-PART"]

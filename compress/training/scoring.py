@@ -84,7 +84,13 @@ def judge(
     watched = logits_of(trainer, data.selection or data.evaluation, logged=last)
     logits = watched if data.selection is None else logits_of(trainer, data.evaluation)
     require_finite(logits)
-    found = kind.collect(list(logits), kind.places(tokenizer, text.evaluation.texts, max_length), task.labels)
+    places = kind.places(tokenizer, text.evaluation.texts, max_length)
+    found = kind.collect(list(logits), places, task.labels)
+    if unread := sum(int((own < 0).sum()) for own in places or ()):
+        warn(
+            f"{unread:,} words of {len(logits):,} texts are not among the {max_length} tokens that are read: "
+            "entities there count as missed"
+        )
     thresholds, labels = None, text.evaluation.labels
     several: dict[str, Any] = {}
     if task.problem_type == MULTI_LABEL:

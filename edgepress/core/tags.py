@@ -146,8 +146,11 @@ class TagSet:
         prefix, name = split_tag(tag)
         if prefix == OUTSIDE:
             return 0
-        known = {label_key(own): own for own in self.types}
-        return self._number(prefix, known[label_key(name)])
+        return self._number(prefix, self._by_key[label_key(name)])
+
+    @cached_property
+    def _by_key(self) -> dict[str, str]:
+        return {label_key(own): own for own in self.types}
 
     def in_order(self, logits: np.ndarray) -> np.ndarray:
         """Logits (..., labels) as (..., numbers); what the head cannot say is less likely than all else.

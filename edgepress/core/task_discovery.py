@@ -359,6 +359,7 @@ def with_tags(task: Task, data: DataLabels, options: TaskOptions, head: TrainedH
         EdgepressError: a tag of the data is no tag of entities, or the head has no such type.
     """
     said = {label_key(text): name for text, name in {**options.recorded_labels, **options.label_map}.items()}
+    _refuse_unknown_tags(task, data, options.label_map)
     names = {
         label_key(own): _renamed(text, data.spellings(index), said)
         for index, text in enumerate(data.texts)
@@ -385,6 +386,18 @@ def with_tags(task: Task, data: DataLabels, options: TaskOptions, head: TrainedH
             f"say what each means: --label-map {lacking[0]}={TagSet(head.labels).types[0]} ...",
         )
     return replace(task, labels=head.labels, tag_names=names, matched_by="map" if options.label_map else "")
+
+
+def _refuse_unknown_tags(task: Task, data: DataLabels, label_map: Mapping[str, str]) -> None:
+    """Raise for an entry of the map that is no tag and no type of the data."""
+    tags = [own for index in range(len(data.texts)) for own in data.spellings(index)]
+    known = {label_key(name) for tag in tags for name in (tag, tag.partition("-")[2])}
+    for text in label_map:
+        if label_key(text) not in known:
+            raise LabelMismatchError(
+                f"--label-map: {task.name} has no tag and no type '{text}'; it has {shown(data.texts)}",
+                "name one of them",
+            )
 
 
 def _renamed(text: str, spellings: Sequence[str], said: Mapping[str, str]) -> str:
