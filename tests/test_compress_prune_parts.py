@@ -11,8 +11,9 @@ from compress.prune.cut import Cutting, cut_units
 from compress.prune.importance import SCORERS, choose, counts, score
 from compress.prune.parts import FINDERS, PrunablePart, parts
 from compress.prune.report import Shape, opens_everywhere
-from edgepress.core.architectures.pruned import classifier_type, query, record_shapes
+from edgepress.core.architectures.pruned import model_type, query, record_shapes
 from edgepress.core.errors import EdgepressError
+from edgepress.core.heads import TEXT_CLASSIFIER
 
 WIDE = ("bert", "distilbert", "roberta", "mpnet")  # as wide as their token embeddings
 WITH_HEADS = [name for name in ARCHITECTURES if name != "modernbert"]  # of which one matrix has all three
@@ -46,7 +47,7 @@ def test_what_is_cut_opens_again(name, importance, tmp_path):
     expected = logits(model)
     record_shapes(model)
     model.save_pretrained(tmp_path)
-    again = classifier_type(model.config).from_pretrained(tmp_path)
+    again = model_type(model.config, TEXT_CLASSIFIER).from_pretrained(tmp_path)
     assert again.num_parameters() == model.num_parameters() < before
     torch.testing.assert_close(logits(again), expected)
 
@@ -192,7 +193,9 @@ def test_a_global_cut_differs_by_layer_and_opens_again(tmp_path):
     record_shapes(model)
     assert not opens_everywhere(model)
     model.save_pretrained(tmp_path)
-    torch.testing.assert_close(logits(classifier_type(model.config).from_pretrained(tmp_path)), logits(model))
+    torch.testing.assert_close(
+        logits(model_type(model.config, TEXT_CLASSIFIER).from_pretrained(tmp_path)), logits(model)
+    )
 
 
 def test_iterations_end_where_one_cut_would():
@@ -217,7 +220,7 @@ def test_a_pruned_model_is_pruned_again(tmp_path):
     model = cut(ARCHITECTURES["mpnet"](), heads=0.5, ffn=0.5)
     record_shapes(model)
     model.save_pretrained(tmp_path)
-    again = cut(classifier_type(model.config).from_pretrained(tmp_path), ffn=0.5)
+    again = cut(model_type(model.config, TEXT_CLASSIFIER).from_pretrained(tmp_path), ffn=0.5)
     assert Shape.of(again).ffn == (16,)
     logits(again)
 

@@ -14,10 +14,12 @@ from transformers import (
     BertForMaskedLM,
     BertForQuestionAnswering,
     BertForSequenceClassification,
+    BertForTokenClassification,
     DistilBertConfig,
     DistilBertForMaskedLM,
     DistilBertForQuestionAnswering,
     DistilBertForSequenceClassification,
+    DistilBertForTokenClassification,
     PretrainedConfig,
     PreTrainedModel,
 )
@@ -32,6 +34,7 @@ DISTILBERT: dict[type[PreTrainedModel], type[PreTrainedModel]] = {
     BertForSequenceClassification: DistilBertForSequenceClassification,
     BertForMaskedLM: DistilBertForMaskedLM,
     BertForQuestionAnswering: DistilBertForQuestionAnswering,
+    BertForTokenClassification: DistilBertForTokenClassification,
 }
 # BERT's names of modules -> DistilBERT's, in this order.
 RENAMED = {
@@ -97,7 +100,7 @@ def slice_layers(teacher: PreTrainedModel, layers: list[int], seed: int) -> PreT
     student = random_student(teacher, layers, seed)
     weights = _kept(teacher.state_dict(), layers)
     if _becomes_distilbert(teacher):
-        weights = _as_distilbert(weights)
+        weights = _as_distilbert(weights, pooled=_stock(teacher) is BertForSequenceClassification)
     shapes = {name: value.shape for name, value in student.state_dict().items()}
     fitting = {name: value for name, value in weights.items() if shapes.get(name) == value.shape}
     random = {
@@ -179,15 +182,15 @@ def _number(name: str) -> int | None:
     return int(found[2]) if found else None
 
 
-def _as_distilbert(weights: Mapping[str, Any]) -> dict[str, Any]:
-    """Rename the weights as DistilBERT does.
+def _as_distilbert(weights: Mapping[str, Any], pooled: bool) -> dict[str, Any]:
+    """Rename the weights as DistilBERT does; a classifier that reads a pooler stays behind.
 
     The first token type, which all single texts have, goes into the positions.
     """
     moved = {POSITIONS: weights[POSITIONS] + weights[FIRST_TYPE][0]}
     renamed = {}
     for name, value in {**weights, **moved}.items():
-        if name.startswith("classifier."):
+        if pooled and name.startswith("classifier."):
             continue  # BERT's reads the pooler, which DistilBERT does not have
         for old, new in RENAMED.items():
             name = name.replace(old, new)  # noqa: PLW2901

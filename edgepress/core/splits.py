@@ -13,9 +13,10 @@ from pyarrow import ArrowException
 
 from edgepress.core import sources
 from edgepress.core.errors import EdgepressError, first_line
-from edgepress.core.labels import label_key, label_number, label_text
+from edgepress.core.labels import label_key, label_number
 from edgepress.core.split_files import find_splits, read_rows, split_name
 from edgepress.core.tasks import DEFAULT_TASK, MOST_TEXTS, Task
+from edgepress.core.tasks.kinds import kind_of
 
 DATA_VARIABLE = "EDGEPRESS_DATA"
 # A row beyond this is a file read with the wrong separator or a pasted document: the model would
@@ -27,7 +28,9 @@ FLAG_WORDS = {"true": 1.0, "false": 0.0}
 
 @dataclass(frozen=True)
 class Examples:
-    """A split: texts (one entry for each text column), and labels of shape (rows,) or (rows, labels)."""
+    """A split: texts (one entry for each text column), and labels of shape (rows,), (rows, labels) or (rows,
+    words of the longest text), as the task's kind reads them.
+    """
 
     texts: list[tuple[str, ...]]
     labels: np.ndarray
@@ -53,12 +56,7 @@ def load_split(task: Task, split: str) -> Examples:
     Raises:
         EdgepressError: no source has the split, or its rows are not what the task needs.
     """
-    if task.problem_type == "question_answering":
-        raise EdgepressError(
-            f"{task.name} holds questions and contexts, not labelled texts",
-            "only compress.finetune and compress.distill take it so far",
-        )
-    return _examples(read_split(task, split), task, split)
+    return kind_of(task.problem_type).load(task, split)
 
 
 def read_split(task: Task, split: str) -> Dataset:
@@ -172,17 +170,23 @@ def _part(text: str) -> str:
     return {0: "validation", 1: "test"}.get(bucket, "train")
 
 
-def _examples(dataset: Dataset, task: Task, split: str) -> Examples:
-    where = f"{task.name}/{split}"
-    _require_columns(dataset, (*task.text_columns, *task.label_columns), where)
-    if not len(dataset):
-        raise EdgepressError(f"{where} has no rows")
+def read_texts(dataset: Dataset, task: Task, where: str) -> list[tuple[str, ...]]:
+    """The texts of each row, one or two; those of more columns are joined to one.
+
+    Raises:
+        EdgepressError: a row has no text, or a very long one.
+    """
     if len(task.text_columns) > MOST_TEXTS:
         joined = join_texts([list(dataset[column]) for column in task.text_columns])
         columns = [_texts(joined, " + ".join(task.text_columns), where)]
     else:
         columns = [_texts(dataset[column], column, where) for column in task.text_columns]
-    return Examples(list(zip(*columns, strict=True)), _labels(dataset, task, where))
+    return list(zip(*columns, strict=True))
+
+
+def as_texts(column: Sequence[Any]) -> list[Any]:
+    """The texts of a column; lists of words are joined with spaces."""
+    return [" ".join(map(str, own)) if isinstance(own, list) else own for own in column]
 
 
 def join_texts(columns: Sequence[Sequence[Any]]) -> list[str]:
@@ -193,7 +197,10 @@ def join_texts(columns: Sequence[Sequence[Any]]) -> list[str]:
     ]
 
 
-def _require_columns(dataset: Dataset, wanted: Sequence[str], where: str) -> None:
+def require_columns(dataset: Dataset, wanted: Sequence[str], where: str) -> None:
+    """Raise for a split without rows, or without one of these columns."""
+    if not len(dataset):
+        raise EdgepressError(f"{where} has no rows")
     missing = [column for column in wanted if column not in dataset.column_names]
     if missing:
         raise EdgepressError(f"{where} has no column '{missing[0]}'; it has {dataset.column_names}")
@@ -213,47 +220,10 @@ def _texts(column: Sequence[Any], name: str, where: str) -> list[str]:
     return texts
 
 
-def _labels(dataset: Dataset, task: Task, where: str) -> np.ndarray:
-    columns = [list(dataset[column]) for column in task.label_columns]
-    if task.problem_type == "single_label_classification":
-        return _class_ids(columns[0], task, where)
-    values = np.asarray([_numbers(column, where) for column in columns], dtype=np.float32).T
-    if task.problem_type == "regression":
-        return values[:, 0]
-    _require_flags(values, where)
-    return values
-
-
-def _class_ids(column: Sequence[Any], task: Task, where: str) -> np.ndarray:
-    known = task.label_ids or class_numbers(task.labels)
-    found = []
-    for row, value in enumerate(column):
-        text = None if isinstance(value, list | dict) else label_text(value)
-        if text is None or label_key(text) not in known:
-            raise EdgepressError(
-                f"{where}, row {row}: label {value!r} is none of {list(task.labels)}",
-                "mend that row, or say what it means with --label-map",
-            )
-        found.append(known[label_key(text)])
-    return np.asarray(found, dtype=np.int64)
-
-
 def class_numbers(labels: Sequence[str]) -> dict[str, int]:
     """Class number of each label, which may stand in the data as its name or its number."""
     numbers = {str(number): number for number in range(len(labels))}
     return {**numbers, **{label_key(label): number for number, label in enumerate(labels)}}
-
-
-def _numbers(column: Sequence[Any], where: str) -> list[float]:
-    found = []
-    for row, value in enumerate(column):
-        number = flag_number(value)
-        if number is None:
-            raise EdgepressError(
-                f"{where}, row {row}: label {value!r} is not a number", "drop or fill that row"
-            )
-        found.append(number)
-    return found
 
 
 def flag_number(value: Any) -> float | None:
@@ -261,12 +231,3 @@ def flag_number(value: Any) -> float | None:
     if isinstance(value, str) and label_key(value) in FLAG_WORDS:
         return FLAG_WORDS[label_key(value)]
     return label_number(value)
-
-
-def _require_flags(values: np.ndarray, where: str) -> None:
-    wrong = np.argwhere((values != 0) & (values != 1))
-    if wrong.size:
-        row, column = wrong[0]
-        raise EdgepressError(
-            f"{where}, row {row}: flag {values[row, column]:g} is neither 0 nor 1", "drop or fill that row"
-        )
