@@ -36,6 +36,23 @@ PARAMETERS = {
     "tinybert": 14.4,
     "mobilebert": 24.6,
     "albert": 11.7,
+    "distilroberta": 82.1,
+    "xlm-roberta": 278.0,
+    "multilingual-e5-small": 117.7,
+    "multilingual-e5-base": 278.0,
+    "paraphrase-multilingual-minilm": 117.7,
+    "electra-small": 13.6,
+    "electra-base": 109.5,
+    "deberta-v3-xsmall": 70.8,
+    "deberta-v3-small": 141.9,
+    "deberta-v3-base": 184.4,
+    "modernbert": 149.6,
+    "ettin-17m": 16.9,
+    "ettin-32m": 32.0,
+    "ettin-68m": 68.4,
+    "bge-small": 33.4,
+    "gte-small": 33.4,
+    "camembert": 110.6,
 }
 # The same for those that are trained from scratch, of BERT's vocabulary: 30522 * 64 in the embedding table.
 SMALL_PARAMETERS = {"bilstm": 2.020, "bilstm_attention": 2.037, "cnn": 2.003}
@@ -183,7 +200,7 @@ def test_config_that_is_a_list(folder: Path) -> None:
 
 def test_architecture_that_does_not_classify_text(folder: Path) -> None:
     (folder / "config.json").write_text('{"model_type": "vit"}')
-    with pytest.raises(EdgepressError, match="ViTConfig"):
+    with pytest.raises(EdgepressError, match="no vit that is a text classifier"):
         load(folder)
 
 

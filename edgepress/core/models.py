@@ -93,6 +93,38 @@ MPNET_MIRROR = Mirror(
     anchor_sha256="78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
 )
 
+ROBERTA_BASE = {"vocab_size": 50265, "max_position_embeddings": 514, "type_vocab_size": 1}
+XLM_ROBERTA_BASE = {**ROBERTA_BASE, "vocab_size": 250002}
+MINILM_12 = {
+    "hidden_size": 384,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 1536,
+}
+MULTILINGUAL_MINILM = {**MINILM_12, "vocab_size": 250037}
+DEBERTA_V3 = {
+    "vocab_size": 128100,
+    "type_vocab_size": 0,
+    "relative_attention": True,
+    "position_buckets": 256,
+    "norm_rel_ebd": "layer_norm",
+    "share_att_key": True,
+    "pos_att_type": ["p2c", "c2p"],
+    "position_biased_input": False,
+}
+
+
+def _ettin(size: str, hidden: int, layers: int, heads: int, ffn: int) -> ModelSpec:
+    """An encoder of Ettin (Weller et al. 2025, "Seq vs Seq: An Open Suite of Paired Encoders and Decoders")."""
+    config = {
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "intermediate_size": ffn,
+    }
+    return ModelSpec(f"ettin-{size}", f"jhu-clsp/ettin-encoder-{size}", "modernbert", config, license="mit")
+
+
 MODELS: dict[str, ModelSpec] = {
     spec.name: spec
     for spec in (
@@ -112,9 +144,15 @@ MODELS: dict[str, ModelSpec] = {
             "roberta",
             "FacebookAI/roberta-base",
             "roberta",
-            {"vocab_size": 50265, "max_position_embeddings": 514, "type_vocab_size": 1},
+            ROBERTA_BASE,
             revision="e2da8e2f811d1448a5b465c236feacd80ffbac7b",
             license="mit",
+        ),
+        ModelSpec(
+            "distilroberta",
+            "distilbert/distilroberta-base",
+            "roberta",
+            {**ROBERTA_BASE, "num_hidden_layers": 6},
         ),
         ModelSpec(
             "minilm",
@@ -161,6 +199,84 @@ MODELS: dict[str, ModelSpec] = {
                 "classifier_dropout_prob": 0.1,
             },
             revision="8e2f239c5f8a2c0f253781ca60135db913e5c80c",
+        ),
+        ModelSpec(
+            "xlm-roberta",
+            "FacebookAI/xlm-roberta-base",
+            "xlm-roberta",
+            XLM_ROBERTA_BASE,
+            license="mit",
+            language="multilingual",
+        ),
+        ModelSpec(
+            "multilingual-e5-small",
+            "intfloat/multilingual-e5-small",
+            "bert",
+            MULTILINGUAL_MINILM,
+            license="mit",
+            language="multilingual",
+        ),
+        ModelSpec(
+            "multilingual-e5-base",
+            "intfloat/multilingual-e5-base",
+            "xlm-roberta",
+            XLM_ROBERTA_BASE,
+            license="mit",
+            language="multilingual",
+        ),
+        ModelSpec(
+            "paraphrase-multilingual-minilm",
+            "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2",
+            "bert",
+            MULTILINGUAL_MINILM,
+            language="multilingual",
+        ),
+        ModelSpec("electra-small", "google/electra-small-discriminator", "electra"),
+        ModelSpec(
+            "electra-base",
+            "google/electra-base-discriminator",
+            "electra",
+            {
+                "embedding_size": 768,
+                "hidden_size": 768,
+                "num_attention_heads": 12,
+                "intermediate_size": 3072,
+            },
+        ),
+        ModelSpec(
+            "deberta-v3-xsmall",
+            "microsoft/deberta-v3-xsmall",
+            "deberta-v2",
+            {**DEBERTA_V3, **MINILM_12, "num_attention_heads": 6},
+            license="mit",
+        ),
+        ModelSpec(
+            "deberta-v3-small",
+            "microsoft/deberta-v3-small",
+            "deberta-v2",
+            {**DEBERTA_V3, "hidden_size": 768, "num_hidden_layers": 6, "intermediate_size": 3072},
+            license="mit",
+        ),
+        ModelSpec(
+            "deberta-v3-base",
+            "microsoft/deberta-v3-base",
+            "deberta-v2",
+            {**DEBERTA_V3, "hidden_size": 768, "num_hidden_layers": 12, "intermediate_size": 3072},
+            license="mit",
+        ),
+        ModelSpec("modernbert", "answerdotai/ModernBERT-base", "modernbert"),
+        _ettin("17m", 256, 7, 4, 384),
+        _ettin("32m", 384, 10, 6, 576),
+        _ettin("68m", 512, 19, 8, 768),
+        ModelSpec("bge-small", "BAAI/bge-small-en-v1.5", "bert", MINILM_12, license="mit"),
+        ModelSpec("gte-small", "thenlper/gte-small", "bert", MINILM_12, license="mit"),
+        ModelSpec(
+            "camembert",
+            "almanach/camembert-base",
+            "camembert",
+            {**ROBERTA_BASE, "vocab_size": 32005},
+            license="mit",
+            language="fr",
         ),
         _from_scratch("bilstm", "edgepress_bilstm"),
         _from_scratch("bilstm_attention", "edgepress_bilstm", attention=True),
