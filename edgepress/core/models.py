@@ -115,7 +115,7 @@ DEBERTA_V3 = {
 
 
 def _ettin(size: str, hidden: int, layers: int, heads: int, ffn: int) -> ModelSpec:
-    """An encoder of Ettin (Weller et al. 2025, "Seq vs Seq: An Open Suite of Paired Encoders and Decoders")."""
+    """An encoder of Ettin (Weller et al. 2025, "Seq vs Seq: An Open Suite of Paired Encoders...")."""
     config = {
         "hidden_size": hidden,
         "num_hidden_layers": layers,
