@@ -15,8 +15,9 @@ from compress.prune.config import PruneConfig
 from compress.prune.cut import Cutting
 from compress.sparsify.masks import Sparsity
 from compress.training.masked_lm import vocabulary_head
-from edgepress.core.architectures.pruned import classifier_type, record_shapes
+from edgepress.core.architectures.pruned import model_type, record_shapes
 from edgepress.core.errors import EdgepressError
+from edgepress.core.heads import TEXT_CLASSIFIER
 from edgepress.core.inputs import input_names
 from export.core.config import ExportConfig
 from export.core.eager import EagerRunner
@@ -143,7 +144,7 @@ def test_prune(kind, how, tmp_path):
     Cutting.of(model, PruneConfig(model="", **{how: 0.5})).cut(0, learned_from(model))
     record_shapes(model)
     model.save_pretrained(tmp_path)
-    again = classifier_type(model.config).from_pretrained(tmp_path)
+    again = model_type(model.config, TEXT_CLASSIFIER).from_pretrained(tmp_path)
     assert again.num_parameters() == model.num_parameters() < before
     assert abs(logits(again) - logits(model)).max() < 1e-5
 

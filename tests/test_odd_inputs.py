@@ -178,7 +178,7 @@ FOLDERS: list[Row] = [
 ]
 
 # Whether a folder is the model that it is taken for.
-TOKENS, FOREIGN = "is a token classifier (BertForTokenClassification)", "the names of its weights begin with"
+TOKENS, FOREIGN = "holds texts in text, the model is for", "the names of its weights begin with"
 LACK, HOLD, SHAPE = "its weights lack", "its weights hold", "has the shape"
 FOLDERS_OF_MODELS: list[Row] = [
     ("export.onnx", "token classifier", WORDS, (), TOKENS),
@@ -195,7 +195,7 @@ FOLDERS_OF_MODELS: list[Row] = [
         "MobileBERT of tags",
         WORDS,
         (),
-        "is a token classifier (MobileBertForTokenClassification)",
+        TOKENS,
     ),
     ("export.onnx", "masked lm", WORDS, (), "is a masked language model (BertForMaskedLM)"),
     ("export.onnx", "next sentence", WORDS, (), "is a model for next-sentence prediction"),
@@ -205,7 +205,7 @@ FOLDERS_OF_MODELS: list[Row] = [
     ("export.onnx", "question answering", WORDS, (), "is a model for question answering"),
     ("export.onnx", "no architectures", WORDS, (), right()),
     ("export.onnx", "architectures of an encoder", WORDS, (), right()),
-    ("export.onnx", "no architectures, token classifier", WORDS, (), "is a token classifier (its tensors"),
+    ("export.onnx", "no architectures, token classifier", WORDS, (), TOKENS),
     (
         "export.onnx",
         "no architectures, MobileBERT of tags",
@@ -257,8 +257,9 @@ FOLDERS_OF_MODELS: list[Row] = [
     ("export.onnx", "remote code", WORDS, (), "names code of its own (evil.Config), which is never run"),
     ("export.onnx", "remote code of a known type", WORDS, (), "names code of its own (evil.Model)"),
     ("export.onnx", "tokenizer cut off", WORDS, (), "unreadable tokenizer"),
-    ("compress.finetune", "token classifier", WORDS, (), right(score=None)),
-    ("compress.finetune", "token classifier of two tags", WORDS, (), right(score=None)),
+    ("compress.finetune", "token classifier", WORDS, (), TOKENS),
+    ("compress.finetune", "token classifier", WORDS, ("--head", "new"), right(score=None)),
+    ("compress.finetune", "token classifier of two tags", WORDS, ("--head", "new"), right(score=None)),
     ("compress.finetune", "masked lm", WORDS, (), right(score=None)),
     ("compress.finetune", "question answering", WORDS, (), right(score=None)),
     ("compress.finetune", "sentence-transformers", WORDS, (), right(score=None)),

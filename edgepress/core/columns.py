@@ -102,7 +102,7 @@ def find_columns(table: Table, options: TaskOptions, head: TrainedHead | None) -
     text = text_columns(table.rows, table.where, options.text_columns)
     if head is not None and head.problem_type == TAGS:
         raise LabelMismatchError(
-            f"{table.where} holds texts in {' and '.join(text)}, the model is a {TAGS}",
+            f"{table.where} holds texts in {' and '.join(text)}, the model is for {TAGS}",
             "name a --task of the model's kind: lists of words with a tag each",
         )
     label = label_columns(table, text, options, head)
