@@ -318,7 +318,7 @@ def test_words_that_readers_take_for_something_else(folder: Path, word: str) -> 
 
 
 def test_an_empty_label_is_missing(folder: Path) -> None:
-    with pytest.raises(EdgepressError, match="row 1: label ''"):
+    with pytest.raises(EdgepressError, match="row 3: label ''"):
         labels(understood(folder, "text,label\na,x\nb,\nc,y\n"))
 
 

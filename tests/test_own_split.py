@@ -9,7 +9,14 @@ from conftest import SENTENCES
 
 from edgepress.core.artifact import open_artifact
 from edgepress.core.errors import EdgepressError
-from edgepress.core.own_split import RECORD, record_of, split_again, split_beside, table_of
+from edgepress.core.own_split import (
+    RECORD,
+    provisional_split,
+    record_of,
+    split_again,
+    split_beside,
+    table_of,
+)
 from edgepress.core.split_files import read_rows
 from edgepress.core.splits import load_split
 from edgepress.core.task_discovery import find_task
@@ -96,6 +103,69 @@ def test_too_few_rows(tmp_path):
     with pytest.raises(EdgepressError, match="too few to hold some out"):
         split_beside(tickets(tmp_path, rows=[SENTENCES[0]]), tmp_path / "out", OPTIONS, overwrite=False)
     assert not (tmp_path / "out-split").exists()
+
+
+@pytest.mark.parametrize(
+    ("column", "number", "said"),
+    [
+        ("title", 0, "tickets.csv, row 2: no text in column 'title'"),
+        ("title", 70, "tickets.csv, row 72: no text in column 'title'"),
+        ("team", 41, "tickets.csv, row 43: no label in column 'team'"),
+    ],
+)
+def test_a_row_is_named_as_the_table_numbers_it(tmp_path, column, number, said):
+    table = tickets(tmp_path)
+    frame = pd.read_csv(table)
+    frame.loc[number, column] = ""
+    frame.to_csv(table, index=False)
+    with pytest.raises(EdgepressError, match=said):
+        split_beside(table, tmp_path / "out", OPTIONS, overwrite=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["tickets.csv"]
+
+
+def test_what_fails_leaves_the_split_as_it_was(tmp_path):
+    def fail(overwrite):
+        with (
+            pytest.raises(KeyError),
+            provisional_split(table, tmp_path / "out", OPTIONS, overwrite),
+        ):
+            raise KeyError
+
+    table = tickets(tmp_path)
+    fail(overwrite=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["tickets.csv"]
+    kept = record_of(split_beside(table, tmp_path / "out", OPTIONS, overwrite=False))
+    fail(overwrite=False)
+    assert record_of(tmp_path / "out-split") == kept
+    table.write_text(table.read_text() + "999,another,x,sales\n")
+    fail(overwrite=True)
+    assert record_of(tmp_path / "out-split") == kept
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out-split", "tickets.csv"]
+
+
+def test_a_training_that_fails_does_not_stand_in_the_way_of_the_next(cli, bare_encoder, tmp_path):
+    table = tickets(tmp_path)
+    frame = pd.read_csv(table)
+    whole = frame.copy()
+    frame["team"] = "sales"
+    frame.to_csv(table, index=False)
+    flags = (
+        "--model",
+        bare_encoder,
+        "--task",
+        table,
+        *COLUMNS,
+        "--epochs",
+        0.1,
+        "--output",
+        tmp_path / "out",
+    )
+    refused = cli("compress.finetune", *flags)
+    assert (refused.code, "one class only" in refused.error) == (2, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["tickets.csv"]
+    whole.to_csv(table, index=False)
+    done = cli("compress.finetune", *flags)
+    assert done.code == 0, done.err
 
 
 def test_which_tasks_are_one_table(tmp_path, data_root):

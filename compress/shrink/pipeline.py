@@ -51,7 +51,29 @@ def run(config: ShrinkConfig) -> Path | None:
     config.require()
     begun, output = time.monotonic(), config.output or OUTPUTS / f"{short_name(config.model)}-shrunk"
     _refuse_other(output)
-    config = with_split(config, config.model, output)
+    # What is carried out is continued by the same command: the split stays where a step of it fails.
+    with with_split(config, config.model, output) as own_config:
+        config = own_config
+        own, length = _planned(config, output)
+    runs = plan(own, output)
+    if config.check:
+        return None
+    with at_work(output) as mark:
+        bench = Bench(RunLedger(output / LEDGER), mark, config.data, False, {}, config.restart)
+        result = carry_out(own, runs, Deployment(bench, own.measure), Watch(own, None))
+        found = candidates(result)
+        best = chosen(found, config)
+        said = _verdict(found, best, config, length)
+        story = Story(_command(), False, time.monotonic() - begun, bench.step_seconds)
+        write(replace(result, note=said), [], story, output / RESULTS)
+    return _show(result, found, best, config, said, output)
+
+
+def _planned(config: ShrinkConfig, output: Path) -> tuple[Recipe, int]:
+    """Show what will be done; its recipe, which lies in the output, and the length to time at [tokens].
+
+    The model is forgotten afterwards: the steps are processes, and need the memory.
+    """
     opened = _open(config)
     train = load_split(opened.text_task, "train")
     judged_on = load_split(opened.text_task, opened.text_task.evaluation_split)
@@ -62,20 +84,7 @@ def run(config: ShrinkConfig) -> Path | None:
     texts = min(len(judged_on), config.eval_samples or len(judged_on))
     minutes = total_minutes(chain, pace, texts, config.time_budget)
     _show_plan(chain, pace, minutes, (rows, texts))
-    own = _recipe(config, chain, output, length)
-    runs = plan(own, output)
-    if config.check:
-        return None
-    del opened  # the steps are processes, and need the memory
-    with at_work(output) as mark:
-        bench = Bench(RunLedger(output / LEDGER), mark, config.data, False, {}, config.restart)
-        result = carry_out(own, runs, Deployment(bench, own.measure), Watch(own, None))
-        found = candidates(result)
-        best = chosen(found, config)
-        said = _verdict(found, best, config, length)
-        story = Story(_command(), False, time.monotonic() - begun, bench.step_seconds)
-        write(replace(result, note=said), [], story, output / RESULTS)
-    return _show(result, found, best, config, said, output)
+    return _recipe(config, chain, output, length), length
 
 
 def _refuse_other(output: Path) -> None:

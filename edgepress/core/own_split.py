@@ -7,8 +7,10 @@ depends on the table's content, its columns and the seed alone, so that it can b
 from __future__ import annotations
 
 import json
+import shutil
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,11 @@ from edgepress.core.caches import cache_root
 from edgepress.core.columns import SINGLE, Table, label_columns, problem_type_of, text_columns
 from edgepress.core.console import step, warn
 from edgepress.core.errors import EdgepressError
-from edgepress.core.files import sha256, staged_folder, to_json
+from edgepress.core.files import remove, sha256, staged_folder, to_json
 from edgepress.core.identity import digest_of
 from edgepress.core.labels import label_key, label_text
 from edgepress.core.split_files import SPLITS, TABLES, find_splits
-from edgepress.core.splits import data_root, read_table
+from edgepress.core.splits import check_rows, data_root, read_table, rows_of
 from edgepress.core.tasks import TaskOptions
 
 HELD_OUT = 0.2
@@ -100,6 +102,35 @@ def table_of(task: str, data: Path | None = None) -> Path | None:
     return None
 
 
+@contextmanager
+def provisional_split(table: Path, output: Path, options: TaskOptions, overwrite: bool) -> Iterator[Path]:
+    """Split as `split_beside` does; where the block fails, what it left is as it was before.
+
+    Raises:
+        EdgepressError: as `split_beside`.
+    """
+    target = beside(output)
+    replaced = target.with_name(f".{target.name}.replaced")
+    remove(replaced)  # of a run that was killed
+    was_there = target.exists()
+    if was_there and overwrite:
+        shutil.copytree(target, replaced)
+    try:
+        yield split_beside(table, output, options, overwrite)
+    except BaseException:
+        if not was_there or replaced.exists():
+            remove(target)
+        if replaced.exists():
+            replaced.rename(target)
+        raise
+    remove(replaced)
+
+
+def beside(output: Path) -> Path:
+    """Where the split of an output lies: OUTPUT-split."""
+    return output.with_name(output.name + SUFFIX)
+
+
 def split_beside(table: Path, output: Path, options: TaskOptions, overwrite: bool) -> Path:
     """Write the split of a table beside an output, or take the one that is there already.
 
@@ -115,7 +146,7 @@ def split_beside(table: Path, output: Path, options: TaskOptions, overwrite: boo
     Raises:
         EdgepressError: the table's columns are doubtful, it has too few texts, or another split is there.
     """
-    target = output.with_name(output.name + SUFFIX)
+    target = beside(output)
     rows, own = _understood(table, options)
     if (target / RECORD).is_file() and record_of(target) == own:
         step(f"{table.name}: the split in {target}, made before")
@@ -179,8 +210,10 @@ def _understood(path: Path, options: TaskOptions) -> tuple[Table, OwnSplit]:
     text = text_columns(table.rows, table.where, options.text_columns)
     label = label_columns(table, text, options, None)
     source = path.name if path.stem.lower() not in SPLITS else f"{_name(path)}{path.suffix}"
-    stratified = problem_type_of(table, label, options, None) == SINGLE
-    return table, OwnSplit(source, sha256(path), text, label, stratified)
+    problem = problem_type_of(table, label, options, None)
+    # Before rows are drawn: a message names the row of the table, not that of a split.
+    check_rows(table.rows, text, label, problem, rows_of([path], path.name))
+    return table, OwnSplit(source, sha256(path), text, label, problem == SINGLE)
 
 
 def _write(table: Table, own: OwnSplit, path: Path, target: Path, quietly: bool = False) -> None:

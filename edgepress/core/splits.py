@@ -15,7 +15,7 @@ from edgepress.core import sources
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.labels import label_key, label_number, label_text
 from edgepress.core.split_files import find_splits, read_rows, split_name
-from edgepress.core.tasks import DEFAULT_TASK, MOST_TEXTS, Task
+from edgepress.core.tasks import DEFAULT_TASK, MOST_TEXTS, ProblemType, Task
 
 DATA_VARIABLE = "EDGEPRESS_DATA"
 # A row beyond this is a file read with the wrong separator or a pasted document: the model would
@@ -23,6 +23,33 @@ DATA_VARIABLE = "EDGEPRESS_DATA"
 LONGEST_TEXT_CHARS = 50_000
 
 FLAG_WORDS = {"true": 1.0, "false": 0.0}
+# What spreadsheets number as 1 is the line of headings.
+WITH_HEADINGS = (".csv", ".tsv")
+
+
+@dataclass(frozen=True)
+class RowNames:
+    """What messages call the rows of a split."""
+
+    where: str
+    """File, or task and split."""
+    first: int = 1
+    """Number of the first row."""
+
+    def name(self, row: int) -> str:
+        """Name a row by its place, which counts from 0."""
+        return f"{self.where}, row {row + self.first}"
+
+
+def rows_of(files: Sequence[Path], where: str) -> RowNames:
+    """The rows of a split as its file numbers them: headings of a spreadsheet are its row 1.
+
+    Args:
+        files: of the split; the rows of several are numbered from 1 on.
+        where: what to call them.
+    """
+    headed = len(files) == 1 and files[0].suffix.lower() in WITH_HEADINGS
+    return RowNames(where, 2 if headed else 1)
 
 
 @dataclass(frozen=True)
@@ -58,7 +85,8 @@ def load_split(task: Task, split: str) -> Examples:
             f"{task.name} holds questions and contexts, not labelled texts",
             "only compress.finetune and compress.distill take it so far",
         )
-    return _examples(read_split(task, split), task, split)
+    files = _split_files(task, split)
+    return _examples(_read(task, split, files), task, rows_of(files, f"{task.name}/{split}"))
 
 
 def read_split(task: Task, split: str) -> Dataset:
@@ -67,7 +95,10 @@ def read_split(task: Task, split: str) -> Dataset:
     Raises:
         EdgepressError: no source has the split, or a file of it is unreadable.
     """
-    files = _split_files(task, split)
+    return _read(task, split, _split_files(task, split))
+
+
+def _read(task: Task, split: str, files: Sequence[Path]) -> Dataset:
     if files:
         return read_table(files)
     if task.mirror is not None:
@@ -172,17 +203,39 @@ def _part(text: str) -> str:
     return {0: "validation", 1: "test"}.get(bucket, "train")
 
 
-def _examples(dataset: Dataset, task: Task, split: str) -> Examples:
-    where = f"{task.name}/{split}"
-    _require_columns(dataset, (*task.text_columns, *task.label_columns), where)
+def check_rows(
+    rows: Dataset, text: Sequence[str], labels: Sequence[str], problem: ProblemType, names: RowNames
+) -> None:
+    """Raise for the first row without a text or a label, before rows are drawn from the table.
+
+    Raises:
+        EdgepressError: names the row.
+    """
+    _text_columns(rows, text, names)
+    if problem != "single_label_classification":
+        _values([list(rows[column]) for column in labels], problem, names)
+        return
+    for row, value in enumerate(rows[labels[0]]):
+        if isinstance(value, list | dict) or label_text(value) is None:
+            raise EdgepressError(
+                f"{names.name(row)}: no label in column '{labels[0]}'", "drop or fill that row"
+            )
+
+
+def _examples(dataset: Dataset, task: Task, names: RowNames) -> Examples:
+    _require_columns(dataset, (*task.text_columns, *task.label_columns), names.where)
     if not len(dataset):
-        raise EdgepressError(f"{where} has no rows")
-    if len(task.text_columns) > MOST_TEXTS:
-        joined = join_texts([list(dataset[column]) for column in task.text_columns])
-        columns = [_texts(joined, " + ".join(task.text_columns), where)]
-    else:
-        columns = [_texts(dataset[column], column, where) for column in task.text_columns]
-    return Examples(list(zip(*columns, strict=True)), _labels(dataset, task, where))
+        raise EdgepressError(f"{names.where} has no rows")
+    columns = _text_columns(dataset, task.text_columns, names)
+    return Examples(list(zip(*columns, strict=True)), _labels(dataset, task, names))
+
+
+def _text_columns(dataset: Dataset, columns: Sequence[str], names: RowNames) -> list[list[str]]:
+    """The texts that a model reads at once: those of one or two columns; of more, joined to one."""
+    if len(columns) > MOST_TEXTS:
+        joined = join_texts([list(dataset[column]) for column in columns])
+        return [_texts(joined, " + ".join(columns), names)]
+    return [_texts(dataset[column], column, names) for column in columns]
 
 
 def join_texts(columns: Sequence[Sequence[Any]]) -> list[str]:
@@ -199,39 +252,44 @@ def _require_columns(dataset: Dataset, wanted: Sequence[str], where: str) -> Non
         raise EdgepressError(f"{where} has no column '{missing[0]}'; it has {dataset.column_names}")
 
 
-def _texts(column: Sequence[Any], name: str, where: str) -> list[str]:
+def _texts(column: Sequence[Any], name: str, names: RowNames) -> list[str]:
     texts = list(column)
     for row, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
-            raise EdgepressError(f"{where}, row {row}: no text in column '{name}'", "drop or fill that row")
+            raise EdgepressError(f"{names.name(row)}: no text in column '{name}'", "drop or fill that row")
         if len(text) > LONGEST_TEXT_CHARS:
             raise EdgepressError(
-                f"{where}, row {row}: {len(text):,} characters in column '{name}' "
+                f"{names.name(row)}: {len(text):,} characters in column '{name}' "
                 f"(at most {LONGEST_TEXT_CHARS:,})",
                 "split or drop that row: a model reads at most 512 tokens",
             )
     return texts
 
 
-def _labels(dataset: Dataset, task: Task, where: str) -> np.ndarray:
+def _labels(dataset: Dataset, task: Task, names: RowNames) -> np.ndarray:
     columns = [list(dataset[column]) for column in task.label_columns]
     if task.problem_type == "single_label_classification":
-        return _class_ids(columns[0], task, where)
-    values = np.asarray([_numbers(column, where) for column in columns], dtype=np.float32).T
-    if task.problem_type == "regression":
+        return _class_ids(columns[0], task, names)
+    return _values(columns, task.problem_type, names)
+
+
+def _values(columns: Sequence[Sequence[Any]], problem: ProblemType, names: RowNames) -> np.ndarray:
+    """Scores of shape (rows,), or flags of shape (rows, labels)."""
+    values = np.asarray([_numbers(column, names) for column in columns], dtype=np.float32).T
+    if problem == "regression":
         return values[:, 0]
-    _require_flags(values, where)
+    _require_flags(values, names)
     return values
 
 
-def _class_ids(column: Sequence[Any], task: Task, where: str) -> np.ndarray:
+def _class_ids(column: Sequence[Any], task: Task, names: RowNames) -> np.ndarray:
     known = task.label_ids or class_numbers(task.labels)
     found = []
     for row, value in enumerate(column):
         text = None if isinstance(value, list | dict) else label_text(value)
         if text is None or label_key(text) not in known:
             raise EdgepressError(
-                f"{where}, row {row}: label {value!r} is none of {list(task.labels)}",
+                f"{names.name(row)}: label {value!r} is none of {list(task.labels)}",
                 "mend that row, or say what it means with --label-map",
             )
         found.append(known[label_key(text)])
@@ -244,13 +302,13 @@ def class_numbers(labels: Sequence[str]) -> dict[str, int]:
     return {**numbers, **{label_key(label): number for number, label in enumerate(labels)}}
 
 
-def _numbers(column: Sequence[Any], where: str) -> list[float]:
+def _numbers(column: Sequence[Any], names: RowNames) -> list[float]:
     found = []
     for row, value in enumerate(column):
         number = flag_number(value)
         if number is None:
             raise EdgepressError(
-                f"{where}, row {row}: label {value!r} is not a number", "drop or fill that row"
+                f"{names.name(row)}: label {value!r} is not a number", "drop or fill that row"
             )
         found.append(number)
     return found
@@ -263,10 +321,10 @@ def flag_number(value: Any) -> float | None:
     return label_number(value)
 
 
-def _require_flags(values: np.ndarray, where: str) -> None:
+def _require_flags(values: np.ndarray, names: RowNames) -> None:
     wrong = np.argwhere((values != 0) & (values != 1))
     if wrong.size:
         row, column = wrong[0]
         raise EdgepressError(
-            f"{where}, row {row}: flag {values[row, column]:g} is neither 0 nor 1", "drop or fill that row"
+            f"{names.name(row)}: flag {values[row, column]:g} is neither 0 nor 1", "drop or fill that row"
         )
