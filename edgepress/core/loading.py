@@ -57,6 +57,11 @@ class OpenedModel:
         return self.head_trained and self.task is not None
 
     @property
+    def on_foreign_texts(self) -> bool:
+        """Whether it is a trained classifier of which nobody says the task: it is compared on other texts."""
+        return self.head_trained and self.task is None
+
+    @property
     def text_task(self) -> Task:
         """Where real sentences come from: the model's task, or the embedded default."""
         return self.task or replace(TASKS[DEFAULT_TASK], root=self.data)
