@@ -118,13 +118,13 @@ def test_failure_that_was_not_tried_again_is_told(compare: Callable) -> None:
 def test_new_record_is_told(compare: Callable) -> None:
     found = compare([BEFORE], [BEFORE, measured("fp32", 20.0)])
     assert found.code == 0
-    assert "1 records of the second have no partner" in found.err
+    assert "1 record of the second has no partner" in found.err
 
 
 def test_records_of_another_machine_are_not_missed(compare: Callable) -> None:
     found = compare([BEFORE, replace(BEFORE, environment=OTHER_MACHINE)], [BEFORE])
     assert found.code == 0
-    assert "1 records of the first are of machines that the second was not taken on" in found.err
+    assert "1 record of the first is of a machine that the second was not taken on" in found.err
 
 
 def test_memory_noise_is_what_it_is_said_to_be(compare: Callable) -> None:

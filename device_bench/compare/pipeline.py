@@ -186,10 +186,16 @@ def _whole_name(record: Measurement) -> str:
 def _tell_unpaired(before: Records, after: Records) -> None:
     """What neither is in the table nor fails."""
     if count := sum(key not in before for key in after):
-        console.warn(f"{count} records of the second have no partner in the first")
+        said = "1 record of the second has" if count == 1 else f"{count} records of the second have"
+        console.warn(f"{said} no partner in the first")
     here = {machine for machine, *_ in after}
     if count := sum(machine not in here for machine, *_ in before):
-        console.warn(f"{count} records of the first are of machines that the second was not taken on")
+        said = (
+            "1 record of the first is of a machine"
+            if count == 1
+            else f"{count} records of the first are of machines"
+        )
+        console.warn(f"{said} that the second was not taken on")
 
 
 def _show(changes: list[Change], compared: int) -> None:
