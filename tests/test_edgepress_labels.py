@@ -383,7 +383,7 @@ def test_two_kinds_of_text(folder: Path) -> None:
 
 def test_a_label_in_nearly_every_row(folder: Path) -> None:
     rows = "".join(f"a,comment {number}\n" for number in range(30))
-    with pytest.raises(EdgepressError, match="30 different labels in 30 rows"):
+    with pytest.raises(EdgepressError, match="30 classes in 30 rows: is 'label' the label"):
         understood(folder, f"text,label\n{rows}")
 
 

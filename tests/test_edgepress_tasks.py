@@ -340,7 +340,7 @@ def test_broken_file(folder: Path, name: str, data: bytes) -> None:
 
 def test_wrong_separator(folder: Path) -> None:
     (folder / "train.csv").write_text("text;label\nx;1\n")
-    with pytest.raises(EdgepressError, match=r"it has \['text;label'\]"):
+    with pytest.raises(EdgepressError, match="is separated by semicolons"):
         find_task(str(folder))
 
 

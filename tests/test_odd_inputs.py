@@ -141,7 +141,7 @@ FOLDERS: list[Row] = [
     ("export.onnx", FINE, "column review", ("--text-columns", "review"), right()),
     ("export.onnx", FINE, "pairs and text", (), "has text in"),
     ("export.onnx", FINE, "pairs and text", ("--text-columns", "text"), right()),
-    ("export.onnx", FINE, "separator ;", (), "unreadable"),
+    ("export.onnx", FINE, "separator ;", (), "is separated by semicolons"),
     ("export.onnx", FINE, "no quotes", (), "Expected 3 fields in line 4, saw 4"),
     ("export.onnx", FINE, "no label", (), "no column 'label'"),
     ("export.onnx", FINE, "latin-1", (), "is not UTF-8"),
@@ -172,7 +172,7 @@ FOLDERS: list[Row] = [
     ("compress.finetune", "encoder", "one flag", ("--epochs", "4"), right(["spam"])),
     ("compress.finetune", "encoder", "flags", (), "0 and 1 in each of film, good"),
     ("compress.finetune", "encoder", "flags", (*MULTI, "--epochs", "8"), right(["film", "good"], score=None)),
-    ("compress.finetune", "encoder", "a number in each row", (), "different labels in"),
+    ("compress.finetune", "encoder", "a number in each row", (), "rows: is"),
     ("compress.finetune", "encoder", "a class of its own", (), "label 'neutral' is none of"),
     ("compress.finetune", "encoder", "train alone", ("--epochs", "4"), right(score=None)),
 ]

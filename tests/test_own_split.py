@@ -2,13 +2,15 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import SENTENCES
+from conftest import SENTENCES, write_split
 
 from edgepress.core.artifact import open_artifact
 from edgepress.core.errors import EdgepressError
+from edgepress.core.loading import artifact_task
 from edgepress.core.own_split import (
     RECORD,
     provisional_split,
@@ -103,6 +105,25 @@ def test_too_few_rows(tmp_path):
     with pytest.raises(EdgepressError, match="too few to hold some out"):
         split_beside(tickets(tmp_path, rows=[SENTENCES[0]]), tmp_path / "out", OPTIONS, overwrite=False)
     assert not (tmp_path / "out-split").exists()
+
+
+def test_classes_of_one_text_are_named_at_once(tmp_path, capsys):
+    rows = [*SENTENCES, *((f"note {number}", "positive") for number in range(3))]
+    table = tickets(tmp_path, rows=rows)
+    frame = pd.read_csv(table)
+    frame.loc[len(SENTENCES) :, "team"] = ["Legal", "HR", "Press"]
+    frame.to_csv(table, index=False)
+    split_beside(table, tmp_path / "out", OPTIONS, overwrite=False)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "3 classes 'HR', 'Legal', 'Press' have one text each" in said
+    assert said.count("warning") == 1
+
+
+def test_a_column_of_ids_is_no_label(tmp_path, capsys):
+    options = TaskOptions(text_columns=("title",), label_column=("body",))
+    with pytest.raises(EdgepressError, match=r"classes in \d+ rows: is 'body' the label\?"):
+        split_beside(tickets(tmp_path), tmp_path / "out", options, overwrite=False)
+    assert "warning" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -283,3 +304,17 @@ def test_a_split_says_what_it_is_made_of(tmp_path):
     content = json.loads((folder / RECORD).read_text())
     assert content["source"] == "tickets.csv"
     assert (content["held_out"], content["seed"], content["stratified"]) == (0.2, 0, True)
+
+
+def test_data_are_found_where_they_were(cli, bare_encoder, tmp_path, monkeypatch):
+    write_split(tmp_path / "there" / "verdicts" / "train.jsonl", SENTENCES)
+    write_split(tmp_path / "there" / "verdicts" / "validation.jsonl", SENTENCES[::5])
+    monkeypatch.chdir(tmp_path)
+    flags = ("--task", "there/verdicts", "--epochs", 0.1, "--output", "out")
+    trained = cli("compress.finetune", "--model", bare_encoder, *flags)
+    assert trained.code == 0, trained.err
+    assert "not clearly above always saying" in trained.err.replace("\n", " ")
+    assert artifact_task(open_artifact(Path("out"))).folder == Path("there/verdicts")
+    write_split(tmp_path / "there" / "verdicts" / "validation.jsonl", SENTENCES[::4])
+    with pytest.raises(EdgepressError, match="which is not here"):
+        artifact_task(open_artifact(Path("out")))

@@ -24,7 +24,7 @@ from edgepress.core.console import step, warn
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import remove, sha256, staged_folder, to_json
 from edgepress.core.identity import digest_of
-from edgepress.core.labels import label_key, label_text
+from edgepress.core.labels import label_key, label_text, refuse_ids, shown
 from edgepress.core.split_files import SPLITS, TABLES, find_splits
 from edgepress.core.splits import check_rows, data_root, read_table, rows_of
 from edgepress.core.tasks import TaskOptions
@@ -213,6 +213,8 @@ def _understood(path: Path, options: TaskOptions) -> tuple[Table, OwnSplit]:
     problem = problem_type_of(table, label, options, None)
     # Before rows are drawn: a message names the row of the table, not that of a split.
     check_rows(table.rows, text, label, problem, rows_of([path], path.name))
+    if problem == SINGLE:
+        refuse_ids([label_text(value) or "" for value in table.column(label[0])], label[0], table.where)
     return table, OwnSplit(source, sha256(path), text, label, problem == SINGLE)
 
 
@@ -249,12 +251,22 @@ def held_out_rows(table: Table, own: OwnSplit) -> list[int]:
         by_class[label_key(label_text(labels[rows[0]]) or "") if own.stratified else ""].append(rows)
     rng = np.random.default_rng(own.seed)
     held: list[int] = []
-    for name, texts in sorted(by_class.items()):
+    for _, texts in sorted(by_class.items()):
         count = max(round(own.held_out * len(texts)), 1) if len(texts) > 1 else 0
-        if not count:
-            warn(f"class '{name}' has one text: it is trained on, and never judged")
         held += [row for place in rng.permutation(len(texts))[:count] for row in texts[place]]
+    _warn_of_single_texts(
+        [labels[texts[0][0]] for _, texts in sorted(by_class.items()) if len(texts) == 1], own
+    )
     return sorted(held)
+
+
+def _warn_of_single_texts(names: Sequence[Any], own: OwnSplit) -> None:
+    """Name the classes with one text, which is trained on and never judged."""
+    if own.stratified and names:
+        classes = "class" if len(names) == 1 else f"{len(names):,} classes"
+        quoted = shown([f"'{label_text(name)}'" for name in names])
+        verbs = "has one text: it is" if len(names) == 1 else "have one text each: they are"
+        warn(f"{classes} {quoted} {verbs} trained on, and never judged")
 
 
 def _groups(table: Table, own: OwnSplit) -> list[list[int]]:

@@ -14,7 +14,7 @@ from pyarrow import ArrowException
 from edgepress.core import sources
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.labels import label_key, label_number, label_text
-from edgepress.core.split_files import find_splits, read_rows, split_name
+from edgepress.core.split_files import NEEDS_ROWS, find_splits, read_rows, split_name
 from edgepress.core.tasks import DEFAULT_TASK, MOST_TEXTS, ProblemType, Task
 
 DATA_VARIABLE = "EDGEPRESS_DATA"
@@ -171,7 +171,7 @@ def _read_file(path: Path) -> Dataset:
     except (ValueError, ArrowException) as error:
         raise EdgepressError(f"{path}: unreadable: {first_line(error)}") from error
     if not len(rows):
-        raise EdgepressError(f"{path} has no rows")
+        raise EdgepressError(f"{path} has no rows", NEEDS_ROWS)
     return rows
 
 
