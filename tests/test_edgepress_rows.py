@@ -161,7 +161,7 @@ def test_a_file_that_may_not_be_read(tmp_path):
     ("name", "content", "said", "hint"),
     [
         ("a.csv", "text;label\nfine, so;x\n", "is separated by semicolons, not by commas", "sep=';'"),
-        ("a.csv", "text\tlabel\nfine\tx\n", "is separated by tabs, not by commas", r"sep='\\t'"),
+        ("a.csv", "text\tlabel\nfine\tx\n", "is separated by tabs, not by commas", r"sep='\t'"),
         ("a.tsv", "text,label\nfine,x\n", "is separated by commas, not by tabs", "sep=','"),
         ("a.csv", "", "is empty", "a line of headings, such as text,label"),
         ("a.csv", "text,label\n", "has no rows", "a row for each text"),

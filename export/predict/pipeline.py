@@ -17,7 +17,7 @@ from edgepress.core.loading import OpenedModel, check_classifier, open_model
 from edgepress.core.prediction import Prediction, predictions
 from edgepress.core.pretrained import encode
 from edgepress.core.tables import ScreenTable
-from edgepress.core.tasks import TASKS
+from edgepress.core.tasks import MOST_TEXTS, TASKS
 from export.core.eager import EagerRunner
 from export.core.registry import formats, open_runner
 from export.core.runner import Runner
@@ -47,7 +47,8 @@ def run(config: PredictConfig) -> list[Answer]:
     require_flags({"--threads": config.threads >= 0})
     folder = _folder_of(config.model)
     artifact = open_artifact(folder) if is_artifact(folder) else None
-    rows = read_texts(config, _text_columns(artifact))
+    columns = config.text_columns or tuple(_text_columns(artifact))
+    rows = read_texts(config, columns)
     opened = open_model(str(folder), without_task=True)
     check_classifier(opened)
     if not opened.head_trained:
@@ -59,8 +60,10 @@ def run(config: PredictConfig) -> list[Answer]:
     with _runner(opened, file, config.threads) as runner:
         shown = file or f"{folder} in torch"
         console.step(f"{shown}, {runner.runtime}; texts are cut to {opened.text_length} tokens")
+        if len(columns) == MOST_TEXTS:
+            console.step(f"it reads pairs: {' and '.join(columns)} are one input")
         answers = _answers(opened, runner, rows)
-    _show(answers, config.json)
+    _show(answers, columns, config.json)
     return answers
 
 
@@ -125,7 +128,7 @@ def _answers(opened: OpenedModel, runner: Runner, rows: Sequence[Row]) -> list[A
     return found
 
 
-def _show(answers: Sequence[Answer], as_json: bool) -> None:
+def _show(answers: Sequence[Answer], columns: Sequence[str], as_json: bool) -> None:
     if as_json:
         for answer in answers:
             console.line(json.dumps(_object(answer), ensure_ascii=False))
@@ -139,7 +142,8 @@ def _show(answers: Sequence[Answer], as_json: bool) -> None:
         )
         for answer in answers
     ]
-    ScreenTable("", ("text", "label", "probability", "ms"), rows, words=(0, 1)).show()
+    heading = " | ".join(columns) if len(columns) == MOST_TEXTS else "text"
+    ScreenTable("", (heading, "label", "probability", "ms"), rows, words=(0, 1)).show()
 
 
 def _object(answer: Answer) -> dict[str, object]:
