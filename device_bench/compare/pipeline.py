@@ -64,11 +64,8 @@ def _changed_on_one_machine(
     _tell_unpaired(before, after)
     found = [change for key in shared for change in compare_records(before[key], after[key], margins)]
     pairs = [(before[key], after[key]) for key in shared if not before[key].error and not after[key].error]
-    unsure = [
-        doubt
-        for pair in pairs
-        for doubt in doubts(*(with_figures(record, margins) for record in pair), margins)
-    ]
+    figures = [(with_figures(old, margins), with_figures(new, margins)) for old, new in pairs]
+    unsure = [doubt for old, new in figures for doubt in doubts(old, new, margins)]
     return found + _lost(before, after), len(shared), unsure
 
 
