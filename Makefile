@@ -19,10 +19,9 @@ MARKS := $(if $(CI),not long and not network and not gpu and not phone,)
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # What both ends of the versions are tried with: every architecture, format and technique, the sources of models.
-CORE := $(addprefix tests/test_,edgepress_architectures.py edgepress_head.py edgepress_weights.py edgepress_inputs.py \
-	edgepress_sources.py edgepress_tokenizers.py edgepress_pruned.py compress_prune_parts.py compress_trim_vocab.py \
-	compress_finetune.py compress_distill.py compress_qat.py compress_sparsify.py export_command.py export_onnx.py \
-	export_coreml.py export_openvino.py export_parity.py)
+CORE := $(addprefix tests/test_,edgepress_weights.py edgepress_head.py edgepress_sources.py compress_prune_parts.py \
+	compress_distill_slicing.py compress_finetune.py compress_trim_vocab.py compress_qat.py compress_sparsify.py \
+	export_command.py export_onnx.py export_coreml.py export_openvino.py)
 
 .PHONY: demo test test-oldest constraints clean
 

@@ -8,23 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from transformers import PreTrainedModel, TrainerCallback
 
-from compress.distillation.logits import read_by_teacher, with_logits
+from compress.distillation.logits import TextLogits, read_by_teacher, with_logits
 from compress.distillation.objective import Distillation
 from compress.distillation.options import CompressionConfig, DistillationOptions
 from compress.step import StepResult, prepare, refuse_quantized, run_step, with_split
 from compress.training.checkpoints import TechniqueRun
 from compress.training.data import TrainingText, load_text
 from compress.training.scoring import INTERVAL, TrainingResult, judge
-from compress.training.trainer import TrainingData, classification_data, train
+from compress.training.trainer import TrainingData, task_data, train
 from edgepress.core.artifact import Step
 from edgepress.core.errors import EdgepressError
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.core.intervals import Bounds, score_text
-from edgepress.core.loading import OpenedModel, check_classifier, open_model
+from edgepress.core.loading import OpenedModel, check_kind, open_model
 from edgepress.core.tables import ScreenTable
 from export.core.eager import EagerRunner
 from export.validation.sentences import evaluation_sentences
@@ -55,7 +54,7 @@ def run_compression(
     output = prepare(config, config.model, suffix)
     with with_split(config, config.model, output) as own:
         opened = open_model(own.model, own.weights, own.task, own.data, own.seed, options=own.task_options)
-        check_classifier(opened)
+        check_kind(opened)
         refuse_quantized(opened)
         return run_step(own, output, lambda run: technique(opened, own, run))
 
@@ -212,7 +211,7 @@ class SelfDistillation:
     text: TrainingText
     data: TrainingData
     """Rows of the training; another split of the texts may take their place."""
-    logits: Mapping[str, np.ndarray]
+    logits: Mapping[str, TextLogits]
     """What the model said to the texts, by split; empty where nothing is learned."""
     teacher: PreTrainedModel | None
     """A copy of the model as it was, only where hidden states are compared."""
@@ -220,10 +219,10 @@ class SelfDistillation:
     @classmethod
     def of(cls, options: DistillationOptions, opened: OpenedModel, text: TrainingText) -> SelfDistillation:
         """Before the model is compressed."""
-        data = classification_data(opened.tokenizer, opened.text_task, text, options.length_for(opened))
+        data = task_data(opened.tokenizer, opened.text_task, text, options.length_for(opened))
         if not options.epochs:  # nothing is learned: texts are looked at
             return cls(options, opened, text, data, {}, None)
-        logits = read_by_teacher(options, opened, text)
+        logits = read_by_teacher(options, opened, text).splits
         teacher = copy.deepcopy(opened.model) if options.compares_states else None
         return cls(options, opened, text, data, logits, teacher)
 
@@ -242,4 +241,5 @@ class SelfDistillation:
         taught = with_logits(self.options, self.data, self.logits)
         trainer = train(module, taught, self.options, checkpoints, callbacks)
         chosen, length = self.opened.thresholds is not None, self.options.length_for(self.opened)
-        return judge(trainer, taught, self.opened.text_task, self.text, length, chosen)
+        own = self.opened
+        return judge(trainer, taught, own.tokenizer, own.text_task, self.text, length, chosen)

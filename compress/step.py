@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from compress.training.checkpoints import TechniqueRun
 from compress.training.machine import is_main_process
@@ -76,7 +76,8 @@ class StepResult:
     """Whether its weights come out of a training."""
     thresholds: Sequence[float] | None = None
     """Probability from which a trained model gives each label; None: one half."""
-    pipeline: Literal["text-classification", "fill-mask"] = "text-classification"
+    pipeline: str = ""
+    """What transformers' pipeline of it is; empty: that of its task."""
 
     @property
     def step(self) -> Step:
@@ -167,7 +168,8 @@ def write(result: StepResult, output: Path, overwrite: bool, seed: int) -> None:
         draft.manifest = opened.manifest(name, seed)
         scores = {} if result.score is None else {"fp32": result.score}
         said = (opened.license, scores, result.body, opened.language)
-        card = Card(name, opened.record(), opened.task, "finetune", *said, pipeline=result.pipeline).text()
+        pipeline = result.pipeline or opened.kind.pipeline
+        card = Card(name, opened.record(), opened.task, "finetune", *said, pipeline=pipeline).text()
         if result.trained:
             card += write_pictures(name, opened.task, result.step.metrics, draft.folder)
         (draft.folder / "README.md").write_text(card, encoding="utf-8")

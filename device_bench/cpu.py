@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from device_bench.texts import load, pass_batches
+from device_bench.texts import load, pass_batches, stacked
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.process import prepare
 from export.core.runner import Batch, Runner
@@ -107,7 +107,7 @@ def serve(
 
 def _run(runner: Runner, request: dict[str, Any], vocabulary: int, clock: Clock) -> dict[str, Any]:
     if "logits" in request:
-        np.save(request["logits"], np.concatenate([runner(batch)[:1] for batch in load(request["texts"])]))
+        np.save(request["logits"], stacked([runner(batch)[0] for batch in load(request["texts"])]))
         return {}
     if "padding" in request:
         batches = _pass_batches(request["texts"], request["batch"], request["padding"])

@@ -78,13 +78,14 @@ class TorchGpuRunner(Runner):
         import torch
         from transformers import AutoConfig
 
-        from edgepress.core.architectures.pruned import classifier_type
+        from edgepress.core.architectures.pruned import model_type
         from edgepress.core.inputs import input_names
+        from edgepress.core.weights import head_of
 
         torch.backends.cuda.matmul.allow_tf32 = mode == "tf32"
         config = AutoConfig.from_pretrained(folder)
         dtype = getattr(torch, DTYPES.get(mode, "float32"))
-        model = classifier_type(config).from_pretrained(folder, config=config, dtype=dtype)
+        model = model_type(config, head_of(config, None)).from_pretrained(folder, config=config, dtype=dtype)
         self._torch, self._device, self._model = torch, device, model.eval().to(device)
         self._forward: Callable[..., Any] = torch.compile(self._model) if mode == "compile" else self._model
         self._taken = set(input_names(model))

@@ -73,10 +73,13 @@ class ArtifactTexts:
         split = load_split(task, task.evaluation_split)
         self.known: dict[str, Any] = {"task": task.name, "metric": task.metric}
         self.known["tokenize_ms"] = tokenize_ms(opened, split.sample(TOKENIZED))
-        self._decisions = opened.problem_type, opened.thresholds
+        self._opened, self._decisions = opened, (opened.problem_type, opened.thresholds)
         self._metric = task.metric
         sample = split.sample(order.scored) if order.scored and opened.scored else None
         self._labels = sample.labels if sample else None
+        self._places = (
+            opened.kind.places(opened.tokenizer, sample.texts, opened.text_length) if sample else None
+        )
         self.known |= {"texts_sha256": texts_digest(sample)}
         self._scored = _save(opened, sample, order.folder / f"{folder.name}-scored.npz")
         whole = split.sample(order.pass_samples or len(split)) if order.passes else None
@@ -99,7 +102,7 @@ class ArtifactTexts:
         finally:
             if process is not None:
                 process.close()
-        logits = np.load(target)
+        logits = self._opened.kind.collect(list(np.load(target)), self._places, self._opened.labels)
         found = score(self._metric, logits, self._labels, *self._decisions)
         bounds = score_bounds(self._metric, logits, self._labels, *self._decisions)
         return FileScore(found, bounds, predict(logits, *self._decisions), self._labels)

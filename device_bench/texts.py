@@ -29,6 +29,16 @@ def load(path: Path) -> list[dict[str, np.ndarray]]:
     ]
 
 
+def stacked(logits: Sequence[np.ndarray]) -> np.ndarray:
+    """Logits of texts as one array: (texts, labels), or (texts, tokens, labels) filled up with zeros."""
+    if logits[0].ndim == 1:
+        return np.stack(logits)
+    whole = np.zeros((len(logits), max(map(len, logits)), logits[0].shape[-1]), dtype=logits[0].dtype)
+    for row, own in enumerate(logits):
+        whole[row, : len(own)] = own
+    return whole
+
+
 def pass_batches(rows: Sequence[Batch], batch: int, padding: Padding) -> list[Batch]:
     """All texts in batches: as they come, or sorted by length, each padded to its longest.
 

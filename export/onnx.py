@@ -89,6 +89,11 @@ logits = session.run(["logits"], {{name: inputs[name].astype("int64") for name i
             return None
         from export.onnx_graph.text.model import add_tokenizer
 
+        if opened.kind.per_token:
+            raise EdgepressError(
+                f"--with-tokenizer is for models that label whole texts; {opened.source.name} labels words",
+                "leave it away: tokenizer.json lies beside the file",
+            )
         target = path.with_name(f"{path.stem}_with_tokenizer.onnx")
         labels = opened.model.config.id2label or {}
         add_tokenizer(

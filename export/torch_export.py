@@ -56,7 +56,12 @@ logits = model(*(torch.from_numpy(inputs[name]).long() for name in {names}))[0]
 
 
 def export(model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
-    """Export and save; any batch and sequence unless `config` fixes them."""
+    """Export and save; any batch and sequence unless `config` fixes them.
+
+    Raises:
+        EdgepressError: torch.export keeps a length of this architecture's as a constant (MobileBERT, of which
+            it tells lengths of 2 from others).
+    """
     import torch
     from torch.export import Dim
 
@@ -74,9 +79,15 @@ def export(model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
     }
     example = example_inputs(model, shapes.batch or EXAMPLE_ROWS, shapes.fixed_length or EXAMPLE_LENGTH)
     with _quiet(), torch.inference_mode():
-        program = torch.export.export(
-            Traceable(model).eval(), example, dynamic_shapes=(tuple(dimensions for _ in names),)
-        )
+        try:
+            program = torch.export.export(
+                Traceable(model).eval(), example, dynamic_shapes=(tuple(dimensions for _ in names),)
+            )
+        except torch._dynamo.exc.UserError as error:
+            raise EdgepressError(
+                f"torch.export takes no {model.config.model_type} of any length: {first_line(error)}",
+                "--sequence-length N fixes one; ONNX and TorchScript take any",
+            ) from error
         # Not to the file itself: on a full disk torch's writer ends the process.
         content = io.BytesIO()
         torch.export.save(program, content, extra_files={NAMES_ENTRY: ",".join(names)})

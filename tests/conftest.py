@@ -258,3 +258,23 @@ def onnx_file(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTok
     target = tmp_path_factory.mktemp("onnx") / "model.onnx"
     export(small_bert(len(tokenizer)), target)
     return target
+
+
+@pytest.fixture(scope="session")
+def entities(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder of named entities: words and tags, train and validation."""
+    from entities import write_entities
+
+    return write_entities(tmp_path_factory.mktemp("data") / "subjects")
+
+
+@pytest.fixture(scope="session")
+def entity_model(
+    tmp_path_factory: pytest.TempPathFactory, cli: Callable[..., Result], bare_encoder: Path, entities: Path
+) -> Path:
+    """An artifact that finds those entities, made by `compress.finetune` once."""
+    folder = tmp_path_factory.mktemp("models") / "finder"
+    flags = ("--epochs", 12, "--learning-rate", 2e-3, "--batch-size", 8, "--max-length", 48)
+    result = cli("compress.finetune", "--model", bare_encoder, "--task", entities, "--output", folder, *flags)
+    assert result.code == 0, result.err
+    return folder

@@ -21,7 +21,7 @@ from edgepress.core.artifact import open_artifact
 NAMES = {
     *("finetune", "pretrain", "distill", "prune", "sparsify", "qat", "trim_vocab", "quantize", "export"),
     *("evaluate", "benchmark", "compare", "load", "Model", "ExportedModel", "Evaluation", "Prediction"),
-    *("EdgepressError", "EdgepressWarning", "ExpectationError", "__version__"),
+    *("EdgepressError", "EdgepressWarning", "Entity", "EntityPrediction", "ExpectationError", "__version__"),
 }
 
 

@@ -4,20 +4,25 @@ from typing import Any
 
 import pytest
 import torch
-from small_models import ROBERTA, SIZES
+from small_models import DEBERTA, MODERNBERT, ROBERTA, SIZES
 from transformers import (
     AlbertConfig,
     BertConfig,
     BertForMaskedLM,
+    DebertaV2Config,
     DistilBertConfig,
     DistilBertForMaskedLM,
+    ElectraConfig,
+    ModernBertConfig,
     MPNetConfig,
     PreTrainedModel,
     RobertaConfig,
+    XLMRobertaConfig,
 )
 from transformers import AutoModelForSequenceClassification as Classifier
 
 from compress.distill.slicing import chosen_layers, random_student, slice_layers
+from edgepress.core.architectures.depth import keep_layers
 from edgepress.core.errors import EdgepressError
 
 LAYERS = 4
@@ -28,6 +33,10 @@ CONFIGS = {
     "roberta": RobertaConfig(**{**ROBERTA, **DEEP}, type_vocab_size=1),
     "mpnet": MPNetConfig(**{**ROBERTA, **DEEP}),
     "albert": AlbertConfig(**{**SIZES, **DEEP}, embedding_size=16),
+    "electra": ElectraConfig(**{**SIZES, **DEEP}, embedding_size=16),
+    "xlm-roberta": XLMRobertaConfig(**{**ROBERTA, **DEEP}, type_vocab_size=1),
+    "deberta-v2": DebertaV2Config(**{**DEBERTA, **DEEP}),
+    "modernbert": ModernBertConfig(**{**MODERNBERT, **DEEP}),
     "distilbert": DistilBertConfig(
         vocab_size=300, dim=32, n_layers=LAYERS, n_heads=2, hidden_dim=64, initializer_range=0.2, **LABELS
     ),
@@ -82,8 +91,8 @@ def test_a_bert_becomes_a_distilbert_with_its_labels():
 
 
 def test_every_other_architecture_stays(teacher):
-    student = slice_layers(teacher, [1], seed=0)
     kind = teacher.config.model_type
+    student = slice_layers(teacher, [0 if kind == "modernbert" else 1], seed=0)
     assert student.config.model_type == ("distilbert" if kind == "bert" else kind)
     assert student.config.num_hidden_layers == 1
     assert len(states(student)) == 2
@@ -118,7 +127,7 @@ def test_a_masked_language_model_gives_the_teachers_words():
 
 def test_a_random_student_has_the_shape_and_nothing_of_the_teacher():
     teacher = build("roberta")
-    student, again = (random_student(teacher, 2, seed) for seed in (0, 0))
+    student, again = (random_student(teacher, [0, 2], seed) for seed in (0, 0))
     own, other = (model.roberta.embeddings.word_embeddings.weight for model in (student, teacher))
     assert own.shape == other.shape
     assert not torch.allclose(own, other, atol=0.1)
@@ -155,3 +164,33 @@ def test_choice_of_layers(count, layers, depth, expected):
 def test_layers_that_are_none(layers, depth, word):
     with pytest.raises(EdgepressError, match=word):
         chosen_layers(6, layers, depth)
+
+
+def whole_text(model: PreTrainedModel) -> list[bool]:
+    """Of each layer of a ModernBERT, whether it sees the whole text."""
+    own = [layer.attn for layer in model.model.layers]
+    windows = [getattr(one, "sliding_window", getattr(one, "local_attention", None)) for one in own]
+    return [window in (None, (-1, -1)) for window in windows]
+
+
+def test_layers_of_a_modernbert_stay_local_or_global():
+    teacher = Classifier.from_config(
+        ModernBertConfig(**{**MODERNBERT, **DEEP, "num_hidden_layers": 7})
+    ).eval()
+    assert whole_text(teacher) == [True, False, False, True, False, False, True]
+    student = slice_layers(teacher, [0, 2, 4, 6], seed=0)
+    assert whole_text(student) == [True, False, False, True]
+    with pytest.raises(EdgepressError, match="the first has to stay the first"):
+        slice_layers(teacher, [1, 2], seed=0)
+
+
+def test_an_alternation_that_the_config_cannot_say():
+    """Of transformers 4, which counts layers and does not list their kinds."""
+    config = ModernBertConfig(**{**MODERNBERT, **DEEP, "num_hidden_layers": 7})
+    listed = hasattr(config, "layer_types")
+    if listed:
+        keep_layers(config, [0, 3])
+        assert config.layer_types == ["full_attention", "full_attention"]
+    else:
+        with pytest.raises(EdgepressError, match="do not alternate as transformers 4 has it"):
+            keep_layers(config, [0, 3])

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from compress.quantize.search import LARGEST, SMALLEST_FIRST, measure_sensitivity, search
+from compress.quantize.search import LARGEST, SMALLEST_FIRST, Limits, measure_sensitivity, search
 from edgepress.core.artifact import Draft
 from edgepress.core.console import reporting
 from edgepress.core.errors import ExpectationError
@@ -44,7 +44,7 @@ def whole(session):
 def ask(session, whole):
     def run(losses, max_drop=1.0):
         session.losses = list(losses)
-        return search(session, whole, SCHEMES, OPTIONS, max_drop)
+        return search(session, whole, SCHEMES, OPTIONS, Limits(max_drop))
 
     return run
 
@@ -103,7 +103,7 @@ def test_a_file_out_of_reach_is_passed_over_and_removed(session, whole, files):
     reached = smallest.verdict.parity.max_abs
     strict = replace(whole, config=replace(whole.config, atol=0.999 * reached))
     with reporting(said.append):
-        found = search(session, strict, SCHEMES, OPTIONS, 100.0)
+        found = search(session, strict, SCHEMES, OPTIONS, Limits(100.0))
     assert any(text.startswith("int4-weights: parity of model_q4.onnx failed") for text in said)
     assert files() == {found.kept[0].path.name}
     found.kept[0].path.unlink()

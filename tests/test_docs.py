@@ -100,6 +100,18 @@ def test_the_snippet_of_the_readme_runs_as_written(tokenizer, data_root, tmp_pat
     assert (tmp_path / "outputs" / "small" / "onnx" / "model_quantized.onnx").exists()
 
 
+def test_the_snippet_of_tasks_runs_as_written(entity_model, entities, tmp_path, monkeypatch, capsys):
+    (block,) = (block for page, block in snippets() if page == "tasks.md")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EDGEPRESS_DATA", str(entities.parent))
+    Path("outputs").mkdir()
+    Path("outputs/minilm-wikiann_en").symlink_to(entity_model)
+    exec(
+        compile(block.replace("Ada Lovelace was born in London", "the film is dull"), "tasks.md", "exec"), {}
+    )
+    assert "('the film', 'WORK', 0, 8)" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("page", "block"), [*snippets()])
 def test_snippets_name_what_is_there(page, block):
     for name in re.findall(r"edgepress\.(\w+)", block):

@@ -12,9 +12,10 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 from compress.distill.slicing import slice_layers
 from edgepress.core.architectures import BiLstmConfig, CnnConfig
 from edgepress.core.architectures.head import HEAD, put_head
-from edgepress.core.architectures.pruned import classifier_type, record_shapes
+from edgepress.core.architectures.pruned import model_type, record_shapes
 from edgepress.core.artifact import open_artifact
 from edgepress.core.errors import EdgepressError
+from edgepress.core.heads import TEXT_CLASSIFIER
 from edgepress.core.loading import open_model
 from export.core.eager import EagerRunner
 from export.onnx import OnnxRunner, export
@@ -56,7 +57,7 @@ def test_a_folder_gives_the_same_model(model, tmp_path):
     record_shapes(model)
     model.save_pretrained(tmp_path)
     assert json.loads((tmp_path / "config.json").read_text())[HEAD] == {"hidden": 50, "dropout": 0.2}
-    read, info = classifier_type(model.config).from_pretrained(tmp_path, output_loading_info=True)
+    read, info = model_type(model.config, TEXT_CLASSIFIER).from_pretrained(tmp_path, output_loading_info=True)
     assert not info["missing_keys"]
     assert torch.allclose(logits(read.eval()), expected)
 
@@ -73,14 +74,16 @@ def test_a_record_that_is_not_right():
     model = ARCHITECTURES["bert"]()
     setattr(model.config, HEAD, {"hidden": "wide"})
     with pytest.raises(EdgepressError, match=HEAD):
-        classifier_type(model.config)(model.config)
+        model_type(model.config, TEXT_CLASSIFIER)(model.config)
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta", "distilbert"])
 def test_a_part_of_a_teacher_with_this_head_has_its_own(name):
     teacher = ARCHITECTURES[name]()
     put_head(teacher, seed=0)
-    rebuilt = classifier_type(teacher.config)(teacher.config)  # as it is when it was opened from a folder
+    rebuilt = model_type(teacher.config, TEXT_CLASSIFIER)(
+        teacher.config
+    )  # as it is when it was opened from a folder
     student = slice_layers(rebuilt, [0], seed=0).eval()
     assert student.config.model_type == ("distilbert" if name == "bert" else name)
     assert not hasattr(student.config, HEAD)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgepress.core.console import warn_anew
-from edgepress.core.metrics import METRICS, agreement, predict, score, scores, undefined
+from edgepress.core.metrics import METRICS, NAMES, agreement, predict, score, scores, undefined
 from edgepress.core.tasks import TASKS
 
 SINGLE, MULTI, REGRESSION = "single_label_classification", "multi_label_classification", "regression"
@@ -120,7 +120,7 @@ def test_every_metric_has_a_known_value() -> None:
 
 
 def test_every_task_has_a_known_metric() -> None:
-    assert {task.metric for task in TASKS.values()} <= set(METRICS)
+    assert {task.metric for task in TASKS.values()} <= set(NAMES)
 
 
 def test_predicted_class_is_the_largest_logit() -> None:

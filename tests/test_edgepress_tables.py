@@ -13,8 +13,8 @@ from compress.sparsify.report import HEADINGS as SPARSE
 from device_bench.profile import Operator, Profile
 from device_bench.run import report as run_report
 from edgepress.core import console
-from edgepress.core.metrics import USUAL
 from edgepress.core.tables import ScreenTable, flow, screen_table
+from edgepress.core.tasks.kinds import kind_of
 
 LONG = "minilm-sst2-trimmed-pruned-distilled-int8/onnx/model_quantized-avx512_vnni.onnx"
 INTERVAL = "12.35 [12.01, 12.60]"
@@ -96,7 +96,7 @@ SENSITIVE = screen_table(
     ("layer", "logit RMS when it alone is int8"),
     [("distilbert.transformer.layer.0.attention.q_lin/MatMul_quantized_weights_and_more_of_it", "0.1234")],
 )
-SCORES = USUAL["multi_label_classification"]
+SCORES = kind_of("multi_label_classification").usual
 THRESHOLDS = screen_table("", ("thresholds from", *SCORES), [("validation", *["91.20 %"] * len(SCORES))])
 ON_ANDROID = ScreenTable(
     "in the app", ("model", "file", "MB"), [(LONG, "model_int8.onnx", "23.1"), ("日本", "m", "1")]

@@ -265,7 +265,7 @@ def test_column_of_a_pair_missing(tmp_path: Path) -> None:
 
 def test_empty_csv_split(folder: Path) -> None:
     (folder / "train.csv").write_text("")
-    with pytest.raises(EdgepressError, match=r"train\.csv: unreadable: No columns"):
+    with pytest.raises(EdgepressError, match=r"train\.csv is empty"):
         find_task(str(folder))
 
 

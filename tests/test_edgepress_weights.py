@@ -136,7 +136,8 @@ def two_tags(folder: Path) -> torch.Tensor:
 
 def test_dropped_head_leaves_nothing_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tags = two_tags(tmp_path)
-    models = [load_model(source(tmp_path), None, None, seed, drops_others=True) for seed in (0, 0, 1)]
+    asked = (source(tmp_path), ("no", "yes"), "single_label_classification")
+    models = [load_model(*asked, seed, drops_others=True) for seed in (0, 0, 1)]
     assert [head_trained for _, head_trained in models] == [False] * 3
     first, again, other = (model.classifier.weight for model, _ in models)
     assert torch.equal(first, again)

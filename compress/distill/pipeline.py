@@ -9,13 +9,13 @@ import numpy as np
 from compress.distill.config import DistillConfig, DistillOptions
 from compress.distill.pretraining import distill_pretraining, open_pretraining
 from compress.distill.student import open_student
-from compress.distillation.logits import read_by_teacher, span_logits, with_logits
+from compress.distillation.logits import TeacherLogits, read_by_teacher, span_logits, with_logits
 from compress.distillation.objective import Distillation
 from compress.step import StepResult, prepare, run_step, with_split
 from compress.training.checkpoints import TechniqueRun
 from compress.training.config import passes, with_defaults
 from compress.training.data import TrainingText, load_text
-from compress.training.mistakes import confusion, sample_table, samples
+from compress.training.mistakes import LABELS, confusion, label_scores, recorded, sample_table, samples
 from compress.training.progress import seconds
 from compress.training.question_answering import (
     Answering,
@@ -30,10 +30,11 @@ from compress.training.scoring import (
     judge,
     percent,
     reached,
+    refuse_head,
     refuse_thresholds,
     threshold_table,
 )
-from compress.training.trainer import classification_data, train
+from compress.training.trainer import task_data, train
 from edgepress.core import console
 from edgepress.core.artifact import Step
 from edgepress.core.errors import EdgepressError
@@ -48,12 +49,11 @@ BYTES_OF_FP32 = 4
 
 @dataclass(frozen=True)
 class Teacher:
-    """A classifier that teaches, and what it said to the texts of its task."""
+    """A model that teaches, and what it said to the texts of its task."""
 
     opened: OpenedModel
     text: TrainingText
-    logits: dict[str, np.ndarray]
-    """Split -> logits of the rows that were read."""
+    logits: TeacherLogits
 
     @property
     def task(self) -> Task:
@@ -63,12 +63,17 @@ class Teacher:
     @property
     def metrics(self) -> dict[str, Any]:
         """Scores and mistakes on the evaluation rows."""
-        logits, labels = self.logits["evaluation"], self.text.evaluation.labels
-        thresholds = self.opened.thresholds
+        labels, thresholds = self.text.evaluation.labels, self.opened.thresholds
         return {
-            **scores(self.task.metric, logits, labels, self.task.problem_type, thresholds),
-            "confusion": confusion(self.task, logits, labels, thresholds),
+            **scores(self.task.metric, self.outputs, labels, self.task.problem_type, thresholds),
+            "confusion": confusion(self.task, self.outputs, labels, thresholds),
+            LABELS: recorded(label_scores(self.task, self.outputs, labels, thresholds)),
         }
+
+    @property
+    def outputs(self) -> np.ndarray:
+        """Outputs of the evaluation rows."""
+        return self.logits.outputs
 
 
 def run(config: DistillConfig) -> Path:
@@ -116,6 +121,7 @@ def distill(opened: OpenedModel, options: DistillOptions, run: TechniqueRun) -> 
     """
     task = opened.text_task
     refuse_thresholds(options, task)
+    refuse_head(options, task)
     text = load_text(options, task)
     student = open_student(options, opened, text)
     options = with_defaults(options, student.schedule, student.recorded_length)
@@ -127,8 +133,7 @@ def distill(opened: OpenedModel, options: DistillOptions, run: TechniqueRun) -> 
     metrics = {**training.metrics, "teacher": teacher.metrics}
     if baseline is not None:
         metrics["baseline"] = baseline.metrics
-    logits = teacher.logits["evaluation"], training.logits
-    metrics["samples"] = samples(task, text.evaluation, logits, options.seed)
+    metrics["samples"] = samples(task, text.evaluation, (teacher.outputs, training.logits), options.seed)
     body = (
         f"Distilled from {opened.record().name}: {percent(task, metrics)} on "
         f"{training.evaluation_set}; its teacher {percent(task, metrics['teacher'])}.\n"
@@ -167,10 +172,11 @@ def _train(
     module = Distillation(student.model, options, task.problem_type, teacher.opened.model if both else None)
     length = options.length_for(*((student, teacher.opened) if both else (student,)))
     tokenizer = teacher.opened.tokenizer if both else student.tokenizer
-    data = classification_data(tokenizer, task, teacher.text, length)
-    data = with_logits(options, data, teacher.logits)
+    data = task_data(tokenizer, task, teacher.text, length)
+    data = with_logits(options, data, teacher.logits.splits)
     trainer = train(module, data, options, checkpoints)
-    return judge(trainer, data, task, teacher.text, length, options.thresholds == "gmean")
+    chosen = options.thresholds == "gmean"
+    return judge(trainer, data, tokenizer, task, teacher.text, length, chosen)
 
 
 def distill_answering(teacher: OpenedModel, options: DistillOptions, run: TechniqueRun) -> StepResult:

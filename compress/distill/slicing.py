@@ -5,7 +5,6 @@ does not have, and every other architecture stays what it is.
 """
 
 import copy
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,14 +14,17 @@ from transformers import (
     BertForMaskedLM,
     BertForQuestionAnswering,
     BertForSequenceClassification,
+    BertForTokenClassification,
     DistilBertConfig,
     DistilBertForMaskedLM,
     DistilBertForQuestionAnswering,
     DistilBertForSequenceClassification,
+    DistilBertForTokenClassification,
     PretrainedConfig,
     PreTrainedModel,
 )
 
+from edgepress.core.architectures.depth import LAYER, keep_layers
 from edgepress.core.architectures.head import HEAD
 from edgepress.core.architectures.pruned import SHAPES
 from edgepress.core.checkpoint import listed
@@ -32,6 +34,7 @@ DISTILBERT: dict[type[PreTrainedModel], type[PreTrainedModel]] = {
     BertForSequenceClassification: DistilBertForSequenceClassification,
     BertForMaskedLM: DistilBertForMaskedLM,
     BertForQuestionAnswering: DistilBertForQuestionAnswering,
+    BertForTokenClassification: DistilBertForTokenClassification,
 }
 # BERT's names of modules -> DistilBERT's, in this order.
 RENAMED = {
@@ -49,7 +52,6 @@ RENAMED = {
     "cls.predictions.transform.LayerNorm.": "vocab_layer_norm.",
     "cls.predictions.decoder.": "vocab_projector.",
 }
-LAYER = re.compile(r"\.layer\.(\d+)\.")
 FIRST_TYPE = "bert.embeddings.token_type_embeddings.weight"
 POSITIONS = "bert.embeddings.position_embeddings.weight"
 
@@ -95,10 +97,10 @@ def slice_layers(teacher: PreTrainedModel, layers: list[int], seed: int) -> PreT
         EdgepressError: the teacher was pruned to other shapes in each layer, or a tensor of the student's
             encoder would be random.
     """
-    student = random_student(teacher, len(layers), seed)
+    student = random_student(teacher, layers, seed)
     weights = _kept(teacher.state_dict(), layers)
     if _becomes_distilbert(teacher):
-        weights = _as_distilbert(weights)
+        weights = _as_distilbert(weights, pooled=_stock(teacher) is BertForSequenceClassification)
     shapes = {name: value.shape for name, value in student.state_dict().items()}
     fitting = {name: value for name, value in weights.items() if shapes.get(name) == value.shape}
     random = {
@@ -113,8 +115,8 @@ def slice_layers(teacher: PreTrainedModel, layers: list[int], seed: int) -> PreT
     return student
 
 
-def random_student(teacher: PreTrainedModel, depth: int, seed: int) -> PreTrainedModel:
-    """The same shape with random weights.
+def random_student(teacher: PreTrainedModel, layers: Sequence[int], seed: int) -> PreTrainedModel:
+    """The same shape with random weights, in as many layers as are named, of their kinds.
 
     Raises:
         EdgepressError: the teacher was pruned to other shapes in each layer.
@@ -125,7 +127,7 @@ def random_student(teacher: PreTrainedModel, depth: int, seed: int) -> PreTraine
             "distil first, prune then",
         )
     own, config = _stock(teacher), copy.deepcopy(teacher.config)
-    config.num_hidden_layers = depth
+    keep_layers(config, layers)
     if hasattr(config, HEAD):
         delattr(config, HEAD)
     if _becomes_distilbert(teacher):
@@ -169,20 +171,26 @@ def _kept(weights: Mapping[str, Any], layers: list[int]) -> dict[str, Any]:
     """The weights outside all layers, and those of `layers` under their new numbers."""
     kept = {name: value for name, value in weights.items() if LAYER.search(name) is None}
     for new, old in enumerate(layers):
-        own = {name: value for name, value in weights.items() if f".layer.{old}." in name}
-        kept |= {LAYER.sub(f".layer.{new}.", name, count=1): value for name, value in own.items()}
+        own = {name: value for name, value in weights.items() if _number(name) == old}
+        kept |= {LAYER.sub(rf".\1.{new}.", name, count=1): value for name, value in own.items()}
     return kept
 
 
-def _as_distilbert(weights: Mapping[str, Any]) -> dict[str, Any]:
-    """Rename the weights as DistilBERT does.
+def _number(name: str) -> int | None:
+    """Number of the layer that a weight belongs to."""
+    found = LAYER.search(name)
+    return int(found[2]) if found else None
+
+
+def _as_distilbert(weights: Mapping[str, Any], pooled: bool) -> dict[str, Any]:
+    """Rename the weights as DistilBERT does; a classifier that reads a pooler stays behind.
 
     The first token type, which all single texts have, goes into the positions.
     """
     moved = {POSITIONS: weights[POSITIONS] + weights[FIRST_TYPE][0]}
     renamed = {}
     for name, value in {**weights, **moved}.items():
-        if name.startswith("classifier."):
+        if pooled and name.startswith("classifier."):
             continue  # BERT's reads the pooler, which DistilBERT does not have
         for old, new in RENAMED.items():
             name = name.replace(old, new)  # noqa: PLW2901

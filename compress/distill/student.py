@@ -69,7 +69,7 @@ def part_of(teacher: OpenedModel, options: DistillOptions) -> OpenedModel:
         )
     layers = chosen_layers(count, options.layers, options.depth)
     if options.init == "random":
-        model = random_student(teacher.model, len(layers), options.seed)
+        model = random_student(teacher.model, layers, options.seed)
     else:
         model = slice_layers(teacher.model, layers, options.seed)
     console.step(f"student: {len(layers)} of {count} layers, as {model.config.model_type}")

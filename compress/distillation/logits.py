@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,25 +24,44 @@ from edgepress.core.caches import SUITE, cache_root
 from edgepress.core.causes import cause
 from edgepress.core.errors import first_line
 from edgepress.core.identity import digest_of, library_versions, model_identity
+from edgepress.core.inputs import NAMES as INPUTS
 from edgepress.core.loading import OpenedModel
 from edgepress.core.question_answering import Windows
 from edgepress.core.splits import Examples
+from edgepress.core.tasks.kind import TEACHER_LOGITS, Places
 
 BATCH_SIZE = 64
 LOGITS = "logits"
 
 
+TextLogits = np.ndarray | list[np.ndarray]
+"""Logits of texts: (texts, labels); of each text (words, labels) where words have labels."""
+
+
+@dataclass(frozen=True)
+class TeacherLogits:
+    """What a teacher said to the texts of its task."""
+
+    splits: Mapping[str, TextLogits]
+    """Split -> of each text that was read (labels,), or (words, labels) where words have labels."""
+    outputs: np.ndarray
+    """Those of the evaluation split, as `TaskKind.collect` gives them."""
+
+
 def teacher_logits(
     teacher: OpenedModel, examples: Examples, max_length: int, bf16: bool = False
-) -> np.ndarray:
-    """What the teacher says to each text: (rows, labels), float32.
+) -> TextLogits:
+    """What the teacher says to each text, float32.
 
     They are kept under a digest of all that they are made from (the teacher's weights, config and tokenizer,
     the texts and their longest length, arithmetic, libraries), so that whatever changes is computed anew. A
     damaged file is too, with a warning.
     """
+    places = teacher.kind.places(teacher.tokenizer, examples.texts, max_length)
+    lengths = [1] * len(examples) if places is None else [len(own) for own in places]
     key = _key(teacher, [digest_of(examples.texts), max_length, bf16])
-    return _kept(key, len(examples), lambda: _compute(teacher, examples, max_length, bf16))
+    rows = _kept(key, sum(lengths), lambda: _compute(teacher, examples, max_length, bf16, places))
+    return rows if places is None else np.split(rows, np.cumsum(lengths)[:-1])
 
 
 def span_logits(teacher: OpenedModel, windows: Windows) -> list[np.ndarray]:
@@ -95,15 +114,21 @@ def _write(path: Path, logits: np.ndarray) -> None:
             partial.unlink()
 
 
-def _compute(teacher: OpenedModel, examples: Examples, max_length: int, bf16: bool) -> np.ndarray:
-    rows = encode_examples(teacher.tokenizer, examples, max_length).remove_columns("labels")
+def _compute(
+    teacher: OpenedModel, examples: Examples, max_length: int, bf16: bool, places: Places | None
+) -> np.ndarray:
+    """Compute the logits of all texts, those of their words one after another: (rows or words, labels)."""
+    rows = encode_examples(teacher.tokenizer, teacher.text_task, examples, max_length)
+    rows = rows.select_columns([name for name in rows.column_names if name in INPUTS])
     order = np.argsort([len(ids) for ids in rows["input_ids"]], kind="stable")
     model = _moved(teacher.model, device())
-    logits = np.empty((len(examples), model.config.num_labels), dtype=np.float32)
+    raw: list[np.ndarray] = [np.empty(0)] * len(examples)
     for part, batch in _batches(teacher.tokenizer, rows, order):
-        logits[part] = _forward(model, batch, bf16).logits.float().cpu().numpy()
+        for row, logits in zip(part, _forward(model, batch, bf16).logits.float().cpu().numpy(), strict=True):
+            raw[row] = logits
     _moved(model, torch.device("cpu"))
-    return logits
+    found = teacher.kind.gathered(raw, places)
+    return np.stack(found) if places is None else np.concatenate(found)
 
 
 def _compute_spans(teacher: OpenedModel, windows: Windows, lengths: list[int]) -> np.ndarray:
@@ -142,9 +167,7 @@ def _forward(model: PreTrainedModel, batch: dict[str, torch.Tensor], bf16: bool)
         return model(**inputs)
 
 
-def read_by_teacher(
-    config: DistillationOptions, teacher: OpenedModel, text: TrainingText
-) -> dict[str, np.ndarray]:
+def read_by_teacher(config: DistillationOptions, teacher: OpenedModel, text: TrainingText) -> TeacherLogits:
     """Logits of the rows; of the train split only where the student learns from them.
 
     Those of the evaluation split are what the teacher is judged by, and computed as its file computes.
@@ -155,14 +178,21 @@ def read_by_teacher(
         wanted["train"] = text.train
         if text.selection is not None:
             wanted["selection"] = text.selection
-    return {
+    said = {
         name: teacher_logits(teacher, examples, length, has_bf16() and name != "evaluation")
         for name, examples in wanted.items()
     }
+    return TeacherLogits(said, _outputs(teacher, said["evaluation"]))
+
+
+def _outputs(teacher: OpenedModel, said: TextLogits) -> np.ndarray:
+    """What was said of each place, as outputs: those that the teacher did not see are no places of it."""
+    places = [np.where(np.isnan(own).any(axis=-1), -1, np.arange(len(own))) for own in said if own.ndim > 1]
+    return teacher.kind.collect(list(said), places or None, teacher.labels)
 
 
 def with_logits(
-    config: DistillationOptions, data: TrainingData, logits: Mapping[str, np.ndarray]
+    config: DistillationOptions, data: TrainingData, logits: Mapping[str, TextLogits]
 ) -> TrainingData:
     """The rows with the teacher's logits, where the student learns from them and the teacher does not run."""
     if not config.response_weight or config.compares_states:
@@ -175,5 +205,5 @@ def with_logits(
     )
 
 
-def _with(rows: Dataset, logits: np.ndarray) -> Dataset:
-    return rows.add_column("teacher_logits", list(logits))
+def _with(rows: Dataset, logits: TextLogits) -> Dataset:
+    return rows.add_column(TEACHER_LOGITS, [own.ravel() for own in logits])

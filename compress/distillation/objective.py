@@ -14,6 +14,7 @@ from compress.distillation.options import DistillationOptions
 from edgepress.core.errors import EdgepressError
 from edgepress.core.inputs import input_names
 from edgepress.core.tasks import ProblemType
+from edgepress.core.tasks.kinds import kind_of
 
 
 def response_kl(
@@ -31,15 +32,7 @@ def response_kl(
     Returns:
         the mean over rows, and over labels where each is a distribution.
     """
-    if problem_type == "regression":
-        return response_mse(student, teacher)
-    if problem_type == "multi_label_classification":
-        # Yes and no with the logits (z, 0) have the probabilities sigmoid(z) and 1 - sigmoid(z).
-        student, teacher = (
-            torch.stack([z, torch.zeros_like(z)], -1).flatten(0, 1) for z in (student, teacher)
-        )
-    ours, theirs = ((logits.float() / temperature).log_softmax(-1) for logits in (student, teacher))
-    return temperature**2 * functional.kl_div(ours, theirs, log_target=True, reduction="batchmean")
+    return kind_of(problem_type).divergence(student, teacher, temperature)
 
 
 def response_mse(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
@@ -145,9 +138,9 @@ class Distillation(nn.Module):
         Args:
             input_ids: (rows, tokens).
             attention_mask: (rows, tokens), 1 for a token and 0 for padding.
-            labels: (rows,), or (rows, labels).
+            labels: (rows,), (rows, labels), or (rows, tokens).
             token_type_ids: (rows, tokens), for whichever of the two models takes them.
-            teacher_logits: (rows, labels), where the teacher does not run here.
+            teacher_logits: (rows, labels) or (rows, tokens, labels), where the teacher does not run here.
         """
         text = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
         ours = self.student(**_taken(self.student, text), labels=labels, **self._wanted)
@@ -160,7 +153,8 @@ class Distillation(nn.Module):
             loss = loss + self._states_loss(ours, theirs, attention_mask)
         if self.options.response_weight:
             assert teacher_logits is not None
-            response = response_loss(self.options, ours.logits, teacher_logits, self.problem_type)
+            pair = kind_of(self.problem_type).learned(ours.logits, teacher_logits, labels)
+            response = response_loss(self.options, *pair, self.problem_type)
             loss = loss + self.options.response_weight * response
         return {"loss": loss, "logits": ours.logits}
 

@@ -7,20 +7,21 @@ from compress.step import StepResult, prepare, run_step, with_split
 from compress.training.checkpoints import TechniqueRun
 from compress.training.config import ClassifierOptions, check_vocabulary, passes, with_defaults
 from compress.training.data import TrainingText, load_text, open_untrained
-from compress.training.mistakes import class_tables
+from compress.training.mistakes import label_tables
 from compress.training.progress import seconds
 from compress.training.question_answering import Answering, answering_data, load_reading, require_answering
 from compress.training.scoring import (
     answer_scores,
+    beside,
     judge,
-    macro_f1,
     percent,
     reached,
+    refuse_head,
     refuse_thresholds,
     threshold_table,
     threshold_tables,
 )
-from compress.training.trainer import classification_data
+from compress.training.trainer import task_data
 from compress.training.trainer import train as train_in_place
 from edgepress.core import console
 from edgepress.core.architectures.head import HEAD, put_head
@@ -104,18 +105,20 @@ def finetune(
     """
     task = opened.text_task
     refuse_thresholds(options, task)
+    refuse_head(options, task)
     if options.head == "mlp":
         put_head(opened.model, options.seed)
     options = with_defaults(options, opened.schedule, opened.recorded_length)
     checkpoints = run.checkpoints(options, task, text, model=opened)
     console.step(f"training for {passes(options)}, learning rate {options.learning_rate:g}")
     length = options.length_for(opened)
-    data = classification_data(opened.tokenizer, task, text, length)
+    data = task_data(opened.tokenizer, task, text, length)
     trainer = train_in_place(opened.model, data, options, checkpoints)
-    result = judge(trainer, data, task, text, length, options.thresholds == "gmean")
+    chosen = options.thresholds == "gmean"
+    result = judge(trainer, data, opened.tokenizer, task, text, length, chosen)
     taken, metrics = result.seconds, result.scores
-    by_class = class_tables(task, metrics["confusion"])
-    score = f"{percent(task, metrics)}{macro_f1(metrics) if by_class else ''} on {result.evaluation_set}"
+    by_class = label_tables(task, metrics)
+    score = f"{percent(task, metrics)}{beside(task, metrics) if by_class else ''} on {result.evaluation_set}"
     return StepResult(
         opened=opened.after(Step("finetune", options.recorded(), taken, metrics), trained=True),
         score=metrics[task.metric],

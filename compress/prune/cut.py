@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 import torch_pruning as tp
 from torch import nn
 from transformers import PreTrainedModel
 
 from compress.prune.config import PruneOptions
 from compress.prune.importance import Batch, Kept, Scores, best_of_each_head, choose, counts, score
-from compress.prune.parts import PrunablePart, classifier_parts, dependency_graph, group, parts
+from compress.prune.parts import FINDERS, PrunablePart, classifier_parts, dependency_graph, group, parts
+from edgepress.core.architectures.depth import first_stays, keep_layers
 from edgepress.core.architectures.pruned import kept_heads, set_heads
 
 FEED_FORWARD_WIDTH = ("hidden_dim", "intermediate_size")
@@ -23,11 +25,11 @@ Wanted = Mapping[str, Mapping[nn.Module, int]]
 
 def cut_layers(model: PreTrainedModel, part: PrunablePart, kept: Sequence[int]) -> None:
     """Leave only these layers, in place."""
+    keep_layers(model.config, sorted(kept))
     layers: Any = part.module
     for number in reversed(range(part.units)):
         if number not in kept:
             del layers[number]
-    model.config.num_hidden_layers = len(kept)
 
 
 def cut_units(model: PreTrainedModel, kept: Mapping[str, Kept], scores: Scores) -> None:
@@ -38,7 +40,7 @@ def cut_units(model: PreTrainedModel, kept: Mapping[str, Kept], scores: Scores) 
         kept: kind -> part -> units that stay.
         scores: of all parts; of attention parts also where only the hidden width is cut.
     """
-    attentions = {part.name: part for part in parts(model, "heads")}
+    attentions = {part.name: part for part in FINDERS["heads"](model)}
     channels = _attention_channels(model, attentions, kept, scores)
     graph = dependency_graph(model)
     for name, own in channels.items():
@@ -81,10 +83,7 @@ def _cut(graph: tp.DependencyGraph, part: PrunablePart, kept: Sequence[int]) -> 
     gone = sorted(set(range(part.channels)) - set(kept))
     if not gone:
         return
-    for dependency, channels in group(graph, part, gone):
-        # MPNet's table of position biases has a column a head, which the graph takes for channels of one.
-        if part.kind != "heads" or not isinstance(dependency.target.module, nn.Embedding):
-            dependency(channels)
+    group(graph, part, gone).prune()
 
 
 def _tell_config(model: PreTrainedModel, kept: Mapping[str, Kept]) -> None:
@@ -131,6 +130,8 @@ class Cutting:
     def _cut_layers(self, wanted: Mapping[nn.Module, int], batches: Sequence[Batch]) -> None:
         (part,) = parts(self.model, "layers")
         scores = score(self.model, [part], self.config.importance, batches)
+        if first_stays(self.model.config):
+            scores[part.name][0] = torch.inf
         cut_layers(self.model, part, choose([part], wanted, scores, over_layers=False)[part.name])
 
     def _cut_units(self, wanted: Wanted, batches: Sequence[Batch]) -> None:

@@ -105,7 +105,8 @@ def _each(
     """(units,) of layers, else (channels,)."""
     if part.kind == "layers":
         return torch.stack([layer(own) for own in _children(part)])
-    return channels(part).detach()
+    # torch-pruning adds a gate's channels to those that they gate, and leaves zeros in their own places.
+    return channels(part).detach()[: part.channels]
 
 
 def _children(part: PrunablePart) -> list[nn.Module]:

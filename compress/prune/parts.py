@@ -18,8 +18,11 @@ from edgepress.core.errors import EdgepressError
 
 # The first of two feed-forward matrices: of BERT, RoBERTa, MPNet and MobileBERT, of DistilBERT, of ALBERT.
 FEED_FORWARD = ("intermediate.dense", "ffn.lin1", ".ffn")
+# The same with a gate (Shazeer 2020, "GLU Variants Improve Transformer"): of ModernBERT.
+GATED = (".mlp.Wi",)
 # Matrices of the classifier that are as wide as the layers, as a config has it.
 CLASSIFIER = ("pooler.dense", "classifier.dense", "pre_classifier")
+POSITION_BIASES = "relative_attention_bias"
 LAYERS = (".layer", ".layers")
 # Widths that matrix kernels fill their registers with.
 MULTIPLE = 8
@@ -71,15 +74,20 @@ def _heads(model: PreTrainedModel) -> Iterator[PrunablePart]:
 
 def _feed_forward(model: PreTrainedModel) -> Iterator[PrunablePart]:
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear) and name.endswith(FEED_FORWARD):
-            step = MULTIPLE if module.out_features % MULTIPLE == 0 else 1
-            yield PrunablePart("ffn", name, module, module, module.out_features, step=step)
+        if isinstance(module, nn.Linear) and name.endswith((*FEED_FORWARD, *GATED)):
+            # The second half of a gated one gates the first, unit by unit: the graph cuts both.
+            units = module.out_features // (2 if name.endswith(GATED) else 1)
+            step = MULTIPLE if units % MULTIPLE == 0 else 1
+            yield PrunablePart("ffn", name, module, module, units, step=step)
 
 
 def _hidden(model: PreTrainedModel) -> Iterator[PrunablePart]:
-    """Yield nothing where token embeddings are narrower than the layers (ALBERT, MobileBERT)."""
+    """Yield nothing where token embeddings are narrower than the layers (ALBERT, MobileBERT, ELECTRA), or
+    heads cannot be cut with them (ModernBERT), or relative positions are as wide (DeBERTa).
+    """
     table: Any = model.get_input_embeddings()
-    if getattr(model.config, "hidden_size", None) == table.embedding_dim:
+    fixed = getattr(model.config, "relative_attention", False) or not any(_heads(model))
+    if getattr(model.config, "hidden_size", None) == table.embedding_dim and not fixed:
         step = math.lcm(model.config.num_attention_heads, MULTIPLE)
         yield PrunablePart("hidden", "hidden width", table, table, table.embedding_dim, step=step)
 
@@ -108,11 +116,18 @@ def dependency_graph(model: PreTrainedModel) -> tp.DependencyGraph:
     """Which channels hang together (Fang et al. 2023, "DepGraph: Towards Any Structural Pruning")."""
     ids = torch.ones((1, 2), dtype=torch.long, device=model.device)
     example = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # MobileBERT's norms are of no module it knows, and of no width cut here
-        return tp.DependencyGraph().build_dependency(model.eval(), example_inputs=example)
+    # MPNet adds one table of position biases, with a column a head, to the scores of all layers: through it
+    # a head of one layer would hang together with all others.
+    tables = [own for name, own in model.named_modules() if name.endswith(POSITION_BIASES)]
+    hooks = [own.register_forward_hook(lambda _module, _inputs, biases: biases.detach()) for own in tables]
+    try:
+        with warnings.catch_warnings():
+            # MobileBERT's norms are of no module it knows, and of no width cut here.
+            warnings.simplefilter("ignore")
+            return tp.DependencyGraph().build_dependency(model.eval(), example_inputs=example)
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def group(graph: tp.DependencyGraph, part: PrunablePart, channels: Sequence[int] | None = None) -> tp.Group:

@@ -57,6 +57,7 @@ def check(config: QuantizeConfig) -> QuantizeRequest:
 def _check_ranges(config: QuantizeConfig) -> None:
     holds = {
         "--max-drop": config.max_drop >= 0,
+        "--max-label-drop": config.max_label_drop is None or config.max_label_drop >= 0,
         "--smooth-quant": 0 <= config.smooth_quant <= 1,
         "--calibration-samples": config.calibration_samples > 0,
         "--eval-samples": config.eval_samples > 0,

@@ -40,6 +40,9 @@ class QuantizeConfig(CpuFlags, TaskFlags, Command):
     """Replace an existing output."""
     max_drop: float = 1.0
     """Largest loss that --scheme auto accepts [points of the metric; of agreement where there is none]."""
+    max_label_drop: float | None = None
+    """Largest loss of recall of any one label, or type of entity, that --scheme auto accepts [points].
+    Default: labels are shown, and not limited."""
     keep_float: tuple[str, ...] = ()
     """Layers to leave in float, by module path (distilbert.transformer.layer.0.ffn.lin2)."""
     calibration: Literal["minmax", "entropy", "percentile"] = "minmax"

@@ -11,7 +11,7 @@ from device_bench.measure import Plan, Subject, measure_shown
 from device_bench.records import Measurement
 from edgepress.core import console
 from edgepress.core.artifact import Draft, create_artifact
-from edgepress.core.loading import OpenedModel, check_classifier, open_model
+from edgepress.core.loading import OpenedModel, check_kind, open_model
 from export.command.session import ExportSession, Whole, Written
 from export.core.config import derive
 from export.core.scheme import Options, cpu_targets
@@ -31,7 +31,7 @@ def run(config: QuantizeConfig) -> Path:
     opened = open_model(
         config.model, config.weights, config.task, config.data, config.seed, options=config.task_options
     )
-    check_classifier(opened)
+    check_kind(opened)
     with create_artifact(order.output, config.overwrite) as draft:
         quantized = quantize(opened, config, order, draft)
         measured = replace(quantized, measurements=_measure(quantized))
@@ -76,9 +76,10 @@ def _quantize(config: QuantizeConfig, order: QuantizeRequest, session: ExportSes
     )
     if not order.schemes:
         console.step(f"looking for the smallest scheme that loses at most {config.max_drop} points")
-        from compress.quantize.search import search
+        from compress.quantize.search import Limits, search
 
-        return search(session, whole, order.format.schemes(), options, config.max_drop)
+        limits = Limits(config.max_drop, config.max_label_drop)
+        return search(session, whole, order.format.schemes(), options, limits)
     built: list[Written] = []
     for scheme in order.schemes:
         built += session.quantize_for(whole, scheme, options, config)

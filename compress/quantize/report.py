@@ -17,14 +17,14 @@ from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.core.intervals import Bounds
 from edgepress.core.loading import OpenedModel
 from edgepress.core.model_card import Card
-from edgepress.core.tables import screen_table
+from edgepress.core.tables import ScreenTable, screen_table
 from export.command.report import agreement_heading, cpu_notes, intervals, judged_on, usage
 from export.command.session import Written
 from export.core.scheme import cpu_targets
 
 MEASUREMENTS_FILE = "measurements.jsonl"
 CHART_FILE = "chart.png"
-SHOWN_LAYERS = 10
+SHOWN_LAYERS, SHOWN_LABELS = 10, 20
 CARD_BODY = """{table}
 {judged_on} {caption}
 {chart}
@@ -155,6 +155,7 @@ def _step(quantized: Quantized) -> Step:
             "agreement": file.verdict.parity.agreement,
             "quantized_matmuls": file.format.coverage(file.path),
             "kept_float": list(file.kept_float),
+            **({"recalls": recalls} if (recalls := _recalls(file)) else {}),
         }
         for file in found.kept
     ]
@@ -173,25 +174,55 @@ def _step(quantized: Quantized) -> Step:
     return Step("quantize", {**quantized.config.recorded(), **resolved}, seconds, metrics)
 
 
+def _recalls(file: Written) -> dict[str, float | None]:
+    """The recall of each label, for the manifest."""
+    return {own.label: own.recall for own in file.verdict.labels}
+
+
+def label_tables(quantized: Quantized) -> list[ScreenTable]:
+    """A table of the recall of each label whose recall moved; none where none did."""
+    files = [(file.name, _recalls(file)) for file in quantized.files]
+    moved = [
+        own for own in quantized.parent.verdict.labels if len({known[own.label] for _, known in files}) > 1
+    ]
+    if not moved:
+        return []
+    counted = quantized.opened.kind.counted
+    rows = [
+        (own.label, f"{own.texts:,}", *(_recall(known[own.label]) for _, known in files))
+        for own in sorted(moved, key=lambda own: -own.texts)[:SHOWN_LABELS]
+    ]
+    headings = ("recall of", counted, *(name for name, _ in files))
+    return [screen_table("labels whose recall moved", headings, rows)]
+
+
+def _recall(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
 def _card(quantized: Quantized, target: Path) -> str:
     rows, own = quantized.rows, quantized.parent.format
+    labels = [table.markdown() for table in label_tables(quantized)]
     body = CARD_BODY.format(
-        table=summary.markdown(rows, quantized.metric, quantized.agreement),
+        table="\n".join([summary.markdown(rows, quantized.metric, quantized.agreement), *labels]),
         judged_on=quantized.judged_on,
         caption="\n".join([summary.caption(rows), *(f"{note}." for note in cpu_notes(quantized.files))]),
         chart=CARD_CHART if quantized.measurements else "",
         usage=usage(own, target, quantized.found.kept[-1].path, quantized.opened),
     )
     opened = quantized.opened
+    pipeline = opened.kind.pipeline
     scores = {row.name: row.score for row in rows if row.score is not None}
     said = (opened.license, scores, body, opened.language)
-    return Card(target.name, opened.record(), opened.task, "quantized", *said).text()
+    return Card(target.name, opened.record(), opened.task, "quantized", *said, pipeline=pipeline).text()
 
 
 def show(quantized: Quantized) -> None:
     """The table, the layers' sensitivities if they were measured, and what to know about them."""
     summary.table(quantized.rows, quantized.metric, quantized.title, quantized.agreement).show()
     console.line(quantized.judged_on)
+    for table in label_tables(quantized):
+        table.show()
     if found := quantized.found.sensitivities:
         rows = [(entry.layer, f"{entry.rms:.4f}") for entry in found[:SHOWN_LAYERS]]
         title = f"most sensitive layers ({len(found)} measured)"

@@ -1,7 +1,7 @@
 """`--scheme auto`: the smallest scheme that loses no more than allowed."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -25,14 +25,25 @@ KEPT_LAYERS = (1, 2, 4, 8, 16)
 SENSITIVITY_SENTENCES = 128
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a file may lose [points]."""
+
+    score: float
+    """Of the task's metric, or of agreement where there is no score."""
+    label: float | None = None
+    """Of any one label's recall; None: labels are not limited."""
+
+
 def search(
-    session: ExportSession, whole: Whole, schemes: Mapping[str, Scheme], options: Options, max_drop: float
+    session: ExportSession, whole: Whole, schemes: Mapping[str, Scheme], options: Options, limits: Limits
 ) -> Found:
-    """Walk from the smallest scheme to the largest and keep the first that loses at most `max_drop` points.
+    """Walk from the smallest scheme to the largest and keep the first that loses no more than it may.
 
     Raises:
         ExpectationError: none does.
     """
+    max_drop, parent = limits.score, session.parent_labels()
     tried: list[tuple[str, float]] = []
     sensitivities: list[Sensitivity] = []
     for scheme, layers in _candidates(session, whole, schemes, options, sensitivities):
@@ -41,15 +52,19 @@ def search(
             continue
         loss, bounds = session.drop(file), file.verdict.loss
         tried.append((file.name, loss))
-        console.step(f"{file.name}: loses {loss:.2f} points{f' {bounds.percent()}' if bounds else ''}")
-        if loss <= max_drop:
+        worst, label = file.verdict.label_drop(parent)
+        said = f", most of '{label}': {worst:.2f} points of recall" if worst > 0 else ""
+        console.step(f"{file.name}: loses {loss:.2f} points{f' {bounds.percent()}' if bounds else ''}{said}")
+        if loss <= max_drop and (limits.label is None or worst <= limits.label):
             _say_what_is_not_shown(bounds, loss, max_drop, session.evaluation_set().texts)
             return Found((file,), tuple(tried), tuple(sensitivities))
         file.path.unlink()
     best = min((loss for _, loss in tried), default=float("inf"))
+    labels = "" if limits.label is None else f", and no label more than {limits.label:g}"
+    flags = "--max-drop" if limits.label is None else "--max-drop or --max-label-drop"
     raise ExpectationError(
-        f"no scheme loses at most {max_drop} points; the best of {len(tried)} loses {best:.2f}",
-        "nothing was written; allow more with --max-drop",
+        f"no scheme loses at most {max_drop} points{labels}; the best of {len(tried)} loses {best:.2f}",
+        f"nothing was written; allow more with {flags}",
     )
 
 
@@ -109,12 +124,12 @@ def measure_sensitivity(
     """Quantize each layer alone and see how far the logits move; the most sensitive comes first."""
     layers = frozenset(weight_layers(onnx.load(str(whole.path)).graph))
     judge = session.judge(whole.config.shapes)
-    parent = np.concatenate(judge.logits(whole.path, SENSITIVITY_SENTENCES))
+    parent = judge.logits(whole.path, SENSITIVITY_SENTENCES)
     target = whole.path.with_name("sensitivity.onnx")
 
     def rms(layer: str) -> float:
         session.quantize_into(target, whole, scheme, replace(options, keep_float=layers - {layer}))
-        difference = np.concatenate(judge.logits(target, SENSITIVITY_SENTENCES)) - parent
+        difference = judge.logits(target, SENSITIVITY_SENTENCES) - parent
         return float(np.sqrt(np.mean(difference**2)))
 
     try:

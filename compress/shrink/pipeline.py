@@ -29,7 +29,7 @@ from compress.step import OUTPUTS, refuse_quantized, with_split
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError, ExpectationError
 from edgepress.core.files import writable_folder, write_whole
-from edgepress.core.loading import OpenedModel, check_classifier, open_model
+from edgepress.core.loading import OpenedModel, check_kind, open_model
 from edgepress.core.models import short_name
 from edgepress.core.pretrained import encode
 from edgepress.core.splits import load_split
@@ -132,7 +132,7 @@ def _open(config: ShrinkConfig) -> OpenedModel:
     opened = open_model(
         config.model, "pretrained", config.task, config.data, config.seed, options=config.task_options
     )
-    check_classifier(opened)
+    check_kind(opened)
     refuse_quantized(opened)
     if not opened.scored:
         raise EdgepressError(

@@ -13,6 +13,7 @@ from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel, open_model
 from edgepress.core.splits import Examples, load_split
 from edgepress.core.tasks import Task
+from edgepress.core.tasks.kinds import kind_of
 from edgepress.core.vocabulary import train_tokenizer
 
 
@@ -49,17 +50,21 @@ def load_text(config: TrainingOptions, task: Task) -> TrainingText:
     return TrainingText(training, evaluation, selection)
 
 
-def encode_examples(tokenizer: PreTrainedTokenizerBase, examples: Examples, max_length: int) -> Dataset:
-    """The model's inputs and `labels`, a row a text, not padded."""
-    columns = [list(column) for column in zip(*examples.texts, strict=True)]
-    special = tokenizer.num_special_tokens_to_add(pair=len(columns) > 1)
+def encode_examples(
+    tokenizer: PreTrainedTokenizerBase, task: Task, examples: Examples, max_length: int
+) -> Dataset:
+    """The model's inputs and `labels`, a row a text, not padded, as the task's kind has them.
+
+    Raises:
+        EdgepressError: no text, or a text's word, has room in `max_length` tokens.
+    """
+    special = tokenizer.num_special_tokens_to_add(pair=task.texts_a_row > 1)
     if max_length <= special:
         raise EdgepressError(
             f"--max-length {max_length} has no room for a text beside {special} special tokens",
             f"name {special + 1} or more",
         )
-    encoded = tokenizer(*columns, truncation=True, max_length=max_length)
-    return Dataset.from_dict({**encoded, "labels": examples.labels})
+    return Dataset.from_dict(kind_of(task.problem_type).encode(tokenizer, task, examples, max_length))
 
 
 def open_untrained(

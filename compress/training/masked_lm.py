@@ -81,13 +81,22 @@ def corpus_data(
     return TrainingData(rows, evaluation.select(np.sort(drawn)), Masking(tokenizer, config.seed))
 
 
+# Modules that give the logits one after another: of BERT and MobileBERT, of RoBERTa and MPNet, of ALBERT, of
+# DistilBERT, of ELECTRA, of ModernBERT.
+VOCABULARY_HEADS = (
+    ("cls",),
+    ("lm_head",),
+    ("predictions",),
+    ("vocab_transform", "activation", "vocab_layer_norm", "vocab_projector"),
+    ("generator_predictions", "generator_lm_head"),
+    ("head", "decoder"),
+)
+
+
 def vocabulary_head(model: Any) -> nn.Module:
     """What gives a masked language model's logits, from hidden states of shape (..., width)."""
-    if model.config.model_type == "distilbert":
-        parts = (model.vocab_transform, model.activation, model.vocab_layer_norm, model.vocab_projector)
-        return nn.Sequential(*parts)
-    found = (getattr(model, name, None) for name in ("cls", "lm_head", "predictions"))
-    return next(head for head in found if head is not None)
+    whole = next(parts for parts in VOCABULARY_HEADS if all(hasattr(model, name) for name in parts))
+    return nn.Sequential(*(getattr(model, name) for name in whole))
 
 
 def masked_lm_loss(logits: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:

@@ -1,18 +1,18 @@
 """What a model answers, for people to look at: confusion matrices, ROC curves, some texts."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
-from sklearn.metrics import auc, confusion_matrix, roc_curve
+from scipy.special import expit
+from sklearn.metrics import auc, roc_curve
 
 from edgepress.core.console import warn
-from edgepress.core.metrics import predict
 from edgepress.core.splits import Examples
 from edgepress.core.tables import ScreenTable, markdown_table
 from edgepress.core.tasks import Task
+from edgepress.core.tasks.kind import LabelScore
+from edgepress.core.tasks.kinds import kind_of
 
 # Enough for a smooth line in a picture.
 CURVE_POINTS = 60
@@ -20,95 +20,63 @@ DIGITS = 4
 DRAWN, DIFFERING = 4, 4
 """Texts drawn from all, and from those that the two decide differently."""
 SHOWN_CHARACTERS = 80
-SHOWN_CLASSES = 30
+SHOWN_LABELS = 30
+LABELS = "labels"
+"""What manifests call the figures of each label."""
 SAMPLE_HEADINGS = ("text", "label", "teacher", "student")
 
 
 def confusion(
-    task: Task, logits: np.ndarray, labels: np.ndarray, thresholds: Sequence[float] | None
+    task: Task, outputs: np.ndarray, labels: np.ndarray, thresholds: Sequence[float] | None
 ) -> dict[str, list[list[int]]]:
-    """How many texts of each class (rows) were given each class (columns).
+    """How many texts, or words, of each class (rows) were given each class (columns).
 
     Args:
-        task: what the logits are of.
-        logits: (rows, labels).
-        labels: (rows,), or 0/1 flags (rows, labels).
+        task: what the outputs are of.
+        outputs: as `TaskKind.collect` gives them.
+        labels: as the task's kind reads them.
         thresholds: from which probability on each label is given; None: one half.
 
     Returns:
         one matrix under the task's name; one of no and yes for each label where labels come several at once;
         nothing for values.
     """
-    given = predict(logits, task.problem_type, thresholds)
-    if task.problem_type == "single_label_classification":
-        return {task.name: confusion_matrix(labels, given, labels=range(len(task.labels))).tolist()}
-    if task.problem_type == "multi_label_classification":
-        # Label by label: of a single column scikit-learn makes a matrix for "no" as well.
-        return {
-            label: confusion_matrix(labels[:, index], given[:, index], labels=(0, 1)).tolist()
-            for index, label in enumerate(task.labels)
-        }
-    return {}
+    kind = kind_of(task.problem_type)
+    return kind.confusion(task, kind.decide(outputs, thresholds), labels)
 
 
-def warn_of_classes_never_given(task: Task, mistakes: Mapping[str, Sequence[Sequence[int]]]) -> None:
-    """Name the classes that texts have and that no text is given: a good score may hide them."""
-    missed = [
-        f"{own.label} ({own.texts:,} texts)"
-        for own in class_scores(task, mistakes)
-        if own.texts and not own.given
-    ]
-    if missed:
+def label_scores(
+    task: Task, outputs: np.ndarray, labels: np.ndarray, thresholds: Sequence[float] | None
+) -> list[LabelScore]:
+    """How each label fares; none for values."""
+    kind = kind_of(task.problem_type)
+    return kind.label_scores(kind.decide(outputs, thresholds), labels, task.labels)
+
+
+def recorded(found: Sequence[LabelScore]) -> dict[str, dict[str, int]]:
+    """Label -> `texts`, `given` and `right`, for the manifest."""
+    return {own.label: {"texts": own.texts, "given": own.given, "right": own.right} for own in found}
+
+
+def warn_of_labels_never_given(task: Task, found: Sequence[LabelScore]) -> None:
+    """Name the labels that texts have and that no text is given: a good score may hide them."""
+    kind = kind_of(task.problem_type)
+    missed = [f"{own.label} ({own.texts:,} {kind.counted})" for own in found if own.texts and not own.given]
+    if missed and kind.tabled:
         warn(f"never predicted on {task.evaluation_split}, so with a recall of 0 %: {', '.join(missed)}")
 
 
-@dataclass(frozen=True)
-class ClassScore:
-    """How one class of several fares."""
-
-    label: str
-    texts: int
-    """Texts that have it."""
-    given: int
-    """Texts that are given it."""
-    right: int
-    """Number of texts that both have right."""
-
-    @property
-    def precision(self) -> float | None:
-        """Share of the texts that are given it and have it; None where none is."""
-        return self.right / self.given if self.given else None
-
-    @property
-    def recall(self) -> float | None:
-        """Share of the texts that have it and are given it; None where none has."""
-        return self.right / self.texts if self.texts else None
-
-    @property
-    def f1(self) -> float | None:
-        """2 right / (texts + given); None where both are 0."""
-        return 2 * self.right / (self.texts + self.given) if self.texts + self.given else None
-
-
-def class_scores(task: Task, mistakes: Mapping[str, Sequence[Sequence[int]]]) -> list[ClassScore]:
-    """Class by class, from a confusion matrix; none for other tasks."""
-    if task.problem_type != "single_label_classification" or task.name not in mistakes:
-        return []
-    matrix = np.asarray(mistakes[task.name])
-    found = zip(task.labels, matrix.sum(axis=1), matrix.sum(axis=0), matrix.diagonal(), strict=True)
-    return [ClassScore(label, int(texts), int(given), int(right)) for label, texts, given, right in found]
-
-
-def class_tables(task: Task, mistakes: Mapping[str, Sequence[Sequence[int]]]) -> list[ScreenTable]:
-    """Tables of precision, recall and F1 by class, rarest last; none for other tasks or very many classes."""
-    found = class_scores(task, mistakes)
-    if not found or len(found) > SHOWN_CLASSES:
+def label_tables(task: Task, metrics: Mapping[str, Any]) -> list[ScreenTable]:
+    """Tables of precision, recall and F1 by label, rarest last; none where they are very many."""
+    kind = kind_of(task.problem_type)
+    found = [LabelScore(label, **own) for label, own in metrics.get(LABELS, {}).items()]
+    if not kind.tabled or not found or len(found) > SHOWN_LABELS:
         return []
     ordered = sorted(found, key=lambda own: -own.texts)
     rows = [
         (own.label, f"{own.texts:,}", *map(_share, (own.precision, own.recall, own.f1))) for own in ordered
     ]
-    return [ScreenTable("", ("class", "texts", "precision", "recall", "F1"), rows)]
+    return [ScreenTable("", (kind.tabled, kind.counted, "precision", "recall", "F1"), rows)]
 
 
 def _share(share: float | None) -> str:
@@ -156,45 +124,39 @@ def _thinned(wrong: np.ndarray, right: np.ndarray) -> list[list[float]]:
 
 
 def samples(
-    task: Task, examples: Examples, logits: tuple[np.ndarray, np.ndarray], seed: int
+    task: Task, examples: Examples, outputs: tuple[np.ndarray, np.ndarray], seed: int
 ) -> list[dict[str, Any]]:
-    """Texts of the evaluation split with both models' probabilities.
+    """Texts of the evaluation split with what both models say.
 
     Args:
         task: what was asked.
         examples: the texts and their labels.
-        logits: the teacher's and the student's, (rows, labels).
+        outputs: the teacher's and the student's, as `TaskKind.collect` gives them.
         seed: which rows are drawn.
 
     Returns:
-        `text`; `label`: the class, flags or value; `teacher`, `student`: a probability a label, or a value.
+        `text`; `label`: what is right; `teacher`, `student`: a probability a label, a value, or entities.
     """
-    said = [_probabilities(task, own) for own in logits]
+    kind = kind_of(task.problem_type)
     return [
         {
             "text": _shortened(examples.texts[row]),
-            "label": examples.labels[row].tolist(),
-            "teacher": said[0][row].round(4).tolist(),
-            "student": said[1][row].round(4).tolist(),
+            "label": kind.truth(examples.labels[row], examples.texts[row], task.labels),
+            "teacher": kind.said(outputs[0][row], examples.texts[row], task.labels),
+            "student": kind.said(outputs[1][row], examples.texts[row], task.labels),
         }
-        for row in _rows(task, logits, seed)
+        for row in _rows(task, outputs, seed)
     ]
 
 
-def _rows(task: Task, logits: tuple[np.ndarray, np.ndarray], seed: int) -> list[int]:
-    rng, count = np.random.default_rng(seed), len(logits[0])
+def _rows(task: Task, outputs: tuple[np.ndarray, np.ndarray], seed: int) -> list[int]:
+    rng, count = np.random.default_rng(seed), len(outputs[0])
     drawn = rng.choice(count, min(DRAWN, count), replace=False)
-    if task.problem_type == "regression":
-        return sorted(drawn.tolist())
-    ours, theirs = (predict(own, task.problem_type).reshape(count, -1) for own in logits)
+    ours, theirs = (kind_of(task.problem_type).decide(own).reshape(count, -1) for own in outputs)
+    if not np.issubdtype(ours.dtype, np.integer):
+        return sorted(drawn.tolist())  # values always differ
     apart = np.setdiff1d(np.flatnonzero((ours != theirs).any(axis=1)), drawn)
     return [*sorted(drawn.tolist()), *sorted(rng.permutation(apart)[:DIFFERING].tolist())]
-
-
-def _probabilities(task: Task, logits: np.ndarray) -> np.ndarray:
-    if task.problem_type == "regression":
-        return logits
-    return expit(logits) if task.problem_type == "multi_label_classification" else softmax(logits, axis=-1)
 
 
 def _shortened(texts: Sequence[str]) -> str:
@@ -204,29 +166,10 @@ def _shortened(texts: Sequence[str]) -> str:
 
 def sample_rows(task: Task, found: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str, str, str]]:
     """The table of samples in words, under `SAMPLE_HEADINGS`."""
+    kind = kind_of(task.problem_type)
     for sample in found:
-        said = (_words(task, sample[who]) for who in ("teacher", "student"))
-        yield (sample["text"], _label(task, sample["label"]), *said)
-
-
-def _label(task: Task, label: Any) -> str:
-    if task.problem_type == "regression":
-        return f"{label:.2f}"
-    if task.problem_type == "single_label_classification":
-        return task.labels[label]
-    return ", ".join(name for name, flag in zip(task.labels, label, strict=True) if flag) or "none"
-
-
-def _words(task: Task, probabilities: Sequence[float]) -> str:
-    """The class that is given, or all labels that are more likely than not, each with its probability."""
-    if task.problem_type == "regression":
-        return f"{probabilities[0]:.2f}"
-    named = list(zip(task.labels, probabilities, strict=True))
-    if task.problem_type == "single_label_classification":
-        named = [max(named, key=lambda pair: pair[1])]
-    else:
-        named = [pair for pair in named if pair[1] > 1 / 2]
-    return ", ".join(f"{name} {100 * own:.0f} %" for name, own in named) or "none"
+        said = (kind.said_words(sample[who], task.labels) for who in ("teacher", "student"))
+        yield (sample["text"], kind.truth_words(sample["label"], task.labels), *said)
 
 
 def sample_table(task: Task, found: Sequence[dict[str, Any]]) -> str:

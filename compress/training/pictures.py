@@ -1,4 +1,4 @@
-"""Pictures of training: loss and score by epoch, confusion matrices, ROC curves with chosen thresholds."""
+"""Pictures of training: loss and score by epoch, confusion matrices, F1 by label, ROC curves."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from compress.training.mistakes import LABELS, SHOWN_LABELS
 from device_bench.charts.draw import Chart
 from device_bench.charts.theme import MARKERS, PALETTE, SEQUENTIAL, THEMES, Theme
 from edgepress.core.tasks import Task
+from edgepress.core.tasks.kind import LabelScore
+from edgepress.core.tasks.kinds import kind_of
 
 PICTURES = "pictures"
 # What stands beside the model itself in the metrics of its step.
@@ -35,6 +38,10 @@ FEW_CLASSES = 10
 """More have no room for numbers in their cells."""
 DARK_CELL = 0.5
 YES_NO = ("no", "yes")
+LABEL_HEIGHT = 0.24
+"""Inches of a bar."""
+BARS, AFTER_BAR = 0.8, 8
+"""Share of a label's room that its bars take; room for the figure behind the longest one [points]."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class Trained:
     metric: str
     """Empty for a masked language model."""
     metrics: Mapping[str, Any]
-    """Metrics; `history`, `confusion` and `roc` are drawn where there are any."""
+    """Metrics; `history`, `confusion`, `labels` and `roc` are drawn where there are any."""
     labels: Sequence[str] = ()
     task: str = ""
     """Curves of different tasks have axes of their own."""
@@ -53,7 +60,7 @@ class Trained:
 
 def pictures(models: Sequence[Trained], note: str = "") -> list[Chart]:
     """Draw these models side by side; `note` stands below each picture."""
-    found = (draw(models, note) for draw in (_epochs, _confusion, _roc))
+    found = (draw(models, note) for draw in (_epochs, _confusion, _by_label, _roc))
     return [chart for chart in found if chart is not None]
 
 
@@ -69,7 +76,7 @@ def write_pictures(name: str, task: Task | None, metrics: Mapping[str, Any], fol
     Returns:
         Markdown that shows them.
     """
-    metric, labels = (task.metric, task.labels) if task else ("", ())
+    metric, labels = (task.metric, kind_of(task.problem_type).classes(task.labels)) if task else ("", ())
     named = {name: metrics, **{title: metrics[key] for key, title in BESIDE.items() if key in metrics}}
     found = pictures([Trained(title, metric, own, labels) for title, own in named.items()])
     (folder / PICTURES).mkdir()
@@ -142,7 +149,7 @@ def _confusion(models: Sequence[Trained], note: str) -> Chart | None:
     small = len(panels) > A_ROW and all(len(panel.classes) == len(YES_NO) for panel in panels)
     columns = SMALL_A_ROW if small else A_ROW
     rows = math.ceil(len(panels) / columns)
-    title = "Confusion matrices: texts, and their share of the true class"
+    title = "Confusion matrices: texts or words, and their share of the true class"
     height = rows * (SMALL_HEIGHT if small else PANEL_HEIGHT)
 
     def paint(figure: Figure, theme: Theme) -> None:
@@ -188,6 +195,31 @@ def _paint_matrix(axes: Axes, matrix: np.ndarray, classes: Sequence[str]) -> Non
         text = f"{matrix[row, column]:,}\n{PERCENT * share:.1f} %"
         color = "white" if share < DARK_CELL else "black"
         axes.text(column, row, text, ha="center", va="center", fontsize=7.5, color=color)
+
+
+def _by_label(models: Sequence[Trained], note: str) -> Chart | None:
+    """F1 of each label, a bar a model; None where there are fewer than two labels, or very many."""
+    shown = [model for model in models if 1 < len(model.metrics.get(LABELS, {})) <= SHOWN_LABELS]
+    if not shown:
+        return None
+    names = list(dict.fromkeys(label for model in shown for label in model.metrics[LABELS]))
+    height = LABEL_HEIGHT * len(names) * len(shown) + LEGEND_ROW * len(shown) + 1
+    return Chart(LABELS, "F1 by label", note, height, lambda figure, _: _paint_labels(figure, shown, names))
+
+
+def _paint_labels(figure: Figure, models: Sequence[Trained], names: Sequence[str]) -> None:
+    axes = figure.subplots()
+    places, thick = np.arange(len(names)), BARS / len(models)
+    for number, (model, color) in enumerate(zip(models, cycle(PALETTE))):
+        known = {label: LabelScore(label, **own) for label, own in model.metrics[LABELS].items()}
+        values = [PERCENT * (known[name].f1 or 0.0) if name in known else 0.0 for name in names]
+        bars = axes.barh(places + number * thick, values, height=thick, color=color, label=model.title)
+        axes.bar_label(bars, [f"{value:.1f}" for value in values], padding=3, fontsize=7.5)
+    axes.set_yticks(places + thick * (len(models) - 1) / 2, list(names), fontsize=8)
+    axes.set(xlabel="F1 [%]", xlim=(0, PERCENT + AFTER_BAR))
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.4, fontsize=8)
 
 
 def _roc(models: Sequence[Trained], note: str) -> Chart | None:

@@ -5,11 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from transformers import Trainer
+from transformers import PreTrainedTokenizerBase, Trainer
 
 from compress.training.config import ClassifierOptions
 from compress.training.data import TrainingText
-from compress.training.mistakes import confusion, roc, warn_of_classes_never_given
+from compress.training.mistakes import (
+    LABELS,
+    confusion,
+    label_scores,
+    recorded,
+    roc,
+    warn_of_labels_never_given,
+)
 from compress.training.progress import history, kept_epoch, seconds
 from compress.training.trainer import TrainingData, compute_as_written, logits_of
 from edgepress.core.console import step, warn
@@ -18,7 +25,8 @@ from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.core.intervals import Bounds, score_bounds, score_text
 from edgepress.core.metrics import gmean_thresholds, scores
 from edgepress.core.tables import ScreenTable, screen_table
-from edgepress.core.tasks import ProblemType, Task
+from edgepress.core.tasks import ON_TRAIN, ProblemType, Task
+from edgepress.core.tasks.kinds import kind_of
 
 MULTI_LABEL: ProblemType = "multi_label_classification"
 HALF = "0.5"
@@ -28,10 +36,10 @@ INTERVAL = "interval"
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A classifier's answers and scores after a training."""
+    """A model's answers and scores after a training."""
 
     logits: np.ndarray
-    """(rows, labels), of the evaluation split."""
+    """Outputs of the evaluation split, as `TaskKind.collect` gives them."""
     evaluation_set: EvaluationSet
     """What the scores are of."""
     thresholds: list[float] | None
@@ -79,7 +87,13 @@ def hint_after(
 
 
 def judge(
-    trainer: Trainer, data: TrainingData, task: Task, text: TrainingText, max_length: int, chosen: bool
+    trainer: Trainer,
+    data: TrainingData,
+    tokenizer: PreTrainedTokenizerBase,
+    task: Task,
+    text: TrainingText,
+    max_length: int,
+    chosen: bool,
 ) -> TrainingResult:
     """Score a trained model on the evaluation split, computing as its file will.
 
@@ -88,6 +102,7 @@ def judge(
     Args:
         trainer: holds the model.
         data: its rows.
+        tokenizer: that made them.
         task: what it was trained for.
         text: where the rows are from.
         max_length: what its texts were cut to [tokens].
@@ -95,9 +110,17 @@ def judge(
     """
     compute_as_written(trainer)
     last = not trainer.args.load_best_model_at_end  # other weights end no learning curve
+    kind = kind_of(task.problem_type)
     watched = logits_of(trainer, data.selection or data.evaluation, logged=last)
-    found = watched if data.selection is None else logits_of(trainer, data.evaluation)
-    require_finite(found)
+    logits = watched if data.selection is None else logits_of(trainer, data.evaluation)
+    require_finite(logits)
+    places = kind.places(tokenizer, text.evaluation.texts, max_length)
+    found = kind.collect(list(logits), places, task.labels)
+    if unread := sum(int((own < 0).sum()) for own in places or ()):
+        warn(
+            f"{unread:,} words of {len(logits):,} texts are not among the {max_length} tokens that are read: "
+            "entities there count as missed"
+        )
     thresholds, labels = None, text.evaluation.labels
     several: dict[str, Any] = {}
     if task.problem_type == MULTI_LABEL:
@@ -106,13 +129,14 @@ def judge(
         several = _several(task, text, found, selected)
     evaluated = EvaluationSet.of(task, text.evaluation, max_length)
     bounds = score_bounds(task.metric, found, labels, task.problem_type, thresholds)
-    mistakes = confusion(task, found, labels, thresholds)
-    warn_of_classes_never_given(task, mistakes)
+    own = label_scores(task, found, labels, thresholds)
+    warn_of_labels_never_given(task, own)
     metrics = {
         **scores(task.metric, found, labels, task.problem_type, thresholds),
         INTERVAL: bounds.recorded if bounds else None,
         EVALUATION_SET: evaluated.recorded(),
-        "confusion": mistakes,
+        "confusion": confusion(task, found, labels, thresholds),
+        LABELS: recorded(own),
         "history": history(trainer),
         **kept_epoch(trainer),
         **several,
@@ -133,6 +157,18 @@ def refuse_thresholds(options: ClassifierOptions, task: Task) -> None:
             f"--thresholds {options.thresholds} is of tasks with several labels at once; {task.name} is a "
             f"{task.problem_type}",
             "leave it away",
+        )
+
+
+def refuse_head(options: ClassifierOptions, task: Task) -> None:
+    """Raise for a head that reads whole texts on a task of their words.
+
+    Raises:
+        EdgepressError: it is one.
+    """
+    if options.head == "mlp" and not kind_of(task.problem_type).own_heads:
+        raise EdgepressError(
+            f"--head mlp reads whole texts; {task.name} is a {task.problem_type}", "leave --head away"
         )
 
 
@@ -201,10 +237,11 @@ def reached(trainer: Trainer, *names: str) -> dict[str, Any]:
     return {**{name: float(found[f"eval_{name}"]) for name in names}, "history": way, **kept, **last}
 
 
-def macro_f1(metrics: dict[str, Any]) -> str:
-    """The mean F1 of the classes, to stand behind a score that a common class may carry alone."""
-    found = next((value for name, value in metrics.items() if name.startswith("f1_macro")), None)
-    return f", macro F1 {_percent(found)}"
+def beside(task: Task, metrics: dict[str, Any]) -> str:
+    """What stands behind a score that a common label may carry alone: ", macro F1 71.30 %"."""
+    suffix = ON_TRAIN if task.metric.endswith(ON_TRAIN) else ""
+    named = kind_of(task.problem_type).beside.items()
+    return "".join(f", {words} {_percent(metrics[name + suffix])}" for words, name in named)
 
 
 def answer_scores(metrics: dict[str, Any]) -> str:

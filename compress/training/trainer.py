@@ -13,7 +13,6 @@ import torch
 from datasets import Dataset
 from torch import nn
 from transformers import (
-    DataCollatorWithPadding,
     EvalPrediction,
     PreTrainedTokenizerBase,
     Trainer,
@@ -31,6 +30,7 @@ from edgepress.core.console import step
 from edgepress.core.errors import EdgepressError
 from edgepress.core.metrics import score
 from edgepress.core.tasks import Task
+from edgepress.core.tasks.kinds import kind_of
 
 # Rows that a learning curve is of, at most: of all of IMDb's it would take as long as the training.
 CURVE_ROWS = 4000
@@ -71,17 +71,17 @@ class TrainingData:
         return rows.select(np.sort(drawn))
 
 
-def classification_data(
+def task_data(
     tokenizer: PreTrainedTokenizerBase, task: Task, text: TrainingText, max_length: int
 ) -> TrainingData:
-    """A task's text for a classifier; longer texts are cut to `max_length` tokens."""
+    """A task's text for a model; longer texts are cut to `max_length` tokens."""
     return TrainingData(
-        train=encode_examples(tokenizer, text.train, max_length),
-        evaluation=encode_examples(tokenizer, text.evaluation, max_length),
-        collator=DataCollatorWithPadding(tokenizer),
+        train=encode_examples(tokenizer, task, text.train, max_length),
+        evaluation=encode_examples(tokenizer, task, text.evaluation, max_length),
+        collator=kind_of(task.problem_type).collator(tokenizer),
         metrics=_metrics(task),
         metric=task.metric,
-        selection=text.selection and encode_examples(tokenizer, text.selection, max_length),
+        selection=text.selection and encode_examples(tokenizer, task, text.selection, max_length),
         curve_rows=CURVE_ROWS,
     )
 
@@ -240,7 +240,7 @@ def compute_as_written(trainer: Trainer) -> None:
 
 
 def logits_of(trainer: Trainer, rows: Dataset, logged: bool = False) -> np.ndarray:
-    """What the trained model says to each row: (rows, labels), in their order.
+    """What the trained model says to each row: (rows, labels) or (rows, tokens, labels), in their order.
 
     Args:
         trainer: holds the model.
@@ -308,7 +308,8 @@ def _arguments(config: TrainingOptions, checkpoints: Path, metric: str) -> Train
 def _metrics(task: Task) -> Metrics:
     def compute(prediction: EvalPrediction) -> dict[str, Any]:
         logits, labels = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
-        value = score(task.metric, logits, labels, task.problem_type)
+        found = kind_of(task.problem_type).trained_outputs(logits, labels, task.labels)
+        value = score(task.metric, *found, task.problem_type)
         return {task.metric: UNDEFINED if value is None else value}
 
     return compute

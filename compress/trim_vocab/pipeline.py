@@ -10,7 +10,7 @@ from compress.step import StepResult
 from compress.training.checkpoints import TechniqueRun
 from compress.training.config import passes, with_defaults
 from compress.training.scoring import TrainingResult
-from compress.training.trainer import classification_data
+from compress.training.trainer import task_data
 from compress.trim_vocab.config import TrimVocabConfig, TrimVocabOptions
 from compress.trim_vocab.report import changes, report
 from compress.trim_vocab.tokens import (
@@ -86,6 +86,6 @@ def _recover(
     """Learn from words in pieces what the untrimmed model said to whole ones; judged on texts as they are."""
     console.step(f"recovering for {passes(options)}, learning rate {options.learning_rate:g}")
     length = options.length_for(trimmed)
-    data = classification_data(trimmed.tokenizer, trimmed.text_task, teacher.text, length)
+    data = task_data(trimmed.tokenizer, trimmed.text_task, teacher.text, length)
     train = encode_with_dropout(trimmed, teacher.text.train, length, options.subword_dropout, options.seed)
     return replace(teacher, opened=trimmed, data=replace(data, train=train)).train(checkpoints)

@@ -205,13 +205,14 @@ def encode_with_dropout(
         part = Examples([examples.texts[row] for row in rows], examples.labels[rows])
         stays = rng.random(len(tokenizer)) >= dropout
         kept = Kept(tuple(sorted(always | {*np.flatnonzero(stays).tolist()})))
-        parts.append(_encoded(tokenizer, kept, part, max_length))
+        parts.append(_encoded(opened, kept, part, max_length))
     return concatenate_datasets(parts).select(np.argsort(order))
 
 
-def _encoded(tokenizer: PreTrainedTokenizerBase, kept: Kept, examples: Examples, max_length: int) -> Dataset:
+def _encoded(opened: OpenedModel, kept: Kept, examples: Examples, max_length: int) -> Dataset:
     """Split by what is kept, under the ids of all."""
-    rows = encode_examples(trimmed_tokenizer(tokenizer, kept), examples, max_length).to_dict()
+    own = trimmed_tokenizer(opened.tokenizer, kept)
+    rows = encode_examples(own, opened.text_task, examples, max_length).to_dict()
     return Dataset.from_dict(
         {**rows, "input_ids": [[kept.ids[token] for token in row] for row in rows["input_ids"]]}
     )

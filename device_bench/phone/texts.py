@@ -15,6 +15,7 @@ from edgepress.core.loading import artifact_task
 from edgepress.core.metrics import THRESHOLDS
 from edgepress.core.splits import Examples, load_split
 from edgepress.core.tasks import Task
+from edgepress.core.tasks.kinds import kind_of
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ def texts_of(subject: Subject, task: str | None, data: Path | None, count: int) 
     try:
         found = artifact_task(artifact, data, task)
         assert found is not None, "the flag or the manifest names one"
+        if kind_of(found.problem_type).per_token:
+            raise EdgepressError(f"the app labels whole texts, and {found.name} is of their words")
         examples = load_split(found, found.evaluation_split).sample(count)
         return PhoneTexts(found, examples, json.loads((folder / "config.json").read_text()).get(THRESHOLDS))
     except EdgepressError as error:

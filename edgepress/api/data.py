@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from edgepress.core.errors import EdgepressError
 from edgepress.core.identity import digest_of
-from edgepress.core.tasks import IN_MEMORY
+from edgepress.core.tasks.task import IN_MEMORY
 
 FORMS = "a zoo task, a data folder, a datasets.DatasetDict, or {'train': frame, 'validation': frame}"
 

@@ -18,7 +18,7 @@ from edgepress.api.options import make_options
 from edgepress.core.artifact import Draft, create_artifact
 from edgepress.core.console import reporting
 from edgepress.core.environment import environment
-from edgepress.core.loading import check_classifier
+from edgepress.core.loading import check_kind
 from export.command.checks import check as check_export
 from export.command.config import FormatsConfig
 from export.command.pipeline import write_files
@@ -98,7 +98,7 @@ def quantize(
     config = _config(QuantizeConfig, model, folder, {"scheme": scheme, "format": format, **options})
     with reporting(progress):
         order, draft = check_quantize(config), _draft(folder)
-        check_classifier(model.opened)
+        check_kind(model.opened)
         return ExportedModel(quantize_files(model.copied(), config, order, draft), draft, folder)
 
 
@@ -126,7 +126,7 @@ def export(
         wanted = [find_format(name) for name in config.formats]
         order = check_export(config, [(own, derive(own.config, config)) for own in wanted])
         order.check_lengths(model.opened.longest)
-        check_classifier(model.opened)
+        check_kind(model.opened)
         draft = _draft(folder)
         return ExportedModel(write_files(model.copied(), config, order, draft), draft, folder)
 

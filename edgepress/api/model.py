@@ -1,4 +1,4 @@
-"""A classifier in memory, and what one can ask of it."""
+"""A model in memory, and what one can ask of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from compress.step import StepResult, write
@@ -22,8 +21,7 @@ from edgepress.core.evaluation import EvaluationSet
 from edgepress.core.intervals import Bounds, score_bounds, score_text
 from edgepress.core.loading import OpenedModel
 from edgepress.core.metrics import scores
-from edgepress.core.prediction import Prediction, predictions
-from edgepress.core.pretrained import encode
+from edgepress.core.prediction import EntityPrediction, Prediction
 from edgepress.core.split_files import split_name
 from edgepress.core.tasks import judged_on
 from export.core.eager import EagerRunner
@@ -56,7 +54,7 @@ class Evaluation:
 
 
 class Model:
-    """A classifier in memory, with its tokenizer, its task, and what was done to it so far.
+    """A model in memory, with its tokenizer, its task, and what was done to it so far.
 
     Techniques give new models and leave this one as it is.
     """
@@ -79,8 +77,7 @@ class Model:
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the logits."""
-        named = self.opened.model.config.id2label or {}
-        return tuple(label for _, label in sorted(named.items()))
+        return self.opened.labels
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -98,8 +95,11 @@ class Model:
         parts = self.result.shown if self.result else ()
         return "\n".join(part if isinstance(part, str) else part.text(100).plain for part in parts)
 
-    def predict(self, texts: Texts) -> list[Prediction]:
+    def predict(self, texts: Texts) -> list[Prediction] | list[EntityPrediction]:
         """Answers to texts, or to pairs of texts; longer ones are cut to `OpenedModel.text_length` tokens.
+
+        Returns:
+            of a classifier labels, of a model of named entities the entities in each text.
 
         Raises:
             EdgepressError: its head is not trained, or single texts are given where it reads pairs.
@@ -115,12 +115,9 @@ class Model:
             raise EdgepressError(
                 f"{opened.text_task.name} is of {wanted} texts a row", "give tuples of texts"
             )
-        if not rows:
-            return []
         with self._runner() as runner:
-            batches = encode(opened.tokenizer, rows, opened.text_length)
-            logits = np.concatenate([runner(batch) for batch in batches])
-        return predictions(logits, self.labels, opened.problem_type, opened.thresholds)
+            reader = opened.reader(runner)
+            return [opened.kind.answer(reader, row) for row in rows]
 
     def evaluate(
         self, split: str | None = None, samples: int = 1000, max_length: int | None = None, seed: int = 0
@@ -147,9 +144,10 @@ class Model:
             opened = replace(opened, task=judged_on(opened.text_task, split_name(split)))
         with reporting(None), self._runner() as runner:
             sentences = evaluation_sentences(opened, samples, seed, max_length=max_length)
-            logits = np.concatenate([runner(batch) for batch in sentences.batches])
+            raw = [runner(batch)[0] for batch in sentences.batches]
+            outputs = opened.kind.collect(raw, sentences.places, sentences.names)
             assert sentences.labels is not None, "it is scored"
-            judged = (logits, sentences.labels, opened.problem_type, opened.thresholds)
+            judged = (outputs, sentences.labels, opened.problem_type, opened.thresholds)
             found, bounds = scores(sentences.metric, *judged), score_bounds(sentences.metric, *judged)
         return Evaluation(sentences.metric, found, sentences.evaluation_set, bounds)
 

@@ -33,7 +33,7 @@ from edgepress.api.options import make_options
 from edgepress.core.console import errors_in_library_words, reporting
 from edgepress.core.corpus import load_corpus
 from edgepress.core.errors import EdgepressError
-from edgepress.core.loading import OpenedModel, check_classifier
+from edgepress.core.loading import OpenedModel, check_kind
 from edgepress.core.masked_lm import open_masked_lm
 
 Progress = Callable[[str], object]
@@ -233,7 +233,7 @@ def _compress(
     progress: Progress | None,
 ) -> Model:
     with _working(checkpoints, progress) as run:
-        check_classifier(model.opened)
+        check_kind(model.opened)
         refuse_quantized(model.opened)
         return _model(technique(model.copied(), options, run))
 

@@ -7,12 +7,14 @@ from typing import Any, cast, get_args
 
 from datasets import Dataset
 from datasets import Sequence as ListFeature
+from pyarrow import types
 
 from edgepress.core.errors import EdgepressError
 from edgepress.core.labels import LabelMismatchError, label_number, label_text, match_columns
 from edgepress.core.splits import flag_number
 from edgepress.core.tasks import PAIR, ProblemType, TaskOptions
 
+TAGS: ProblemType = "token_classification"
 SINGLE: ProblemType = "single_label_classification"
 MULTI: ProblemType = "multi_label_classification"
 VALUES: ProblemType = "regression"
@@ -26,14 +28,20 @@ TEXT_COLUMNS: tuple[tuple[str, ...], ...] = (
     ("premise", "hypothesis"),
     ("text",),
     ("sentence",),
+    ("tokens",),
+    ("words",),
 )
+
+# Columns of lists: of words, and of their tags.
+WORD_COLUMNS = ("tokens", "words")
+TAG_COLUMNS = ("ner_tags", "tags", "ner", "labels", "label")
 
 NOT_FINITE = ("inf", "infinity", "nan")
 
 
 @dataclass(frozen=True)
 class TrainedHead:
-    """What a classifier that was trained before records of its classes."""
+    """What a classifier of texts or of words that was trained before records of its classes."""
 
     labels: tuple[str, ...]
     """Names of the classes, in the order of the logits."""
@@ -44,7 +52,7 @@ class TrainedHead:
         """Whether it can be what the logits mean."""
         if self.problem_type is not None:
             return self.problem_type == problem_type
-        return (len(self.labels) == 1) == (problem_type == VALUES)
+        return problem_type != TAGS and (len(self.labels) == 1) == (problem_type == VALUES)
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,85 @@ class Table:
         return list(self.rows[name])
 
 
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a table are."""
+
+    text: tuple[str, ...]
+    label: tuple[str, ...]
+    problem_type: ProblemType
+
+
+def find_columns(table: Table, options: TaskOptions, head: TrainedHead | None) -> Columns:
+    """Which columns hold what: words and tags where there are lists of words, else text and labels.
+
+    Raises:
+        EdgepressError: that is doubtful, or the head is of another kind.
+    """
+    if words := _word_columns(table, options, head):
+        if head is not None and not head.takes(TAGS):
+            own = head.problem_type or f"classifier of {len(head.labels)} labels"
+            raise LabelMismatchError(
+                f"the data are a {TAGS}, the model is a {own}", "name a --task of the model's kind"
+            )
+        return Columns(words, _tag_columns(table, words, options), TAGS)
+    text = text_columns(table.rows, table.where, options.text_columns)
+    if head is not None and head.problem_type == TAGS:
+        raise LabelMismatchError(
+            f"{table.where} holds texts in {' and '.join(text)}, the model is a {TAGS}",
+            "name a --task of the model's kind: lists of words with a tag each",
+        )
+    label = label_columns(table, text, options, head)
+    return Columns(text, label, problem_type_of(table, label, options, head))
+
+
+def holds_lists(dataset: Dataset, column: str) -> bool:
+    """Whether the values of a column are lists."""
+    kind = dataset.data.schema.field(column).type
+    return bool(types.is_list(kind) or types.is_large_list(kind))
+
+
+def _word_columns(table: Table, options: TaskOptions, head: TrainedHead | None) -> tuple[str, ...]:
+    """The column of the words; none where the table has no lists of words, or is one of labelled texts."""
+    there = [name for name in options.text_columns or WORD_COLUMNS if name in table.rows.column_names]
+    found = tuple(name for name in there if holds_lists(table.rows, name))[:1]
+    if options.text_columns or (head is not None and head.problem_type == TAGS):
+        return found
+    texts = {name for columns in TEXT_COLUMNS for name in columns} - {*WORD_COLUMNS}
+    names = {name for name in table.rows.column_names if not holds_lists(table.rows, name)}
+    if names & texts and (LABEL in names or not _listed(table, found)):
+        return ()
+    if there and not found:
+        raise EdgepressError(
+            f"{table.where}: column '{there[0]}' holds text, not lists of words",
+            "lists stand in .jsonl, .parquet or CoNLL files (.conll); --text-columns takes it as text",
+        )
+    return found
+
+
+def _listed(table: Table, words: Sequence[str]) -> list[str]:
+    """The columns of lists, but for the words."""
+    return [name for name in table.rows.column_names if name not in words and holds_lists(table.rows, name)]
+
+
+def _tag_columns(table: Table, words: Sequence[str], options: TaskOptions) -> tuple[str, ...]:
+    """The column of the tags: the one that is named, of a usual name, or the only list beside the words."""
+    for name in options.label_column:
+        table.column(name)
+    listed = _listed(table, words)
+    usual = [name for name in TAG_COLUMNS if name in listed]
+    found = [name for name in options.label_column if name in listed] if options.label_column else usual
+    if not found and not options.label_column and len(listed) == 1:
+        found = listed
+    if not found:
+        raise EdgepressError(
+            f"{table.where} has words in '{words[0]}', and no list of tags beside it; it has "
+            f"{table.rows.column_names}",
+            "name it: --label-column COLUMN",
+        )
+    return (found[0],)
+
+
 def text_columns(dataset: Dataset, where: Path | str, given: Sequence[str] = ()) -> tuple[str, ...]:
     """Which columns hold the text: those given, or a known name or pair of names.
 
@@ -84,6 +171,7 @@ def text_columns(dataset: Dataset, where: Path | str, given: Sequence[str] = ())
         return tuple(given)
     known = [columns for columns in TEXT_COLUMNS if set(columns) <= set(dataset.column_names)]
     known = [columns for columns in known if not any(set(columns) < set(other) for other in known)]
+    known = [columns for columns in known if columns[0] not in WORD_COLUMNS] or known[:1]
     if len(known) == 1:
         return known[0]
     if known:

@@ -14,7 +14,7 @@ from edgepress.core import sources
 from edgepress.core.columns import text_columns
 from edgepress.core.errors import EdgepressError, unknown_name
 from edgepress.core.split_files import SPLITS, TABLES
-from edgepress.core.splits import data_root, local_split, read_split, read_table, require_utf8
+from edgepress.core.splits import as_texts, data_root, local_split, read_split, read_table, require_utf8
 from edgepress.core.tasks import TASKS
 
 # Corpora that are no task -> the beginning of their Parquet files' path on the Hub.
@@ -95,7 +95,7 @@ def _lines(path: Path) -> list[str]:
 def _column(name: str, data: Path | None) -> list[str]:
     dataset = _rows(name, data)
     columns = text_columns(dataset, name)
-    texts = chain.from_iterable(zip(*(dataset[column] for column in columns), strict=True))
+    texts = chain.from_iterable(zip(*(as_texts(dataset[column]) for column in columns), strict=True))
     return [text for text in texts if text is not None]
 
 

@@ -85,7 +85,19 @@ HEADS = (
     CAUSAL_LM,
     ENCODER,
 )
+OF_TOKENS = (TOKEN_CLASSIFIER, MASKED_LM)
 WITH_TENSORS = HEADS[:-2]  # an encoder that generates has a masked language model's
+
+
+def head_of_class(model: PreTrainedModel) -> Head:
+    """The head of a model in memory, by the name of its class; a class of ours is a text classifier's."""
+    name = type(model).__name__
+    return next((head for head in HEADS if head.endings and name.endswith(head.endings)), TEXT_CLASSIFIER)
+
+
+def gives_tokens(model: PreTrainedModel) -> bool:
+    """Whether its logits are of tokens: (rows, tokens, labels)."""
+    return head_of_class(model) in OF_TOKENS
 
 
 @dataclass(frozen=True)

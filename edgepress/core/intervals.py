@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
-from edgepress.core.metrics import METRICS, predict, undefined
+from edgepress.core.metrics import ENTITY_METRICS, METRICS, of_counts, predict, undefined
+from edgepress.core.tags import entity_counts
 from edgepress.core.tasks import ON_TRAIN, ProblemType
 
 Z = 1.959963984540054
@@ -76,7 +77,7 @@ def bounds_of(metric: str, predicted: np.ndarray, labels: np.ndarray) -> Bounds 
         return None
     if name in SHARES:
         return wilson(int((predicted == labels).sum()), len(labels))
-    return _bootstrap(len(labels), lambda rows: _value(name, predicted[rows], labels[rows]))
+    return _bootstrap(len(labels), _value_of_rows(name, predicted, labels))
 
 
 def drop_bounds(
@@ -112,8 +113,10 @@ def paired_bounds(metric: str, theirs: np.ndarray, ours: np.ndarray, labels: np.
         lost, won = _discordant(theirs == labels, ours == labels)
         return tango(lost, won, len(labels))
 
+    values = [_value_of_rows(name, predicted, labels) for predicted in (theirs, ours)]
+
     def lose(rows: np.ndarray) -> float | None:
-        before, after = (_value(name, predicted[rows], labels[rows]) for predicted in (theirs, ours))
+        before, after = (value(rows) for value in values)
         return None if before is None or after is None else before - after
 
     return _bootstrap(len(labels), lose)
@@ -179,8 +182,19 @@ def texts_needed(bounds: Bounds, drop: float, allowed: float, count: int) -> int
     return min(math.ceil(count * ((bounds.high - drop) / (allowed - drop)) ** 2), MOST_TEXTS)
 
 
-def _value(name: str, predicted: np.ndarray, labels: np.ndarray) -> float | None:
-    return None if undefined(name, predicted, labels) else METRICS[name](predicted, labels)
+def _value_of_rows(
+    name: str, predicted: np.ndarray, labels: np.ndarray
+) -> Callable[[np.ndarray], float | None]:
+    """The metric of the texts with these numbers."""
+    if name in ENTITY_METRICS:
+        counts = entity_counts(predicted, labels)  # once: a resample only adds them up
+        return lambda rows: of_counts(name, counts[rows])
+
+    def value(rows: np.ndarray) -> float | None:
+        own, truth = predicted[rows], labels[rows]
+        return None if undefined(name, own, truth) else METRICS[name](own, truth)
+
+    return value
 
 
 def _bootstrap(count: int, value: Callable[[np.ndarray], float | None]) -> Bounds | None:

@@ -1,12 +1,13 @@
 """Opening what the user named: a model with its tokenizer and its task, ready for a technique."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import cast, get_args
 
+import numpy as np
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -14,22 +15,32 @@ from edgepress.core import console
 from edgepress.core.architectures.pruned import record_shapes
 from edgepress.core.artifact import Artifact, Manifest, ModelRecord, Step, is_artifact, open_artifact
 from edgepress.core.checkpoint import Checkpoint, read_checkpoint
-from edgepress.core.columns import TrainedHead
+from edgepress.core.columns import SINGLE, TAGS, VALUES, TrainedHead
 from edgepress.core.console import warn
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.files import sha256
-from edgepress.core.heads import TEXT_CLASSIFIER, find_head
+from edgepress.core.heads import (
+    QUESTION_ANSWERING,
+    TEXT_CLASSIFIER,
+    TOKEN_CLASSIFIER,
+    find_head,
+    head_of_class,
+)
 from edgepress.core.inputs import longest_input
 from edgepress.core.labels import LabelMismatchError, label_key
 from edgepress.core.metrics import THRESHOLDS
 from edgepress.core.model_card import card_language
 from edgepress.core.models import FINE_TUNING, MODELS, ModelSource, ModelSpec, Schedule, Weights, find_model
 from edgepress.core.own_split import split_again, table_of, task_name
+from edgepress.core.prediction import Reader
 from edgepress.core.pretrained import keep_whole, load_config, load_model, load_tokenizer
 from edgepress.core.split_files import MODEL_CONFIG
 from edgepress.core.splits import data_root
 from edgepress.core.task_discovery import describe, find_task
-from edgepress.core.tasks import DEFAULT_TASK, TASKS, ProblemType, Task, TaskOptions, digests_in
+from edgepress.core.tasks import DEFAULT_TASK, TASKS, ProblemType, Task, TaskOptions
+from edgepress.core.tasks.kind import TaskKind
+from edgepress.core.tasks.kinds import kind_of
+from edgepress.core.tasks.task import digests_in
 
 # Techniques whose `max_length` is of the texts that a classifier learned from, and was scored on.
 TRAININGS = ("finetune", "distill", "prune", "sparsify", "qat", "trim_vocab")
@@ -37,7 +48,7 @@ TRAININGS = ("finetune", "distill", "prune", "sparsify", "qat", "trim_vocab")
 
 @dataclass(frozen=True)
 class OpenedModel:
-    """A classifier in memory, and everything known about it."""
+    """A model in memory, and everything known about it."""
 
     source: ModelSource
     model: PreTrainedModel
@@ -73,10 +84,26 @@ class OpenedModel:
         """What the logits mean: the task's, or that of the model's own config."""
         if self.task is not None:
             return self.task.problem_type
+        if head_of_class(self.model) is TOKEN_CLASSIFIER:
+            return TAGS
         own = self.model.config.problem_type
         if own in get_args(ProblemType):
             return cast("ProblemType", own)
-        return "regression" if self.model.config.num_labels == 1 else "single_label_classification"
+        return VALUES if self.model.config.num_labels == 1 else SINGLE
+
+    @property
+    def kind(self) -> TaskKind:
+        """What kind of task it is for."""
+        return kind_of(self.problem_type)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of its head's labels, in the order of the logits."""
+        return tuple(label for _, label in sorted((self.model.config.id2label or {}).items()))
+
+    def reader(self, run: Callable[[Mapping[str, np.ndarray]], np.ndarray]) -> Reader:
+        """What reads texts as it does, with `run` in place of the model."""
+        return Reader(run, self.tokenizer, self.labels, self.text_length, self.thresholds)
 
     @property
     def thresholds(self) -> list[float] | None:
@@ -158,7 +185,7 @@ class OpenedModel:
 
     def facts(self, precision: str) -> dict[str, str]:
         """What a file of it says of itself, where its format has a place for that."""
-        record, labels = self.record(), sorted((self.model.config.id2label or {}).items())
+        record = self.record()
         known = {
             "model": record.name,
             "architecture": record.architecture,
@@ -166,7 +193,7 @@ class OpenedModel:
             "precision": precision,
             "task": self.task.name if self.task else None,
             "problem_type": self.problem_type,
-            "labels": json.dumps([label for _, label in labels]),
+            "labels": json.dumps(list(self.labels)),
             "license": self.license,
             "base_model": record.hub_id,
             "revision": record.revision,
@@ -271,11 +298,14 @@ def _trained_head(source: ModelSource, artifact: Artifact | None) -> TrainedHead
         return None
     config = load_config(source)
     checkpoint = read_checkpoint(source.folder)
-    if find_head(config, checkpoint).head is not TEXT_CLASSIFIER:
+    found = find_head(config, checkpoint)
+    if found.head not in (TEXT_CLASSIFIER, TOKEN_CLASSIFIER):
         return None
     labels = tuple(label for _, label in sorted((config.id2label or {}).items()))
-    _require_rows(source.folder, len(labels), find_head(config, checkpoint).tensors, checkpoint)
+    _require_rows(source.folder, len(labels), found.tensors, checkpoint)
     problem = config.problem_type if config.problem_type in get_args(ProblemType) else None
+    if found.head is TOKEN_CLASSIFIER:
+        problem = TAGS
     return TrainedHead(labels, cast("ProblemType | None", problem))
 
 
@@ -293,15 +323,15 @@ def _require_rows(folder: Path, classes: int, tensors: Sequence[str], checkpoint
         )
 
 
-def check_classifier(opened: OpenedModel) -> None:
-    """Refuse a model that labels no texts, and say where a classifier on a pretrained encoder is random.
+def check_kind(opened: OpenedModel) -> None:
+    """Refuse a model whose files nobody here runs, and say where a head on a pretrained encoder is random.
 
     Of random weights `open_model` has said it.
 
     Raises:
         EdgepressError: it answers questions.
     """
-    if type(opened.model).__name__.endswith("ForQuestionAnswering"):
+    if head_of_class(opened.model) is QUESTION_ANSWERING:
         raise EdgepressError(
             f"{opened.source.name} is asked questions and contexts: it labels no texts",
             "only compress.finetune and compress.distill take such models so far",
@@ -419,6 +449,7 @@ def _with_recorded(options: TaskOptions | None, artifact: Artifact | None) -> Ta
     options = options or TaskOptions()
     labels = known["labels"]
     meant = {text: labels[number] for text, number in known["label_ids"].items()}
+    meant |= known.get("tag_names", {})
     return replace(
         options,
         label_column=options.label_column or tuple(known["label_columns"]),

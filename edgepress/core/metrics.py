@@ -15,7 +15,9 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, roc_curve
 
 from edgepress.core.console import warn_once
+from edgepress.core.tags import entity_counts
 from edgepress.core.tasks import ON_TRAIN, ProblemType
+from edgepress.core.tasks.kinds import kind_of
 
 THRESHOLDS = "edgepress_thresholds"
 HALF = 0.5
@@ -61,15 +63,11 @@ MIN_CORRELATED = 2
 def predict(
     logits: np.ndarray, problem_type: ProblemType, thresholds: Sequence[float] | None = None
 ) -> np.ndarray:
-    """Class ids (rows,), 0/1 flags (rows, labels), or values (rows,).
+    """Class ids (rows,) or (rows, places), 0/1 flags (rows, labels), or values (rows,).
 
     Flags are set where the logit is above 0 or, with thresholds, where the probability reaches its own.
     """
-    if problem_type == "single_label_classification":
-        return logits.argmax(axis=-1)
-    if problem_type == "multi_label_classification":
-        return (logits > 0).astype(np.int64) if thresholds is None else decide(logits, thresholds)
-    return logits[:, 0]
+    return kind_of(problem_type).decide(logits, thresholds)
 
 
 def _f1(average: str) -> Metric:
@@ -96,9 +94,27 @@ METRICS: dict[str, Metric] = {
     # One minus the Hamming loss: the share of flags that are right.
     "hamming_labelwise": lambda predicted, labels: float((predicted == labels).mean()),
 }
+# Of the sums of what texts contribute: entities that are right, that are given, and that are there.
+ENTITY_METRICS: dict[str, Callable[[float, float, float], float | None]] = {
+    "entity_f1": lambda right, given, there: 2 * right / (given + there) if given + there else None,
+    "entity_precision": lambda right, given, _: right / given if given else None,
+    "entity_recall": lambda right, _, there: right / there if there else None,
+}
+NAMES = (*METRICS, *ENTITY_METRICS)
 CORRELATIONS = ("pearson", "spearman")
 COUNTS = ("f1", "f1_micro")
 """Metrics that are 0 / 0 where no label is there and none is given."""
+
+
+def of_counts(metric: str, counts: np.ndarray) -> float | None:
+    """The value of an entity metric, micro-averaged, 0..1; None where it is 0 / 0.
+
+    Args:
+        metric: a name in `ENTITY_METRICS`.
+        counts: (texts, types, 3), of `tags.entity_counts`.
+    """
+    right, given, there = counts.sum(axis=(0, 1)).tolist()
+    return ENTITY_METRICS[metric](right, given, there)
 
 
 def _overlap(predicted: np.ndarray, labels: np.ndarray) -> float:
@@ -142,18 +158,20 @@ def score(
     # A class is found among logits that are no numbers, too.
     finite = bool(np.isfinite(logits).all())
     reason = undefined(name, predicted, labels) if finite else "an output of the model is not a finite number"
+    value = None
+    if not reason:
+        value = value_of(name, predicted, labels)
+        reason = "" if value is not None else "there is no entity to count"
     if reason:
         warn_once(f"{metric} is undefined: {reason}")
-        return None
+    return value
+
+
+def value_of(name: str, predicted: np.ndarray, labels: np.ndarray) -> float | None:
+    """The metric of what was decided; None where it is 0 / 0."""
+    if name in ENTITY_METRICS:
+        return of_counts(name, entity_counts(predicted, labels))
     return METRICS[name](predicted, labels)
-
-
-# What people expect to see beside a task's own metric.
-USUAL: dict[ProblemType, tuple[str, ...]] = {
-    "single_label_classification": ("accuracy", "f1_macro"),
-    "multi_label_classification": ("f1_micro", "f1_macro", "hamming_score", "hamming_labelwise"),
-    "regression": ("pearson", "spearman"),
-}
 
 
 def scores(
@@ -165,7 +183,7 @@ def scores(
 ) -> dict[str, float | None]:
     """The metric's value, then those of the usual ones; None where one is undefined."""
     suffix = ON_TRAIN if metric.endswith(ON_TRAIN) else ""
-    names = dict.fromkeys((metric, *(f"{name}{suffix}" for name in USUAL[problem_type])))
+    names = dict.fromkeys((metric, *(f"{name}{suffix}" for name in kind_of(problem_type).usual)))
     return {name: score(name, logits, labels, problem_type, thresholds) for name in names}
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from huggingface_hub import EvalResult, ModelCardData
 from huggingface_hub.repocard import metadata_load
@@ -13,6 +12,7 @@ from edgepress.core.tables import as_text
 from edgepress.core.tasks import Task
 
 CARD = "README.md"
+FILL_MASK = "fill-mask"
 UNTRAINED = """> **Not for use.** {what} Size and latency are real; its answers are not.
 """
 
@@ -33,8 +33,8 @@ class Card:
     """Markdown below the heading."""
     language: str | list[str] | None = None
     """Language of the training texts, as codes of the Hub; None where nobody says."""
-    pipeline: Literal["text-classification", "fill-mask"] = "text-classification"
-    """What transformers' pipeline of it is: it is a classifier, or a masked language model."""
+    pipeline: str = "text-classification"
+    """What transformers' pipeline of it is: "text-classification", "token-classification", "fill-mask"."""
 
     def text(self) -> str:
         """The card, YAML metadata first."""
@@ -44,7 +44,7 @@ class Card:
     def _notice(self) -> str:
         if self.record.weights == "random":
             return UNTRAINED.format(what="This model has random weights.")
-        if not self.record.head_trained and self.pipeline == "text-classification":
+        if not self.record.head_trained and self.pipeline != FILL_MASK:
             return UNTRAINED.format(what="This model's classifier has random weights.")
         return ""
 
@@ -68,7 +68,7 @@ class Card:
             return None
         return [
             EvalResult(
-                task_type="text-classification",
+                task_type=self.pipeline,
                 dataset_type=self.task.hub_id or self.task.name,
                 dataset_name=self.task.name,
                 dataset_split=self.task.evaluation_split,

@@ -19,18 +19,21 @@ import numpy as np
 from datasets import Dataset
 
 from edgepress.core.caches import cache_root
-from edgepress.core.columns import SINGLE, Table, label_columns, problem_type_of, text_columns
+from edgepress.core.columns import MULTI, SINGLE, VALUES, Table, find_columns
 from edgepress.core.console import step, warn
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import remove, sha256, staged_folder, to_json
 from edgepress.core.identity import digest_of
 from edgepress.core.labels import label_key, label_text, refuse_ids, shown
-from edgepress.core.split_files import SPLITS, TABLES, find_splits
-from edgepress.core.splits import check_rows, data_root, read_table, rows_of
+from edgepress.core.split_files import CONLL, SPLITS, TABLES, TAGS, WORDS, find_splits
+from edgepress.core.splits import data_root, read_table, rows_of
 from edgepress.core.tasks import TaskOptions
+from edgepress.core.tasks.classification import check_rows
 
 HELD_OUT = 0.2
 """Share of each class' texts that is held out."""
+TEXT_PROBLEMS = (SINGLE, MULTI, VALUES)
+"""Of which each row has texts and labels; named entities have words and tags."""
 RECORD = "split.json"
 SUFFIX = "-split"
 
@@ -207,15 +210,16 @@ def task_name(path: Path) -> str:
 
 def _understood(path: Path, options: TaskOptions) -> tuple[Table, OwnSplit]:
     table = Table(str(path), read_table([path]))
-    text = text_columns(table.rows, table.where, options.text_columns)
-    label = label_columns(table, text, options, None)
+    found = find_columns(table, options, None)
     source = path.name if path.stem.lower() not in SPLITS else f"{_name(path)}{path.suffix}"
-    problem = problem_type_of(table, label, options, None)
-    # Before rows are drawn: a message names the row of the table, not that of a split.
-    check_rows(table.rows, text, label, problem, rows_of([path], path.name))
-    if problem == SINGLE:
-        refuse_ids([label_text(value) or "" for value in table.column(label[0])], label[0], table.where)
-    return table, OwnSplit(source, sha256(path), text, label, problem == SINGLE)
+    if found.problem_type in TEXT_PROBLEMS:
+        # Before rows are drawn: a message names the row of the table, not that of a split.
+        check_rows(table.rows, found, rows_of([path], path.name))
+    stratified = found.problem_type == SINGLE
+    if stratified:
+        texts = [label_text(value) or "" for value in table.column(found.label[0])]
+        refuse_ids(texts, found.label[0], table.where)
+    return table, OwnSplit(source, sha256(path), found.text, found.label, stratified)
 
 
 def _write(table: Table, own: OwnSplit, path: Path, target: Path, quietly: bool = False) -> None:
@@ -291,7 +295,14 @@ def _write_parquet(rows: Dataset, path: Path) -> None:
     rows.to_pandas().to_parquet(path, index=False)
 
 
+def _write_conll(rows: Dataset, path: Path) -> None:
+    texts = zip(rows[WORDS], rows[TAGS], strict=True)
+    blocks = ("".join(f"{word} {tag}\n" for word, tag in zip(*own, strict=True)) for own in texts)
+    path.write_text("\n".join(blocks), encoding="utf-8")
+
+
 WRITERS: dict[str, Callable[[Dataset, Path], None]] = {
+    **dict.fromkeys(CONLL, _write_conll),
     ".csv": _write_csv,
     ".tsv": _write_csv,
     ".json": _write_json,

@@ -1,14 +1,38 @@
-"""What a classifier says to a text."""
+"""What a model says to a text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgepress.core.metrics import predict
+from edgepress.core.pretrained import encode
 from edgepress.core.tasks import ProblemType
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A model that reads texts, whatever runs it."""
+
+    run: Callable[[Mapping[str, np.ndarray]], np.ndarray]
+    """Gives the logits of a batch."""
+    tokenizer: PreTrainedTokenizerBase
+    labels: tuple[str, ...]
+    """The head's, in the order of its logits."""
+    max_length: int
+    """Longer texts are cut [tokens]."""
+    thresholds: Sequence[float] | None = None
+    """From which probability on each label is given, where several may be; None: one half."""
+
+    def encode(self, texts: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """One text, or one pair, as a batch of size 1."""
+        return encode(self.tokenizer, [texts], self.max_length)[0]
 
 
 @dataclass(frozen=True)
@@ -19,6 +43,64 @@ class Prediction:
     """The class; those that are given, where several may be; the value of a regression."""
     probabilities: dict[str, float]
     """Class -> probability, 0..1; empty for a regression."""
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """The answer as JSON has it."""
+        label = list(self.label) if isinstance(self.label, tuple) else self.label
+        return {"label": label, "probabilities": self.probabilities}
+
+    @property
+    def words(self) -> str:
+        """What is given."""
+        if isinstance(self.label, tuple):
+            return ", ".join(self.label) or "none"
+        return self.label if isinstance(self.label, str) else f"{self.label:.4g}"
+
+    @property
+    def probability(self) -> float | None:
+        """The probability of what is given; of several labels the least; None for a value."""
+        if not self.probabilities:
+            return None
+        given = self.label if isinstance(self.label, tuple) else (str(self.label),)
+        shares = [self.probabilities[name] for name in given] or [1 - max(self.probabilities.values())]
+        return min(shares)
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A named entity in a text."""
+
+    text: str
+    label: str
+    """Its type, without B- and I-."""
+    start: int
+    """First character, and `end`: the one behind the last."""
+    end: int
+    score: float
+    """Mean probability of its words' tags, 0..1."""
+
+
+@dataclass(frozen=True)
+class EntityPrediction:
+    """The entities in one text, in their order."""
+
+    entities: tuple[Entity, ...]
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """The answer as JSON has it."""
+        return {"entities": [asdict(own) for own in self.entities]}
+
+    @property
+    def words(self) -> str:
+        """What is found, each entity with its type."""
+        return ", ".join(f"{own.text} ({own.label})" for own in self.entities) or "none"
+
+    @property
+    def probability(self) -> float | None:
+        """The score of the entity that is least sure; None where there is none."""
+        return min((own.score for own in self.entities), default=None)
 
 
 def predictions(

@@ -12,7 +12,6 @@ import transformers
 from transformers import (
     TOKENIZER_MAPPING,
     AutoConfig,
-    AutoModelForQuestionAnswering,
     AutoTokenizer,
     PretrainedConfig,
     PreTrainedModel,
@@ -21,15 +20,18 @@ from transformers import (
 from transformers.utils import logging
 
 from edgepress.core import sources
-from edgepress.core.architectures.pruned import classifier_type
+from edgepress.core.architectures.pruned import model_type
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.foreign_code import refuse_foreign_code
-from edgepress.core.heads import QUESTION_ANSWERING
+from edgepress.core.heads import TEXT_CLASSIFIER
 from edgepress.core.inputs import fit_inputs, fit_padding, require_token_types
 from edgepress.core.models import MINILM_MIRROR, ModelSource
+from edgepress.core.tasks import ProblemType
+from edgepress.core.tasks.kinds import kind_of
 from edgepress.core.weights import Drops, build, head_of, load_weights
 
-ANSWERS = "question_answering"
+# The problem types that transformers' configs know.
+CLASSIFICATION = ("single_label_classification", "multi_label_classification", "regression")
 TOKENIZER = "tokenizer.json"
 # What transformers' tokenizers need beside itself: the name in the package index -> the module.
 TOKENIZER_LIBRARIES = {
@@ -75,19 +77,19 @@ def _refuse_quantized(folder: Path, config: PretrainedConfig) -> None:
 def load_model(
     source: ModelSource,
     labels: tuple[str, ...] | None,
-    problem_type: str | None,
+    problem_type: ProblemType | None,
     seed: int,
     new_head: bool = False,
     drops_others: bool = False,
 ) -> tuple[PreTrainedModel, bool]:
-    """The classifier in fp32, and whether its head was trained.
+    """The model in fp32, and whether its head was trained.
 
     A zoo name asks for an encoder: whatever head its folder has is dropped for a random one.
 
     Args:
         source: from `find_model`.
         labels: names of the classes; None keeps those of the model's own config.
-        problem_type: transformers' problem type; None keeps the config's.
+        problem_type: what it is for; None keeps the config's, and its head.
         seed: for whatever weights have to be drawn at random.
         new_head: draw the classifier's weights at random, whichever the folder has.
         drops_others: whether a head of another kind may be dropped for a random one, as training does.
@@ -100,8 +102,9 @@ def load_model(
     own_labels = tuple(label for _, label in sorted((config.id2label or {}).items()))
     if labels is not None:
         _set_labels(config, labels, problem_type)
-    wanted = head_of(config, None if problem_type is None else problem_type == ANSWERS)
-    kind = AutoModelForQuestionAnswering if wanted is QUESTION_ANSWERING else classifier_type(config)
+    asked = None if problem_type is None else kind_of(problem_type).head
+    wanted = head_of(config, asked or (TEXT_CLASSIFIER if source.spec else None))
+    kind = model_type(config, wanted)
     if source.folder is None:
         torch.manual_seed(seed)
         return build(kind, config).eval(), False
@@ -112,10 +115,10 @@ def load_model(
     return model.eval(), head_trained
 
 
-def _set_labels(config: PretrainedConfig, labels: tuple[str, ...], problem_type: str | None) -> None:
+def _set_labels(config: PretrainedConfig, labels: tuple[str, ...], problem_type: ProblemType | None) -> None:
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
-    config.problem_type = None if problem_type == ANSWERS else problem_type  # transformers knows three
+    config.problem_type = problem_type if problem_type in CLASSIFICATION else None
 
 
 def check_labels(own: tuple[str, ...], wanted: tuple[str, ...], name: str) -> None:

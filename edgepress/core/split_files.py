@@ -19,8 +19,11 @@ from pyarrow import parquet
 
 from edgepress.core.errors import EdgepressError
 
+# Words and tags, one a line, texts apart by an empty line (CoNLL-2003).
+CONLL = (".conll", ".iob", ".iob2", ".bio")
+WORDS, TAGS = "tokens", "ner_tags"
 # What `read_rows` reads.
-TABLES = (".parquet", ".csv", ".tsv", ".jsonl", ".json")
+TABLES = (".parquet", ".csv", ".tsv", ".jsonl", ".json", *CONLL)
 SPLITS = ("train", "validation", "test")
 # Names that people give a split, in lower case.
 ALIASES = {
@@ -187,6 +190,22 @@ def _object(row: Any, where: str) -> Mapping[str, Any]:
     return row
 
 
+def _read_conll(path: Path) -> Dataset:
+    """The first column as words, the last as their tags; documents' marks and comments are left out."""
+    rows: list[list[tuple[str, str]]] = [[]]
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        cells = line.split("\t") if "\t" in line else line.split()
+        if not line.strip() or cells[0] == "-DOCSTART-":
+            rows.append([])
+        elif len(cells) > 1:
+            rows[-1].append((cells[0], cells[-1].strip()))
+        elif not line.startswith("#"):
+            raise ValueError(f"line {number} has a word and no tag")
+    texts = [row for row in rows if row]
+    parts = ([[own[at] for own in row] for row in texts] for at in (0, 1))
+    return Dataset(pyarrow.table(dict(zip((WORDS, TAGS), map(pyarrow.array, parts), strict=True))))
+
+
 def _column(values: Sequence[Any]) -> pyarrow.Array:
     """The column in the type of its values; where they have none in common, text as JSON writes it."""
     try:
@@ -197,6 +216,7 @@ def _column(values: Sequence[Any]) -> pyarrow.Array:
 
 
 READERS: dict[str, Callable[[Path], Dataset]] = {
+    **dict.fromkeys(CONLL, _read_conll),
     ".parquet": _read_parquet,
     ".csv": _read_csv,
     ".tsv": _read_csv,

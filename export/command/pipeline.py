@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edgepress.core import console
 from edgepress.core.artifact import Draft, create_artifact
-from edgepress.core.loading import OpenedModel, check_classifier, open_model
+from edgepress.core.loading import OpenedModel, check_kind, open_model
 from export.command import report
 from export.command.checks import ExportRequest, FormatRequest, check
 from export.command.session import ExportSession, Written
@@ -30,7 +30,7 @@ def export(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) 
         config.model, config.weights, config.task, config.data, config.seed, options=config.task_options
     )
     order.check_lengths(opened.longest)
-    check_classifier(opened)
+    check_kind(opened)
     with create_artifact(order.output, config.overwrite) as draft:
         exported = write_files(opened, config, order, draft)
         exported.write(draft, order.output)

@@ -140,13 +140,14 @@ def _card(exported: Exported, target: Path) -> str:
     )
     scores = {file.path.name: file.verdict.score for file in exported.files if file.verdict.score is not None}
     said = (opened.license, scores, body, opened.language)
-    return Card(target.name, opened.record(), opened.task, "quantized", *said).text()
+    pipeline = opened.kind.pipeline
+    return Card(target.name, opened.record(), opened.task, "quantized", *said, pipeline=pipeline).text()
 
 
 def usage(own: Format, target: Path, file: Path, opened: OpenedModel) -> str:
     """The card's program for a file of an artifact at `target`."""
     below, pair = f"{file.parent.name}/{file.name}", opened.text_task.texts_a_row > 1
-    return own.usage(target.as_posix(), below, input_names(opened.model), pair)
+    return own.usage(target.as_posix(), below, input_names(opened.model), pair, opened.kind.per_token)
 
 
 def write(exported: Exported, draft: Draft, target: Path) -> None:
@@ -171,6 +172,9 @@ def _step(exported: Exported) -> Step:
             **file.how,
             "score": file.verdict.score,
             **intervals(file.verdict),
+            **(
+                {"recalls": own} if (own := {each.label: each.recall for each in file.verdict.labels}) else {}
+            ),
             "seconds": round(file.seconds, 2),
         }
         for file in exported.files

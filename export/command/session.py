@@ -15,6 +15,7 @@ from edgepress.core.files import remove
 from edgepress.core.intervals import Bounds
 from edgepress.core.labels import shown
 from edgepress.core.loading import OpenedModel, save_model
+from edgepress.core.tasks.kind import LabelScore
 from export.core.config import CpuFlags, ExportConfig
 from export.core.eager import EagerRunner
 from export.core.format import Format
@@ -201,6 +202,10 @@ class ExportSession:
     def parent_bounds(self, shapes: Shapes = ANY) -> Bounds | None:
         """The interval of that score."""
         return self.judge(shapes).parent_bounds
+
+    def parent_labels(self, shapes: Shapes = ANY) -> tuple[LabelScore, ...]:
+        """How each label fares with the model itself, in torch."""
+        return self.judge(shapes).parent_labels
 
     def evaluation_set(self, shapes: Shapes = ANY) -> EvaluationSet:
         """What files of these shapes are judged on."""

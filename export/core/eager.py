@@ -9,7 +9,7 @@ from export.core.runner import Batch, Runner
 
 
 class EagerRunner(Runner):
-    """A transformers classifier in torch eager mode; ignores inputs that it does not take."""
+    """A transformers model in torch eager mode; ignores inputs that it does not take."""
 
     runtime = f"torch {torch.__version__}"
 

@@ -35,7 +35,12 @@ inputs = dict(AutoTokenizer.from_pretrained(folder)({texts}, return_tensors="np"
 
 {own}
 
-print(dict(zip(labels.values(), logits.tolist())))
+{show}
+""".strip()
+OF_TEXT = "print(dict(zip(labels.values(), logits.tolist())))"
+OF_TOKENS = """
+tokens = AutoTokenizer.from_pretrained(folder).convert_ids_to_tokens(inputs["input_ids"][0])
+print([(token, labels[str(int(row.argmax()))]) for token, row in zip(tokens, logits)])
 """.strip()
 
 
@@ -60,7 +65,7 @@ class Format(ABC):
     extra: ClassVar[str] = ""
 
     snippet: ClassVar[str] = ""
-    """Code for the model card that makes `logits`, one a label, of `inputs`, arrays of shape (1, tokens);
+    """Code for the model card that makes `logits`, of the first row, of `inputs`, arrays (1, tokens);
     `{file}` is the file's path below `folder`, `{names}` the model's inputs in order."""
 
     @abstractmethod
@@ -70,7 +75,8 @@ class Format(ABC):
         """Write `model` (in torch, fp32, eval mode) to `target`; its folder exists.
 
         Inputs are those of the architecture in the order `input_ids, attention_mask[, token_type_ids]`,
-        the output is `logits` (batch, labels).
+        the output is `logits` (batch, labels), or (batch, sequence, labels) where tokens have
+        labels.
 
         Returns:
             what a manifest keeps of how it was written; None where there is one way only.
@@ -103,8 +109,8 @@ class Format(ABC):
             raise EdgepressError(f"{self.title} has no {name}", f"known: {known}")
         return found
 
-    def usage(self, folder: str, file: str, names: Sequence[str], pair: bool) -> str:
-        """A program that prints the logit of each label of a text, as Markdown.
+    def usage(self, folder: str, file: str, names: Sequence[str], pair: bool, per_token: bool = False) -> str:
+        """A program that prints the logit of each label of a text, or the label of each token, as Markdown.
 
         It runs where the command was typed, and from inside the folder.
 
@@ -113,13 +119,15 @@ class Format(ABC):
             file: path of the file below it.
             names: of the model's inputs, in their order.
             pair: whether the model reads two texts at once.
+            per_token: whether it labels tokens.
         """
         if not self.snippet:
             return ""
         # Inside the quotes of a Python text, whatever the folder is called.
         folder, file = (json.dumps(text, ensure_ascii=False) for text in (folder, file))
         texts = '"a film to remember", "so it is"' if pair else '"a film to remember"'
-        code = USAGE.format(folder=folder, texts=texts, own="{own}")
+        texts = '"Ada Lovelace was born in London"' if per_token else texts
+        code = USAGE.format(folder=folder, texts=texts, own="{own}", show=OF_TOKENS if per_token else OF_TEXT)
         own = self.snippet.format(file=file, names=json.dumps(list(names))).strip()
         return f"```python\n{code.replace('{own}', own)}\n```\n"
 

@@ -11,7 +11,8 @@ Batch = Mapping[str, np.ndarray]
 
 
 class Runner(Protocol):
-    """Takes `input_ids`, `attention_mask`, ... (batch, sequence) int64 and gives logits (batch, labels).
+    """Takes `input_ids`, `attention_mask`, ... (batch, sequence) int64 and gives logits (batch, labels), or
+    (batch, sequence, labels) of a model that labels tokens.
 
     A call returns when the logits lie in host memory, so that timing it needs no case by device.
     """

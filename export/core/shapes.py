@@ -7,6 +7,9 @@ import numpy as np
 
 from export.core.runner import Batch
 
+OF_TOKENS = 3
+"""Dimensions of logits of tokens: (rows, tokens, labels)."""
+
 
 @dataclass(frozen=True)
 class Shapes:
@@ -54,14 +57,17 @@ class Shapes:
         return max(length, self.least) if length <= (self.most or length) else None
 
     def run(self, call: Callable[[Batch], np.ndarray], batch: Batch) -> np.ndarray:
-        """Logits (rows, labels) of a batch of any number of rows, from a `call` that takes these shapes only.
+        """Logits of a batch of any number of rows, from a `call` that takes these shapes only.
+
+        Those of tokens, (rows, tokens, labels), are without those of the padding.
 
         Raises:
             ValueError: the sequence is longer than any that is taken.
         """
-        rows = len(batch["input_ids"])
+        rows, length = batch["input_ids"].shape
         step = self.batch or rows
         parts = [
             {name: value[at : at + step] for name, value in batch.items()} for at in range(0, rows, step)
         ]
-        return np.concatenate([call(self.fit(part))[: len(part["input_ids"])] for part in parts])
+        found = np.concatenate([call(self.fit(part))[: len(part["input_ids"])] for part in parts])
+        return found[:, :length] if found.ndim == OF_TOKENS else found

@@ -1,4 +1,4 @@
-"""A classifier as a plain function of tensors, which is what tracers take."""
+"""A model as a plain function of tensors, which is what tracers take."""
 
 import torch
 from torch import nn
@@ -20,7 +20,7 @@ class Traceable(nn.Module):
         self.names = input_names(model)
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Logits (batch, labels) of inputs (batch, sequence) int64."""
+        """Logits (batch, labels) or (batch, sequence, labels) of inputs (batch, sequence) int64."""
         logits: torch.Tensor = self.model(**dict(zip(self.names, inputs, strict=True))).logits
         return logits
 

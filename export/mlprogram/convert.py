@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgepress.core.errors import EdgepressError, first_line
+from edgepress.core.heads import gives_tokens
 from edgepress.core.inputs import input_names, longest_input
 from export.core.config import ExportConfig, derive
 from export.core.shapes import Shapes
@@ -57,7 +58,7 @@ def convert(
     """Write `model` to the folder `target`, for one batch size and a range of lengths that ends, or some.
 
     Inputs are `input_ids, attention_mask[, token_type_ids]` int32 (batch, length), the output is `logits`
-    float32 (batch, labels); the class labels stand in the metadata.
+    float32 (batch, labels), or (batch, length, labels) of tokens; the class labels stand in the metadata.
 
     Raises:
         EdgepressError: coremltools cannot convert this model.
@@ -134,7 +135,8 @@ def _pipeline() -> Any:
 def _describe(package: Any, model: PreTrainedModel) -> None:
     """Labels and descriptions, as Xcode shows them."""
     labels = [label for _, label in sorted((model.config.id2label or {}).items())]
-    package.short_description = f"{model.config.model_type} text classifier: {', '.join(labels)}"
+    kind = "token" if gives_tokens(model) else "text"
+    package.short_description = f"{model.config.model_type} {kind} classifier: {', '.join(labels)}"
     package.user_defined_metadata["labels"] = json.dumps(labels, ensure_ascii=False)
     package.input_description["input_ids"] = "Token ids, with the special tokens."
     package.input_description["attention_mask"] = "1 for a token, 0 for padding."

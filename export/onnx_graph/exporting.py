@@ -21,6 +21,7 @@ from onnxruntime import InferenceSession
 from transformers import PreTrainedModel
 
 from edgepress.core.errors import EdgepressError, first_line
+from edgepress.core.heads import gives_tokens
 from edgepress.core.inputs import input_names, longest_input
 from export.core.traceable import Traceable, example_inputs
 from export.onnx_graph.graph import inline_shared_constants
@@ -82,7 +83,7 @@ def write_graph(model: PreTrainedModel, target: Path, opset: int) -> Route:
 
 def _by_torchscript(model: PreTrainedModel, target: Path, opset: int) -> None:
     names, inputs = input_names(model), example_inputs(model)
-    axes = {**dict.fromkeys(names, AXES), OUTPUT: {0: AXES[0]}}
+    axes = {**dict.fromkeys(names, AXES), OUTPUT: AXES if gives_tokens(model) else {0: AXES[0]}}
     with _logits_alone(model, names), torch.no_grad():
         torch.onnx.export(
             model,

@@ -11,7 +11,8 @@ from edgepress.core.console import Command
 
 @dataclass(frozen=True, kw_only=True)
 class PredictConfig(Command):
-    """Give the labels of texts, by a model's folder or by one of its files in any format.
+    """Give the labels of texts, or the named entities in them, by a model's folder or one of its files in any
+    format.
 
     edgepress predict outputs/minilm-movie_reviews-int8 --text "a film to remember"
 
@@ -24,7 +25,7 @@ class PredictConfig(Command):
     """
 
     model: tyro.conf.Positional[Path]
-    """Folder of a classifier, or a file of it: .onnx, .pt, .pt2, .pte, .xml, .mlpackage."""
+    """Folder of a model, or a file of it: .onnx, .pt, .pt2, .pte, .xml, .mlpackage."""
     stdin: tyro.conf.Positional[Literal["-"] | None] = None
     """- reads texts from standard input, one a line."""
     text: tuple[str, ...] = ()
@@ -36,4 +37,4 @@ class PredictConfig(Command):
     threads: int = 0
     """Threads to run with; 0: one for each core."""
     json: bool = False
-    """Print a JSON object for each text, with the probability of every label."""
+    """Print a JSON object for each text, with the probability of every label, or the places of entities."""

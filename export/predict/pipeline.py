@@ -13,9 +13,8 @@ from edgepress.core import console
 from edgepress.core.artifact import Artifact, is_artifact, open_artifact
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError, require_flags
-from edgepress.core.loading import OpenedModel, check_classifier, open_model
-from edgepress.core.prediction import Prediction, predictions
-from edgepress.core.pretrained import encode
+from edgepress.core.loading import OpenedModel, check_kind, open_model
+from edgepress.core.prediction import EntityPrediction, Prediction
 from edgepress.core.tables import ScreenTable
 from edgepress.core.tasks import MOST_TEXTS, TASKS
 from export.core.eager import EagerRunner
@@ -33,9 +32,9 @@ class Answer:
     """What the model says to one text."""
 
     texts: Row
-    prediction: Prediction
+    prediction: Prediction | EntityPrediction
     milliseconds: float
-    """Milliseconds of tokenization and one run."""
+    """Milliseconds of tokenization, one run, and reading its answer."""
 
 
 def run(config: PredictConfig) -> list[Answer]:
@@ -50,7 +49,7 @@ def run(config: PredictConfig) -> list[Answer]:
     columns = config.text_columns or tuple(_text_columns(artifact))
     rows = read_texts(config, columns)
     opened = open_model(str(folder), without_task=True)
-    check_classifier(opened)
+    check_kind(opened)
     if not opened.head_trained:
         raise EdgepressError(
             f"{folder}: its classifier is not trained, and its answers would mean nothing",
@@ -63,7 +62,7 @@ def run(config: PredictConfig) -> list[Answer]:
         if len(columns) == MOST_TEXTS:
             console.step(f"it reads pairs: {' and '.join(columns)} are one input")
         answers = _answers(opened, runner, rows)
-    _show(answers, columns, config.json)
+    _show(answers, columns, config.json, "entities" if opened.kind.per_token else "label")
     return answers
 
 
@@ -115,20 +114,17 @@ def _runs_here(name: str) -> bool:
 
 
 def _answers(opened: OpenedModel, runner: Runner, rows: Sequence[Row]) -> list[Answer]:
-    labels = tuple(label for _, label in sorted((opened.model.config.id2label or {}).items()))
-    runner(encode(opened.tokenizer, [rows[0]], opened.text_length)[0])  # the first run is slower than others
+    reader = opened.reader(runner)
+    opened.kind.answer(reader, rows[0])  # the first run is slower than others
     found = []
     for row in rows:
         start = time.perf_counter()
-        (batch,) = encode(opened.tokenizer, [row], opened.text_length)
-        logits = runner(batch)
-        milliseconds = 1000 * (time.perf_counter() - start)
-        (prediction,) = predictions(logits, labels, opened.problem_type, opened.thresholds)
-        found.append(Answer(row, prediction, milliseconds))
+        prediction = opened.kind.answer(reader, row)
+        found.append(Answer(row, prediction, 1000 * (time.perf_counter() - start)))
     return found
 
 
-def _show(answers: Sequence[Answer], columns: Sequence[str], as_json: bool) -> None:
+def _show(answers: Sequence[Answer], columns: Sequence[str], as_json: bool, heading: str) -> None:
     if as_json:
         for answer in answers:
             console.line(json.dumps(_object(answer), ensure_ascii=False))
@@ -136,41 +132,24 @@ def _show(answers: Sequence[Answer], columns: Sequence[str], as_json: bool) -> N
     rows = [
         (
             _cut(" | ".join(answer.texts)),
-            _label(answer.prediction),
-            _share(answer),
+            answer.prediction.words,
+            _percent(answer.prediction.probability),
             f"{answer.milliseconds:.1f}",
         )
         for answer in answers
     ]
-    heading = " | ".join(columns) if len(columns) == MOST_TEXTS else "text"
-    ScreenTable("", (heading, "label", "probability", "ms"), rows, words=(0, 1)).show()
+    text = " | ".join(columns) if len(columns) == MOST_TEXTS else "text"
+    ScreenTable("", (text, heading, "probability", "ms"), rows, words=(0, 1)).show()
 
 
 def _object(answer: Answer) -> dict[str, object]:
-    own, text = answer.prediction, answer.texts[0] if len(answer.texts) == 1 else list(answer.texts)
-    label = list(own.label) if isinstance(own.label, tuple) else own.label
-    return {
-        "text": text,
-        "label": label,
-        "probabilities": own.probabilities,
-        "milliseconds": round(answer.milliseconds, 3),
-    }
+    text = answer.texts[0] if len(answer.texts) == 1 else list(answer.texts)
+    return {"text": text, **answer.prediction.recorded, "milliseconds": round(answer.milliseconds, 3)}
 
 
-def _label(own: Prediction) -> str:
-    if isinstance(own.label, tuple):
-        return ", ".join(own.label) or "none"
-    return own.label if isinstance(own.label, str) else f"{own.label:.4g}"
-
-
-def _share(answer: Answer) -> str:
-    """The probability of what is given; of several labels the least; nothing for a value."""
-    own = answer.prediction
-    if not own.probabilities:
-        return ""
-    given = own.label if isinstance(own.label, tuple) else (str(own.label),)
-    shares = [own.probabilities[name] for name in given] or [1 - max(own.probabilities.values())]
-    return f"{100 * min(shares):.1f} %"
+def _percent(share: float | None) -> str:
+    """Of a value, or where nothing is found, nothing."""
+    return "" if share is None else f"{100 * share:.1f} %"
 
 
 def _cut(text: str) -> str:

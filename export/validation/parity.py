@@ -9,6 +9,8 @@ import numpy as np
 from edgepress.core.errors import ExpectationError
 from edgepress.core.metrics import agreement
 from edgepress.core.tasks import ProblemType
+from edgepress.core.tasks.kind import TaskKind
+from edgepress.core.tasks.kinds import kind_of
 from export.core.runner import Batch, Runner
 
 # Largest absolute difference of a logit that a file of each precision may show. fp32 is the same
@@ -27,7 +29,8 @@ class Parity:
     max_abs: float
     mean_abs: float
     agreement: float | None
-    """Share of rows on which both decide alike; of values their rank correlation, None where undefined."""
+    """Share of rows, or tokens, on which both decide alike; of values their rank correlation, None where
+    undefined."""
     worst_batch: int
     """Batch size, and `worst_length`: sequence length, where `max_abs` stands."""
     worst_length: int
@@ -49,26 +52,32 @@ def compare_logits(
     problem_type: ProblemType,
     thresholds: Sequence[float] | None = None,
 ) -> Parity:
-    """Compare logits, one array (rows, labels) a batch, that are already there.
+    """Compare logits that are already there: of each batch (rows, labels), or (rows, tokens, labels).
 
     Raises:
         ExpectationError: a shape differs, or a child's logit is not a finite number.
     """
-    worst, where = -1.0, (0, 0)
+    kind, worst, where = kind_of(problem_type), -1.0, (0, 0)
     for ours, theirs, batch in zip(child, parent, batches, strict=True):
         _require_comparable(theirs, ours, batch)
-        difference = float(np.abs(ours - theirs).max())
+        difference = float(np.abs(compared(kind, [ours - theirs], [batch])).max(initial=0))
         if difference > worst:
             worst, where = difference, batch["input_ids"].shape
-    all_parent, all_child = np.concatenate(parent), np.concatenate(child)
+    all_parent, all_child = (compared(kind, own, batches) for own in (parent, child))
     return Parity(
         max_abs=worst,
         mean_abs=float(np.abs(all_child - all_parent).mean()),
         agreement=agreement(all_parent, all_child, problem_type, thresholds),
         worst_batch=where[0],
         worst_length=where[1],
-        rows=len(all_parent),
+        rows=sum(map(len, parent)),
     )
+
+
+def compared(kind: TaskKind, logits: Sequence[np.ndarray], batches: Sequence[Batch]) -> np.ndarray:
+    """What of the logits of batches means something, (rows or tokens, labels): padding does not."""
+    masks = (batch.get("attention_mask", np.ones_like(batch["input_ids"])) for batch in batches)
+    return np.concatenate([kind.compared(own, mask) for own, mask in zip(logits, masks, strict=True)])
 
 
 def _require_comparable(parent: np.ndarray, child: np.ndarray, batch: Batch) -> None:

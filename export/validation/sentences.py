@@ -47,6 +47,8 @@ def evaluation_sentences(
         head_trained=opened.head_trained,
         problem_type=opened.problem_type,
         metric=task.metric,
+        names=opened.labels,
+        places=opened.kind.places(opened.tokenizer, examples.texts, length),
         thresholds=opened.thresholds,
     )
 

@@ -12,6 +12,8 @@ from edgepress.core.evaluation import EvaluationSet
 from edgepress.core.intervals import Bounds, drop_bounds, score_bounds
 from edgepress.core.metrics import score
 from edgepress.core.tasks import ProblemType
+from edgepress.core.tasks.kind import LabelScore, Places
+from edgepress.core.tasks.kinds import kind_of
 from export.core.registry import open_runner
 from export.core.runner import Batch, Runner
 from export.validation import parity
@@ -29,6 +31,10 @@ class Sentences:
     metric: str
     evaluation_set: EvaluationSet
     """Which sentences they are."""
+    names: tuple[str, ...] = ()
+    """The head's labels, in the order of its logits."""
+    places: Places | None = None
+    """Which outputs of each sentence count; None where there is one a sentence."""
     thresholds: Sequence[float] | None = None
     """Probability from which each label is given; None: one half."""
     sweep: Sequence[Batch] = ()
@@ -46,6 +52,8 @@ class FileVerdict:
     """Interval of the score."""
     loss: Bounds | None = None
     """Interval of the loss against the parent, on the same sentences."""
+    labels: tuple[LabelScore, ...] = ()
+    """How each label fares; none where there are no labels to score against."""
 
     def drop(self, parent_score: float | None) -> float:
         """What is lost [points]: of the task's metric, or of agreement where there is no score."""
@@ -54,6 +62,15 @@ class FileVerdict:
             return math.inf if self.parity.agreement is None else 100 * (1 - self.parity.agreement)
         return 100 * (parent_score - self.score)
 
+    def label_drop(self, parent: Sequence[LabelScore]) -> tuple[float, str]:
+        """What the label loses whose recall loses most [points], and its name; 0 where there are none."""
+        lost = [
+            (100 * (theirs.recall - ours.recall), ours.label)
+            for theirs, ours in zip(parent, self.labels, strict=True)
+            if theirs.recall is not None and ours.recall is not None
+        ]
+        return max(lost, default=(0.0, ""))
+
 
 class Validator:
     """Runs files on the sentences and compares them with the parent."""
@@ -61,12 +78,14 @@ class Validator:
     def __init__(self, parent: Runner, sentences: Sentences) -> None:
         self.sentences = sentences
         self._batches = [*sentences.batches, *sentences.sweep]
+        self._kind = kind_of(sentences.problem_type)
         self._parent_logits = [parent(batch) for batch in self._batches]
         self.parent_score = self._score(self._parent_logits)
         self.parent_bounds = self._bounds(self._parent_logits)
+        self.parent_labels = self._labels(self._parent_logits)
         # An untrained head decides nearly always the same, and agreeing on that means nothing: its
         # decisions are balanced when they are taken from its mean logits.
-        mean = np.concatenate(self._parent_logits).mean(axis=0)
+        mean = self._compared(self._parent_logits).mean(axis=0)
         self._origin = np.zeros_like(mean) if sentences.head_trained else mean
 
     def __call__(self, path: Path) -> FileVerdict:
@@ -76,15 +95,22 @@ class Validator:
             EdgepressError: no runtime opens it.
             ExpectationError: its logits cannot be compared with the parent's.
         """
-        logits, own = self.logits(path), self.sentences
+        logits, own = self._run(path), self.sentences
         parent, child = ([one - self._origin for one in each] for each in (self._parent_logits, logits))
         found = parity.compare_logits(parent, child, self._batches, own.problem_type, own.thresholds)
-        return FileVerdict(self._score(logits), found, self._bounds(logits), self._loss(logits))
+        judged = self._bounds(logits), self._loss(logits), self._labels(logits)
+        return FileVerdict(self._score(logits), found, *judged)
 
-    def logits(self, path: Path, limit: int | None = None) -> list[np.ndarray]:
-        """A file's logits, one array (rows, labels) a batch, for the first `limit` batches."""
+    def logits(self, path: Path, limit: int | None = None) -> np.ndarray:
+        """A file's logits of the first `limit` batches, (rows or tokens, labels), without padding's."""
+        return self._compared(self._run(path, limit))
+
+    def _run(self, path: Path, limit: int | None = None) -> list[np.ndarray]:
         with open_runner(path, environment().cores) as runner:
             return [runner(batch) for batch in self._batches[:limit]]
+
+    def _compared(self, logits: Sequence[np.ndarray]) -> np.ndarray:
+        return parity.compared(self._kind, logits, self._batches[: len(logits)])
 
     def _score(self, logits: Sequence[np.ndarray]) -> float | None:
         own = self.sentences
@@ -105,6 +131,14 @@ class Validator:
         both = self._scored(self._parent_logits), self._scored(logits)
         return drop_bounds(own.metric, *both, own.labels, own.problem_type, own.thresholds)
 
+    def _labels(self, logits: Sequence[np.ndarray]) -> tuple[LabelScore, ...]:
+        own = self.sentences
+        if own.labels is None:
+            return ()
+        decided = self._kind.decide(self._scored(logits), own.thresholds)
+        return tuple(self._kind.label_scores(decided, own.labels, own.names))
+
     def _scored(self, logits: Sequence[np.ndarray]) -> np.ndarray:
-        """(sentences, labels); where a fixed batch size has a sentence's row repeated, the first of them."""
-        return np.stack([rows[0] for rows in logits[: len(self.sentences.batches)]])
+        """Outputs of the sentences; where a fixed batch size has a row repeated, the first of them."""
+        own = self.sentences
+        return self._kind.collect([rows[0] for rows in logits[: len(own.batches)]], own.places, own.names)

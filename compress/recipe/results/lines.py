@@ -20,6 +20,8 @@ from device_bench.grouping import latency
 from device_bench.plan import Subject
 from device_bench.records import Measurement
 from device_bench.stats import Interval, paired_ratio
+from edgepress.core.columns import SINGLE, TAGS
+from edgepress.core.heads import TOKEN_CLASSIFIER
 from edgepress.core.intervals import Bounds, bounds_of, paired_bounds
 from edgepress.core.tasks import TASKS, Task
 
@@ -303,5 +305,6 @@ def task_of(line: TableLine) -> Task | None:
     content = json.loads(path.read_text(encoding="utf-8"))
     names = {int(number): name for number, name in content.get("id2label", {}).items()}
     labels = tuple(names[number] for number in sorted(names))
-    kind: Any = content.get("problem_type") or "single_label_classification"
+    of_words = str((content.get("architectures") or [""])[0]).endswith(TOKEN_CLASSIFIER.endings)
+    kind: Any = content.get("problem_type") or (TAGS if of_words else SINGLE)
     return Task(line.task, ("text",), labels, problem_type=kind)

@@ -14,7 +14,7 @@ from compress.training.machine import gpu_name
 from compress.training.mistakes import sample_table
 from device_bench.summary import MISSING
 from edgepress.core.environment import environment
-from edgepress.core.metrics import METRICS
+from edgepress.core.metrics import NAMES
 from edgepress.core.tables import ScreenTable, markdown_table
 
 Entry = Mapping[str, Any]
@@ -243,7 +243,7 @@ def all_scores(result: RecipeResult) -> str:
         for place, scores in step_scores(line).items()
         if scores
     ]
-    names = [name for name in METRICS if any(name in scores for _, scores in rows)]
+    names = [name for name in NAMES if any(name in scores for _, scores in rows)]
     cells = [(title, *(_percent(scores.get(name)) for name in names)) for title, scores in rows]
     return _section("All scores", ("", *names), cells) if len(names) > 1 else ""
 
@@ -262,7 +262,7 @@ def step_scores(line: TableLine) -> dict[str, dict[str, float]]:
 def _means(facts: Iterable[Entry]) -> dict[str, float]:
     """Metric -> mean over the seeds."""
     known = list(facts)
-    shared = [name for name in METRICS if known and all(own.get(name) is not None for own in known)]
+    shared = [name for name in NAMES if known and all(own.get(name) is not None for own in known)]
     return {name: fmean(own[name] for own in known) for name in shared}
 
 

@@ -21,6 +21,8 @@ from device_bench.grouping import sections
 from device_bench.records import Measurement
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import staged_folder, to_json
+from edgepress.core.tasks import Task
+from edgepress.core.tasks.kinds import kind_of
 
 ROWS, MEASUREMENTS, PAGE, SUMMARY = "rows.jsonl", "measurements.jsonl.xz", "README.md", "recipe.json"
 THEME = THEMES["light"]
@@ -52,10 +54,14 @@ def _training(result: RecipeResult) -> list[Chart]:
     note = f"seed {next(iter(lines[-1].runs))} of {seeds}" if seeds > 1 else ""
     asked = [(line, task_of(line)) for line in lines]
     trained = [
-        Trained(line.title, line.metric, line.noted, task.labels if task else (), line.task)
-        for line, task in asked
+        Trained(line.title, line.metric, line.noted, classes_of(task), line.task) for line, task in asked
     ]
     return pictures_of_training(trained, note)
+
+
+def classes_of(task: Task | None) -> tuple[str, ...]:
+    """What its confusion matrices are of."""
+    return kind_of(task.problem_type).classes(task.labels) if task else ()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ SEED = "seed"
 RESULTS = "results"
 NAME = re.compile(r"[a-z][a-z0-9_-]*", re.IGNORECASE)
 KEYS = ("title", "source", "about", SPACE, "quick", "steps", "table", "measure", "expect", "pictures")
-PICTURES = ("size-latency", "accuracy-latency", "speed-up", "epochs", "confusion", "roc", "samples")
+PICTURES = ("size-latency", "accuracy-latency", "speed-up", "epochs", "confusion", "labels", "roc", "samples")
 DEFAULT_PICTURES = ("size-latency", "epochs")
 # Figures that a paper may have published; score 0..1, parameters and size of one model, speed-up over the
 # paper's own first row, retention of its score, share of its training time; gain [points].

@@ -79,6 +79,9 @@ def rebuild_head(model: PreTrainedModel, record: dict[str, Any]) -> None:
     if hasattr(model, "pre_classifier"):  # DistilBERT's own hidden layer
         owner.pre_classifier, owner.classifier = owner.classifier.hidden, owner.classifier.output
         owner.dropout = nn.Dropout(sizes[1])
+    elif hasattr(model, "head") and hasattr(model, "drop"):  # ModernBERT's
+        owner.head = nn.Sequential(owner.classifier.hidden, nn.ReLU())
+        owner.drop, owner.classifier = nn.Dropout(sizes[1]), owner.classifier.output
     model.train(model.training)  # the new layers too
 
 

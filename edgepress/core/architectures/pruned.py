@@ -14,18 +14,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import MODEL_FOR_MASKED_LM_MAPPING as MASKED_LMS
-from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING as CLASSIFIERS
-from transformers import (
-    AutoModelForQuestionAnswering,
-    AutoModelForSequenceClassification,
-    PretrainedConfig,
-    PreTrainedModel,
-)
+from transformers import PretrainedConfig, PreTrainedModel
 from transformers.models.mpnet.modeling_mpnet import MPNetSelfAttention
 
 from edgepress.core.architectures.head import HEAD, rebuild_head
 from edgepress.core.errors import EdgepressError, first_line
+from edgepress.core.heads import MASKED_LM, Head, head_of_class
 
 SHAPES = "edgepress_shapes"
 # What attention modules call their number of heads -> the width of all heads together.
@@ -40,11 +34,12 @@ def record_shapes(model: PreTrainedModel) -> None:
     Raises:
         EdgepressError: the config describes other layers than the model has (`num_hidden_layers`).
     """
-    own: Any = type(model)
-    if type(model.config) in MASKED_LMS and own is MASKED_LMS[type(model.config)]:
-        return  # no classifier, and never pruned: those are not opened as one
+    head = head_of_class(model)
+    if head is MASKED_LM:
+        return  # never pruned
+    kind: Any = head.model_class(model.config)
     with torch.device("meta"):
-        stock = _kind(model).from_config(model.config)
+        stock = kind(model.config)
         _with_head(stock)
     weights = _difference(_weights(model), _weights(stock))
     heads = {name: kept for name, (kept, _) in _difference(_heads(model), _heads(stock)).items()}
@@ -54,12 +49,20 @@ def record_shapes(model: PreTrainedModel) -> None:
         delattr(model.config, SHAPES)
 
 
-def classifier_type(config: PretrainedConfig) -> Any:
-    """What loads a classifier of this config with `from_pretrained`: stock, or with recorded head, shapes."""
+def model_type(config: PretrainedConfig, head: Head) -> Any:
+    """What loads a model of this config with `from_pretrained`: stock, or with recorded head, shapes.
+
+    Raises:
+        EdgepressError: transformers has no model of this architecture with such a head.
+    """
     record = getattr(config, SHAPES, None)
+    stock: Any = head.model_class(config)
+    if stock is None:
+        raise EdgepressError(
+            f"transformers has no {config.model_type} that is {head.name}", "name another --model: minilm"
+        )
     if record is None and not hasattr(config, HEAD):
-        return AutoModelForSequenceClassification
-    stock: Any = CLASSIFIERS[type(config)]
+        return stock
 
     def build(self: PreTrainedModel, config: PretrainedConfig) -> None:
         stock.__init__(self, config)
@@ -69,12 +72,6 @@ def classifier_type(config: PretrainedConfig) -> Any:
 
     # transformers goes by the name of a class (its loss) and by its module (its attention kernels).
     return type(stock.__name__, (stock,), {"__init__": build, "__module__": stock.__module__})
-
-
-def _kind(model: PreTrainedModel) -> Any:
-    return (
-        AutoModelForQuestionAnswering if hasattr(model, "qa_outputs") else AutoModelForSequenceClassification
-    )
 
 
 def _with_head(stock: PreTrainedModel) -> None:

