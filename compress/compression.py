@@ -52,13 +52,11 @@ def run_compression(
             it was quantized already; the output is as it was.
     """
     output = prepare(config, config.model, suffix)
-    config = with_split(config, config.model, output)
-    opened = open_model(
-        config.model, config.weights, config.task, config.data, config.seed, options=config.task_options
-    )
-    check_kind(opened)
-    refuse_quantized(opened)
-    return run_step(config, output, lambda run: technique(opened, config, run))
+    with with_split(config, config.model, output) as own:
+        opened = open_model(own.model, own.weights, own.task, own.data, own.seed, options=own.task_options)
+        check_kind(opened)
+        refuse_quantized(opened)
+        return run_step(own, output, lambda run: technique(opened, own, run))
 
 
 @dataclass(frozen=True)

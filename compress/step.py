@@ -6,7 +6,8 @@ the steps on its way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -20,7 +21,7 @@ from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel, save_model, set_thresholds
 from edgepress.core.model_card import Card
 from edgepress.core.models import short_name
-from edgepress.core.own_split import split_beside, table_of
+from edgepress.core.own_split import provisional_split, table_of
 from edgepress.core.tables import ScreenTable
 from edgepress.core.tasks import TaskOptions
 
@@ -104,10 +105,12 @@ def prepare(config: StepConfig, source: str, suffix: str) -> Path:
     return output
 
 
-def with_split(config: SplitConfigT, source: str, output: Path) -> SplitConfigT:
+@contextmanager
+def with_split(config: SplitConfigT, source: str, output: Path) -> Iterator[SplitConfigT]:
     """The flags with a data folder for their task: a single table is split, and that lies beside the output.
 
-    A model that was trained with a split of its own keeps that.
+    A block that fails leaves no split behind, and the one that was there before as it was. A model that was
+    trained with a split of its own keeps that.
 
     Args:
         config: the flags.
@@ -118,12 +121,14 @@ def with_split(config: SplitConfigT, source: str, output: Path) -> SplitConfigT:
         EdgepressError: the table's columns are doubtful, or another split is there.
     """
     if config.task is None or config.task_options.split is not None or _has_own_split(Path(source)):
-        return config
+        yield config
+        return
     table = table_of(config.task, config.data)
     if table is None:
-        return config
-    folder = split_beside(table, output, config.task_options, config.overwrite)
-    return replace(config, task=str(folder))  # type: ignore[type-var]  # a dataclass, as all flags are
+        yield config
+        return
+    with provisional_split(table, output, config.task_options, config.overwrite) as folder:
+        yield replace(config, task=str(folder))  # type: ignore[type-var]  # a dataclass, as all flags are
 
 
 def _has_own_split(folder: Path) -> bool:

@@ -12,6 +12,7 @@ from edgepress.core.tables import ScreenTable, markdown_table
 # A file below this ratio to its parent, with its whole interval, is called slower.
 BREAK_EVEN = 1.0
 MISSING = "-"
+AGREEMENT = "agreement"
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ class Row:
         return [m.sequence_length for m in self.measurements]
 
 
-def headings(rows: Sequence[Row], metric: str) -> list[str]:
-    """Headings of the table's columns."""
+def headings(rows: Sequence[Row], metric: str, agreement: str = AGREEMENT) -> list[str]:
+    """Headings of the table's columns; `agreement` may name the texts that it is of."""
     latencies = [f"ms at {length}" for length in rows[0].sequence_lengths]
-    return ["variant", "MB", "params", *latencies, metric, "agreement", "int MatMuls"]
+    return ["variant", "MB", "params", *latencies, metric, agreement, "int MatMuls"]
 
 
 def cells(row: Row, parent: Row) -> list[str]:
@@ -73,15 +74,15 @@ def _latency_cell(row: Row, parent: Row, length: int) -> str:
     return f"{text}\n{ratio.value:.2f}x\n[{ratio.low:.2f}, {ratio.high:.2f}]"
 
 
-def table(rows: Sequence[Row], metric: str, title: str) -> ScreenTable:
+def table(rows: Sequence[Row], metric: str, title: str, agreement: str = AGREEMENT) -> ScreenTable:
     """The screen's table; the first row is the parent."""
     shown = [cells(row, rows[0]) for row in rows]
-    return ScreenTable(title, headings(rows, metric), shown, caption=caption(rows))
+    return ScreenTable(title, headings(rows, metric, agreement), shown, caption=caption(rows))
 
 
-def markdown(rows: Sequence[Row], metric: str) -> str:
+def markdown(rows: Sequence[Row], metric: str, agreement: str = AGREEMENT) -> str:
     """The same table for a README or a model card."""
-    return markdown_table(headings(rows, metric), [markdown_cells(row, rows[0]) for row in rows])
+    return markdown_table(headings(rows, metric, agreement), [markdown_cells(row, rows[0]) for row in rows])
 
 
 def markdown_cells(row: Row, parent: Row) -> list[str]:
@@ -107,10 +108,10 @@ def caption(rows: Sequence[Row]) -> str:
 
 
 def _dot_products(flags: Sequence[str]) -> str:
-    """Whether the CPU multiplies int8 natively; without, int8 is slower and may saturate."""
+    """Whether the CPU multiplies int8 natively; without, int8 is slower than with it, and may saturate."""
     if native := native_int8(flags):
         return f"yes ({', '.join(native)})"
-    return "no: int8 is slower here, and may saturate" if flags else "unknown"
+    return "no: int8 is slower than with VNNI, and may saturate" if flags else "unknown"
 
 
 def slower_than_parent(rows: Sequence[Row]) -> list[str]:

@@ -138,13 +138,28 @@ def dataset_dict():
 
 
 @pytest.mark.parametrize("data", [frames, dataset_dict])
-def test_data_in_memory(model_folder, bare_encoder, data):
+def test_data_in_memory(model_folder, bare_encoder, data, capfd):
     model = edgepress.load(model_folder, task=data())
+    assert capfd.readouterr() == ("", "")
+    assert str(model.evaluate().evaluation_set).startswith("in_memory/validation")
     assert model.evaluate().score > 0.9
     assert model.evaluate("train", samples=10).metric == "accuracy_on_train"
     tuned = edgepress.finetune(bare_encoder, data(), epochs=20, learning_rate=1e-3, seed=1)
     assert tuned.labels == ("negative", "positive")
     assert tuned.evaluate().score > 0.6
+
+
+def test_errors_and_warnings_speak_of_the_call(model, model_folder, bare_encoder, data_root):
+    with pytest.raises(edgepress.EdgepressError) as refused:
+        edgepress.prune(model, fnn=0.5)
+    assert "did you mean 'ffn'" in refused.value.hint
+    with pytest.raises(edgepress.EdgepressError) as refused:
+        edgepress.load(model_folder, task={"train": frames()["train"].rename(columns={"text": "words"})})
+    assert str(refused.value).startswith("in_memory/train.parquet has no column 'text'")
+    assert refused.value.hint.startswith("name it: text_columns")
+    with pytest.warns(edgepress.EdgepressWarning) as caught:
+        edgepress.quantize(edgepress.load(bare_encoder, task="verdicts", data=data_root))
+    assert {own.filename for own in caught if own.category is edgepress.EdgepressWarning} == {__file__}
 
 
 def test_one_table_is_refused(model_folder):
@@ -198,12 +213,12 @@ def test_what_it_costs(model):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (lambda model: edgepress.prune(model, fnn=0.5), "no such option: .*fnn"),
+        (lambda model: edgepress.prune(model, fnn=0.5), "unknown option 'fnn'"),
         (edgepress.prune, "nothing to cut"),
         (lambda model: edgepress.prune(model, ffn=1.5), "a share to cut is from 0 to below 1"),
         (lambda model: edgepress.quantize(model, scheme="int9"), "unknown scheme 'int9'"),
         (lambda model: edgepress.export(model, "onxx"), "unknown format 'onxx'"),
-        (lambda model: edgepress.distill(model, epochs=-1), "--epochs is out of range"),
+        (lambda model: edgepress.distill(model, epochs=-1), "^epochs is out of range"),
         (lambda model: edgepress.benchmark(model, lengths=(0,)), "above 0"),
         (lambda model: model.benchmark(lengths=(16, 128)), "reads 64 tokens at most"),
         (lambda _: edgepress.load("./nothing"), "nothing"),

@@ -124,11 +124,11 @@ def with_row(root: Path, text: str) -> Path:
 
 
 def test_empty_text(attempt, tmp_path):
-    refused(attempt(data=with_row(tmp_path / "data", "  ")), "row 3", "no text")
+    refused(attempt(data=with_row(tmp_path / "data", "  ")), "row 4", "no text")
 
 
 def test_text_of_100_000_characters(attempt, tmp_path):
-    refused(attempt(data=with_row(tmp_path / "data", "word " * 20_000)), "row 3", "100,000 characters")
+    refused(attempt(data=with_row(tmp_path / "data", "word " * 20_000)), "row 4", "100,000 characters")
 
 
 def test_text_that_is_not_utf8(attempt, tmp_path):

@@ -436,7 +436,7 @@ def test_a_classifier_of_texts_is_not_asked_for_entities(
     assert "the data are a token_classification" in result.error
     other = cli("export.onnx", "--model", entity_model, "--task", data_root / "verdicts", "--output", out)
     assert other.code == 2
-    assert "the model is a token_classification" in other.error
+    assert "the model is for token_classification" in other.error
     strings = cli("export.onnx", "--model", entity_model, "--output", out, "--with-tokenizer")
     assert strings.code == 2
     assert "label whole texts" in strings.error

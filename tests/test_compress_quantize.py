@@ -5,12 +5,13 @@ import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from conftest import Result, run_command
+from conftest import SENTENCES, Result, run_command, write_split
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from device_bench import records
@@ -303,3 +304,23 @@ def test_random_weights_are_for_the_zoo(quantize):
     result = quantize("--weights", "random")
     assert result.code == 2
     assert "--weights random needs a zoo name" in result.error
+
+
+def test_texts_that_are_not_the_models_own_are_named(cli, model_folder, tmp_path):
+    model = tmp_path / "theirs"
+    copytree(model_folder, model)
+    config = json.loads((model / "config.json").read_text())
+    config |= {"id2label": {"0": "billing", "1": "outage"}, "label2id": {"billing": 0, "outage": 1}}
+    (model / "config.json").write_text(json.dumps(config))
+    write_split(tmp_path / "data" / "movie_reviews" / "validation.jsonl", SENTENCES)
+    flags = ("--model", model, "--data", tmp_path / "data", "--output", tmp_path / "out", *QUICK)
+    result = cli("compress.quantize", *flags)
+    assert result.code == 0, result.err
+    said = " ".join(result.err.split())
+    assert "warning: nobody says what" in said
+    assert "its classes are billing, outage" in said
+    assert "--task FILE.csv" in said
+    for text in (" ".join(result.out.split()), (tmp_path / "out" / "README.md").read_text()):
+        assert "agreement on movie_reviews" in text
+        assert "nothing is scored" in text
+        assert f"these texts, one by one, and {173 - len(SENTENCES)} rows cut from them" in text

@@ -10,6 +10,7 @@ from test_own_split import COLUMNS, tickets
 from compress.recipe.results.lines import Estimate
 from compress.shrink.chain import WHOLE
 from compress.shrink.config import ShrinkConfig
+from compress.shrink.estimate import minutes_left
 from compress.shrink.verdict import Candidate, chosen, closest, sentence
 
 
@@ -34,6 +35,13 @@ FOUND = [
     candidate("half", 1.5, 4.0, 12.0),
     candidate("cut", 4.0, 5.0, 8.0),
 ]
+
+
+def test_what_is_left_is_estimated_by_what_steps_took():
+    planned = {"model": 10.0, "int8": 10.0, "student": 60.0}
+    assert minutes_left(planned, {}, 60.0) == pytest.approx(140 / 60)
+    assert minutes_left(planned, {"model": 30.0}, 60.0) == pytest.approx((3 * 70 + 60) / 60)
+    assert minutes_left(planned, dict.fromkeys(planned, 30.0), 60.0) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +102,7 @@ def test_plan_says_what_will_be_done_and_runs_nothing(cli, trained, tmp_path):
     for step in ("int8", "trimmed-int8", "student", "student-int8", "pruned-int8"):
         assert step in done.out
     assert "min here" in done.out
+    assert "score and time" in done.out
     content = yaml.safe_load((tmp_path / "out" / "shrink.yaml").read_text())
     assert content["steps"]["student"]["flags"]["epochs"] == 2.0
     assert content["measure"]["sequence_length"] == 8

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from bench_records import MACHINE, OTHER_MACHINE, measured
 
+from device_bench.compare.figures import Figure, difference
 from device_bench.records import Measurement, append
+from device_bench.stats import Interval
+from edgepress.core.intervals import wilson
 
 
 def write(path: Path, *found: Measurement) -> Path:
@@ -88,7 +91,7 @@ def test_newest_record_speaks(compare: Callable) -> None:
 )
 def test_what_was_not_measured_again_fails(compare: Callable, lost: Measurement) -> None:
     found = compare([BEFORE, lost], [BEFORE])
-    assert (found.code, found.error) == (1, "error: 1 figures are missing in the second measurement")
+    assert (found.code, found.error) == (1, "error: 1 figure is missing in the second measurement")
     assert f"{lost.name}, batch 1, {lost.sequence_length} tokens" in found.out
     assert "--allow-missing" in found.err
     allowed = compare([BEFORE, lost], [BEFORE], "--allow-missing")
@@ -104,7 +107,7 @@ def test_score_that_was_not_measured_again_fails(compare: Callable) -> None:
 
 def test_allowing_what_is_missing_allows_nothing_worse(compare: Callable) -> None:
     found = compare([BEFORE, measured("fp32", 20.0)], [replace(BEFORE, score=0.8)], "--allow-missing")
-    assert (found.code, found.error) == (1, "error: 1 figures became worse")
+    assert (found.code, found.error) == (1, "error: 1 figure became worse")
 
 
 def test_failure_that_was_not_tried_again_is_told(compare: Callable) -> None:
@@ -115,13 +118,13 @@ def test_failure_that_was_not_tried_again_is_told(compare: Callable) -> None:
 def test_new_record_is_told(compare: Callable) -> None:
     found = compare([BEFORE], [BEFORE, measured("fp32", 20.0)])
     assert found.code == 0
-    assert "1 records of the second have no partner" in found.err
+    assert "1 record of the second has no partner" in found.err
 
 
 def test_records_of_another_machine_are_not_missed(compare: Callable) -> None:
     found = compare([BEFORE, replace(BEFORE, environment=OTHER_MACHINE)], [BEFORE])
     assert found.code == 0
-    assert "1 records of the first are of machines that the second was not taken on" in found.err
+    assert "1 record of the first is of a machine that the second was not taken on" in found.err
 
 
 def test_memory_noise_is_what_it_is_said_to_be(compare: Callable) -> None:
@@ -141,10 +144,62 @@ def test_nothing_in_common(compare: Callable) -> None:
     found = compare([BEFORE], [measured("fp32", 10.0)])
     assert found.code == 2
     assert "no file was measured in both" in found.error
+    for name in ("int8 (int8.onnx, onnxruntime", "fp32 (fp32.onnx, onnxruntime", "paired by artifact"):
+        assert name in found.err
 
 
 def test_negative_threshold_is_refused(compare: Callable) -> None:
     assert compare([BEFORE], [BEFORE], "--threshold", -1).code == 2
+
+
+def test_a_threshold_is_a_share(compare: Callable) -> None:
+    found = compare([BEFORE], [BEFORE], "--threshold", 5)
+    assert (found.code, "--threshold 0.05 is 5 %" in found.err) == (2, True)
+
+
+FEW_TEXTS = replace(BEFORE, score=0.90, score_interval=(0.80, 0.95), scored_rows=60)
+
+
+def test_intervals_that_overlap_may_be_of_a_clear_difference(compare: Callable) -> None:
+    after = replace(FEW_TEXTS, score=0.72, score_interval=(0.59, 0.82))
+    found = compare([FEW_TEXTS], [after])
+    assert (found.code, "accuracy [%]" in found.out) == (1, True)
+
+
+def test_what_the_records_cannot_show_is_told(compare: Callable) -> None:
+    after = replace(FEW_TEXTS, score=0.85, score_interval=(0.74, 0.92))
+    found = compare([FEW_TEXTS], [after], "--threshold", 0.05)
+    assert found.code == 0
+    assert "cannot show a change of 5% in 1 of 3 figures: accuracy [%] of int8" in found.err
+    assert "--eval-samples" in found.err
+    assert "may be" in compare([FEW_TEXTS], [after]).err
+    assert "cannot show" not in compare([BEFORE], [BEFORE], "--threshold", 0.1).err
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.9, 0.9), (0.9, 0.8), (0.98, 0.99)])
+def test_difference_of_shares_is_newcombes(before: float, after: float) -> None:
+    old, new = (
+        Figure("a", Interval(share, *wilson(round(100 * share), 100).recorded), "", ratio=False)
+        for share in (before, after)
+    )
+    found = difference(old, new)
+    expected = newcombe(round(100 * after), round(100 * before), 100)
+    assert (found.low * before, found.high * before) == pytest.approx(expected, abs=1e-9)
+
+
+def newcombe(first: int, second: int, count: int) -> tuple[float, float]:
+    """The interval of first / count - second / count, by method 10 as it is printed."""
+    (low_1, high_1), (low_2, high_2) = (wilson(right, count).recorded for right in (first, second))
+    gap = (first - second) / count
+    return (
+        gap - ((first / count - low_1) ** 2 + (high_2 - second / count) ** 2) ** 0.5,
+        gap + ((high_1 - first / count) ** 2 + (second / count - low_2) ** 2) ** 0.5,
+    )
+
+
+def test_other_cpus_of_ratios_are_named(compare: Callable) -> None:
+    found = compare(pair_of(10.0), pair_of(10.0, OTHER_MACHINE), "--ratios")
+    assert "the first was measured on Test CPU, the second on Other CPU" in found.err
 
 
 def pair_of(int8_ms: float, environment: dict = MACHINE, **int8: object) -> list[Measurement]:
@@ -173,7 +228,7 @@ def test_ratios_judge_size_and_score_as_well(compare: Callable) -> None:
 
 def test_ratio_that_was_not_measured_again_is_missing(compare: Callable) -> None:
     found = compare([*pair_of(10.0), measured("int4", 9.0)], pair_of(10.0, OTHER_MACHINE), "--ratios")
-    assert found.error == "error: 1 figures are missing in the second measurement"
+    assert found.error == "error: 1 figure is missing in the second measurement"
 
 
 def test_another_baseline_is_refused_or_named(compare: Callable) -> None:

@@ -86,6 +86,16 @@ def test_page_says_everything(page: Path) -> None:
     assert text.count("changed since it was measured") == 1
 
 
+def test_each_section_has_its_table_and_then_its_charts(page: Path) -> None:
+    first, *sections = page.read_text(encoding="utf-8").split("<section>")
+    measured_ = [own for own in sections if "sortable measurements" in own]
+    assert "<figure" not in first
+    assert len(measured_) == 2
+    assert sections[: len(measured_)] == measured_
+    for own in measured_:
+        assert own.index("</table>") < own.index("Size against latency")
+
+
 def test_page_names_no_other_place(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     places = re.findall(r"(?:src|srcset|href)=\"(?!data:)([^\"]*)\"", text)

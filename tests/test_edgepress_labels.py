@@ -318,7 +318,7 @@ def test_words_that_readers_take_for_something_else(folder: Path, word: str) -> 
 
 
 def test_an_empty_label_is_missing(folder: Path) -> None:
-    with pytest.raises(EdgepressError, match="row 1: label ''"):
+    with pytest.raises(EdgepressError, match="row 3: label ''"):
         labels(understood(folder, "text,label\na,x\nb,\nc,y\n"))
 
 
@@ -383,7 +383,7 @@ def test_two_kinds_of_text(folder: Path) -> None:
 
 def test_a_label_in_nearly_every_row(folder: Path) -> None:
     rows = "".join(f"a,comment {number}\n" for number in range(30))
-    with pytest.raises(EdgepressError, match="30 different labels in 30 rows"):
+    with pytest.raises(EdgepressError, match="30 classes in 30 rows: is 'label' the label"):
         understood(folder, f"text,label\n{rows}")
 
 

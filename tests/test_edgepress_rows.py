@@ -155,3 +155,22 @@ def test_a_file_that_may_not_be_read(tmp_path):
     (tmp_path / "train.csv").mkdir()
     with pytest.raises(EdgepressError, match="Is a directory"):
         read_table([tmp_path / "train.csv"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said", "hint"),
+    [
+        ("a.csv", "text;label\nfine, so;x\n", "is separated by semicolons, not by commas", "sep=';'"),
+        ("a.csv", "text\tlabel\nfine\tx\n", "is separated by tabs, not by commas", r"sep='\t'"),
+        ("a.tsv", "text,label\nfine,x\n", "is separated by commas, not by tabs", "sep=','"),
+        ("a.csv", "", "is empty", "a line of headings, such as text,label"),
+        ("a.csv", "text,label\n", "has no rows", "a row for each text"),
+        ("a.jsonl", "", "has no rows", "a row for each text"),
+    ],
+)
+def test_tables_without_rows_or_with_other_separators(tmp_path, name, content, said, hint):
+    path = tmp_path / name
+    path.write_text(content)
+    with pytest.raises(EdgepressError, match=said) as refused:
+        read_table([path])
+    assert hint in refused.value.hint

@@ -265,7 +265,7 @@ def test_column_of_a_pair_missing(tmp_path: Path) -> None:
 
 def test_empty_csv_split(folder: Path) -> None:
     (folder / "train.csv").write_text("")
-    with pytest.raises(EdgepressError, match=r"train\.csv: unreadable: No columns"):
+    with pytest.raises(EdgepressError, match=r"train\.csv is empty"):
         find_task(str(folder))
 
 
@@ -290,18 +290,18 @@ def test_parquet_split_without_rows(folder: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "   \n\t", None])
 def test_empty_text(folder: Path, text: str | None) -> None:
-    with pytest.raises(EdgepressError, match="own/train, row 2: no text in column 'text'"):
+    with pytest.raises(EdgepressError, match="own/train, row 3: no text in column 'text'"):
         loaded(folder, [*TEXTS, {"text": text, "label": 0}])
 
 
 def test_empty_text_of_a_pair(folder: Path) -> None:
     rows = [{"sentence1": "x", "sentence2": "", "label": label} for label in (0, 1)]
-    with pytest.raises(EdgepressError, match="row 0: no text in column 'sentence2'"):
+    with pytest.raises(EdgepressError, match="row 1: no text in column 'sentence2'"):
         loaded(folder, rows)
 
 
 def test_text_of_100_000_characters(folder: Path) -> None:
-    with pytest.raises(EdgepressError, match="row 2: 100,000 characters in column 'text'"):
+    with pytest.raises(EdgepressError, match="row 3: 100,000 characters in column 'text'"):
         loaded(folder, [*TEXTS, {"text": "a" * 100_000, "label": 0}])
 
 
@@ -340,7 +340,7 @@ def test_broken_file(folder: Path, name: str, data: bytes) -> None:
 
 def test_wrong_separator(folder: Path) -> None:
     (folder / "train.csv").write_text("text;label\nx;1\n")
-    with pytest.raises(EdgepressError, match=r"it has \['text;label'\]"):
+    with pytest.raises(EdgepressError, match="is separated by semicolons"):
         find_task(str(folder))
 
 
@@ -348,7 +348,7 @@ def test_wrong_separator(folder: Path) -> None:
 def test_unknown_label(tmp_path: Path, label: object) -> None:
     (tmp_path / "sst2").mkdir()
     write_jsonl(tmp_path / "sst2" / "train.jsonl", [{"sentence": "x", "label": label}])
-    with pytest.raises(EdgepressError, match=f"sst2/train, row 0: label {label!r} is none of"):
+    with pytest.raises(EdgepressError, match=f"sst2/train, row 1: label {label!r} is none of"):
         load_split(find_task("sst2", tmp_path), "train")
 
 
@@ -379,7 +379,7 @@ def test_word_as_score(tmp_path: Path) -> None:
     (tmp_path / "stsb").mkdir()
     rows = [{"sentence1": "x", "sentence2": "y", "label": "high"}]
     write_jsonl(tmp_path / "stsb" / "train.jsonl", rows)
-    with pytest.raises(EdgepressError, match="stsb/train, row 0: label 'high' is not a number"):
+    with pytest.raises(EdgepressError, match="stsb/train, row 1: label 'high' is not a number"):
         load_split(find_task("stsb", tmp_path), "train")
 
 

@@ -148,7 +148,11 @@ def test_pairs(cli, predict, bare_encoder, tmp_path):
     result, (row,) = predict(tmp_path / "out", "--json", "--text", "the film is dull", "so it is")
     assert result.code == 0, result.err
     assert row["text"] == ["the film is dull", "so it is"]
-    assert "reads 2 texts at once" in predict(tmp_path / "out", "--text", "one", "two", "three")[0].error
+    assert "sentence1 and sentence2 are one input" in result.err
+    odd, _ = predict(tmp_path / "out", "--text", "one", "two", "three")
+    assert "reads 2 texts at once (sentence1 and sentence2), and --text has 3" in odd.error
+    assert "--text SENTENCE1 SENTENCE2" in odd.err
+    assert "sentence1 | sentence2" in predict(tmp_path / "out", "--text", "one", "two")[0].out
     (tmp_path / "lines.txt").write_text("the film is dull\tso it is\nalone\n")
     assert "line 2: 1 texts" in predict(tmp_path / "out", "--file", tmp_path / "lines.txt")[0].error
 
@@ -192,3 +196,7 @@ def test_a_cards_programs_run_as_printed(exported, predict, tmp_path, inside):
         logits = ast.literal_eval(done.stdout)
         _, (row,) = predict(folder, "--json", "--text", "a film to remember")
         assert max(logits, key=logits.get) == row["label"]
+        lost = subprocess.run(
+            [sys.executable, "-c", program], cwd="/", capture_output=True, text=True, check=False
+        )
+        assert lost.stderr.startswith("run this where outputs is")

@@ -2,14 +2,23 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import SENTENCES
+from conftest import SENTENCES, write_split
 
 from edgepress.core.artifact import open_artifact
 from edgepress.core.errors import EdgepressError
-from edgepress.core.own_split import RECORD, record_of, split_again, split_beside, table_of
+from edgepress.core.loading import artifact_task
+from edgepress.core.own_split import (
+    RECORD,
+    provisional_split,
+    record_of,
+    split_again,
+    split_beside,
+    table_of,
+)
 from edgepress.core.split_files import read_rows
 from edgepress.core.splits import load_split
 from edgepress.core.task_discovery import find_task
@@ -96,6 +105,88 @@ def test_too_few_rows(tmp_path):
     with pytest.raises(EdgepressError, match="too few to hold some out"):
         split_beside(tickets(tmp_path, rows=[SENTENCES[0]]), tmp_path / "out", OPTIONS, overwrite=False)
     assert not (tmp_path / "out-split").exists()
+
+
+def test_classes_of_one_text_are_named_at_once(tmp_path, capsys):
+    rows = [*SENTENCES, *((f"note {number}", "positive") for number in range(3))]
+    table = tickets(tmp_path, rows=rows)
+    frame = pd.read_csv(table)
+    frame.loc[len(SENTENCES) :, "team"] = ["Legal", "HR", "Press"]
+    frame.to_csv(table, index=False)
+    split_beside(table, tmp_path / "out", OPTIONS, overwrite=False)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "3 classes 'HR', 'Legal', 'Press' have one text each" in said
+    assert said.count("warning") == 1
+
+
+def test_a_column_of_ids_is_no_label(tmp_path, capsys):
+    options = TaskOptions(text_columns=("title",), label_column=("body",))
+    with pytest.raises(EdgepressError, match=r"classes in \d+ rows: is 'body' the label\?"):
+        split_beside(tickets(tmp_path), tmp_path / "out", options, overwrite=False)
+    assert "warning" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("column", "number", "said"),
+    [
+        ("title", 0, "tickets.csv, row 2: no text in column 'title'"),
+        ("title", 70, "tickets.csv, row 72: no text in column 'title'"),
+        ("team", 41, "tickets.csv, row 43: no label in column 'team'"),
+    ],
+)
+def test_a_row_is_named_as_the_table_numbers_it(tmp_path, column, number, said):
+    table = tickets(tmp_path)
+    frame = pd.read_csv(table)
+    frame.loc[number, column] = ""
+    frame.to_csv(table, index=False)
+    with pytest.raises(EdgepressError, match=said):
+        split_beside(table, tmp_path / "out", OPTIONS, overwrite=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["tickets.csv"]
+
+
+def test_what_fails_leaves_the_split_as_it_was(tmp_path):
+    def fail(overwrite):
+        with (
+            pytest.raises(KeyError),
+            provisional_split(table, tmp_path / "out", OPTIONS, overwrite),
+        ):
+            raise KeyError
+
+    table = tickets(tmp_path)
+    fail(overwrite=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["tickets.csv"]
+    kept = record_of(split_beside(table, tmp_path / "out", OPTIONS, overwrite=False))
+    fail(overwrite=False)
+    assert record_of(tmp_path / "out-split") == kept
+    table.write_text(table.read_text() + "999,another,x,sales\n")
+    fail(overwrite=True)
+    assert record_of(tmp_path / "out-split") == kept
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out-split", "tickets.csv"]
+
+
+def test_a_training_that_fails_does_not_stand_in_the_way_of_the_next(cli, bare_encoder, tmp_path):
+    table = tickets(tmp_path)
+    frame = pd.read_csv(table)
+    whole = frame.copy()
+    frame["team"] = "sales"
+    frame.to_csv(table, index=False)
+    flags = (
+        "--model",
+        bare_encoder,
+        "--task",
+        table,
+        *COLUMNS,
+        "--epochs",
+        0.1,
+        "--output",
+        tmp_path / "out",
+    )
+    refused = cli("compress.finetune", *flags)
+    assert (refused.code, "one class only" in refused.error) == (2, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["tickets.csv"]
+    whole.to_csv(table, index=False)
+    done = cli("compress.finetune", *flags)
+    assert done.code == 0, done.err
 
 
 def test_which_tasks_are_one_table(tmp_path, data_root):
@@ -213,3 +304,17 @@ def test_a_split_says_what_it_is_made_of(tmp_path):
     content = json.loads((folder / RECORD).read_text())
     assert content["source"] == "tickets.csv"
     assert (content["held_out"], content["seed"], content["stratified"]) == (0.2, 0, True)
+
+
+def test_data_are_found_where_they_were(cli, bare_encoder, tmp_path, monkeypatch):
+    write_split(tmp_path / "there" / "verdicts" / "train.jsonl", SENTENCES)
+    write_split(tmp_path / "there" / "verdicts" / "validation.jsonl", SENTENCES[::5])
+    monkeypatch.chdir(tmp_path)
+    flags = ("--task", "there/verdicts", "--epochs", 0.1, "--output", "out")
+    trained = cli("compress.finetune", "--model", bare_encoder, *flags)
+    assert trained.code == 0, trained.err
+    assert "not clearly above always saying" in trained.err.replace("\n", " ")
+    assert artifact_task(open_artifact(Path("out"))).folder == Path("there/verdicts")
+    write_split(tmp_path / "there" / "verdicts" / "validation.jsonl", SENTENCES[::4])
+    with pytest.raises(EdgepressError, match="which is not here"):
+        artifact_task(open_artifact(Path("out")))

@@ -79,7 +79,11 @@ class Teacher:
 def run(config: DistillConfig) -> Path:
     """The command; the artifact's folder."""
     output = prepare(config, config.teacher, short_name(config.student))
-    config = with_split(config, config.teacher, output)
+    with with_split(config, config.teacher, output) as own:
+        return _run(own, output)
+
+
+def _run(config: DistillConfig, output: Path) -> Path:
     if config.stage == "pretrain":
         corpus, masked_lm = open_pretraining(config)
         return run_step(config, output, lambda own: distill_pretraining(masked_lm, corpus, config, own))

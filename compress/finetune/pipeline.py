@@ -40,9 +40,9 @@ def run(config: FinetuneConfig) -> Path:
     """The command; the artifact's folder."""
     check_vocabulary(config.model, config.vocabulary)
     output = prepare(config, config.model, task_name(Path(config.task)))
-    config = with_split(config, config.model, output)
-    opened, text = open_for_training(config)
-    return run_step(config, output, lambda own: train(opened, text, config, own))
+    with with_split(config, config.model, output) as own:
+        opened, text = open_for_training(own)
+        return run_step(own, output, lambda run: train(opened, text, own, run))
 
 
 def open_for_training(config: FinetuneConfig) -> tuple[OpenedModel, TrainingText | None]:

@@ -18,7 +18,7 @@ from edgepress.core.intervals import Bounds
 from edgepress.core.loading import OpenedModel
 from edgepress.core.model_card import Card
 from edgepress.core.tables import ScreenTable, screen_table
-from export.command.report import cpu_notes, intervals, usage
+from export.command.report import agreement_heading, cpu_notes, intervals, judged_on, usage
 from export.command.session import Written
 from export.core.scheme import cpu_targets
 
@@ -114,7 +114,12 @@ class Quantized:
 
     @property
     def judged_on(self) -> str:
-        return f"Judged on {self.evaluation_set}; scores with their 95 % intervals."
+        return judged_on(self.opened, self.evaluation_set, self.files)
+
+    @property
+    def agreement(self) -> str:
+        """Heading of the column of agreement."""
+        return agreement_heading(self.opened)
 
     @property
     def title(self) -> str:
@@ -199,7 +204,7 @@ def _card(quantized: Quantized, target: Path) -> str:
     rows, own = quantized.rows, quantized.parent.format
     labels = [table.markdown() for table in label_tables(quantized)]
     body = CARD_BODY.format(
-        table="\n".join([summary.markdown(rows, quantized.metric), *labels]),
+        table="\n".join([summary.markdown(rows, quantized.metric, quantized.agreement), *labels]),
         judged_on=quantized.judged_on,
         caption="\n".join([summary.caption(rows), *(f"{note}." for note in cpu_notes(quantized.files))]),
         chart=CARD_CHART if quantized.measurements else "",
@@ -214,7 +219,7 @@ def _card(quantized: Quantized, target: Path) -> str:
 
 def show(quantized: Quantized) -> None:
     """The table, the layers' sensitivities if they were measured, and what to know about them."""
-    summary.table(quantized.rows, quantized.metric, quantized.title).show()
+    summary.table(quantized.rows, quantized.metric, quantized.title, quantized.agreement).show()
     console.line(quantized.judged_on)
     for table in label_tables(quantized):
         table.show()

@@ -58,7 +58,7 @@ class ShrinkConfig(TaskFlags, Command):
     seed: int = 0
     """Seed of trainings and of drawing texts."""
     check: bool = False
-    """Say what would be done and how long it would take; run nothing."""
+    """Say what would be done and how long it would take, write that as shrink.yaml, and run nothing."""
 
     def require(self) -> None:
         """Raise for a flag that is out of range."""

@@ -1,37 +1,61 @@
-"""How long a chain will take on this machine: by some batches of the model itself."""
+"""How long a chain will take on this machine: by some batches of the model, and starting a process."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 
-from compress.shrink.chain import BATCH, Chain, ChainStep
+from compress.shrink.chain import BATCH, ChainStep
 from edgepress.core.loading import OpenedModel
 from edgepress.core.splits import Examples
 
-STARTED_S = 12.0
-"""What a step takes besides: a process, its imports, reading data, writing, scoring on some texts [s]."""
+STEP_LAUNCHES, FILE_LAUNCHES = 60, 25
+"""How many times as long as starting a runtime a step takes (a process, reading data, exporting, comparing,
+timing for its table), and a file at the end (its launches beside --time-budget): MiniLM on two cores of a
+shared machine, where a start takes 0.8 s."""
+READINGS = 3
+"""How often a step reads the texts to judge on: in torch, unquantized, and as it is."""
 TIMED = 2
 """Batches after a first one, which is slower."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds that the model takes for a text."""
+    """Seconds that the model takes for a text, and a runtime to start."""
 
     forward: float
     training: float
+    launch: float
 
-    def seconds(self, step: ChainStep) -> float:
-        """What a step will about take [s]."""
-        return STARTED_S + step.work.forward * self.forward + step.work.training * self.training
+    def seconds(self, step: ChainStep, texts: int) -> float:
+        """What a step will about take [s].
+
+        Args:
+            step: of the chain.
+            texts: that it is judged on.
+        """
+        read = step.work.forward + READINGS * texts
+        return STEP_LAUNCHES * self.launch + read * self.forward + step.work.training * self.training
+
+    def last_seconds(self, files: int, texts: int, time_budget: float) -> float:
+        """What scoring and timing all files at the end will about take [s].
+
+        Args:
+            files: how many.
+            texts: that each is scored on.
+            time_budget: of timing a file [s].
+        """
+        return files * (FILE_LAUNCHES * self.launch + texts * self.forward + time_budget)
 
 
 def measure_pace(opened: OpenedModel, examples: Examples) -> Pace:
-    """Time the model on a batch of real texts: reading them, and a training step but for the optimizer's.
+    """Time the model on a batch of real texts (reading them, and a training step but for the optimizer's) and
+    the start of a runtime.
 
     Args:
         opened: its weights stay as they are.
@@ -51,7 +75,11 @@ def measure_pace(opened: OpenedModel, examples: Examples) -> Pace:
         model.zero_grad(set_to_none=True)
 
     count = len(batch["input_ids"])
-    return Pace(_seconds(read) / count, _seconds(learn) / count)
+    return Pace(_seconds(read) / count, _seconds(learn) / count, _seconds(_launch))
+
+
+def _launch() -> None:
+    subprocess.run([sys.executable, "-c", "import onnxruntime"], check=True)
 
 
 def _seconds(call: Callable[[], None]) -> float:
@@ -62,15 +90,15 @@ def _seconds(call: Callable[[], None]) -> float:
     return (time.perf_counter() - begun) / TIMED
 
 
-def total_minutes(chain: Chain, pace: Pace, rows: int, time_budget: float) -> float:
-    """Estimate the time of all steps, of scoring and of timing [min].
+def minutes_left(planned: Mapping[str, float], taken: Mapping[str, float], last: float) -> float:
+    """What is left [min], if the machine goes on as it did: steps that take twice what was planned go on so.
 
     Args:
-        chain: what is to be done.
-        pace: of the whole model.
-        rows: texts to judge on.
-        time_budget: of timing a file [s].
+        planned: step -> what it was to take [s].
+        taken: what those that are done took [s].
+        last: what scoring and timing all files was to take [s].
     """
-    files = len(chain.candidates)
-    steps = sum(pace.seconds(step) for step in chain.steps)
-    return (steps + files * (rows * pace.forward + time_budget)) / 60
+    done = sum(seconds for name, seconds in planned.items() if name in taken)
+    ratio = sum(taken.values()) / done if done else 1.0
+    rest = sum(seconds for name, seconds in planned.items() if name not in taken)
+    return (ratio * rest + last) / 60

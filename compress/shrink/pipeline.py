@@ -6,7 +6,8 @@ import math
 import shlex
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -17,12 +18,12 @@ from compress.recipe.results import table
 from compress.recipe.results.lines import RecipeResult
 from compress.recipe.results.write import Story, write
 from compress.recipe.run.deploy import Deployment, Watch
-from compress.recipe.run.plan import plan
+from compress.recipe.run.plan import Run, plan
 from compress.recipe.run.steps import LEDGER, Bench, RunLedger, at_work
 from compress.recipe.schema.spec import RESULTS, Recipe, load
 from compress.shrink.chain import WHOLE, Chain, chain_for
 from compress.shrink.config import ShrinkConfig
-from compress.shrink.estimate import Pace, measure_pace, total_minutes
+from compress.shrink.estimate import Pace, measure_pace, minutes_left
 from compress.shrink.verdict import Candidate, candidates, chosen, closest, sentence
 from compress.step import OUTPUTS, refuse_quantized, with_split
 from edgepress.core import console
@@ -51,7 +52,61 @@ def run(config: ShrinkConfig) -> Path | None:
     config.require()
     begun, output = time.monotonic(), config.output or OUTPUTS / f"{short_name(config.model)}-shrunk"
     _refuse_other(output)
-    config = with_split(config, config.model, output)
+    # What is carried out is continued by the same command: the split stays where a step of it fails.
+    with with_split(config, config.model, output) as own_config:
+        config = own_config
+        planned = _planned(config, output)
+    own, length = planned.recipe, planned.length
+    runs = plan(own, output)
+    if config.check:
+        return None
+    with at_work(output) as mark:
+        bench = Bench(RunLedger(output / LEDGER), mark, config.data, False, {}, config.restart)
+        forecast = Forecast(own, None, planned=planned.seconds, last=planned.last_seconds)
+        result = carry_out(own, runs, Deployment(bench, own.measure), forecast)
+        found = candidates(result)
+        best = chosen(found, config)
+        said = _verdict(found, best, config, length)
+        story = Story(_command(), False, time.monotonic() - begun, bench.step_seconds)
+        write(replace(result, note=said), [], story, output / RESULTS)
+    return _show(result, found, best, config, said, planned)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What will be done, and about how long it takes."""
+
+    recipe: Recipe
+    length: int
+    """What files are timed at [tokens]."""
+    texts_a_row: int
+    output: Path
+    seconds: Mapping[str, float]
+    """Step -> what it will about take [s]."""
+    last_seconds: float
+    """What scoring and timing all files will about take [s]."""
+
+
+@dataclass
+class Forecast(Watch):
+    """Says after each step how long the rest will take, by what the steps before took here."""
+
+    planned: Mapping[str, float] = field(default_factory=dict)
+    last: float = 0.0
+
+    def check(self, run: Run, deployment: Deployment) -> None:
+        """Look at a run that was just done."""
+        super().check(run, deployment)
+        taken = deployment.bench.step_seconds
+        left = minutes_left(self.planned, taken, self.last)
+        console.step(f"    about {left:.0f} min left, by what {len(taken)} of {len(self.planned)} steps took")
+
+
+def _planned(config: ShrinkConfig, output: Path) -> Planned:
+    """Show what will be done, and write its recipe into the output.
+
+    The model is forgotten afterwards: the steps are processes, and need the memory.
+    """
     opened = _open(config)
     train = load_split(opened.text_task, "train")
     judged_on = load_split(opened.text_task, opened.text_task.evaluation_split)
@@ -60,22 +115,11 @@ def run(config: ShrinkConfig) -> Path | None:
     chain = chain_for(opened, config, rows, length)
     pace = measure_pace(opened, train)
     texts = min(len(judged_on), config.eval_samples or len(judged_on))
-    minutes = total_minutes(chain, pace, texts, config.time_budget)
-    _show_plan(chain, pace, minutes, (rows, texts))
+    last = pace.last_seconds(len(chain.candidates), texts, config.time_budget)
+    _show_plan(chain, pace, last, (rows, texts))
+    seconds = {step.name: pace.seconds(step, texts) for step in chain.steps}
     own = _recipe(config, chain, output, length)
-    runs = plan(own, output)
-    if config.check:
-        return None
-    del opened  # the steps are processes, and need the memory
-    with at_work(output) as mark:
-        bench = Bench(RunLedger(output / LEDGER), mark, config.data, False, {}, config.restart)
-        result = carry_out(own, runs, Deployment(bench, own.measure), Watch(own, None))
-        found = candidates(result)
-        best = chosen(found, config)
-        said = _verdict(found, best, config, length)
-        story = Story(_command(), False, time.monotonic() - begun, bench.step_seconds)
-        write(replace(result, note=said), [], story, output / RESULTS)
-    return _show(result, found, best, config, said, output)
+    return Planned(own, length, opened.text_task.texts_a_row, output, seconds, last)
 
 
 def _refuse_other(output: Path) -> None:
@@ -115,11 +159,14 @@ def _length(config: ShrinkConfig, opened: OpenedModel) -> int:
     return found
 
 
-def _show_plan(chain: Chain, pace: Pace, minutes: float, counts: tuple[int, int]) -> None:
+def _show_plan(chain: Chain, pace: Pace, last: float, counts: tuple[int, int]) -> None:
+    taken = [pace.seconds(step, counts[1]) for step in chain.steps]
     rows = [
-        (step.name, step.verb, f"{step.flags.get('epochs', '-')}", f"{pace.seconds(step) / 60:.1f}")
-        for step in chain.steps
+        (step.name, step.verb, f"{step.flags.get('epochs', '-')}", f"{seconds / 60:.1f}")
+        for step, seconds in zip(chain.steps, taken, strict=True)
     ]
+    rows.append((f"all {len(chain.candidates)} files", "score and time", "-", f"{last / 60:.1f}"))
+    minutes = (sum(taken) + last) / 60
     said = f"{counts[0]:,} texts to train on, {counts[1]:,} to judge on; all about {minutes:.0f} min here"
     ScreenTable("what will be done", ("step", "by", "epochs", "about [min]"), rows, (0, 1), said).show()
     for reason in chain.left_out:
@@ -152,10 +199,10 @@ def _show(
     best: Candidate | None,
     config: ShrinkConfig,
     said: str,
-    output: Path,
+    planned: Planned,
 ) -> Path:
     table.screen(result).show()
-    console.step(f"written: {output / RESULTS}")
+    console.step(f"written: {planned.output / RESULTS}")
     if best is None:
         raise ExpectationError(
             f"no file keeps the limits: {closest(found, config)}",
@@ -165,7 +212,8 @@ def _show(
     if best.name == WHOLE:
         console.warn("that is the model itself: every smaller file is beyond the limits")
     console.line(f"ship   {best.path}")
-    console.line(f'try    edgepress predict {shlex.quote(str(best.folder))} --text "..."')
+    texts = " ".join(['"..."'] * planned.texts_a_row)
+    console.line(f"try    edgepress predict {shlex.quote(str(best.folder))} --text {texts}")
     return best.path
 
 

@@ -1,6 +1,6 @@
 """What a trained model is worth: its logits, thresholds where labels come several at once, scores."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from compress.training.mistakes import (
 )
 from compress.training.progress import history, kept_epoch, seconds
 from compress.training.trainer import TrainingData, compute_as_written, logits_of
-from edgepress.core.console import warn
+from edgepress.core.console import step, warn
 from edgepress.core.errors import EdgepressError
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.core.intervals import Bounds, score_bounds, score_text
@@ -54,6 +54,36 @@ class TrainingResult:
     def metrics(self) -> dict[str, Any]:
         """Scores for the manifest."""
         return {**self.scores, "seconds": self.seconds}
+
+
+STILL_FALLS = 0.05
+"""From this share on by which the evaluation loss fell at last, it still falls clearly."""
+
+
+def hint_after(
+    task: Task, metrics: Mapping[str, Any], bounds: Bounds | None, labels: np.ndarray
+) -> str | None:
+    """What to try after a training that was too short, in one line; None where nothing says so.
+
+    Args:
+        task: what was trained for.
+        metrics: scores and `history`.
+        bounds: the score's interval.
+        labels: of the texts that it is judged on.
+    """
+    if bounds is not None and task.metric == "accuracy":
+        counts = np.bincount(labels, minlength=len(task.labels))
+        share = counts.max() / counts.sum()
+        if bounds.low <= share:
+            return (
+                f"not clearly above always saying '{task.labels[counts.argmax()]}' ({100 * share:.1f} %): "
+                "train longer (--epochs), or on more texts"
+            )
+    losses = [entry["eval_loss"] for entry in metrics["history"] if "eval_loss" in entry]
+    if len(losses) > 1 and losses[-1] < (1 - STILL_FALLS) * min(losses[:-1]):
+        fell = f"{losses[-2]:.3f} to {losses[-1]:.3f}"
+        return f"the loss still falls ({fell} at last): more --epochs may give more"
+    return None
 
 
 def judge(
@@ -111,6 +141,8 @@ def judge(
         **kept_epoch(trainer),
         **several,
     }
+    if hint := hint_after(task, metrics, bounds, labels):
+        step(hint)
     return TrainingResult(found, evaluated, thresholds, metrics, seconds(trainer))
 
 

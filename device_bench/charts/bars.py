@@ -91,7 +91,8 @@ def _bars(
     whiskers: Any = {"xerr": reach, "ecolor": theme.ink} if reach.any() else {}
     rows, colour = range(len(labels)), PALETTE[0]
     bars = axes.barh(rows, middle - start, left=start, height=THICK, color=colour, **whiskers)
-    axes.bar_label(bars, [form.format(value) for value in middle], padding=5, fontsize=FONT_SIZE)
+    ground = {"facecolor": theme.back, "edgecolor": "none", "pad": 0.5}  # no line crosses the figure
+    axes.bar_label(bars, [form.format(v) for v in middle], padding=5, fontsize=FONT_SIZE, bbox=ground)
     _name_rows(axes, labels, theme)
     axes.set(xlabel=title, xlim=(0, max(ROOM * max(v.high for v in values), 1e-3)))
 

@@ -25,6 +25,8 @@ BAR_FRAME, LEGEND = 1.15, 0.25
 CONDITIONS_WIDTH = 130
 """Characters in a line below a chart."""
 CONDITIONS_LINE = 0.15
+DEVICES = "devices"
+"""What the name of the chart of several machines ends in."""
 Paint = Callable[[Figure, Theme], None]
 PaintView = Callable[[Figure, View, Theme], None]
 
@@ -94,7 +96,7 @@ def charts(sections: Sequence[Section]) -> list[Chart]:
 
 def _devices(views: Sequence[View], slug: str) -> Chart:
     height = sum(BAR_FRAME + bars.height(bars.names(own.points)) for own in views)
-    return Chart(f"{slug}devices", "Latency by device", "", height, lambda f, t: bars.devices(f, views, t))
+    return Chart(slug + DEVICES, "Latency by device", "", height, lambda f, t: bars.devices(f, views, t))
 
 
 def _slug(own: View, index: int, views: Sequence[View]) -> str:

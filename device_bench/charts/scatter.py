@@ -27,6 +27,8 @@ MOST_NAMES = 10
 Bar = tuple[float, float, float, float]
 """Ends of an interval: x0, y0, x1, y1."""
 PERFECT = 100
+EDGE = 0.03
+"""Share of the axis above a perfect score, which leaves its dot whole."""
 SMALLEST_SPAN = 0.5
 """Limits of an axis or a scale of scores [%]."""
 
@@ -57,7 +59,8 @@ def accuracy_latency(figure: Figure, own: View, theme: Theme) -> None:
     axes.set(xlabel="median latency [ms], 95 % interval")
     axes.set(ylabel=f"{own.score_label}, 95 % interval" if known else own.score_label)
     from_zero_or_log(axes, "x", [p.latency for p, _, _ in scored])
-    axes.set_ylim(*_span([end for own_ends in ends for end in (own_ends.low, own_ends.high)], 0.15))
+    low, high = _span([end for own_ends in ends for end in (own_ends.low, own_ends.high)], 0.15)
+    axes.set_ylim(low, min(high, PERFECT + EDGE * (PERFECT - low)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}" if value <= PERFECT else ""))
     across = [(p.latency.low, y, p.latency.high, y) for p, _, y in scored]
     upright = [(x, each.low, x, each.high) for x, each in zip(x, ends, strict=True)]
@@ -87,7 +90,8 @@ def _dots(figure: Figure, axes: Axes, own: View, theme: Theme) -> None:
         low, high = _span(scores, 0)
         look: Any = {"cmap": SEQUENTIAL, "vmin": low, "vmax": min(high, PERFECT), "edgecolors": theme.ink}
         drawn = axes.scatter(x, y, c=scores, s=DOT, zorder=3, **look)
-        figure.colorbar(drawn, label=own.score_label, pad=0.02, fraction=0.05, aspect=30)
+        if min(scores) < max(scores):  # of one colour a scale says nothing
+            figure.colorbar(drawn, label=own.score_label, pad=0.02, fraction=0.05, aspect=30)
     rest = [p for p in own.points if p.score is None or not own.score_label]
     x, y = [p.megabytes for p in rest], [p.latency.value for p in rest]
     axes.scatter(x, y, color=theme.back, edgecolors=theme.ink, s=DOT, zorder=3)

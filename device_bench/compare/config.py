@@ -14,7 +14,7 @@ MEMORY_NOISE = 0.16
 
 @dataclass(frozen=True, kw_only=True)
 class CompareConfig(Command):
-    """Say which figures changed beyond their intervals; exit code 1 where one became worse or is missing.
+    """Say which figures changed by more than chance; exit code 1 where one became worse or is missing.
 
     python -m device_bench compare before.jsonl after.jsonl --threshold 0.05
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -50,6 +51,10 @@ class Figure:
     form: str
     scale: float = 1.0
     more_is_better: bool = False
+    noise: float | None = None
+    """Share of the value that two measurements differ by in any case; None: the intervals say it."""
+    ratio: bool = True
+    """Whether two of them are compared by their ratio, as times are; else by their difference."""
 
     @property
     def text(self) -> str:
@@ -59,17 +64,47 @@ class Figure:
 
 
 def compare_records(before: Measurement, after: Measurement, margins: Margins) -> Iterator[Change]:
-    """The figures whose intervals lie apart, and by more than the threshold; and those that are missing now.
-
-    Two 95 % intervals that do not overlap: stricter than a test at 5 %, as suits many figures at once.
+    """The figures whose change has a 95 % interval without zero, and is beyond the threshold; and those that
+    are missing now.
     """
     if after.error or before.error:
         if bool(after.error) != bool(before.error):
             now = ("ran", f"failed: {after.error}") if after.error else (f"failed: {before.error}", "runs")
             yield Change(_subject(after), "run", *now, "", worse=bool(after.error))
         return
-    ours, theirs = ((record, [*_figures(record, margins)]) for record in (before, after))
-    yield from changes(ours, theirs, margins)
+    yield from changes(with_figures(before, margins), with_figures(after, margins), margins)
+
+
+def with_figures(record: Measurement, margins: Margins) -> tuple[Measurement, list[Figure]]:
+    """A record with the figures that are compared on one machine."""
+    return record, [*_figures(record, margins)]
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A figure that did not change, as far as its measurements can show."""
+
+    subject: str
+    figure: str
+    worst: float
+    """Share of the old value that it may be worse by."""
+
+
+def doubts(
+    before: tuple[Measurement, Sequence[Figure]],
+    after: tuple[Measurement, Sequence[Figure]],
+    margins: Margins,
+) -> Iterator[Doubt]:
+    """What of two records is not known to have changed, and how much worse it may be.
+
+    Args:
+        before, after, margins: as `changes` takes them.
+    """
+    ours = {figure.name: figure for figure in after[1]}
+    for old in before[1]:
+        new = ours.get(old.name)
+        if new is not None and old.noise is None and not _changed(old, new, margins.threshold):
+            yield Doubt(_subject(after[0]), old.name, worst(old, new))
 
 
 def changes(
@@ -88,7 +123,7 @@ def changes(
         new = ours.get(old.name)
         if new is None:
             yield Change(_subject(before[0]), old.name, old.text, MISSING, "", worse=True, missing=True)
-        elif _apart(old.interval, new.interval, margins.threshold):
+        elif _changed(old, new, margins.threshold):
             yield _change(_subject(after[0]), old, new)
 
 
@@ -99,7 +134,7 @@ def not_measured_again(record: Measurement) -> Change:
 
 
 def _subject(record: Measurement) -> str:
-    return f"{record.name}, {_shape_text(record)}"
+    return f"{record.name}, {shape_text(record)}"
 
 
 def _change(subject: str, old: Figure, new: Figure) -> Change:
@@ -108,9 +143,50 @@ def _change(subject: str, old: Figure, new: Figure) -> Change:
     return Change(subject, new.name, old.text, new.text, share, worse=(rise > 0) != new.more_is_better)
 
 
-def _apart(old: Interval, new: Interval, threshold: float) -> bool:
-    gap = max(new.low - old.high, old.low - new.high)
-    return gap > 0 and abs(new.value - old.value) > threshold * abs(old.value)
+def _changed(old: Figure, new: Figure, threshold: float) -> bool:
+    own = difference(old, new)
+    return not own.low <= 0 <= own.high and abs(own.value) > threshold
+
+
+def difference(old: Figure, new: Figure) -> Interval:
+    """What a figure rose by, as a share of the old value, with its 95 % interval.
+
+    Of two independent measurements, from the interval of each: "square and add" (Newcombe 1998, "Interval
+    estimation for the difference between independent proportions", method 10, with Wilson's intervals; Zou
+    and Donner 2008 for other figures), of logarithms where the ratio counts. Two intervals may overlap and
+    their difference be clear: at equal widths they lie apart from 1.4 times that difference on only.
+
+    Two scores of the same texts differ by less chance than this takes for granted: a paired interval needs
+    each text's answer, and records keep none.
+    """
+    before, after = old.interval, new.interval
+    if not before.value:
+        return Interval(after.value, after.low, after.high)
+    share = after.value / before.value - 1
+    if old.noise is not None:
+        return Interval(share, share - old.noise, share + old.noise)
+    if old.ratio and min(before.low, after.low) > 0:
+        ends = _square_and_add(*(_logarithms(own) for own in (before, after)))
+        return Interval(*(math.expm1(end) for end in (ends.value, ends.low, ends.high)))
+    ends = _square_and_add(before, after)
+    return Interval(*(end / before.value for end in (ends.value, ends.low, ends.high)))
+
+
+def _square_and_add(before: Interval, after: Interval) -> Interval:
+    rise = after.value - before.value
+    down = math.hypot(after.value - after.low, before.high - before.value)
+    up = math.hypot(after.high - after.value, before.value - before.low)
+    return Interval(rise, rise - down, rise + up)
+
+
+def _logarithms(own: Interval) -> Interval:
+    return Interval(*map(math.log, (own.value, own.low, own.high)))
+
+
+def worst(old: Figure, new: Figure) -> float:
+    """By what share a figure may have become worse, as far as its two measurements can show."""
+    own = difference(old, new)
+    return -own.low if new.more_is_better else own.high
 
 
 def _figures(record: Measurement, margins: Margins) -> Iterator[Figure]:
@@ -120,7 +196,7 @@ def _figures(record: Measurement, margins: Margins) -> Iterator[Figure]:
     if memory:
         half = margins.memory_noise / 2
         spread = Interval(memory, memory * (1 - half), memory * (1 + half))
-        yield Figure("peak memory [MB]", spread, "{:.0f}", 1e6)
+        yield Figure("peak memory [MB]", spread, "{:.0f}", 1e6, noise=margins.memory_noise)
     yield from lasting_figures(record)
 
 
@@ -131,7 +207,7 @@ def lasting_figures(record: Measurement) -> Iterator[Figure]:
     )
     if record.score is not None:
         label = f"{record.metric or 'score'} [%]"
-        yield Figure(label, _score_interval(record), "{:.2f}", 0.01, more_is_better=True)
+        yield Figure(label, _score_interval(record), "{:.2f}", 0.01, more_is_better=True, ratio=False)
 
 
 def _score_interval(record: Measurement) -> Interval:
@@ -150,7 +226,8 @@ def _score_interval(record: Measurement) -> Interval:
     return Interval(score, min(score, found.low), max(score, found.high))
 
 
-def _shape_text(record: Measurement) -> str:
+def shape_text(record: Measurement) -> str:
+    """What a record was measured at, in words."""
     if record.kind == "pass":
         return f"pass over {record.rows} texts, batch {record.batch}, padding {record.padding}"
     plural = "s" * (record.threads != 1)

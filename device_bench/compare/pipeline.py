@@ -3,12 +3,22 @@
 from collections.abc import Sequence
 
 from device_bench.compare.config import CompareConfig
-from device_bench.compare.figures import Change, Margins, compare_records, not_measured_again
+from device_bench.compare.figures import (
+    Change,
+    Doubt,
+    Margins,
+    compare_records,
+    doubts,
+    not_measured_again,
+    shape_text,
+    with_figures,
+)
 from device_bench.compare.ratios import compare_ratios, ratios, tell_what_differs
-from device_bench.grouping import identity, load, newest, shape
+from device_bench.grouping import identity, library, load, newest, shape
 from device_bench.records import Measurement
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError, ExpectationError, require_flags
+from edgepress.core.labels import shown
 from edgepress.core.tables import ScreenTable
 
 Records = dict[tuple[object, ...], Measurement]
@@ -22,6 +32,11 @@ def run(config: CompareConfig) -> list[Change]:
         EdgepressError: bad input, or nothing was measured in both on one machine (exit code 2).
         ExpectationError: a figure became worse, or was not measured again (exit code 1).
     """
+    if config.threshold > 1:
+        raise EdgepressError(
+            f"--threshold {config.threshold:g} is a share of the old value: {config.threshold:.0%} of it",
+            f"--threshold {config.threshold / 100:g} is {config.threshold:g} %",
+        )
     require_flags(
         {
             "--threshold": config.threshold >= 0,
@@ -32,28 +47,32 @@ def run(config: CompareConfig) -> list[Change]:
     older, newer = load([config.before]), load([config.after])
     margins = Margins(config.threshold, config.memory_noise)
     if config.ratios:
-        found, compared = changed_ratios(older, newer, margins, config.baseline)
+        found, compared, unsure = changed_ratios(older, newer, margins, config.baseline)
     else:
-        found, compared = _changed_on_one_machine(older, newer, margins)
+        found, compared, unsure = _changed_on_one_machine(older, newer, margins)
     _show(found, compared)
+    _tell_doubts(unsure, config.threshold)
     _judge(found, config.allow_missing)
     return found
 
 
 def _changed_on_one_machine(
     older: list[Measurement], newer: list[Measurement], margins: Margins
-) -> tuple[list[Change], int]:
-    """What changed of all figures, and how many records were compared."""
+) -> tuple[list[Change], int, list[Doubt]]:
+    """What changed of all figures, how many records were compared, and what these leave open."""
     before, after, shared = pair(older, newer)
     _tell_unpaired(before, after)
     found = [change for key in shared for change in compare_records(before[key], after[key], margins)]
-    return found + _lost(before, after), len(shared)
+    pairs = [(before[key], after[key]) for key in shared if not before[key].error and not after[key].error]
+    figures = [(with_figures(old, margins), with_figures(new, margins)) for old, new in pairs]
+    unsure = [doubt for old, new in figures for doubt in doubts(old, new, margins)]
+    return found + _lost(before, after), len(shared), unsure
 
 
 def changed_ratios(
     older: Sequence[Measurement], newer: Sequence[Measurement], margins: Margins, baseline: str | None = None
-) -> tuple[list[Change], int]:
-    """What changed of speed-ups, sizes and scores, and how many records were compared.
+) -> tuple[list[Change], int, list[Doubt]]:
+    """What changed of speed-ups, sizes and scores, how many records were compared, and what these leave open.
 
     Args:
         older, newer: records of any machines; ratios are formed within one run each.
@@ -66,12 +85,13 @@ def changed_ratios(
     before, after = ratios(older, baseline), ratios(newer, baseline)
     shared = [key for key in before if key in after]
     if not shared:
-        raise EdgepressError("no file was measured in both at the same shape", "measure the same files")
+        raise _nothing_shared([own.record for own in before.values()], [own.record for own in after.values()])
     pairs = [(before[key], after[key]) for key in shared]
     tell_what_differs(pairs)
     found = [change for old, new in pairs for change in compare_ratios(old, new, margins)]
     lost = [not_measured_again(before[key].record) for key in before if key not in after]
-    return found + lost, len(shared)
+    unsure = [doubt for old, new in pairs for doubt in doubts(old.with_figures, new.with_figures, margins)]
+    return found + lost, len(shared), unsure
 
 
 def pair(
@@ -92,12 +112,33 @@ def pair(
 def _judge(changes: list[Change], allow_missing: bool) -> None:
     missing = [change for change in changes if change.missing and change.worse]
     worse = [change for change in changes if change.worse and not change.missing]
-    found = [f"{len(worse)} figures became worse"] if worse else []
+    found = [f"{_count(worse)} became worse"] if worse else []
     if missing and not allow_missing:
-        found.append(f"{len(missing)} figures are missing in the second measurement")
+        verb = "is" if len(missing) == 1 else "are"
+        found.append(f"{_count(missing)} {verb} missing in the second measurement")
     if found:
         hint = "the table says which" + (", --allow-missing lets what is missing pass" if missing else "")
         raise ExpectationError(" and ".join(found), hint)
+
+
+def _count(changes: Sequence[Change]) -> str:
+    return f"{len(changes)} figure{'s' * (len(changes) != 1)}"
+
+
+def _tell_doubts(unsure: Sequence[Doubt], threshold: float) -> None:
+    """Say how much worse a figure may be that did not change, as far as the records can show."""
+    open_ = [doubt for doubt in unsure if doubt.worst > max(threshold, 0.0)]
+    if not open_:
+        return
+    widest = max(open_, key=lambda doubt: doubt.worst)
+    said = f"{widest.figure} of {widest.subject} may be {widest.worst:.1%} worse"
+    if not threshold:
+        console.step(f"a smaller change would not be seen in these records: {said}")
+        return
+    console.warn(
+        f"these records cannot show a change of {threshold:.0%} in {len(open_)} of {len(unsure)} figures: "
+        f"{said}; measure more launches (--target, --time-budget) or score more texts (--eval-samples)"
+    )
 
 
 def _lost(before: Records, after: Records) -> list[Change]:
@@ -122,16 +163,36 @@ def _incomparable(before: list[Measurement], after: list[Measurement]) -> Edgepr
             "the two were measured on different machines: times are not comparable",
             "--ratios compares the speed-ups within each; or measure both on one machine",
         )
-    return EdgepressError("no file was measured in both at the same shape", "measure the same files")
+    return _nothing_shared(before, after)
+
+
+def _nothing_shared(before: Sequence[Measurement], after: Sequence[Measurement]) -> EdgepressError:
+    first, second = (shown(list(dict.fromkeys(map(_whole_name, side)))) for side in (before, after))
+    return EdgepressError(
+        f"no file was measured in both at the same shape: the first has {first}; the second {second}",
+        "files are paired by artifact, name, file, runtime and threads, and by batch and length: write the "
+        "candidate to a folder of the same name, and measure it at the same lengths",
+    )
+
+
+def _whole_name(record: Measurement) -> str:
+    place = "/".join(part for part in (record.artifact, record.file) if part)
+    return f"{record.name} ({place}, {library(record.runtime)}, {shape_text(record)})"
 
 
 def _tell_unpaired(before: Records, after: Records) -> None:
     """What neither is in the table nor fails."""
     if count := sum(key not in before for key in after):
-        console.warn(f"{count} records of the second have no partner in the first")
+        said = "1 record of the second has" if count == 1 else f"{count} records of the second have"
+        console.warn(f"{said} no partner in the first")
     here = {machine for machine, *_ in after}
     if count := sum(machine not in here for machine, *_ in before):
-        console.warn(f"{count} records of the first are of machines that the second was not taken on")
+        said = (
+            "1 record of the first is of a machine"
+            if count == 1
+            else f"{count} records of the first are of machines"
+        )
+        console.warn(f"{said} that the second was not taken on")
 
 
 def _show(changes: list[Change], compared: int) -> None:

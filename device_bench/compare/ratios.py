@@ -9,7 +9,7 @@ from device_bench.compare.figures import Change, Figure, Margins, changes, lasti
 from device_bench.grouping import Shape, identity, shape, speed_up
 from device_bench.records import Measurement
 from device_bench.stats import Interval
-from edgepress.core.console import warn
+from edgepress.core.console import step, warn
 from edgepress.core.environment import native_int8
 from edgepress.core.errors import EdgepressError, unknown_name
 
@@ -24,6 +24,15 @@ class Ratio:
     base: Measurement
     speed_up: Interval | None
     """Times as fast as the baseline; None where the record is the baseline's own."""
+
+    @property
+    def with_figures(self) -> tuple[Measurement, list[Figure]]:
+        """The record with the figures that are compared across machines."""
+        found = list(lasting_figures(self.record))
+        if self.speed_up is None:
+            return self.record, found
+        name = f"speed-up over {self.base.name}"
+        return self.record, [Figure(name, self.speed_up, "{:.2f}x", more_is_better=True), *found]
 
 
 def ratios(found: Sequence[Measurement], baseline: str | None) -> dict[Key, Ratio]:
@@ -72,14 +81,7 @@ def compare_ratios(before: Ratio, after: Ratio, margins: Margins) -> Iterator[Ch
             f"{after.base.name}",
             "--baseline names one file of both",
         )
-    yield from changes((before.record, _figures(before)), (after.record, _figures(after)), margins)
-
-
-def _figures(own: Ratio) -> list[Figure]:
-    found = list(lasting_figures(own.record))
-    if own.speed_up is None:
-        return found
-    return [Figure(f"speed-up over {own.base.name}", own.speed_up, "{:.2f}x", more_is_better=True), *found]
+    yield from changes(before.with_figures, after.with_figures, margins)
 
 
 def tell_what_differs(pairs: Sequence[tuple[Ratio, Ratio]]) -> None:
@@ -90,6 +92,9 @@ def tell_what_differs(pairs: Sequence[tuple[Ratio, Ratio]]) -> None:
     cpus = {(_cpu(old), _cpu(new)) for old, new in pairs if _native(old) != _native(new)}
     for first, second in sorted(cpus):
         warn(f"only one of {first} and {second} multiplies int8 natively: int8's speed-ups differ by that")
+    others = {(_cpu(old), _cpu(new)) for old, new in pairs if _cpu(old) != _cpu(new)} - cpus
+    for first, second in sorted(others):
+        step(f"the first was measured on {first}, the second on {second}")
 
 
 def _cpu(own: Ratio) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from device_bench.charts.draw import charts
+from device_bench.charts.draw import DEVICES, charts
 from device_bench.grouping import load, sections
 from device_bench.report.config import ReportConfig
 from device_bench.report.content import (
@@ -41,11 +41,12 @@ def run(config: ReportConfig) -> Path:
                 "baseline": baseline(own),
                 "lines": lines(own, artifacts),
                 "environments": environments(own),
+                "charts": [picture(chart) for chart in charts([own])],
             }
             for own in found
         ],
         headings=HEADINGS,
-        charts=[picture(chart) for chart in charts(found)],
+        machines=[picture(chart) for chart in charts(found) if chart.name.endswith(DEVICES)],
         artifacts=artifacts,
         settings_and_metrics=settings_and_metrics,
         claims=read_claims(config.claims) if config.claims else [],

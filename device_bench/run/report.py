@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from device_bench import stats
+from device_bench.grouping import latency
 from device_bench.plan import Plan, Subject
 from device_bench.profile import Operator, Profile, profile
 from device_bench.records import Measurement
@@ -17,7 +18,7 @@ from edgepress.core.tables import ScreenTable, screen_table
 HEADINGS = (
     "file",
     "MB",
-    "p50 ms",
+    "median ms",
     "p95",
     "p99",
     "texts/s",
@@ -59,12 +60,13 @@ def _cells(record: Measurement, first: Measurement) -> list[str]:
     if record.error:
         return [record.name, "failed", *[MISSING] * (len(HEADINGS) - 2)]
     samples = record.all_samples_ms
-    middle = stats.percentile(samples, 50)
+    middle = latency(record).value
     rows = record.rows if record.kind == "pass" else record.batch
     return [
         record.name + ("" if record.settled else " *"),
         f"{record.size_bytes / 1e6:.1f}",
-        *(f"{stats.percentile(samples, q):.2f}" for q in (50, 95, 99)),
+        f"{middle:.2f}",
+        *(f"{stats.percentile(samples, q):.2f}" for q in (95, 99)),
         f"{1000 * rows / middle:.0f}",
         _ratio(record, first),
         f"{record.load_ms:.0f}",

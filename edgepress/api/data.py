@@ -12,9 +12,11 @@ from typing import Any
 
 import pandas as pd
 from datasets import Dataset
+from pyarrow import parquet
 
 from edgepress.core.errors import EdgepressError
 from edgepress.core.identity import digest_of
+from edgepress.core.tasks.task import IN_MEMORY
 
 FORMS = "a zoo task, a data folder, a datasets.DatasetDict, or {'train': frame, 'validation': frame}"
 
@@ -22,8 +24,8 @@ FORMS = "a zoo task, a data folder, a datasets.DatasetDict, or {'train': frame, 
 def data_folder(task: Any) -> str | None:
     """What `open_model` takes as the task.
 
-    Splits in memory become Parquet files in a folder that lives as long as this process; it is named by its
-    content, by which a training that is resumed knows it.
+    Splits in memory become Parquet files in a folder that lives as long as this process; it has a place by
+    their content, so that other data are another task.
 
     Raises:
         EdgepressError: it is nothing of that kind.
@@ -38,10 +40,12 @@ def data_folder(task: Any) -> str | None:
         raise EdgepressError(f"{type(task).__name__} is no task", f"give {FORMS}")
     splits = {str(name): _dataset(rows) for name, rows in task.items()}
     digest = digest_of([(name, rows.column_names, list(rows)) for name, rows in splits.items()])
-    folder = _scratch() / f"data-{digest[:12]}"
-    folder.mkdir(exist_ok=True)
+    folder = _scratch() / digest[:12] / IN_MEMORY
+    folder.mkdir(parents=True, exist_ok=True)
     for name, rows in splits.items():
-        rows.to_parquet(folder / f"{name}.parquet")
+        # Not `to_parquet`, which shows a bar.
+        table = rows.with_format("arrow")[:].replace_schema_metadata(rows.features.arrow_schema.metadata)
+        parquet.write_table(table, folder / f"{name}.parquet")
     return str(folder)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from edgepress.core.errors import EdgepressError
+from edgepress.core.errors import EdgepressError, first_line, unknown_name
 
 OptionsT = TypeVar("OptionsT")
 
@@ -19,15 +19,13 @@ def make_options(kind: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:
     """
     hints = get_type_hints(kind, include_extras=False)
     known = {entry.name for entry in fields(kind)}  # type: ignore[arg-type]  # a dataclass, as all options are
+    for name in values:
+        if name not in known:
+            raise unknown_name("option", name, known)
     try:
-        return kind(
-            **{
-                name: _fitted(value, hints[name]) if name in known else value
-                for name, value in values.items()
-            }
-        )
+        return kind(**{name: _fitted(value, hints[name]) for name, value in values.items()})
     except TypeError as error:
-        raise EdgepressError(f"no such option: {error}") from error
+        raise EdgepressError(first_line(error).partition("__init__() ")[2] or first_line(error)) from error
 
 
 def _fitted(value: Any, hint: Any) -> Any:

@@ -30,7 +30,7 @@ from compress.trim_vocab.pipeline import trim_vocab as drop_tokens
 from edgepress.api.data import data_folder
 from edgepress.api.model import Model
 from edgepress.api.options import make_options
-from edgepress.core.console import reporting
+from edgepress.core.console import errors_in_library_words, reporting
 from edgepress.core.corpus import load_corpus
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel, check_kind
@@ -254,8 +254,9 @@ def _options(kind: type[OptionsT], values: dict[str, Any]) -> OptionsT:
     Raises:
         EdgepressError: there is no such option, or a value is out of range.
     """
-    options = make_options(kind, values)
-    options.check()
+    with errors_in_library_words():
+        options = make_options(kind, values)
+        options.check()
     return options
 
 

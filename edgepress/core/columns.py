@@ -181,13 +181,8 @@ def text_columns(dataset: Dataset, where: Path | str, given: Sequence[str] = ())
         )
     raise EdgepressError(
         f"{where} has no column 'text'; it has {dataset.column_names}",
-        f"name it: --text-columns COLUMN, or COLUMN COLUMN for pairs{_separator(dataset.column_names)}",
+        "name it: --text-columns COLUMN, or COLUMN COLUMN for pairs",
     )
-
-
-def _separator(columns: Sequence[str]) -> str:
-    sign = next((sign for sign in (";", "|", "\t") if len(columns) == 1 and sign in columns[0]), None)
-    return f"; the file's separator seems to be '{sign}', not a comma" if sign else ""
 
 
 def label_columns(

@@ -1,6 +1,7 @@
 """The command line's manners: flags from a dataclass, tables, errors to exit codes."""
 
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 from rich.console import Console
@@ -66,6 +68,14 @@ class Command:
         """The flags that belong in a manifest."""
         return {flag: value for flag, value in asdict(self).items() if flag not in LOCAL_FLAGS}
 
+
+FLAG = re.compile(r"(?<![\w-])--(?P<name>[a-z][a-z-]*)")
+# What `edgepress.api` keeps data and models of objects in.
+PASSING_FOLDER = re.compile(r"[^\s'\"]*/edgepress-[\w-]+/([0-9a-f]{12}/)?")
+OWN_CODE = tuple(
+    f"{Path(__file__).parents[2] / package}{os.sep}"
+    for package in ("edgepress", "compress", "device_bench", "export")
+)
 
 ConfigT = TypeVar("ConfigT", bound=Command)
 
@@ -247,7 +257,7 @@ def step(text: str) -> None:
 def warn(text: str) -> None:
     """Say something that nobody should overlook."""
     if _listener.get():
-        warnings.warn(text, EdgepressWarning, stacklevel=2)
+        warnings.warn(in_library_words(text), EdgepressWarning, stacklevel=_levels_to_user())
     else:
         _say("warning:", "bold yellow", text)
 
@@ -256,14 +266,45 @@ def warn(text: str) -> None:
 def reporting(progress: Callable[[str], object] | None) -> Iterator[None]:
     """Let nothing that a block says reach the screen: steps go to a function, warnings to Python's.
 
+    Errors and warnings name options and data as the library's users know them.
+
     Args:
         progress: called with each step in words; None: nobody is told.
     """
     token = _listener.set(progress or (lambda _: None))
     try:
-        yield
+        with errors_in_library_words():
+            yield
     finally:
         _listener.reset(token)
+
+
+@contextmanager
+def errors_in_library_words() -> Iterator[None]:
+    """Let the errors of a block name options and data as the library's users know them."""
+    try:
+        yield
+    except EdgepressError as error:
+        error.args = (in_library_words(str(error)),)
+        error.hint = in_library_words(error.hint)
+        raise
+
+
+def in_library_words(text: str) -> str:
+    """The text with options as keywords (`--max-drop` is `max_drop`), and without passing folders."""
+    text = FLAG.sub(lambda flag: flag["name"].replace("-", "_"), text)
+    return PASSING_FOLDER.sub("", text)
+
+
+def _levels_to_user() -> int:
+    """Number of frames from `warn` to the line that called the library, as `warnings.warn` counts them."""
+    frame: FrameType | None = sys._getframe(1)
+    level = user = 1
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(OWN_CODE):
+            user = level + 1
+        frame, level = frame.f_back, level + 1
+    return user
 
 
 _listener: ContextVar[Callable[[str], object] | None] = ContextVar("listener", default=None)

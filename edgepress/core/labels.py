@@ -56,6 +56,24 @@ def sorted_labels(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(distinct))
 
 
+# More distinct labels than this, in more than half of the rows, are no classes.
+MOST_RARE_CLASSES = 20
+
+
+def refuse_ids(texts: Sequence[str], column: str, where: str) -> None:
+    """Raise where nearly each row has a label of its own, as a column of numbers of tickets has.
+
+    Raises:
+        EdgepressError: it is no column of classes.
+    """
+    distinct = len(set(texts))
+    if distinct > MOST_RARE_CLASSES and distinct > len(texts) / 2:
+        raise EdgepressError(
+            f"{where}: {distinct:,} classes in {len(texts):,} rows: is '{column}' the label?",
+            "name another --label-column, or --problem-type regression for numbers",
+        )
+
+
 def shown(labels: Sequence[str]) -> str:
     """The labels in words; of many the first ones, and how many more."""
     more = f", ... {len(labels) - SHOWN} more" if len(labels) > SHOWN else ""

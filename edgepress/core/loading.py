@@ -34,10 +34,13 @@ from edgepress.core.models import FINE_TUNING, MODELS, ModelSource, ModelSpec, S
 from edgepress.core.own_split import split_again, table_of, task_name
 from edgepress.core.prediction import Reader
 from edgepress.core.pretrained import keep_whole, load_config, load_model, load_tokenizer
+from edgepress.core.split_files import MODEL_CONFIG
+from edgepress.core.splits import data_root
 from edgepress.core.task_discovery import describe, find_task
 from edgepress.core.tasks import DEFAULT_TASK, TASKS, ProblemType, Task, TaskOptions
 from edgepress.core.tasks.kind import TaskKind
 from edgepress.core.tasks.kinds import kind_of
+from edgepress.core.tasks.task import digests_in
 
 # Techniques whose `max_length` is of the texts that a classifier learned from, and was scored on.
 TRAININGS = ("finetune", "distill", "prune", "sparsify", "qat", "trim_vocab")
@@ -65,6 +68,11 @@ class OpenedModel:
     def scored(self) -> bool:
         """Whether accuracy means something: a trained head, on a known task."""
         return self.head_trained and self.task is not None
+
+    @property
+    def on_foreign_texts(self) -> bool:
+        """Whether it is a trained classifier of which nobody says the task: it is compared on other texts."""
+        return self.head_trained and self.task is None
 
     @property
     def text_task(self) -> Task:
@@ -349,6 +357,18 @@ def _split_near(artifact: Artifact, name: str) -> str | None:
     return next((str(place) for place in places if place.is_dir()), None)
 
 
+def _recorded_place(artifact: Artifact, own: str, data: Path | None) -> str | None:
+    """The folder that the artifact's manifest records of its data, where they still lie there unchanged."""
+    known = artifact.manifest.data or {}
+    place, digests = known.get("folder"), known.get("file_sha256")
+    roots = (Path(), *([root] if (root := data_root(data)) else []))
+    if own in TASKS or any((root / own).exists() for root in roots):
+        return None
+    if not isinstance(place, str) or not isinstance(digests, dict) or not Path(place).is_dir():
+        return None
+    return place if digests_in(Path(place), digests) == digests else None
+
+
 def _task(
     task: str | Task | None,
     artifact: Artifact | None,
@@ -363,14 +383,21 @@ def _task(
         return task
     split = (artifact.manifest.data or {}).get("own_split") if artifact else None
     if task is not None:
-        if isinstance(split, dict) and (table := table_of(task, data)) is not None:
+        table = table_of(task, data) if task not in TASKS else None
+        if table is not None and isinstance(split, dict):
             task = str(split_again(table, split))
+        elif table is not None and head is not None:
+            console.step(
+                f"scored on all rows of {table.name}: if the model was trained on some of them, the score "
+                "flatters it"
+            )
         recorded = artifact if own == task_name(Path(task)) else None
         return find_task(task, data, _with_recorded(options, recorded), head)
     if artifact is None or own is None:
         return None
     try:
-        named = (_split_near(artifact, str(split["folder"])) if isinstance(split, dict) else None) or own
+        near = _split_near(artifact, str(split["folder"])) if isinstance(split, dict) else None
+        named = near or _recorded_place(artifact, own, data) or own
         found = find_task(named, data, _with_recorded(options, artifact), head)
         _require_same_data(found, artifact)
         return found
@@ -459,5 +486,7 @@ def save_model(opened: OpenedModel, folder: Path) -> None:
         raise EdgepressError(
             f"cannot write the weights: {first_line(error)}", "name another --output"
         ) from error
+    for path in folder.glob("*.safetensors"):  # safetensors lets nobody else read them
+        path.chmod((folder / MODEL_CONFIG).stat().st_mode)
     keep_whole(opened.tokenizer)
     opened.tokenizer.save_pretrained(folder)

@@ -7,8 +7,10 @@ depends on the table's content, its columns and the seed alone, so that it can b
 from __future__ import annotations
 
 import json
+import shutil
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,18 +19,21 @@ import numpy as np
 from datasets import Dataset
 
 from edgepress.core.caches import cache_root
-from edgepress.core.columns import SINGLE, Table, find_columns
+from edgepress.core.columns import MULTI, SINGLE, VALUES, Table, find_columns
 from edgepress.core.console import step, warn
 from edgepress.core.errors import EdgepressError
-from edgepress.core.files import sha256, staged_folder, to_json
+from edgepress.core.files import remove, sha256, staged_folder, to_json
 from edgepress.core.identity import digest_of
-from edgepress.core.labels import label_key, label_text
+from edgepress.core.labels import label_key, label_text, refuse_ids, shown
 from edgepress.core.split_files import CONLL, SPLITS, TABLES, TAGS, WORDS, find_splits
-from edgepress.core.splits import data_root, read_table
+from edgepress.core.splits import data_root, read_table, rows_of
 from edgepress.core.tasks import TaskOptions
+from edgepress.core.tasks.classification import check_rows
 
 HELD_OUT = 0.2
 """Share of each class' texts that is held out."""
+TEXT_PROBLEMS = (SINGLE, MULTI, VALUES)
+"""Of which each row has texts and labels; named entities have words and tags."""
 RECORD = "split.json"
 SUFFIX = "-split"
 
@@ -100,6 +105,35 @@ def table_of(task: str, data: Path | None = None) -> Path | None:
     return None
 
 
+@contextmanager
+def provisional_split(table: Path, output: Path, options: TaskOptions, overwrite: bool) -> Iterator[Path]:
+    """Split as `split_beside` does; where the block fails, what it left is as it was before.
+
+    Raises:
+        EdgepressError: as `split_beside`.
+    """
+    target = beside(output)
+    replaced = target.with_name(f".{target.name}.replaced")
+    remove(replaced)  # of a run that was killed
+    was_there = target.exists()
+    if was_there and overwrite:
+        shutil.copytree(target, replaced)
+    try:
+        yield split_beside(table, output, options, overwrite)
+    except BaseException:
+        if not was_there or replaced.exists():
+            remove(target)
+        if replaced.exists():
+            replaced.rename(target)
+        raise
+    remove(replaced)
+
+
+def beside(output: Path) -> Path:
+    """Where the split of an output lies: OUTPUT-split."""
+    return output.with_name(output.name + SUFFIX)
+
+
 def split_beside(table: Path, output: Path, options: TaskOptions, overwrite: bool) -> Path:
     """Write the split of a table beside an output, or take the one that is there already.
 
@@ -115,7 +149,7 @@ def split_beside(table: Path, output: Path, options: TaskOptions, overwrite: boo
     Raises:
         EdgepressError: the table's columns are doubtful, it has too few texts, or another split is there.
     """
-    target = output.with_name(output.name + SUFFIX)
+    target = beside(output)
     rows, own = _understood(table, options)
     if (target / RECORD).is_file() and record_of(target) == own:
         step(f"{table.name}: the split in {target}, made before")
@@ -178,7 +212,13 @@ def _understood(path: Path, options: TaskOptions) -> tuple[Table, OwnSplit]:
     table = Table(str(path), read_table([path]))
     found = find_columns(table, options, None)
     source = path.name if path.stem.lower() not in SPLITS else f"{_name(path)}{path.suffix}"
+    if found.problem_type in TEXT_PROBLEMS:
+        # Before rows are drawn: a message names the row of the table, not that of a split.
+        check_rows(table.rows, found, rows_of([path], path.name))
     stratified = found.problem_type == SINGLE
+    if stratified:
+        texts = [label_text(value) or "" for value in table.column(found.label[0])]
+        refuse_ids(texts, found.label[0], table.where)
     return table, OwnSplit(source, sha256(path), found.text, found.label, stratified)
 
 
@@ -215,12 +255,22 @@ def held_out_rows(table: Table, own: OwnSplit) -> list[int]:
         by_class[label_key(label_text(labels[rows[0]]) or "") if own.stratified else ""].append(rows)
     rng = np.random.default_rng(own.seed)
     held: list[int] = []
-    for name, texts in sorted(by_class.items()):
+    for _, texts in sorted(by_class.items()):
         count = max(round(own.held_out * len(texts)), 1) if len(texts) > 1 else 0
-        if not count:
-            warn(f"class '{name}' has one text: it is trained on, and never judged")
         held += [row for place in rng.permutation(len(texts))[:count] for row in texts[place]]
+    _warn_of_single_texts(
+        [labels[texts[0][0]] for _, texts in sorted(by_class.items()) if len(texts) == 1], own
+    )
     return sorted(held)
+
+
+def _warn_of_single_texts(names: Sequence[Any], own: OwnSplit) -> None:
+    """Name the classes with one text, which is trained on and never judged."""
+    if own.stratified and names:
+        classes = "class" if len(names) == 1 else f"{len(names):,} classes"
+        quoted = shown([f"'{label_text(name)}'" for name in names])
+        verbs = "has one text: it is" if len(names) == 1 else "have one text each: they are"
+        warn(f"{classes} {quoted} {verbs} trained on, and never judged")
 
 
 def _groups(table: Table, own: OwnSplit) -> list[list[int]]:

@@ -38,6 +38,10 @@ ALIASES = {
 # How the Hub stores a split in several files.
 SHARD = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})")
 
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
+"""How cells of a text table may be separated, in words."""
+NEEDS_ROWS = "a table is a line of headings, such as text,label, and a row for each text below it"
+
 # By which a folder is a model's.
 MODEL_CONFIG, PICKLED = "config.json", "pytorch_model*.bin"
 
@@ -115,6 +119,7 @@ def read_rows(path: Path) -> Dataset:
 def _read_csv(path: Path) -> Dataset:
     """The cells as they are written: pandas by itself takes "None" and "n/a" for missing, and 007 for 7."""
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    _refuse_other_separator(path, separator)
     with warnings.catch_warnings():
         # A row with more cells than headings: a text with a comma and no quotes.
         warnings.simplefilter("error", ParserWarning)
@@ -123,6 +128,26 @@ def _read_csv(path: Path) -> Dataset:
         except ParserWarning:
             raise ValueError("rows have more cells than the first line has headings") from None
     return Dataset.from_pandas(table, preserve_index=False)
+
+
+def _refuse_other_separator(path: Path, separator: str) -> None:
+    """Raise where the line of headings has another separator only: spreadsheets of many countries write `;`.
+
+    Raises:
+        EdgepressError: names it.
+    """
+    with path.open(encoding="utf-8-sig") as stream:
+        headings = stream.readline()
+    if not headings.strip():
+        raise EdgepressError(f"{path} is empty", NEEDS_ROWS)
+    other = max(SEPARATORS, key=headings.count)
+    if separator in headings or other not in headings:
+        return
+    raise EdgepressError(
+        f"{path} is separated by {SEPARATORS[other]}, not by {SEPARATORS[separator]}",
+        f"a .csv has commas, a .tsv tabs: pandas.read_csv({path.name!r}, sep={other!r})"
+        ".to_csv('NEW.csv', index=False)",
+    )
 
 
 def _read_parquet(path: Path) -> Dataset:

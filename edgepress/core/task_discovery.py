@@ -20,6 +20,7 @@ from edgepress.core.labels import (
     label_text,
     match_columns,
     match_labels,
+    refuse_ids,
     shown,
     sorted_labels,
 )
@@ -224,10 +225,6 @@ def _row_words(task: Task) -> str:
     return f"{', '.join(words)}; scored on {task.evaluation_split}"
 
 
-# More distinct labels than this, in more than half of the rows, are no classes.
-MOST_RARE_CLASSES = 20
-
-
 def with_labels(
     task: Task, tables: Mapping[str, Table], options: TaskOptions, head: TrainedHead | None
 ) -> Task:
@@ -250,13 +247,8 @@ def _classes(task: Task, tables: Mapping[str, Table]) -> DataLabels:
     if isinstance(declared, ClassLabel):
         return DataLabels(tuple(declared.names), numbered=True)
     texts = [text for table in tables.values() for text in _texts(table, column)]
-    distinct = sorted_labels(texts)
-    if len(distinct) > MOST_RARE_CLASSES and len(distinct) > len(texts) / 2:
-        raise EdgepressError(
-            f"{first.where}: column '{column}' has {len(distinct):,} different labels in {len(texts):,} rows",
-            f"name another --label-column, or --problem-type {VALUES} for numbers",
-        )
-    return DataLabels(distinct)
+    refuse_ids(texts, column, first.where)
+    return DataLabels(sorted_labels(texts))
 
 
 def _texts(table: Table, column: str) -> list[str]:

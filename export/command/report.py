@@ -48,7 +48,8 @@ class Exported:
     @property
     def headings(self) -> list[str]:
         metric = self.opened.text_task.metric
-        return ["file", "scheme", "MB", "largest difference", "mean", "agreement", metric]
+        agreement = agreement_heading(self.opened)
+        return ["file", "scheme", "MB", "largest difference", "mean", agreement, metric]
 
     @property
     def rows(self) -> list[list[str]]:
@@ -76,6 +77,23 @@ def _percent(share: float | None) -> str:
     return MISSING if share is None else f"{100 * share:.2f} %"
 
 
+def agreement_heading(opened: OpenedModel) -> str:
+    """The heading of agreement, with the texts that it is of where they are not the model's own."""
+    return f"agreement on {opened.text_task.name}" if opened.on_foreign_texts else "agreement"
+
+
+def judged_on(opened: OpenedModel, texts: EvaluationSet, files: Sequence[Written]) -> str:
+    """What the scores and the agreement of files are of."""
+    rows = max(file.verdict.parity.rows for file in files)
+    what = f"Judged on {texts}; scores with their 95 % intervals."
+    if opened.on_foreign_texts:
+        what = f"Compared on {texts}: nobody says what the model was trained on, and nothing is scored."
+    return (
+        f"{what} Agreement with the model in torch is of {rows:,} rows: these texts, one by one, and "
+        f"{rows - texts.texts:,} rows cut from them, in batches of up to 8."
+    )
+
+
 def cpu_notes(files: Sequence[Written]) -> Iterator[str]:
     """Which files are for another CPU than the one that they were judged and timed on."""
     here = this_cpu()
@@ -97,14 +115,14 @@ def show(exported: Exported) -> None:
     """Print the table of the files."""
     title = f"{exported.opened.source.short_name}: each file beside the model"
     ScreenTable(title, exported.headings, exported.rows, words=(0, 1)).show()
-    console.line(f"Judged on {exported.evaluation_set}; [95 % interval].")
+    console.line(judged_on(exported.opened, exported.evaluation_set, exported.files))
     for note in cpu_notes(exported.files):
         console.warn(note)
 
 
 CARD_BODY = """{table}
-Differences are those of logits from torch's, over {rows} rows: {judged_on}, one by one, and batches of up to
-8 rows and {longest} tokens, padded and not.
+{judged_on} Differences are those of logits from torch's over the same rows, of up to {longest} tokens, padded
+and not.
 {notes}
 {usage}
 """
@@ -115,8 +133,7 @@ def _card(exported: Exported, target: Path) -> str:
     usages = {file.format.name: usage(file.format, target, file.path, opened) for file in written}
     body = CARD_BODY.format(
         table=markdown_table(exported.headings, exported.rows),
-        rows=max(file.verdict.parity.rows for file in written),
-        judged_on=exported.evaluation_set,
+        judged_on=judged_on(opened, exported.evaluation_set, written),
         longest=exported.config.shapes.longest or opened.longest,
         notes="".join(f"\n{note}.\n" for note in cpu_notes(written)),
         usage="\n".join(usages.values()),

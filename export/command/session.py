@@ -13,6 +13,7 @@ from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.evaluation import EvaluationSet
 from edgepress.core.files import remove
 from edgepress.core.intervals import Bounds
+from edgepress.core.labels import shown
 from edgepress.core.loading import OpenedModel, save_model
 from edgepress.core.tasks.kind import LabelScore
 from export.core.config import CpuFlags, ExportConfig
@@ -186,6 +187,8 @@ class ExportSession:
         """The judge of files with these shapes; the model runs once for all formats that share them."""
         if shapes not in self._judges:
             opened = self.opened
+            if not self._judges and opened.on_foreign_texts:
+                _warn_of_foreign_texts(opened)
             sentences = evaluation_sentences(opened, self.eval_samples, self.seed, shapes)
             sweep = sweep_batches(opened, sentences, self.seed, shapes)
             with EagerRunner(opened.model) as eager:
@@ -234,6 +237,15 @@ class ExportSession:
         companion = format_.companion(path, self.opened, config)
         size = size_bytes(path)
         return Written(format_, path, scheme, verdict, size, seconds, kept, companion, how=whole.how)
+
+
+def _warn_of_foreign_texts(opened: OpenedModel) -> None:
+    labels = [label for _, label in sorted((opened.model.config.id2label or {}).items())]
+    console.warn(
+        f"nobody says what {opened.source.name} was trained on: its classes are {shown(labels)}, and the "
+        f"texts that it is compared on are those of {opened.text_task.name}; nothing is scored, and "
+        "agreement on its own texts may be another. --task FILE.csv, a folder or a zoo task names its own"
+    )
 
 
 @contextmanager

@@ -28,6 +28,8 @@ from transformers import AutoTokenizer
 
 folder = Path({folder})
 folder = folder if folder.is_dir() else Path()  # from inside it as well
+if not (folder / "config.json").is_file():
+    raise SystemExit("run this where outputs is, or in the model's folder, or name that in the line above")
 labels = json.loads((folder / "config.json").read_text(encoding="utf-8"))["id2label"]
 inputs = dict(AutoTokenizer.from_pretrained(folder)({texts}, return_tensors="np"))
 

@@ -29,7 +29,7 @@ class PredictConfig(Command):
     stdin: tyro.conf.Positional[Literal["-"] | None] = None
     """- reads texts from standard input, one a line."""
     text: tuple[str, ...] = ()
-    """Texts; for a model of pairs, two for each."""
+    """Texts; for a model of pairs, such as title and body, two for each: --text TITLE BODY is one input."""
     file: Path | None = None
     """File of texts: one a line (pairs with a tab), or .csv, .tsv, .jsonl, .parquet with the text columns."""
     text_columns: tuple[str, ...] = ()

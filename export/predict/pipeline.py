@@ -16,7 +16,7 @@ from edgepress.core.errors import EdgepressError, require_flags
 from edgepress.core.loading import OpenedModel, check_kind, open_model
 from edgepress.core.prediction import EntityPrediction, Prediction
 from edgepress.core.tables import ScreenTable
-from edgepress.core.tasks import TASKS
+from edgepress.core.tasks import MOST_TEXTS, TASKS
 from export.core.eager import EagerRunner
 from export.core.registry import formats, open_runner
 from export.core.runner import Runner
@@ -46,7 +46,8 @@ def run(config: PredictConfig) -> list[Answer]:
     require_flags({"--threads": config.threads >= 0})
     folder = _folder_of(config.model)
     artifact = open_artifact(folder) if is_artifact(folder) else None
-    rows = read_texts(config, _text_columns(artifact))
+    columns = config.text_columns or tuple(_text_columns(artifact))
+    rows = read_texts(config, columns)
     opened = open_model(str(folder), without_task=True)
     check_kind(opened)
     if not opened.head_trained:
@@ -58,8 +59,10 @@ def run(config: PredictConfig) -> list[Answer]:
     with _runner(opened, file, config.threads) as runner:
         shown = file or f"{folder} in torch"
         console.step(f"{shown}, {runner.runtime}; texts are cut to {opened.text_length} tokens")
+        if len(columns) == MOST_TEXTS:
+            console.step(f"it reads pairs: {' and '.join(columns)} are one input")
         answers = _answers(opened, runner, rows)
-    _show(answers, config.json, "entities" if opened.kind.per_token else "label")
+    _show(answers, columns, config.json, "entities" if opened.kind.per_token else "label")
     return answers
 
 
@@ -121,7 +124,7 @@ def _answers(opened: OpenedModel, runner: Runner, rows: Sequence[Row]) -> list[A
     return found
 
 
-def _show(answers: Sequence[Answer], as_json: bool, heading: str) -> None:
+def _show(answers: Sequence[Answer], columns: Sequence[str], as_json: bool, heading: str) -> None:
     if as_json:
         for answer in answers:
             console.line(json.dumps(_object(answer), ensure_ascii=False))
@@ -135,7 +138,8 @@ def _show(answers: Sequence[Answer], as_json: bool, heading: str) -> None:
         )
         for answer in answers
     ]
-    ScreenTable("", ("text", heading, "probability", "ms"), rows, words=(0, 1)).show()
+    text = " | ".join(columns) if len(columns) == MOST_TEXTS else "text"
+    ScreenTable("", (text, heading, "probability", "ms"), rows, words=(0, 1)).show()
 
 
 def _object(answer: Answer) -> dict[str, object]:

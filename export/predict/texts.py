@@ -34,7 +34,7 @@ def read_texts(config: PredictConfig, columns: Sequence[str]) -> list[Row]:
     if sum(given) > 1:
         raise EdgepressError("--text, --file and - exclude each other", "name one of them")
     if config.text:
-        rows = _grouped(config.text, count)
+        rows = _grouped(config.text, wanted if count > 1 else ("text",))
     elif config.file is not None:
         rows = _from_file(config.file, wanted, count)
     elif config.stdin is not None or not sys.stdin.isatty():
@@ -46,10 +46,12 @@ def read_texts(config: PredictConfig, columns: Sequence[str]) -> list[Row]:
     return rows
 
 
-def _grouped(texts: Sequence[str], count: int) -> list[Row]:
+def _grouped(texts: Sequence[str], columns: Sequence[str]) -> list[Row]:
+    count = len(columns)
     if len(texts) % count:
         raise EdgepressError(
-            f"the model reads {count} texts at once, and --text has {len(texts)}", "give --text A B, in pairs"
+            f"the model reads {count} texts at once ({' and '.join(columns)}), and --text has {len(texts)}",
+            f"give both of each pair: --text {' '.join(name.upper() for name in columns)}",
         )
     rows = [tuple(texts[start : start + count]) for start in range(0, len(texts), count)]
     for row in rows:

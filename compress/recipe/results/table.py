@@ -100,7 +100,10 @@ def published(line: TableLine) -> str:
 def screen(result: RecipeResult) -> ScreenTable:
     """Build the table for the screen."""
     rows = [cells(result, line) for line in result.lines]
-    return ScreenTable(result.recipe.title, headings(result), rows, caption=caption(result))
+    heads = headings(result)
+    if all(row[-1] == MISSING for row in rows):  # nobody published any
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
+    return ScreenTable(result.recipe.title, heads, rows, caption=caption(result))
 
 
 def markdown(result: RecipeResult) -> str:

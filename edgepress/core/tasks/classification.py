@@ -13,7 +13,7 @@ from edgepress.core.errors import EdgepressError
 from edgepress.core.labels import label_key, label_text, shown
 from edgepress.core.metrics import decide
 from edgepress.core.prediction import Prediction, Reader, predictions
-from edgepress.core.splits import Examples, class_numbers, flag_number, read_texts
+from edgepress.core.splits import Examples, RowNames, class_numbers, flag_number, read_texts
 from edgepress.core.tasks.kind import Collator, LabelScore, Places, TaskKind
 from edgepress.core.tasks.task import MOST_TEXTS, Task
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
+    from edgepress.core.columns import Columns
     from edgepress.core.heads import Head
 
 
@@ -44,17 +45,17 @@ class TextClassification(TaskKind):
     def describe(self, task: Task) -> str:
         return f"{len(task.labels)} classes: {shown(task.labels)}; {_sources(task)}"
 
-    def read(self, dataset: Dataset, task: Task, where: str) -> Examples:
-        texts = read_texts(dataset, task, where)
-        return Examples(texts, self.read_labels(dataset, task, where))
+    def read(self, dataset: Dataset, task: Task, names: RowNames) -> Examples:
+        texts = read_texts(dataset, task.text_columns, names)
+        return Examples(texts, self.read_labels(dataset, task, names))
 
-    def read_labels(self, dataset: Dataset, task: Task, where: str) -> np.ndarray:
+    def read_labels(self, dataset: Dataset, task: Task, names: RowNames) -> np.ndarray:
         """(rows,) or (rows, labels).
 
         Raises:
             EdgepressError: a row's label is none of the task's.
         """
-        values = [_numbers(list(dataset[column]), where) for column in task.label_columns]
+        values = [_numbers(list(dataset[column]), names) for column in task.label_columns]
         return np.asarray(values, dtype=np.float32).T
 
     def encode(
@@ -142,14 +143,14 @@ class SingleLabel(TextClassification):
     def truth_words(self, truth: Any, labels: Sequence[str]) -> str:
         return labels[truth]
 
-    def read_labels(self, dataset: Dataset, task: Task, where: str) -> np.ndarray:
+    def read_labels(self, dataset: Dataset, task: Task, names: RowNames) -> np.ndarray:
         known = task.label_ids or class_numbers(task.labels)
         found = []
         for row, value in enumerate(dataset[task.label_columns[0]]):
             text = None if isinstance(value, list | dict) else label_text(value)
             if text is None or label_key(text) not in known:
                 raise EdgepressError(
-                    f"{where}, row {row}: label {value!r} is none of {list(task.labels)}",
+                    f"{names.name(row)}: label {value!r} is none of {list(task.labels)}",
                     "mend that row, or say what it means with --label-map",
                 )
             found.append(known[label_key(text)])
@@ -196,9 +197,9 @@ class MultiLabel(TextClassification):
     def describe(self, task: Task) -> str:
         return f"{len(task.labels)} labels, any of them at once: {shown(task.labels)}; {_text_source(task)}"
 
-    def read_labels(self, dataset: Dataset, task: Task, where: str) -> np.ndarray:
-        values = super().read_labels(dataset, task, where)
-        _require_flags(values, where)
+    def read_labels(self, dataset: Dataset, task: Task, names: RowNames) -> np.ndarray:
+        values = super().read_labels(dataset, task, names)
+        _require_flags(values, names)
         return values
 
     def decide(self, outputs: np.ndarray, thresholds: Sequence[float] | None = None) -> np.ndarray:
@@ -236,8 +237,8 @@ class Regression(TextClassification):
     def describe(self, task: Task) -> str:
         return f"a value; {_sources(task)}"
 
-    def read_labels(self, dataset: Dataset, task: Task, where: str) -> np.ndarray:
-        return super().read_labels(dataset, task, where)[:, 0]
+    def read_labels(self, dataset: Dataset, task: Task, names: RowNames) -> np.ndarray:
+        return super().read_labels(dataset, task, names)[:, 0]
 
     def decide(self, outputs: np.ndarray, thresholds: Sequence[float] | None = None) -> np.ndarray:
         return outputs[:, 0]
@@ -271,22 +272,41 @@ def kl_divergence(student: torch.Tensor, teacher: torch.Tensor, temperature: flo
     return temperature**2 * functional.kl_div(ours, theirs, log_target=True, reduction="batchmean")
 
 
-def _numbers(column: Sequence[Any], where: str) -> list[float]:
+def check_rows(rows: Dataset, columns: Columns, names: RowNames) -> None:
+    """Raise for the first row without a text or a label, before rows are drawn from a table.
+
+    Raises:
+        EdgepressError: names the row.
+    """
+    read_texts(rows, columns.text, names)
+    if columns.problem_type != "single_label_classification":
+        values = [_numbers(list(rows[column]), names) for column in columns.label]
+        if columns.problem_type == "multi_label_classification":
+            _require_flags(np.asarray(values).T, names)
+        return
+    for row, value in enumerate(rows[columns.label[0]]):
+        if isinstance(value, list | dict) or label_text(value) is None:
+            raise EdgepressError(
+                f"{names.name(row)}: no label in column '{columns.label[0]}'", "drop or fill that row"
+            )
+
+
+def _numbers(column: Sequence[Any], names: RowNames) -> list[float]:
     found = []
     for row, value in enumerate(column):
         number = flag_number(value)
         if number is None:
             raise EdgepressError(
-                f"{where}, row {row}: label {value!r} is not a number", "drop or fill that row"
+                f"{names.name(row)}: label {value!r} is not a number", "drop or fill that row"
             )
         found.append(number)
     return found
 
 
-def _require_flags(values: np.ndarray, where: str) -> None:
+def _require_flags(values: np.ndarray, names: RowNames) -> None:
     wrong = np.argwhere((values != 0) & (values != 1))
     if wrong.size:
         row, column = wrong[0]
         raise EdgepressError(
-            f"{where}, row {row}: flag {values[row, column]:g} is neither 0 nor 1", "drop or fill that row"
+            f"{names.name(row)}: flag {values[row, column]:g} is neither 0 nor 1", "drop or fill that row"
         )

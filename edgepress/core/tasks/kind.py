@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from edgepress.core.heads import Head
     from edgepress.core.prediction import Reader
-    from edgepress.core.splits import Examples
+    from edgepress.core.splits import Examples, RowNames
 
 TEACHER_LOGITS = "teacher_logits"
 """Column of a row's teacher logits, beside its labels."""
@@ -97,13 +97,13 @@ class TaskKind:
         Raises:
             EdgepressError: no source has the split, or its rows are not what the task needs.
         """
-        from edgepress.core.splits import read_split, require_columns
+        from edgepress.core.splits import read_named, require_columns
 
-        dataset, where = read_split(task, split), f"{task.name}/{split}"
-        require_columns(dataset, (*task.text_columns, *task.label_columns), where)
-        return self.read(dataset, task, where)
+        dataset, names = read_named(task, split)
+        require_columns(dataset, (*task.text_columns, *task.label_columns), names.where)
+        return self.read(dataset, task, names)
 
-    def read(self, dataset: Dataset, task: Task, where: str) -> Examples:
+    def read(self, dataset: Dataset, task: Task, names: RowNames) -> Examples:
         """Labelled texts of the rows of a split.
 
         Raises:

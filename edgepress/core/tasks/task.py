@@ -1,6 +1,6 @@
 """A task: what is to be predicted from which columns, and how that is scored."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,8 @@ ProblemType = Literal[
 
 MOST_TEXTS = 2
 """Largest number of texts that a model reads at once; more columns are joined to one text."""
+IN_MEMORY = "in_memory"
+"""What a task is called whose data were given as objects; so is the passing folder that holds them."""
 # What a metric's name ends in where it is of the texts that the model was trained on.
 ON_TRAIN = "_on_train"
 
@@ -88,11 +90,8 @@ class Task:
     @property
     def file_digests(self) -> dict[str, str]:
         """SHA-256 of each file of a local folder by its name; files that are gone are left out."""
-        if self.folder is None:
-            return {}
         names = [name for own in self.files.values() for name in own]
-        paths = [place / name for name in names for place in (self.folder, self.folder / "data")]
-        return {path.name: sha256(path) for path in paths if path.is_file()}
+        return {} if self.folder is None else digests_in(self.folder, names)
 
     @property
     def understood(self) -> dict[str, Any]:
@@ -110,8 +109,20 @@ class Task:
             "files": {split: list(names) for split, names in self.files.items()},
             "file_sha256": self.file_digests,
             "rows": dict(self.rows),
-            **({"own_split": dict(self.own_split)} if self.own_split else {}),
+            **({"own_split": dict(self.own_split)} if self.own_split else self._place),
         }
+
+    @property
+    def _place(self) -> dict[str, str]:
+        """Where a local folder lies, as it was given; nothing of data that were given as objects."""
+        known = self.folder is not None and self.folder.name != IN_MEMORY
+        return {"folder": str(self.folder)} if known else {}
+
+
+def digests_in(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of files of a data folder by their names; those that are not there are left out."""
+    paths = [place / name for name in names for place in (folder, folder / "data")]
+    return {path.name: sha256(path) for path in paths if path.is_file()}
 
 
 def judged_on(task: Task, split: str) -> Task:

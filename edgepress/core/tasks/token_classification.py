@@ -17,7 +17,7 @@ from sklearn.metrics import confusion_matrix
 from edgepress.core.errors import EdgepressError
 from edgepress.core.labels import label_key, label_text, shown
 from edgepress.core.prediction import Entity, EntityPrediction, Reader
-from edgepress.core.splits import Examples
+from edgepress.core.splits import Examples, RowNames
 from edgepress.core.tags import IGNORED, OUTSIDE, TagSet, as_iob2, entities, entity_counts
 from edgepress.core.tasks.classification import kl_divergence
 from edgepress.core.tasks.kind import TEACHER_LOGITS, Collator, LabelScore, Places, TaskKind
@@ -63,7 +63,8 @@ class TokenClassification(TaskKind):
         sources = f"words from {task.text_columns[0]}, tags from {task.label_columns[0]}"
         return f"entities of {len(types)} types: {shown(types)}; {sources}"
 
-    def read(self, dataset: Dataset, task: Task, where: str) -> Examples:
+    def read(self, dataset: Dataset, task: Task, names: RowNames) -> Examples:
+        where = names.where
         words = read_words(list(dataset[task.text_columns[0]]), task.text_columns[0], where)
         column = task.label_columns[0]
         tags = as_iob2(read_tags(list(dataset[column]), words, dict(task.tag_names), column, where), where)
