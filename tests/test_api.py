@@ -154,7 +154,7 @@ def test_errors_and_warnings_speak_of_the_call(model, model_folder, bare_encoder
         edgepress.prune(model, fnn=0.5)
     assert "did you mean 'ffn'" in refused.value.hint
     with pytest.raises(edgepress.EdgepressError) as refused:
-        edgepress.load(model_folder, task={"train": frames()["train"].rename(columns={"text": "words"})})
+        edgepress.load(model_folder, task={"train": frames()["train"].rename(columns={"text": "prose"})})
     assert str(refused.value).startswith("in_memory/train.parquet has no column 'text'")
     assert refused.value.hint.startswith("name it: text_columns")
     with pytest.warns(edgepress.EdgepressWarning) as caught:

@@ -91,7 +91,7 @@ LABELS: list[Row] = [
     ("export.onnx", "several labels", "one flag", (), "the labels do not fit"),
     # The rank correlation of distinct values with two values, half of the texts each, is at most sqrt(3) / 2.
     ("export.onnx", "a value", "floats", (), right(["LABEL_0"], score=0.866)),
-    ("export.onnx", "a value", WORDS, (), "row 1: label 'positive' is not a number"),
+    ("export.onnx", "a value", WORDS, (), "row 2: label 'positive' is not a number"),
     ("compress.quantize", "turned", WORDS, (), right(POS_NEG)),
     ("compress.quantize", FINE, "short words", (), UNFIT),
     ("compress.finetune", "turned", WORDS, (), right(POS_NEG)),
