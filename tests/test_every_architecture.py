@@ -31,6 +31,7 @@ pytestmark = pytest.mark.slow
 # Largest difference of a logit from torch's; Core ML's default is half precision.
 ATOL = {"onnx": 1e-4, "torchscript": 1e-4, "torch_export": 1e-4, "coreml": 0.05, "openvino": 1e-4}
 LAYERS = 4
+SINGLE = "single_label_classification"
 # What is refused, and what it says: all else works.
 REFUSED = {
     ("torch_export", "mobilebert"): "torch.export takes no mobilebert of any length",
@@ -104,7 +105,7 @@ def test_format(kind, how, tmp_path):
     path.parent.mkdir(parents=True)
     form.write(model, path, form.config(model="x"))
     with open_runner(path) as runner:
-        found = compare(EagerRunner(model), runner, parity_batches(batches(model), LONGEST), None)
+        found = compare(EagerRunner(model), runner, parity_batches(batches(model), LONGEST), SINGLE)
     assert found.max_abs < ATOL[how]
 
 
@@ -131,7 +132,7 @@ def test_scheme(kind, how, fp32_file):
     target = path.with_name(SCHEMES[how].file_name)
     SCHEMES[how].quantize(path, target, Options(CPU_TARGETS["avx2"], calibration_batches=batches(model)))
     with open_runner(target) as runner:
-        found = compare(EagerRunner(model), runner, batches(model), None)
+        found = compare(EagerRunner(model), runner, batches(model), SINGLE)
     spread = float(abs(logits(model)).max())
     assert 0 < found.max_abs < max(0.5 * spread, 0.1)
 
