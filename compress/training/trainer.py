@@ -236,7 +236,7 @@ class StepArguments(TrainingArguments):
 def compute_as_written(trainer: Trainer) -> None:
     """Let the trained model compute in fp32, as whoever opens its file does, and not in bf16."""
     trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
-    trainer.use_cpu_amp = False
+    trainer.use_cpu_amp = False  # type: ignore[attr-defined]
 
 
 def logits_of(trainer: Trainer, rows: Dataset, logged: bool = False) -> np.ndarray:

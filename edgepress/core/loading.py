@@ -305,7 +305,7 @@ def _trained_head(source: ModelSource, artifact: Artifact | None) -> TrainedHead
     _require_rows(source.folder, len(labels), found.tensors, checkpoint)
     problem = config.problem_type if config.problem_type in get_args(ProblemType) else None
     if found.head is TOKEN_CLASSIFIER:
-        problem = TAGS
+        problem = TAGS  # type: ignore[assignment]
     return TrainedHead(labels, cast("ProblemType | None", problem))
 
 

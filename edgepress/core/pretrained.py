@@ -118,7 +118,7 @@ def load_model(
 def _set_labels(config: PretrainedConfig, labels: tuple[str, ...], problem_type: ProblemType | None) -> None:
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
-    config.problem_type = problem_type if problem_type in CLASSIFICATION else None
+    config.problem_type = problem_type if problem_type in CLASSIFICATION else None  # type: ignore[assignment]
 
 
 def check_labels(own: tuple[str, ...], wanted: tuple[str, ...], name: str) -> None:

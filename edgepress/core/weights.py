@@ -282,7 +282,7 @@ def _refuse_missing(folder: Path, model: PreTrainedModel, missing: Iterable[str]
 
 def _refuse_unused(folder: Path, model: PreTrainedModel, unused: Iterable[str]) -> None:
     """Raise for tensors that the class does not have; of those that it declares superfluous, say so."""
-    patterns: list[str] = model._keys_to_ignore_on_load_unexpected or []
+    patterns: list[str] = model._keys_to_ignore_on_load_unexpected or []  # type: ignore[assignment]
     declared = {name for name in unused if any(re.search(pattern, name) for pattern in patterns)}
     if declared:
         console.warn(f"{folder}: its {type(model).__name__} does not use {listed(declared)}")

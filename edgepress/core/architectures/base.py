@@ -38,7 +38,7 @@ class SmallConfig(PretrainedConfig):
         self.dropout = dropout
         self.initializer_range = initializer_range
         self.max_position_embeddings = max_position_embeddings
-        super().__init__(pad_token_id=pad_token_id, **rest)
+        super().__init__(pad_token_id=pad_token_id, **rest)  # type: ignore[call-arg]
 
 
 class SmallClassifier(PreTrainedModel):
@@ -53,7 +53,7 @@ class SmallClassifier(PreTrainedModel):
         super().__init__(config)
         self.embedding = nn.Embedding(config.vocab_size, config.embedding_size, config.pad_token_id)
         self.dropout = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear(text_width, config.num_labels)
+        self.classifier = nn.Linear(text_width, config.num_labels)  # type: ignore[arg-type]
 
     @abstractmethod
     def text_vector(self, embedded: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -75,7 +75,7 @@ def rebuild_head(model: PreTrainedModel, record: dict[str, Any]) -> None:
             f"{HEAD} in config.json is not right: {record}", "make the artifact again"
         ) from error
     owner: Any = model
-    owner.classifier = MlpHead(_width(owner), model.config.num_labels, *sizes)
+    owner.classifier = MlpHead(_width(owner), model.config.num_labels, *sizes)  # type: ignore[arg-type]
     if hasattr(model, "pre_classifier"):  # DistilBERT's own hidden layer
         owner.pre_classifier, owner.classifier = owner.classifier.hidden, owner.classifier.output
         owner.dropout = nn.Dropout(sizes[1])
