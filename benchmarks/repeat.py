@@ -91,7 +91,7 @@ class Pair:
         return stats.change(once, twice, level)
 
     def row(self, level: float) -> tuple[str, ...]:
-        """Its cells in the table."""
+        """Return the cells of this row in the table."""
         fp32, int8 = self.first
         medians = (stats.latency(record.launches_ms) for record in self.first)
         times = (f"{own.value:.2f} ± {100 * own.half_width:.1f} %" for own in medians)

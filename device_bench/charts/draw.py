@@ -145,7 +145,7 @@ def _of_section(own: View, slug: str) -> Iterator[Chart]:
 
 
 def _lines(*parts: str) -> str:
-    """Wrap each part."""
+    """Break each part of a title into lines."""
     return "\n".join(textwrap.fill(part, CONDITIONS_WIDTH) for part in parts if part)
 
 

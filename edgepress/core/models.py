@@ -95,12 +95,19 @@ MPNET_MIRROR = Mirror(
 
 ROBERTA_BASE = {"vocab_size": 50265, "max_position_embeddings": 514, "type_vocab_size": 1}
 XLM_ROBERTA_BASE = {**ROBERTA_BASE, "vocab_size": 250002}
-MINILM_12 = {
-    "hidden_size": 384,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "intermediate_size": 1536,
-}
+
+
+def _shape(layers: int, hidden: int, heads: int, ffn: int) -> dict[str, Any]:
+    """What BERT's configs call the numbers of layers and heads, and the widths."""
+    return {
+        "num_hidden_layers": layers,
+        "hidden_size": hidden,
+        "num_attention_heads": heads,
+        "intermediate_size": ffn,
+    }
+
+
+MINILM_12 = _shape(12, 384, 12, 1536)
 MULTILINGUAL_MINILM = {**MINILM_12, "vocab_size": 250037}
 DEBERTA_V3 = {
     "vocab_size": 128100,
@@ -114,15 +121,15 @@ DEBERTA_V3 = {
 }
 
 
-def _ettin(size: str, hidden: int, layers: int, heads: int, ffn: int) -> ModelSpec:
+def _ettin(size: str, layers: int, hidden: int, heads: int, ffn: int) -> ModelSpec:
     """An encoder of Ettin (Weller et al. 2025, "Seq vs Seq: An Open Suite of Paired Encoders...")."""
-    config = {
-        "hidden_size": hidden,
-        "num_hidden_layers": layers,
-        "num_attention_heads": heads,
-        "intermediate_size": ffn,
-    }
-    return ModelSpec(f"ettin-{size}", f"jhu-clsp/ettin-encoder-{size}", "modernbert", config, license="mit")
+    return ModelSpec(
+        f"ettin-{size}",
+        f"jhu-clsp/ettin-encoder-{size}",
+        "modernbert",
+        _shape(layers, hidden, heads, ffn),
+        license="mit",
+    )
 
 
 MODELS: dict[str, ModelSpec] = {
@@ -158,12 +165,7 @@ MODELS: dict[str, ModelSpec] = {
             "minilm",
             "sentence-transformers/all-MiniLM-L6-v2",
             "bert",
-            {
-                "hidden_size": 384,
-                "num_hidden_layers": 6,
-                "num_attention_heads": 12,
-                "intermediate_size": 1536,
-            },
+            _shape(6, 384, 12, 1536),
             revision="c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
             mirror=MINILM_MIRROR,
         ),
@@ -179,12 +181,7 @@ MODELS: dict[str, ModelSpec] = {
             "tinybert",
             "huawei-noah/TinyBERT_General_4L_312D",
             "bert",
-            {
-                "hidden_size": 312,
-                "num_hidden_layers": 4,
-                "num_attention_heads": 12,
-                "intermediate_size": 1200,
-            },
+            _shape(4, 312, 12, 1200),
             revision="34707a33cd59a94ecde241ac209bf35103691b43",
         ),
         ModelSpec("mobilebert", "google/mobilebert-uncased", "mobilebert"),
@@ -265,9 +262,9 @@ MODELS: dict[str, ModelSpec] = {
             license="mit",
         ),
         ModelSpec("modernbert", "answerdotai/ModernBERT-base", "modernbert"),
-        _ettin("17m", 256, 7, 4, 384),
-        _ettin("32m", 384, 10, 6, 576),
-        _ettin("68m", 512, 19, 8, 768),
+        _ettin("17m", 7, 256, 4, 384),
+        _ettin("32m", 10, 384, 6, 576),
+        _ettin("68m", 19, 512, 8, 768),
         ModelSpec("bge-small", "BAAI/bge-small-en-v1.5", "bert", MINILM_12, license="mit"),
         ModelSpec("gte-small", "thenlper/gte-small", "bert", MINILM_12, license="mit"),
         ModelSpec(

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.context import BaseContext
-from multiprocessing.reduction import DupFd
 from typing import Any
 
 WINDOWS = sys.platform == "win32"
@@ -60,6 +59,10 @@ class _Streams:
     """This process's output and errors as they are now; the server's are those of when it began."""
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if WINDOWS:
+            return tuple, ()
+        from multiprocessing.reduction import DupFd  # Windows has none
+
         return tuple, ([DupFd(own) for own in STREAMS],)
 
 

@@ -51,7 +51,7 @@ class Probe:
         self._inputs = {entry.name for entry in self._session.get_inputs()}
 
     def run(self, batches: Sequence[Batch]) -> Iterator[dict[str, np.ndarray]]:
-        """For each sentence, each activation as (tokens, channels)."""
+        """Return the activations of each sentence, (tokens, channels) each."""
         for batch in batches:
             feeds = {name: value for name, value in batch.items() if name in self._inputs}
             values = self._session.run(self._activations, feeds)
