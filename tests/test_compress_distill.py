@@ -53,6 +53,7 @@ def test_a_student_learns(cli, flags, tmp_path):
     assert {path.name for path in (tmp_path / "work" / "out" / "pictures").iterdir()} == {
         "epochs.png",
         "confusion.png",
+        "labels.png",
     }
     assert "![confusion](pictures/confusion.png)" in card
     assert (manifest.model.weights, manifest.model.head_trained) == ("trained", True)

