@@ -12,6 +12,7 @@ from edgepress.core.tables import ScreenTable, markdown_table
 # A file below this ratio to its parent, with its whole interval, is called slower.
 BREAK_EVEN = 1.0
 MISSING = "-"
+NO_RUNTIME = "this machine does not have the runtime that its users have"
 AGREEMENT = "agreement"
 
 
@@ -74,10 +75,12 @@ def _latency_cell(row: Row, parent: Row, length: int) -> str:
     return f"{text}\n{ratio.value:.2f}x\n[{ratio.low:.2f}, {ratio.high:.2f}]"
 
 
-def table(rows: Sequence[Row], metric: str, title: str, agreement: str = AGREEMENT) -> ScreenTable:
-    """The screen's table; the first row is the parent."""
+def table(
+    rows: Sequence[Row], metric: str, title: str, agreement: str = AGREEMENT, untimed: str = NO_RUNTIME
+) -> ScreenTable:
+    """The screen's table; the first row is the parent. `untimed`: as `caption` takes it."""
     shown = [cells(row, rows[0]) for row in rows]
-    return ScreenTable(title, headings(rows, metric, agreement), shown, caption=caption(rows))
+    return ScreenTable(title, headings(rows, metric, agreement), shown, caption=caption(rows, untimed))
 
 
 def markdown(rows: Sequence[Row], metric: str, agreement: str = AGREEMENT) -> str:
@@ -95,10 +98,10 @@ def _on_two_lines(cell: str) -> str:
     return first + end + rest.replace("\n", " ")
 
 
-def caption(rows: Sequence[Row]) -> str:
-    """What the figures were measured with."""
+def caption(rows: Sequence[Row], untimed: str = NO_RUNTIME) -> str:
+    """What the figures were measured with; `untimed`: why there are no times where there are none."""
     if not rows[0].measurements:
-        return "not timed: this machine does not have the runtime that its users have"
+        return f"not timed: {untimed}"
     record = rows[0].measurements[0]
     return (
         f"p50 / p95 at batch {record.batch}, {record.threads} thread{'s' * (record.threads > 1)}, "

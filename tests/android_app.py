@@ -5,13 +5,13 @@ A plugin (`pytest_plugins`) of the modules that use it, so that all of them shar
 
 import json
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import run_well
 
 from tools.offline_apk.build import build
 from tools.offline_apk.project import Project
@@ -30,7 +30,7 @@ def small_artifact(tmp_path_factory: pytest.TempPathFactory, model_folder: Path,
     """The small trained model as fp32 and int8."""
     target = tmp_path_factory.mktemp("artifacts") / "small"
     flags = ("--scheme", "fp32", "int8", "--task", "verdicts", "--data", data_root)
-    _python("export.onnx", "--model", model_folder, *flags, "--output", target)
+    run_well("export.onnx", "--model", model_folder, *flags, "--output", target)
     return target
 
 
@@ -41,7 +41,7 @@ def apk_assets(tmp_path_factory: pytest.TempPathFactory, small_artifact: Path) -
     (project / "app/src/main").mkdir(parents=True)
     (project / "app/src/main/AndroidManifest.xml").write_text("<manifest/>")
     flags = ("--precisions", "fp32", "int8", "--app", project)
-    _python("export.android", "--artifacts", small_artifact, *flags)
+    run_well("export.android", "--artifacts", small_artifact, *flags)
     return project / "app/src/main/assets"
 
 
@@ -52,11 +52,6 @@ def apk(tmp_path_factory: pytest.TempPathFactory, android_tools: Tools, apk_asse
     target = folder / "demo.apk"
     build(PROJECT, android_tools, folder, target, apk_assets)
     return target
-
-
-def _python(module: str, *arguments: object) -> None:
-    command = [sys.executable, "-m", module, *map(str, arguments)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,13 @@ def run_command(module: str, *args: object) -> Result:
     return Result(int(stop.value.code or 0), out.getvalue(), err.getvalue())
 
 
+def run_well(module: str, *args: object) -> Result:
+    """As `run_command`, of a command that has to end with 0."""
+    result = run_command(module, *args)
+    assert result.code == 0, result.err
+    return result
+
+
 @pytest.fixture(scope="session")
 def cli() -> Callable[..., Result]:
     """`run_command`."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime
 import pytest
-from conftest import SENTENCES, small_bert
+from conftest import SENTENCES, run_well, small_bert
 from transformers import PreTrainedTokenizerFast
 
 from device_bench.phone.contract import AppFailedError, Request, parse
@@ -41,18 +39,14 @@ CLOSE = {"fp32": 1e-5, "int8": 0.1}
 ANY = Shapes()
 
 
-def command(module: str, *flags: object) -> None:
-    subprocess.run([sys.executable, "-m", module, *map(str, flags)], capture_output=True, check=True)
-
-
 @pytest.fixture(scope="module")
 def artifact(
     tmp_path_factory: pytest.TempPathFactory, model_folder: Path, data_root: Path, core: Core
 ) -> Path:
     """What compress.quantize leaves of the trained model: fp32 and int8."""
     target = tmp_path_factory.mktemp("artifacts") / "small-int8"
-    flags = ("--data", data_root, "--time-budget", 1, "--sequence-lengths", 8)
-    command("compress.quantize", "--model", model_folder, "--output", target, "--task", "verdicts", *flags)
+    flags = ("--data", data_root, "--time-budget", 0)
+    run_well("compress.quantize", "--model", model_folder, "--output", target, "--task", "verdicts", *flags)
     return target
 
 
@@ -138,7 +132,7 @@ def test_a_file_of_one_shape(
     """Texts are filled up or cut to the only length that it takes."""
     shape = Shapes(batch=2, lengths=(12,))
     flags = ("--data", data_root, "--sequence-length", 12, "--batch-size", 2)
-    command("export.onnx", "--model", model_folder, "--output", tmp_path / "a", "--task", "verdicts", *flags)
+    run_well("export.onnx", "--model", model_folder, "--output", tmp_path / "a", "--task", "verdicts", *flags)
     model = tmp_path / "a/onnx/model.onnx"
     found = [answer["logits"] for answer in classify(core, model, TEXTS, tmp_path)]
     np.testing.assert_allclose(found, logits_in_python(model, tokenizer, TEXTS, shape), atol=1e-5)

@@ -512,7 +512,7 @@ NAMES = (
 )
 
 
-QUICK_NAMES = ("finetune", "prune")
+QUICK_NAMES = ("finetune",)
 
 
 @pytest.mark.parametrize(
@@ -575,9 +575,9 @@ def test_flags_of_each_command_that_change_its_training(cli, commands, tmp_path,
     ("name", "flags"),
     [
         ("distill", ("--layers", "0")),
-        ("distill", ("--eval-samples", 7)),
-        ("sparsify", ("--sequence-length", 8, "--time-budget", 1)),
-        ("qat", ("--max-drop", 1)),
+        pytest.param("distill", ("--eval-samples", 7), marks=pytest.mark.slow),
+        pytest.param("sparsify", ("--sequence-length", 8, "--time-budget", 1), marks=pytest.mark.slow),
+        pytest.param("qat", ("--max-drop", 1), marks=pytest.mark.slow),
     ],
 )
 def test_flags_of_each_command_that_do_not(cli, commands, tmp_path, name, flags):

@@ -174,8 +174,8 @@ def judged(opened: OpenedModel, data: Path) -> float | None:
 
 def test_thresholds_are_chosen_on_one_split_and_judged_on_another(cli, bare_encoder, tmp_path, monkeypatch):
     monkeypatch.setitem(TASKS, "shades", shades(tmp_path / "data"))
-    common = ("--task", "shades", "--data", tmp_path / "data", "--epochs", 15, "--learning-rate", 1e-3)
-    flags = ("--model", bare_encoder, *common, "--output", tmp_path / "out")
+    common = ("--task", "shades", "--data", tmp_path / "data", "--learning-rate", 1e-3)
+    flags = ("--model", bare_encoder, *common, "--epochs", 15, "--output", tmp_path / "out")
     result = cli("compress.finetune", *flags, "--thresholds", "gmean")
     assert "thresholds from" in result.out, result.err
     metrics = open_artifact(tmp_path / "out").manifest.steps[-1].metrics
@@ -190,7 +190,7 @@ def test_thresholds_are_chosen_on_one_split_and_judged_on_another(cli, bare_enco
     assert judged(opened, tmp_path / "data") == pytest.approx(metrics["f1_micro"])
     set_thresholds(opened.model, [1.1, 1.1])
     assert judged(opened, tmp_path / "data") == 0
-    again = ("--model", tmp_path / "out", *common, "--output", tmp_path / "half")
+    again = ("--model", tmp_path / "out", *common, "--epochs", 1, "--output", tmp_path / "half")
     assert cli("compress.finetune", *again).code == 0
     assert open_model(str(tmp_path / "half"), data=tmp_path / "data").thresholds is None
 

@@ -96,7 +96,7 @@ def test_random_weights_need_no_data(cli, tmp_path):
 def test_what_is_pruned_is_exported_and_quantized(cli, model_folder, flags, tmp_path):
     uneven = ("--heads", 0.5, "--ffn", 0.4, "--scope", "global")
     assert cli("compress.prune", "--model", model_folder, *flags, *uneven).code == 0
-    quick = ("--time-budget", 1, "--sequence-lengths", 8, "--output", tmp_path / "small")
+    quick = ("--time-budget", 0, "--output", tmp_path / "small")
     done = cli("compress.quantize", "--model", tmp_path / "out", "--data", flags[1], *quick)
     assert done.code == 0, done.err
     steps = open_artifact(tmp_path / "small").manifest.steps

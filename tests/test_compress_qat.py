@@ -119,7 +119,7 @@ def test_nothing_is_trained_where_rounding_costs_little(cli, model_folder, flags
 
 def test_then_it_is_quantized(cli, model_folder, flags, tmp_path):
     assert cli("compress.qat", "--model", model_folder, *flags).code == 0
-    quick = ("--time-budget", 1, "--sequence-lengths", 8, "--output", tmp_path / "small")
+    quick = ("--time-budget", 0, "--output", tmp_path / "small")
     done = cli("compress.quantize", "--model", tmp_path / "out", "--data", flags[1], *quick)
     assert done.code == 0, done.err
 

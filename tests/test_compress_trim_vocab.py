@@ -214,7 +214,7 @@ def test_it_recovers_taught_by_the_untrimmed_model(cli, model_folder, half_of_it
     assert step.metrics["trimmed"] == at_once["after"]
     assert step.metrics["changed"] == at_once["changed"]
     assert step.metrics["after"]["tokens"] == at_once["after"]["tokens"]
-    assert step.metrics["after"]["score"] == step.metrics["accuracy"] > 0.8  # of few texts: no more is promised
+    assert step.metrics["after"]["score"] == step.metrics["accuracy"] > 0.8  # of few texts
     losses = [epoch["loss"] for epoch in step.metrics["history"]]
     assert losses[-1] < losses[0]
     assert step.config["subword_dropout"] == 0.3
@@ -241,7 +241,7 @@ def test_it_is_exported_like_any_other(cli, model_folder, half_of_it, flags, tmp
 def test_a_quantized_artifact_is_refused(cli, model_folder, flags, data_root, tmp_path):
     small = tmp_path / "small"
     command = ("--model", model_folder, "--data", data_root, "--task", "verdicts", "--output", small)
-    assert cli("compress.quantize", *command, "--time-budget", 1, "--sequence-lengths", 8).code == 0
+    assert cli("compress.quantize", *command, "--time-budget", 0).code == 0
     done = cli("compress.trim_vocab", "--model", small, *flags)
     assert done.code == 2
     assert "is quantized already" in done.error

@@ -94,6 +94,7 @@ print(*sorted({name.split(".")[0] for name in sys.modules}))
 """
 
 
+@pytest.mark.slow
 def test_scoring_loads_no_runtime_and_no_exporter(artifact: Path, data_root: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", IMPORTS, *map(str, (artifact, data_root, tmp_path))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -51,6 +51,7 @@ def test_operators_are_named_and_timed(profiled: tuple[str, Profile]) -> None:
     assert not any("CALL" in operator or "#" in operator for operator in by_name)
 
 
+@pytest.mark.slow
 def test_torch_eager_is_profiled(model_folder: Path) -> None:
     found = profile(Subject("x", model_folder / "model.safetensors", EAGER), PLAN)
     assert "aten::addmm" in {operator.name for operator in found.operators}

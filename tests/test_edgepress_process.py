@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SESSION = """
 import sys, time
 from pathlib import Path
@@ -65,5 +67,6 @@ assert process() == before, [(a, b) for a, b in zip(before, process()) if a != b
 """
 
 
+@pytest.mark.slow
 def test_no_import_changes_the_process_of_the_user() -> None:
     subprocess.run([sys.executable, "-c", UNTOUCHED], check=True, timeout=240)

@@ -176,6 +176,7 @@ def test_library_that_a_tokenizer_needs(tmp_path: Path) -> None:
     assert "its tokenizer needs sacremoses | pip install sacremoses" in said
 
 
+@pytest.mark.slow
 def test_library_that_a_japanese_tokenizer_needs(tmp_path: Path) -> None:
     settings = named("BertJapaneseTokenizer", word_tokenizer_type="mecab")
     save(tmp_path, BertConfig(**SIZES), vocab__txt="[UNK]", tokenizer_config__json=settings)

@@ -2,11 +2,10 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from conftest import run_well
 
 from edgepress.core.files import sha256
 
@@ -15,9 +14,8 @@ from edgepress.core.files import sha256
 def made(tmp_path_factory, model_folder, data_root):
     """An artifact with an fp32, an int8 and a companion file that takes strings, made once."""
     target = tmp_path_factory.mktemp("artifacts") / "small"
-    command = [sys.executable, "-m", "export.onnx", "--model", model_folder, "--scheme", "fp32", "int8"]
-    command += ["--with-tokenizer", "--task", "verdicts", "--data", data_root, "--output", target]
-    subprocess.run(list(map(str, command)), check=True, capture_output=True)
+    flags = ("--scheme", "fp32", "int8", "--with-tokenizer", "--task", "verdicts", "--data", data_root)
+    run_well("export.onnx", "--model", model_folder, *flags, "--output", target)
     return target
 
 

@@ -23,6 +23,8 @@ from export.core.runner import Runner
 from export.onnx import FORMAT as ONNX
 
 LIGHT_FORMATS = ("onnx", "torchscript", "torch_export")
+# What converts in a second stands for the others where the test is of the command.
+QUICK_FIRST = ("onnx", *(pytest.param(name, marks=pytest.mark.slow) for name in LIGHT_FORMATS[1:]))
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def logits_of(path: Path, folder: Path) -> np.ndarray:
         return np.concatenate([runner(batch) for batch in batches])
 
 
-@pytest.mark.parametrize("name", LIGHT_FORMATS)
+@pytest.mark.parametrize("name", QUICK_FIRST)
 def test_each_format_alone(export, tmp_path, name):
     result = export(f"export.{name}")
     assert result.code == 0, result.err
@@ -89,7 +91,7 @@ def test_without_fp32_its_file_is_not_kept(export, tmp_path):
     assert (decided == [label == "positive" for _, label in SENTENCES]).mean() > 0.9
 
 
-@pytest.mark.parametrize("name", LIGHT_FORMATS)
+@pytest.mark.parametrize("name", QUICK_FIRST)
 def test_fixed_shapes(export, tmp_path, name):
     result = export(f"export.{name}", "--batch-size", 2, "--sequence-length", 24)
     assert result.code == 0, result.err
@@ -261,7 +263,7 @@ def test_disk_that_is_full_in_the_middle(cli, model_folder, data_root, small_dis
     assert list(disk.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", LIGHT_FORMATS)
+@pytest.mark.parametrize("name", QUICK_FIRST)
 @pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04"])
 def test_damaged_file(tmp_path, name, content):
     path = tmp_path / Path(formats()[name].file).name

@@ -63,7 +63,7 @@ def _check_ranges(config: QuantizeConfig) -> None:
         "--eval-samples": config.eval_samples > 0,
         "--seed": 0 <= config.seed < 2**32,
         "--threads": config.threads > 0,
-        "--time-budget": config.time_budget > 0,
+        "--time-budget": config.time_budget >= 0,
         "--sequence-lengths": min(config.sequence_lengths, default=0) > 0,
         "--atol": config.atol is None or config.atol >= 0,
     }

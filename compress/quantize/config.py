@@ -63,6 +63,6 @@ class QuantizeConfig(CpuFlags, TaskFlags, Command):
     """Threads to time with."""
     time_budget: float = 20.0
     """Most time to spend on timing, but each file is started three times in any case; it ends earlier once
-    the medians have settled [s]."""
+    the medians have settled; 0: nothing is timed [s]."""
     seed: int = 0
     """Seed of random weights and of drawing sentences."""

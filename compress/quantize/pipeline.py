@@ -89,7 +89,7 @@ def _quantize(config: QuantizeConfig, order: QuantizeRequest, session: ExportSes
 def _measure(quantized: Quantized) -> list[Measurement]:
     """Time the files, interleaved, each in a process of its own."""
     config, opened, files = quantized.config, quantized.opened, quantized.files
-    if not files[0].format.timed:
+    if quantized.untimed:
         return []
     subjects = [Subject(file.name, file.path, known=quantized.recorded(file)) for file in files]
     lengths = tuple(sorted({min(length, opened.longest) for length in config.sequence_lengths}))

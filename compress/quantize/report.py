@@ -77,6 +77,13 @@ class Quantized:
         return [self.parent, *self.found.kept]
 
     @property
+    def untimed(self) -> str:
+        """Why nothing is timed; empty where it is."""
+        if not self.parent.format.timed:
+            return summary.NO_RUNTIME
+        return "" if self.config.time_budget else "--time-budget 0"
+
+    @property
     def remade(self) -> OpenedModel:
         """The model, with quantizing as its last step."""
         return replace(self.opened, applied=(*self.opened.applied, _step(self)))
@@ -203,10 +210,11 @@ def _recall(share: float | None) -> str:
 def _card(quantized: Quantized, target: Path) -> str:
     rows, own = quantized.rows, quantized.parent.format
     labels = [table.markdown() for table in label_tables(quantized)]
+    measured_how = summary.caption(rows, quantized.untimed)
     body = CARD_BODY.format(
         table="\n".join([summary.markdown(rows, quantized.metric, quantized.agreement), *labels]),
         judged_on=quantized.judged_on,
-        caption="\n".join([summary.caption(rows), *(f"{note}." for note in cpu_notes(quantized.files))]),
+        caption="\n".join([measured_how, *(f"{note}." for note in cpu_notes(quantized.files))]),
         chart=CARD_CHART if quantized.measurements else "",
         usage=usage(own, target, quantized.found.kept[-1].path, quantized.opened),
     )
@@ -219,7 +227,8 @@ def _card(quantized: Quantized, target: Path) -> str:
 
 def show(quantized: Quantized) -> None:
     """The table, the layers' sensitivities if they were measured, and what to know about them."""
-    summary.table(quantized.rows, quantized.metric, quantized.title, quantized.agreement).show()
+    own = (quantized.metric, quantized.title, quantized.agreement, quantized.untimed)
+    summary.table(quantized.rows, *own).show()
     console.line(quantized.judged_on)
     for table in label_tables(quantized):
         table.show()

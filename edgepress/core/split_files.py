@@ -52,7 +52,7 @@ def split_name(name: str) -> str:
 
 
 def split_of(path: Path) -> str:
-    """The split that a table's name means, of a shard's `train-00000-of-00002` the part before the numbers."""
+    """The split that a table's name means; of a shard's the part before its number."""
     shard = SHARD.fullmatch(path.stem)
     return split_name(shard["split"] if shard else path.stem)
 
