@@ -96,6 +96,19 @@ def test_each_section_has_its_table_and_then_its_charts(page: Path) -> None:
         assert own.index("</table>") < own.index("Size against latency")
 
 
+def test_what_all_rows_have_in_common_is_said_once(page: Path) -> None:
+    first, second = page.read_text(encoding="utf-8").split('<table class="sortable measurements">')[1:]
+    above = page.read_text(encoding="utf-8").partition("<thead>")[0]
+    assert "Of all rows: " in above
+    assert ", batch 1" in above
+    assert ">batch</button>" not in first
+    assert ">tokens</button>" in first  # 16 and 128
+    assert ">speed-up</button>" not in second  # its only file is the baseline
+    rows = re.findall(r"<tr>(<td.*?)</tr>", first)
+    columns = first.partition("</thead>")[0].count("<th ")
+    assert {row.count("<td") for row in rows} == {columns}
+
+
 def test_page_names_no_other_place(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     places = re.findall(r"(?:src|srcset|href)=\"(?!data:)([^\"]*)\"", text)

@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +50,14 @@ class ReportLine:
     error: str
 
 
+FILE = "file"
+# Said once above the table where all of its lines have the same.
+IN_WORDS = ("artifact", "runtime", "kind")
+SHAPE = ("threads", "batch", "tokens")
 HEADINGS = (
-    "file",
-    "artifact",
-    "runtime",
-    "kind",
-    "threads",
-    "batch",
-    "tokens",
+    FILE,
+    *IN_WORDS,
+    *SHAPE,
     "median [ms]",
     "95 % interval",
     "speed-up",
@@ -74,13 +74,48 @@ HEADINGS = (
 )
 
 
+@dataclass(frozen=True)
+class Heading:
+    """A column's heading; columns of numbers are sorted as numbers."""
+
+    text: str
+    in_words: bool
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """The records of a section: what all lines have in common, and the rest in columns."""
+
+    common: str
+    headings: tuple[Heading, ...]
+    lines: tuple[ReportLine, ...]
+
+
+def table(section: Section, artifacts: Sequence[Lineage]) -> ReportTable:
+    """A line for each record, failed ones too, in the columns that say something."""
+    found = tuple(_lines(section, artifacts))
+    columns = [[line.cells[index].text for line in found] for index in range(len(HEADINGS))]
+    common = {
+        index: texts[0]
+        for index, texts in enumerate(columns)
+        if HEADINGS[index] in (*IN_WORDS, *SHAPE) and len(set(texts)) == 1
+    }
+    empty = {index for index, texts in enumerate(columns) if set(texts) == {MISSING}}
+    kept = [index for index in range(len(HEADINGS)) if index not in common.keys() | empty]
+    said = [f"{HEADINGS[index]} {text}" for index, text in common.items() if index not in empty]
+    return ReportTable(
+        ", ".join(said),
+        tuple(Heading(HEADINGS[index], HEADINGS[index] in (FILE, *IN_WORDS)) for index in kept),
+        tuple(replace(line, cells=tuple(line.cells[index] for index in kept)) for line in found),
+    )
+
+
 def baseline(section: Section) -> str:
     """Label of the file that speed-ups are over."""
     return next(own.label for own in section.series if own.is_of(section.baseline))
 
 
-def lines(section: Section, artifacts: Sequence[Lineage]) -> Iterator[ReportLine]:
-    """A line for each record, failed ones too."""
+def _lines(section: Section, artifacts: Sequence[Lineage]) -> Iterator[ReportLine]:
     for series in section.series:
         for record in series.records:
             own = changed(record, artifacts)

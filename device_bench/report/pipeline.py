@@ -10,13 +10,12 @@ from device_bench.grouping import load, sections
 from device_bench.report.config import ReportConfig
 from device_bench.report.content import (
     CLAIM_KEYS,
-    HEADINGS,
     baseline,
     environments,
-    lines,
     picture,
     read_claims,
     settings_and_metrics,
+    table,
 )
 from device_bench.report.lineage import find_artifacts
 from edgepress.core import console
@@ -39,13 +38,12 @@ def run(config: ReportConfig) -> Path:
             {
                 "title": own.title,
                 "baseline": baseline(own),
-                "lines": lines(own, artifacts),
+                "table": table(own, artifacts),
                 "environments": environments(own),
                 "charts": [picture(chart) for chart in charts([own])],
             }
             for own in found
         ],
-        headings=HEADINGS,
         machines=[picture(chart) for chart in charts(found) if chart.name.endswith(DEVICES)],
         artifacts=artifacts,
         settings_and_metrics=settings_and_metrics,
