@@ -600,7 +600,7 @@ def test_processes_of_one_launch_decide_together(cli, typed, data, tmp_path):
         "2",
         "--module",
     )
-    started = [*launch, *map(str, (*typed, "--epochs", 60))]
+    started = [*launch, *map(str, (*typed, "--epochs", 25))]
     process = subprocess.Popen(started, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     checkpoints = tmp_path / ".out.training"
     while not list(checkpoints.glob("checkpoint-*/finished")):
@@ -608,7 +608,7 @@ def test_processes_of_one_launch_decide_together(cli, typed, data, tmp_path):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     process.wait()
-    refused(cli(*typed, "--epochs", 60), "processes was 2, is 1")
+    refused(cli(*typed, "--epochs", 25), "processes was 2, is 1")
     turned(data / "verdicts" / "train.jsonl")
     other = subprocess.run(started, capture_output=True, text=True, check=False)
     assert other.returncode != 0

@@ -89,7 +89,7 @@ def test_an_interrupted_run_resumes(model_folder, flags, tmp_path):
     assert not checkpoints.exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long  # distill does it as a slow one
 def test_two_processes_under_accelerate(model_folder, flags, tmp_path):
     # With --cpu accelerate starts one process only; without a GPU, --multi_gpu starts them on the CPU.
     launch = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]

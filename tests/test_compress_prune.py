@@ -181,7 +181,7 @@ def test_interrupted_it_resumes_to_the_same_numbers(model_folder, data_root, tmp
     assert scores[0] == scores[1]
 
 
-@pytest.mark.slow
+@pytest.mark.long  # distill does it as a slow one
 def test_two_processes_under_accelerate(model_folder, data_root, tmp_path):
     # With --cpu accelerate starts one process only; without a GPU, --multi_gpu starts them on the CPU.
     launch = (sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2")

@@ -165,13 +165,15 @@ def test_format_whose_runtime_is_elsewhere_is_judged_and_not_timed(quantize, tmp
 def test_formats_that_are_extras(quantize, tmp_path, format_):
     if find_spec(format_) is None:  # importing openvino would report that it is used
         pytest.skip(f"{format_} is not installed")
-    result = quantize("--format", format_, *TIMED)
+    timed = format_ == "openvino"  # of executorch a start takes ten seconds
+    result = quantize("--format", format_, *(TIMED if timed else UNTIMED))
     assert result.code == 0, result.err
     artifact = open_artifact(tmp_path / "out")
     file = next(r for r in artifact.manifest.files if r.parity and r.precision == "int8")
     assert file.path.startswith(f"{format_}/")
-    measured = records.read(tmp_path / "out" / "measurements.jsonl")
-    assert {one.runtime.split()[0] for one in measured} == {format_}
+    if timed:
+        measured = records.read(tmp_path / "out" / "measurements.jsonl")
+        assert {one.runtime.split()[0] for one in measured} == {format_}
 
 
 @pytest.mark.parametrize(

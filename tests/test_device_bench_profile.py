@@ -26,7 +26,7 @@ EXPECTED = {
 
 
 @pytest.fixture(
-    params=[pytest.param(name, marks=pytest.mark.slow if name == "executorch" else ()) for name in EXPECTED]
+    params=[pytest.param(name, marks=pytest.mark.long if name == "executorch" else ()) for name in EXPECTED]
 )
 def profiled(
     request: pytest.FixtureRequest, trained_bert: torch.nn.Module, tmp_path: Path

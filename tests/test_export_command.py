@@ -249,7 +249,7 @@ def test_library_that_fails_is_one_line(export, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name == "executorch" else ()) for name in formats()]
+    "name", [pytest.param(name, marks=pytest.mark.long if name == "executorch" else ()) for name in formats()]
 )
 def test_disk_that_is_full_in_the_middle(cli, model_folder, data_root, small_disk, name):
     if any(find_spec(module) is None for module in formats()[name].modules):
