@@ -226,8 +226,9 @@ def test_what_it_costs(model):
     ],
 )
 def test_wrong_use_is_one_error(model, wrong, message):
-    with pytest.raises(edgepress.EdgepressError, match=message):
+    with pytest.raises(edgepress.EdgepressError, match=message) as raised:
         wrong(model)
+    assert "--" not in f"{raised.value} {raised.value.hint}"
 
 
 def test_an_untrained_model_answers_nothing(bare_encoder, data_root):

@@ -100,6 +100,16 @@ def test_texts_of_a_file(predict, exported, expected, tmp_path, ending):
     assert [row["label"] for row in found] == [label for label, _ in expected]
 
 
+@pytest.mark.parametrize(("ending", "row"), [("csv", 3), ("jsonl", 2)])
+def test_rows_without_a_text_are_numbered_as_their_file_does(predict, exported, tmp_path, ending, row):
+    path = tmp_path / f"texts.{ending}"
+    own = {"csv": 'text\nfine\n" "\n', "jsonl": '{"text": "fine"}\n{"text": " "}\n'}
+    path.write_text(own[ending])
+    result, _ = predict(exported, "--json", "--file", path)
+    assert result.code == 2
+    assert f"{path}, row {row}: an empty text" in result.error
+
+
 @pytest.mark.parametrize("dash", [("-",), ()])
 def test_texts_of_standard_input(predict, exported, expected, monkeypatch, dash):
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(TEXTS)))

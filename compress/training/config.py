@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 from typing_extensions import Doc
 
 from edgepress.core.console import Command
-from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.errors import HELP_SAYS, EdgepressError, require_flags
 from edgepress.core.models import FROM_SCRATCH_ONLY, Schedule, Weights
 from edgepress.core.tasks import TASK_HELP, TaskFlags
 
@@ -184,7 +184,7 @@ def check_vocabulary(name: str, vocabulary: int) -> None:
         EdgepressError: fewer than none, or the model's own weights know another vocabulary.
     """
     if vocabulary < 0:
-        raise EdgepressError("--vocabulary is out of range", "--help says what it takes")
+        raise EdgepressError("--vocabulary is out of range", HELP_SAYS)
     if vocabulary and name not in FROM_SCRATCH_ONLY:
         names = ", ".join(FROM_SCRATCH_ONLY)
         raise EdgepressError(

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from edgepress.core.caches import cache_hint
 from edgepress.core.causes import cause, said_cause
-from edgepress.core.errors import EdgepressError, EdgepressWarning, first_line
+from edgepress.core.errors import HELP_SAYS, EdgepressError, EdgepressWarning, first_line
 from edgepress.core.process import prepare
 
 if TYPE_CHECKING:
@@ -292,6 +292,7 @@ def errors_in_library_words() -> Iterator[None]:
 
 def in_library_words(text: str) -> str:
     """The text with options as keywords (`--max-drop` is `max_drop`), and without passing folders."""
+    text = text.replace(HELP_SAYS, "its docstring says what it takes")
     text = FLAG.sub(lambda flag: flag["name"].replace("-", "_"), text)
     return PASSING_FOLDER.sub("", text)
 

@@ -25,6 +25,9 @@ class ExpectationError(EdgepressError):
     exit_code = 1
 
 
+HELP_SAYS = "--help says what it takes"
+
+
 class EdgepressWarning(UserWarning):
     """Something that a user of the library should not overlook."""
 
@@ -46,7 +49,7 @@ def require_flags(holds: Mapping[str, bool]) -> None:
     """
     for flag, right in holds.items():
         if not right:
-            raise EdgepressError(f"{flag} is out of range", "--help says what it takes")
+            raise EdgepressError(f"{flag} is out of range", HELP_SAYS)
 
 
 def first_line(error: BaseException) -> str:

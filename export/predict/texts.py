@@ -7,7 +7,7 @@ from pathlib import Path
 from edgepress.core.columns import text_columns
 from edgepress.core.errors import EdgepressError
 from edgepress.core.split_files import TABLES
-from edgepress.core.splits import as_texts, join_texts, read_table, require_utf8
+from edgepress.core.splits import as_texts, join_texts, read_table, require_utf8, rows_of
 from edgepress.core.tasks import MOST_TEXTS
 from export.predict.config import PredictConfig
 
@@ -74,12 +74,12 @@ def _from_file(path: Path, wanted: Sequence[str], count: int) -> list[Row]:
     if path.suffix.lower() not in TABLES:
         require_utf8(path)
         return _from_lines(path.read_text(encoding="utf-8").splitlines(), count, str(path))
-    table = read_table([path])
+    table, names = read_table([path]), rows_of([path], str(path))
     columns = text_columns(table, path, wanted)
     texts = [as_texts(table[column]) for column in columns]
     rows = list(zip(*([join_texts(texts)] if len(texts) > MOST_TEXTS else texts), strict=True))
     for number, row in enumerate(rows):
-        _require_text(row, f"{path}, row {number}")
+        _require_text(row, names.name(number))
     return rows
 
 
