@@ -59,13 +59,17 @@ def read(encoded: str) -> Charsmap:
     alone = [single.get(c, c) for c in every]
     behind = _asked(normalizer, ["e" + ACUTE + c for c in every])
     before = _asked(normalizer, [c + "e" + ACUTE for c in every])
-    joined = _asked(normalizer, [c + ACUTE for c in single])
+    extending = frozenset(
+        c for c, by, text in zip(every, alone, behind, strict=True) if text != COMPOSED + by
+    )
+    bases = [c for c in single if c not in extending]
+    joined = _asked(normalizer, [c + ACUTE for c in bases])
     return Charsmap(
         single,
         clusters,
-        frozenset(c for c, by, text in zip(every, alone, behind, strict=True) if text != COMPOSED + by),
+        extending,
         frozenset(c for c, by, text in zip(every, alone, before, strict=True) if text != by + COMPOSED),
-        frozenset(c for c, text in zip(single, joined, strict=True) if text != single[c]),
+        frozenset(c for c, text in zip(bases, joined, strict=True) if text != single[c]),
     )
 
 

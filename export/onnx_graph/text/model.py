@@ -70,8 +70,8 @@ def add_tokenizer(
         pair: whether the model compares two texts.
 
     Raises:
-        EdgepressError: the graph cannot follow the tokenizer's normalizer, words or model, `source` takes one shape only, or
-            onnxruntime-extensions is missing.
+        EdgepressError: the graph cannot follow the tokenizer's normalizer, words or model, `source` takes
+            one shape only, or onnxruntime-extensions is missing.
         ExpectationError: the file gives other ids than the tokenizer for one of the hard strings.
     """
     require_extensions()
