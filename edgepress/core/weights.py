@@ -377,7 +377,7 @@ def _load(
     if model.dtype != torch.float32:  # transformers 5 keeps the file's type
         kept = str(model.dtype).removeprefix("torch.")
         console.warn(f"{folder}: its weights are in {kept}; the model is opened in float32")
-        model.float()  # type: ignore[no-untyped-call]
+        model.float()
     return model
 
 
