@@ -40,7 +40,7 @@ class OnnxConfig(ExportConfig):
     opset: int = DEFAULT_OPSET
     """ONNX opset; 17 is the highest that every ONNX Runtime for Android since 1.12 opens."""
     with_tokenizer: bool = False
-    """Also write a file that takes strings and gives label probabilities (BERT's tokenizers)."""
+    """Also write a file that takes strings and gives label probabilities (WordPiece, BPE, Unigram)."""
 
 
 class OnnxFormat(Format):

@@ -31,6 +31,9 @@ if TYPE_CHECKING:  # the process that measures a file needs neither torch nor tr
 EXAMPLE = (2, 8)
 INTEGERS = {"i8", "u8", "i4", "u4"}
 IN_FULL_PRECISION = "precision_sensitive_0"  # OpenVINO's mark of inputs that are not to be halved
+# Added to the score of a token that is not to be seen: exp(-30000) is 0, and fp16 holds the number.
+HIDDEN = np.float32(-3e4)
+MASK = 3  # the place of the mask among the inputs of an attention operation
 FUSED_PRODUCTS = 2  # one attention operation multiplies queries by keys, and the result by values
 
 
@@ -96,8 +99,29 @@ def export(model: PreTrainedModel, target: Path, shapes: Shapes | None = None) -
         raise EdgepressError(f"OpenVINO cannot convert {kind}: {_last_line(error)}") from error
     for value, name in zip(converted.inputs, example, strict=True):
         value.set_names({name})  # the tracer's numbers are names to it as well
+    _finite_masks(converted)
     target.parent.mkdir(parents=True, exist_ok=True)
     openvino.save_model(converted, target, compress_to_fp16=False)
+
+
+def _finite_masks(graph: Any) -> None:
+    """Let attention add a large negative number where a mask of booleans hides a token.
+
+    OpenVINO makes -inf of False, and NaN of a row that sees no token: padding whose whole local window is
+    padding, as ModernBERT has it. Torch gives 0 there. Nobody reads such a row, but NaN spreads to others.
+    """
+    from openvino import opset13
+
+    added: dict[Any, Any] = {}
+    for node in graph.get_ordered_ops():
+        # Queries, keys, values, mask: the mask is left out where nothing is hidden.
+        if node.get_type_name() != "ScaledDotProductAttention" or node.get_input_size() <= MASK:
+            continue
+        mask = node.input_value(MASK)
+        if mask.get_element_type().get_type_name() == "boolean":
+            source = mask.get_node().get_friendly_name(), mask.get_index()
+            added.setdefault(source, opset13.select(mask, np.float32(0), HIDDEN))
+            node.input(MASK).replace_source_output(added[source].output(0))
 
 
 @contextlib.contextmanager

@@ -176,8 +176,37 @@ def named_by_tensorflow(weights: dict[str, torch.Tensor]) -> dict[str, torch.Ten
     }
 
 
+def decoder(kind: str) -> Build:
+    """A classifier of transformers that is no encoder."""
+
+    def build(shop: Workshop, folder: Path) -> None:
+        import transformers
+
+        sizes = {
+            "GPT2": {"n_embd": 8, "n_layer": 1, "n_head": 1},
+            "T5": {"d_model": 8, "d_ff": 8, "num_layers": 1},
+        }
+        words = {"vocab_size": len(shop.tokenizer), "pad_token_id": 0, "eos_token_id": 0}
+        config = getattr(transformers, f"{kind}Config")(**sizes[kind], **words)
+        shop.save(getattr(transformers, f"{kind}ForSequenceClassification")(config), folder)
+
+    return build
+
+
+def two_vocabularies(shop: Workshop, folder: Path) -> None:
+    """tokenizer.json, and a vocab.txt in which two words have changed places."""
+    shop.classifier(folder, [0, 1], ("negative", "positive"))
+    vocabulary = shop.tokenizer.get_vocab()
+    words = sorted(vocabulary, key=vocabulary.__getitem__)
+    words[10], words[11] = words[11], words[10]
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
+
+
 POSITION_IDS = "bert.embeddings.position_ids"
 MODELS: dict[str, Build] = {
+    "GPT-2": decoder("GPT2"),
+    "T5": decoder("T5"),
+    "two vocabularies": two_vocabularies,
     "token classifier of two tags": headed("BertForTokenClassification", labels=2),
     "no architectures, token classifier": then(headed("BertForTokenClassification"), architectures=None),
     "MobileBERT of tags": mobile_bert(["MobileBertForTokenClassification"]),

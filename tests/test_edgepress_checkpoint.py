@@ -234,3 +234,14 @@ def test_names_and_shapes_are_read_without_values(folder: Path) -> None:
 )
 def test_names_that_are_shown(names: str, words: str) -> None:
     assert listed(names) == words
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_half_precision_is_opened_in_single(folder: Path, kind: torch.dtype) -> None:
+    halved = {name: value.to(kind) for name, value in weights(folder).items()}
+    save_file(halved, folder / "model.safetensors", {"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "dtype": str(kind).removeprefix("torch.")}))
+    opened = load(folder)
+    assert all(torch.equal(opened[name], value.float()) for name, value in halved.items())
+    assert {value.dtype for value in opened.values() if value.is_floating_point()} == {torch.float32}

@@ -209,7 +209,7 @@ def test_a_file_with_other_ids_fails_with_the_string_named(onnx_file, tokenizer,
         add_tokenizer(onnx_file, tmp_path / "s.onnx", tokenizer, LONGEST, "regression", LABELS)
 
 
-def test_byte_level_bpe_is_refused(onnx_file, tmp_path):
+def test_bpe_without_all_bytes_is_refused(onnx_file, tmp_path):
     pieces = Tokenizer(models.BPE())
     pieces.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     pieces.train_from_iterator(["a film"], trainers.BpeTrainer(vocab_size=300, show_progress=False))

@@ -181,6 +181,9 @@ FOLDERS: list[Row] = [
 TOKENS, FOREIGN = "holds texts in text, the model is for", "the names of its weights begin with"
 LACK, HOLD, SHAPE = "its weights lack", "its weights hold", "has the shape"
 FOLDERS_OF_MODELS: list[Row] = [
+    ("export.onnx", "GPT-2", WORDS, (), "is a gpt2, which has a decoder; only encoders are taken"),
+    ("export.onnx", "T5", WORDS, (), "is a t5, which has a decoder; only encoders are taken"),
+    ("export.onnx", "two vocabularies", WORDS, (), "vocab.txt and tokenizer.json disagree"),
     ("export.onnx", "token classifier", WORDS, (), TOKENS),
     ("export", "token classifier", WORDS, ("--formats", "torchscript"), TOKENS),
     ("compress.quantize", "token classifier", WORDS, (), TOKENS),

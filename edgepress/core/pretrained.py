@@ -17,6 +17,10 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+)
 from transformers.utils import logging
 
 from edgepress.core import sources
@@ -32,6 +36,8 @@ from edgepress.core.weights import Drops, build, head_of, load_weights
 
 # The problem types that transformers' configs know.
 CLASSIFICATION = ("single_label_classification", "multi_label_classification", "regression")
+# Encoders for which transformers has a language model from left to right alone.
+BIDIRECTIONAL = ("xlnet",)
 TOKENIZER = "tokenizer.json"
 # What transformers' tokenizers need beside itself: the name in the package index -> the module.
 TOKENIZER_LIBRARIES = {
@@ -61,7 +67,19 @@ def load_config(source: ModelSource) -> PretrainedConfig:
     except Exception as error:  # whatever a wrong value trips over
         raise EdgepressError(f"{source.folder}: unreadable config.json: {first_line(error)}") from error
     _refuse_quantized(source.folder, config)
+    _refuse_decoder(source.folder, config)
     return config
+
+
+def _refuse_decoder(folder: Path, config: PretrainedConfig) -> None:
+    """Raise for a model whose tokens do not all see each other: it has a decoder, or is one."""
+    kind = config.model_type
+    generates = kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    if getattr(config, "is_encoder_decoder", False) or (generates and kind not in BIDIRECTIONAL):
+        raise EdgepressError(
+            f"{folder} is a {kind}, which has a decoder; only encoders are taken (BERT, RoBERTa, ...)",
+            "docs/architectures.md lists those that are tested",
+        )
 
 
 def _refuse_quantized(folder: Path, config: PretrainedConfig) -> None:
@@ -165,6 +183,7 @@ def _read_tokenizer(folder: Path, config: PretrainedConfig) -> PreTrainedTokeniz
         raise _no_tokenizer(folder, config, error) from error
     if len(tokenizer) <= len(tokenizer.all_special_tokens) and _lacking(folder, config):
         raise _no_tokenizer(folder, config, None)  # transformers 5 opens one without words where files lack
+    _refuse_another_vocabulary(folder, tokenizer)
     if not isinstance(tokenizer.model_max_length, int | float):
         raise EdgepressError(
             f"{folder}: tokenizer_config.json: model_max_length is {tokenizer.model_max_length!r}, no number",
@@ -174,6 +193,24 @@ def _read_tokenizer(folder: Path, config: PretrainedConfig) -> PreTrainedTokeniz
         logging.get_logger("transformers.tokenization_utils_base").setLevel(ERROR)
     keep_whole(tokenizer)  # some repositories ship padding and truncation inside tokenizer.json
     return tokenizer
+
+
+def _refuse_another_vocabulary(folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raise where vocab.txt, which other runtimes read, gives a word piece another id than tokenizer.json."""
+    path = folder / "vocab.txt"
+    if not (path.is_file() and (folder / TOKENIZER).is_file() and tokenizer.is_fast):
+        return
+    if type(tokenizer.backend_tokenizer.model).__name__ != "WordPiece":
+        return
+    vocabulary = tokenizer.get_vocab()
+    for line, token in enumerate(path.read_text(encoding="utf-8", errors="replace").split("\n")):
+        own = vocabulary.get(token.rstrip("\r"))
+        if token.rstrip("\r") and own != line:
+            raise EdgepressError(
+                f"{folder}: vocab.txt and tokenizer.json disagree: {token!a} is {line} in the first, "
+                f"{'no token' if own is None else own} in the second",
+                "keep the file that the model was trained with, and remove the other one",
+            )
 
 
 def _no_tokenizer(folder: Path, config: PretrainedConfig, error: Exception | None) -> EdgepressError:

@@ -374,6 +374,10 @@ def _load(
     random = {*info["missing_keys"], *info["mismatched_keys"]} - set(missing)
     if random:  # where the comparison above and transformers do not agree
         raise EdgepressError(f"{folder}: transformers did not load {listed(map(str, random))}")
+    if model.dtype != torch.float32:  # transformers 5 keeps the file's type
+        kept = str(model.dtype).removeprefix("torch.")
+        console.warn(f"{folder}: its weights are in {kept}; the model is opened in float32")
+        model.float()
     return model
 
 

@@ -7,7 +7,7 @@ their languages.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,8 @@ from tokenizers import Tokenizer
 
 from edgepress.core.errors import EdgepressError
 from edgepress.core.tasks import ProblemType
-from export.onnx_graph.text import rows, wordpiece
+from export.onnx_graph.text import byte_bpe, rows, unigram, wordpiece
+from export.onnx_graph.text.marks import ROW_ID, refusal
 from export.onnx_graph.text.nodes import EXTENSIONS, PREFIX, Nodes
 from export.validation.tokenizer import HARD_PAIRS, HARD_SINGLES, Encode, compare_tokenizers, encoder
 
@@ -32,6 +33,12 @@ PROBABILITY: dict[ProblemType, str] = {
     "single_label_classification": "Softmax",  # over the last axis
     "multi_label_classification": "Sigmoid",
     "regression": "Identity",
+}
+# Nodes from texts to their ids, by the tokenizer's model: (nodes, name of the texts, tokenizer) -> name.
+MODELS: dict[str, Callable[[Nodes, str, Tokenizer], str]] = {
+    "WordPiece": lambda nodes, text, tokenizer: wordpiece.token_ids(nodes, text, wordpiece.read(tokenizer)),
+    "BPE": lambda nodes, text, tokenizer: byte_bpe.token_ids(nodes, text, byte_bpe.read(tokenizer)),
+    "Unigram": lambda nodes, text, tokenizer: unigram.token_ids(nodes, text, unigram.read(tokenizer)),
 }
 DOMAINS = {EXTENSIONS: 1, "ai.onnx.ml": 3, "com.microsoft": 1}
 
@@ -63,8 +70,8 @@ def add_tokenizer(
         pair: whether the model compares two texts.
 
     Raises:
-        EdgepressError: the tokenizer is not of BERT's kind, `source` takes one shape only, or
-            onnxruntime-extensions is missing.
+        EdgepressError: the graph cannot follow the tokenizer's normalizer, words or model, `source` takes
+            one shape only, or onnxruntime-extensions is missing.
         ExpectationError: the file gives other ids than the tokenizer for one of the hard strings.
     """
     require_extensions()
@@ -134,9 +141,12 @@ def _encode(nodes: Nodes, tokenizer: PreTrainedTokenizerBase, longest: int, pair
     """Nodes from the texts to what the model takes: input -> name of the tensor."""
     backend = _backend(tokenizer)
     text = nodes.op("Concat", "text", "text_pair", axis=0) if pair else "text"
-    ids = wordpiece.token_ids(nodes, text, wordpiece.read(backend))
+    kind = type(backend.model).__name__
+    if kind not in MODELS:
+        raise refusal(f"its model is {kind}; there is one for {', '.join(MODELS)}")
+    ids = MODELS[kind](nodes, text, backend)
     form = rows.layout(backend, pair, tokenizer.pad_token_id, longest)
-    return rows.rows(nodes, ids, wordpiece.ROW_ID, form)
+    return rows.rows(nodes, ids, ROW_ID, form)
 
 
 def _backend(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:

@@ -14,8 +14,8 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer
 
-from edgepress.core.errors import EdgepressError
 from export.onnx_graph.text.characters import Characters, character_class, characters
+from export.onnx_graph.text.marks import ROW_ID, refusal
 from export.onnx_graph.text.nodes import EXTENSIONS, Nodes
 
 # Signs come from the private use area, which BERT's normalizer removes from texts.
@@ -26,7 +26,7 @@ REMOVED = "\x01"
 SETTINGS = ("lowercase", "strip_accents", "handle_chinese_chars")
 # What the extensions' WordPiece writes for a word that it does not know; no piece of a word has a space.
 UNKNOWN = " unknown "
-ROW_ID, UNKNOWN_ID = -1, -2
+UNKNOWN_ID = -2
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,11 @@ def read(tokenizer: Tokenizer) -> WordPiece:
 def _require_bert(parts: dict[str, Any]) -> None:
     kinds = [(parts[part] or {}).get("type") for part in ("model", "normalizer", "pre_tokenizer")]
     if kinds != ["WordPiece", "BertNormalizer", "BertPreTokenizer"] or not parts["normalizer"]["clean_text"]:
-        raise EdgepressError(
-            f"no ONNX graph for this tokenizer ({kinds[0]} with {kinds[1]} and {kinds[2]}): only for BERT's",
-            "export without --with-tokenizer; tokenizer.json is beside the model",
+        raise refusal(
+            f"it is a {kinds[0]} with {kinds[1]} and {kinds[2]}; a WordPiece may be BERT's, with clean_text"
         )
     if any(token["single_word"] for token in parts["added_tokens"]):
-        raise EdgepressError("no ONNX graph for added tokens that match whole words only (single_word)")
+        raise refusal("added tokens match whole words only (single_word)")
 
 
 def _signs(vocabulary: dict[str, int], count: int) -> list[str]:
@@ -155,14 +154,7 @@ def _pieces(nodes: Nodes, text: str, pieces: WordPiece) -> str:
         unknown_token=UNKNOWN,
         max_input_chars_per_word=pieces.longest_word,
     )
-    ids = nodes.op(
-        "LabelEncoder",
-        tokens,
-        domain="ai.onnx.ml",
-        keys_strings=[*vocabulary, UNKNOWN],
-        values_int64s=[*vocabulary.values(), UNKNOWN_ID],
-        default_int64=UNKNOWN_ID,
-    )
+    ids = nodes.lookup(tokens, vocabulary | {UNKNOWN: UNKNOWN_ID}, UNKNOWN_ID)
     known = nodes.op("Compress", ids, _kept(nodes, ids, starts, ends), axis=0)
     unknown = nodes.op("Equal", known, nodes.integers(UNKNOWN_ID))
     return nodes.op("Where", unknown, nodes.integers(pieces.vocabulary[pieces.unknown]), known)
