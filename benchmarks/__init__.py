@@ -1,1 +1,1 @@
-"""What measures whatever results/ keeps, and takes longer than a test may."""
+"""Benchmarks behind the figures in results/, which take longer than a test may."""

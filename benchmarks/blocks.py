@@ -37,7 +37,7 @@ class Block:
         return found
 
     def shown(self) -> str:
-        """What stands in its page."""
+        """Return the text of the block as its page has it now."""
         return self._parts()[1].strip()
 
     def update(self, content: str | None = None) -> None:

@@ -110,7 +110,7 @@ def _off(process: Process, case: Case) -> float:
 
 
 def sweep_goals(config: MeasuringBenchmark, artifact: Path) -> Iterator[Goal]:
-    """All lengths at all batch sizes of the int8 file, by the command that people type."""
+    """Time the int8 file at all lengths and batch sizes, by the command that people type."""
     target = config.work / "sweep.jsonl"
     target.unlink(missing_ok=True)
     lengths, batches = map(str, config.sweep_lengths), map(str, config.sweep_batches)

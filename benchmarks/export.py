@@ -112,7 +112,7 @@ def model_files(artifacts: Sequence[Artifact]) -> list[tuple[str, Path, FileReco
 
 
 def printed_cells(artifacts: Sequence[Artifact]) -> dict[str, dict[str, str]]:
-    """By file, the table's cells that its samples do not give."""
+    """Return for each file the table's cells that its samples do not give."""
     scores = {
         (artifact.folder, entry["file"]): entry["score"]
         for artifact in artifacts

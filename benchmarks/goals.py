@@ -1,4 +1,4 @@
-"""What the measurements kept in results/ share: goals with a verdict, and commands."""
+"""Code shared by the measurements in results/: goals with a verdict, and commands."""
 
 import json
 import subprocess
@@ -49,7 +49,7 @@ def help_goal(module: str) -> Goal:
 
 
 def kept_goals(target: Path) -> list[Goal]:
-    """What `conclude` wrote."""
+    """Read the goals that `conclude` wrote."""
     entries = json.loads(target.read_text(encoding="utf-8"))
     return [Goal(**{name: value for name, value in entry.items() if name != "holds"}) for entry in entries]
 

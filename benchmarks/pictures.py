@@ -63,7 +63,7 @@ class DocsPictures:
 
 
 def chosen(records: tuple[Path, ...], names: Sequence[str] = SHOWN, prefix: str = "") -> list[Chart]:
-    """These charts of one machine's records, not drawn yet.
+    """Return the named charts of one machine's records, not drawn yet.
 
     Raises:
         EdgepressError: the records cannot be read, or are of several machines.
@@ -76,7 +76,7 @@ def chosen(records: tuple[Path, ...], names: Sequence[str] = SHOWN, prefix: str 
 
 
 def all_chosen(config: DocsPictures) -> list[Chart]:
-    """Those of the CPU, then those of the GPU."""
+    """Return the charts of the CPU, then those of the GPU."""
     return [*chosen(config.records), *chosen(config.gpu, SHOWN_OF_GPU, "gpu-")]
 
 

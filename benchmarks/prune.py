@@ -87,7 +87,7 @@ def quantized(model: Path | str, output: Path) -> tuple[Path, Path]:
 
 
 def speed_goals(dense: tuple[Path, Path], pruned: tuple[Path, Path]) -> Iterator[Goal]:
-    """All four files in turn; keeps their records and the table."""
+    """Time all four files in turn, write their records and the table, and yield the goals."""
     subjects = [Subject(name, path) for name, path in zip(NAMES, (*dense, *pruned), strict=True)]
     found = measure(subjects, Plan(LENGTHS, launches=LAUNCHES, budget_s=BUDGET_S))
     records.write(MEASUREMENTS, found)

@@ -112,7 +112,7 @@ def sst2_goals(config: QuantizeBenchmark, classifier: Path) -> Iterator[Goal]:
 
 
 def evaluation_goal(config: QuantizeBenchmark, classifier: Path, quantized: Path) -> Goal:
-    """How long judging a file on all validation sentences takes, tokenization included."""
+    """Time the scoring of a file on all validation sentences, tokenization included."""
     opened = open_model(str(classifier), data=config.data)
     path = open_artifact(quantized).folder / "onnx" / "model_quantized.onnx"
     start = time.monotonic()
@@ -133,7 +133,7 @@ def keep(artifact: Path) -> None:
 
 
 def printed_cells(card: str) -> dict[str, dict[str, str]]:
-    """By file, the cells of a card's table that samples do not give."""
+    """Return for each file the cells of a card's table that samples do not give."""
     table = card[card.index("| variant") :].partition("\n\n")[0]
     lines = [line for line in table.splitlines() if line.startswith("|")]
     heads, _, *rows = ([cell.strip() for cell in line.strip("| ").split("|")] for line in lines)

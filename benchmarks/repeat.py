@@ -49,7 +49,7 @@ class Comparison:
 
     @property
     def shapes(self) -> int:
-        """Of each file."""
+        """Number of shapes of each file."""
         return len(self.lengths) * len(self.batches)
 
     def take(self, budget_s: float) -> tuple[list[Both], float]:
@@ -120,24 +120,24 @@ class Repeated:
 
     @classmethod
     def of(cls, found: Sequence[Measurement], seconds: float) -> Repeated:
-        """From `records`, as they were kept."""
+        """Pair the measurements again from `records`, as they were kept."""
         pairs = list(zip(found[::2], found[1::2], strict=True))
         half = len(pairs) // 2
         return cls([Pair(*both) for both in zip(pairs[:half], pairs[half:], strict=True)], seconds)
 
     @property
     def records(self) -> list[Measurement]:
-        """Of the first measurement, then of the second."""
+        """Records of the first measurement, then of the second."""
         return [*chain(*(pair.first for pair in self.pairs)), *chain(*(pair.again for pair in self.pairs))]
 
     @property
     def level(self) -> float:
-        """Of each change's interval, so that all of k hold 1 in 95 % of cases (Sidak 1967)."""
+        """Confidence level of each change's interval: all of k hold 1 in 95 % of cases (Sidak 1967)."""
         return float(stats.LEVEL ** (1 / len(self.pairs)))
 
     @property
     def table(self) -> str:
-        """Markdown."""
+        """Table of all changes, in Markdown."""
         return markdown_table(HEADINGS, [pair.row(self.level) for pair in self.pairs])
 
     def goals(self) -> Iterator[Goal]:

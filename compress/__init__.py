@@ -1,1 +1,1 @@
-"""What to do to a model: train, distill, prune and quantize it; recipes of such steps."""
+"""Techniques that train, distill, prune and quantize a model, and recipes that chain them."""

@@ -1,4 +1,4 @@
-"""What techniques share that make a trained classifier smaller: prune, sparsify, qat, trim_vocab."""
+"""Code shared by the techniques that make a trained classifier smaller: prune, sparsify, qat, trim_vocab."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class ModelFigures:
     score: float | None
     """The task's metric, 0..1; None where the model cannot be scored."""
     evaluation_set: EvaluationSet | None
-    """What the score is of."""
+    """Texts that the score was measured on; None where the model cannot be scored."""
     bounds: Bounds | None = None
     """The score's 95 % interval; None where it is undefined."""
 
@@ -75,7 +75,9 @@ class ModelFigures:
     def of(
         cls, options: DistillationOptions, opened: OpenedModel, training: TrainingResult | None = None
     ) -> ModelFigures:
-        """Of a model as it is: what the training that it comes from reached; without one scored in torch on
+        """Measure a model as it is now.
+
+        The score is the one that `training` reached. Without a training, the model is scored in torch on
         texts of the evaluation split, as training would score it.
 
         Raises:
@@ -120,7 +122,7 @@ class ModelFigures:
 
 @dataclass(frozen=True)
 class Report:
-    """What a compression found out."""
+    """Results of a compression: figures, model card and screen output."""
 
     after: ModelFigures
     """The model as it is now."""
@@ -129,7 +131,7 @@ class Report:
     card: str
     """The body of the model card, in Markdown."""
     shown: Sequence[ScreenTable | str]
-    """What the screen shows."""
+    """Tables and lines for the screen."""
 
 
 def compressed(
@@ -140,15 +142,15 @@ def compressed(
     training: TrainingResult | None,
     seconds: float,
 ) -> StepResult:
-    """What a technique made of a classifier.
+    """Return the result of a technique, with the technique recorded as the classifier's last step.
 
     Args:
         opened: the classifier as it is now.
         technique: its verb.
         options: its options, with defaults filled in.
-        report: what it found out.
+        report: its results.
         training: the last one; None where there was none.
-        seconds: what all of it took.
+        seconds: duration of the whole technique [s].
     """
     metrics = {**(training.metrics if training else {}), **report.metrics}
     step = Step(technique, options.recorded(), seconds, metrics)
@@ -203,8 +205,7 @@ def begin_training(
 
 @dataclass(frozen=True)
 class SelfDistillation:
-    """A model that is its own teacher: what it says to texts before it is compressed is what it learns from
-    afterwards."""
+    """A model that is its own teacher: after compression it learns from the answers that it gave before."""
 
     options: DistillationOptions
     opened: OpenedModel
@@ -212,13 +213,16 @@ class SelfDistillation:
     data: TrainingData
     """Rows of the training; another split of the texts may take their place."""
     logits: Mapping[str, TextLogits]
-    """What the model said to the texts, by split; empty where nothing is learned."""
+    """The model's logits for the texts, by split; empty where nothing is learned."""
     teacher: PreTrainedModel | None
     """A copy of the model as it was, only where hidden states are compared."""
 
     @classmethod
     def of(cls, options: DistillationOptions, opened: OpenedModel, text: TrainingText) -> SelfDistillation:
-        """Before the model is compressed."""
+        """Read the texts with the model before it is compressed, and keep its logits.
+
+        Without epochs nothing is learned, and no logits are kept.
+        """
         data = task_data(opened.tokenizer, opened.text_task, text, options.length_for(opened))
         if not options.epochs:  # nothing is learned: texts are looked at
             return cls(options, opened, text, data, {}, None)

@@ -62,22 +62,22 @@ SplitConfigT = TypeVar("SplitConfigT", bound=SplitConfig)
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a technique made of a model."""
+    """Result of a technique: the model, its score, and texts for card and screen."""
 
     opened: OpenedModel
     """The model as it is now; the step is the last of its steps."""
     score: float | None
     """The task's metric, 0..1; None where it cannot be scored."""
     body: str
-    """What the model card says, in Markdown."""
+    """Text of the model card, in Markdown."""
     shown: Sequence[ScreenTable | str]
-    """What the screen shows."""
+    """Tables and lines for the screen."""
     trained: bool = True
     """Whether its weights come out of a training."""
     thresholds: Sequence[float] | None = None
     """Probability from which a trained model gives each label; None: one half."""
     pipeline: str = ""
-    """What transformers' pipeline of it is; empty: that of its task."""
+    """Name of its pipeline in transformers; empty: that of its task."""
 
     @property
     def step(self) -> Step:

@@ -1,1 +1,1 @@
-"""What a model costs: size, latency, memory and accuracy, measured."""
+"""Measurement of a model's size, latency, memory and accuracy."""

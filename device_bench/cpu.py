@@ -155,7 +155,7 @@ def open_subject(path: Path, threads: int, mode: str = "") -> Runner:
 
 
 def main(path: str, threads: str, vocabulary: str, mode: str = "") -> None:
-    """What the command line asks for."""
+    """Serve a file on the CPU, as the command line says."""
     serve(lambda: open_subject(Path(path), int(threads), mode), int(vocabulary))
 
 

@@ -1,4 +1,4 @@
-"""Which cores a measurement runs on, so that the files of one comparison share them in each round."""
+"""Choice of the cores that a measurement runs on, the same in each round for all files of a comparison."""
 
 from __future__ import annotations
 

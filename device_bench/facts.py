@@ -1,4 +1,4 @@
-"""What records say of a file besides what running it gave: its hash, and its size, also packed in an app."""
+"""Facts of a file that records keep beside its measured figures: hash, size, and size packed in an app."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _facts(subject: Subject) -> dict[str, Any]:
 
 
 def of_case(known: Mapping[str, Any], case: Case) -> dict[str, Any]:
-    """What a record of one case says of its file: the texts of passes only where it is a pass."""
+    """Select the facts for a record of one case: those about the texts of passes only where it is a pass."""
     if case.kind == "pass":
         return dict(known)
     return {name: value for name, value in known.items() if name not in OF_PASSES}
@@ -51,7 +51,7 @@ def _packed(path: Path, _sha256: str) -> int:
 
 
 def deflated_bytes(path: Path) -> int:
-    """What a file, or all files of a folder, take deflated."""
+    """Return the size of a file, or of all files of a folder, deflated by zlib [bytes]."""
     if path.is_dir():
         return sum(deflated_bytes(file) for file in path.rglob("*") if file.is_file())
     packer = zlib.compressobj(ZLIB_LEVEL)

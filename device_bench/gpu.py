@@ -170,8 +170,9 @@ class OnnxGpuRunner(Runner):
 
 
 def device_clock(runner: Runner, batch: Batch, runs: int) -> list[float]:
-    """Of each run, the time between two events on the GPU's stream, inputs already there [ms]; of ONNX, of
-    the whole call.
+    """Time each run between two events on the GPU's stream, with the inputs already there [ms].
+
+    Runs of ONNX Runtime are timed by the wall clock, around the whole call.
     """
     from device_bench.cpu import wall_clock
 
@@ -228,7 +229,7 @@ def environment() -> dict[str, Any]:
 
 
 def main(path: Path, vocabulary: int, mode: str) -> None:
-    """What the command line asks for."""
+    """Serve a file on the GPU, as the command line says."""
     serve(lambda: open_on_gpu(path, mode), vocabulary, device_clock, environment, device_memory)
 
 

@@ -79,10 +79,10 @@ class Section:
         return {_turn(record): record for own in series for record in own.history}
 
     def speed_up(self, own: RecordSeries, of: Shape) -> stats.Interval | None:
-        """How many times faster than the baseline a file is at a shape.
+        """Return the baseline's latency at a shape divided by the file's; None where there is none.
 
-        By the newest measurement in which both took their turns, if the file is still the same; a later one
-        without the baseline takes nothing away.
+        It is from the newest measurement in which both files took their turns, if the file is still the same.
+        A later measurement without the baseline does not change it.
         """
         if own.is_of(self.baseline):
             return None
@@ -184,7 +184,7 @@ def library(runtime: str) -> str:
 
 
 def identity(record: Measurement) -> tuple[str, ...]:
-    """What a series' records share, besides the machine."""
+    """Return the key that a series' records share, besides the machine."""
     return (*_file(record), str(record.threads))
 
 
@@ -194,7 +194,7 @@ def _file(record: Measurement) -> tuple[str, ...]:
 
 
 def shape(record: Measurement) -> Shape:
-    """What tells the records of one series apart."""
+    """Return the key that tells the records of one series apart."""
     return (record.kind, record.padding, record.batch, record.sequence_length)
 
 
@@ -244,7 +244,10 @@ def latency(record: Measurement) -> stats.Interval:
 
 
 def speed_up(base: Measurement, record: Measurement) -> stats.Interval | None:
-    """How many times `record` is faster; None unless both were taken in turn, in one measurement."""
+    """Return the latency of `base` divided by that of `record`.
+
+    None unless both were measured in turn, in one measurement and at one shape.
+    """
     same = base.run == record.run and shape(base) == shape(record)
     if not same or not base.all_samples_ms or not _in_turn(base, record):
         return None

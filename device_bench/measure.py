@@ -50,7 +50,7 @@ def measure(
 
 
 def measure_shown(subjects: Sequence[Subject], plan: Plan) -> list[Measurement]:
-    """As `measure`, under a bar that says how much of the time budget is spent."""
+    """Run `measure` with a progress bar that shows the spent share of the time budget."""
     with console.progress() as progress:
         task = progress.add_task("timing, interleaved", total=1.0)
         return measure(subjects, plan, lambda share: progress.update(task, completed=share))

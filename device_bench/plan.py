@@ -41,7 +41,7 @@ class Case:
         return cls(record.batch, record.sequence_length, record.kind, record.padding)
 
     def request(self, runs: int, texts: Path | None) -> dict[str, Any]:
-        """What a worker is asked."""
+        """Return the request to a worker."""
         if self.kind == "pass":
             return {"batch": self.batch, "padding": self.padding, "texts": str(texts)}
         return {"batch": self.batch, "sequence_length": self.sequence_length, "runs": runs}
@@ -49,7 +49,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure and when it is enough."""
+    """Cases to measure, and when a measurement is precise enough."""
 
     sequence_lengths: tuple[int, ...] = (16, 64, 128)
     batches: tuple[int, ...] = (1,)
@@ -59,32 +59,34 @@ class Plan:
     """Processes of each file, at least: what a process gets by luck (its pages, its cores) is averaged out.
     A pass takes as many as there are `passes`."""
     steady: float = 0.05
-    """How closely two blocks of runs have to agree before a shape is warmed up, in each launch."""
+    """Largest difference of two successive blocks of runs at which a shape counts as warmed up, in each
+    launch, as a share of the latency."""
     warm_up_s: float = 2.0
-    """Then it is taken as it is."""
+    """Longest warm-up; after it, rounds begin whether blocks agree or not [s]."""
     block_ms: float = 150.0
-    """A round takes as many runs of a file as fill this time, at least 3: asking for it costs the better part
-    of a millisecond."""
+    """Time that a round's runs of a file fill, with at least 3 runs [ms]. Asking for a round costs the better
+    part of a millisecond."""
     long_block_ms: float = 1000.0
-    """Fewer than 3 where they would take longer than this."""
+    """Longest round [ms]: it has fewer than 3 runs, down to 1, where they would take longer."""
     rounds: int = 4
     """Rounds of each launch at each shape; half of them where they take more than its share of the budget."""
     min_runs: int = 30
     min_time_s: float = 0.5
     """Least time of each file at each shape, over the least number of launches [s]."""
     target_half_width: float = 0.03
-    """Enough when the 95 % interval of each median is this close, as a share of it."""
+    """Half width of each median's 95 % interval that is precise enough, as a share of the median."""
     budget_s: float = 40.0
-    """For all files at all shapes; the least launches are taken in any case, and passes are whole."""
+    """Time budget for all files at all shapes [s]; the least launches are taken in any case, and passes are
+    whole."""
     passes: int = 0
-    """How often a whole pass over the subjects' texts is timed, each in a launch of its own."""
+    """Number of timed passes over the subjects' texts, each in a launch of its own."""
     device: str = "cpu"
     energy: bool = False
     done: frozenset[Case] = frozenset()
     """Cases to leave out: what an earlier run has measured."""
 
     def runs_a_round(self, run_ms: float) -> int:
-        """How many runs of this length make a round."""
+        """Return the number of runs of this duration that make a round."""
         wanted = max(3, round(self.block_ms / run_ms))
         return max(1, min(wanted, int(self.long_block_ms / run_ms)))
 

@@ -25,8 +25,10 @@ Start = Callable[["Subject", "Plan", Sequence[int]], "Process"]
 
 
 def of_each(work: Callable[[ItemT], ResultT], items: Sequence[ItemT], device: str) -> list[ResultT]:
-    """What starts a process for each file, done one after another; for a GPU side by side, where starting
-    takes longer than all that follows and cores are many.
+    """Do work that starts a process for each item, and return the results in the order of the items.
+
+    Items are worked on one after another, but side by side for a GPU: there starting takes longer than all
+    that follows, and cores are many.
     """
     if device != "gpu":
         return [work(item) for item in items]

@@ -28,7 +28,7 @@ KERNEL = "native_call_"
 
 @dataclass(frozen=True)
 class Operator:
-    """What all operators of one kind cost in a run, on average."""
+    """Average cost of all operators of one kind in a run."""
 
     name: str
     calls: float

@@ -40,10 +40,10 @@ class Launch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measurement:
-    """What was measured of one file at one batch size and sequence length, or in one pass over a data set."""
+    """Record of one file at one batch size and sequence length, or in passes over a data set."""
 
     name: str
-    """What the file is called in tables."""
+    """Name of the file in tables."""
     file: str
     file_sha256: str
     size_bytes: int
@@ -128,7 +128,7 @@ class Measurement:
 
     @property
     def machine(self) -> tuple[str, ...]:
-        """What figures must share to stand in one table."""
+        """Device and machine that figures must share to stand in one table."""
         return (
             self.device,
             *(str(self.environment.get(key, "")) for key in ("cpu", "cores", "system", "gpu")),

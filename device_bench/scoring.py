@@ -30,10 +30,10 @@ TOKENIZED = 200
 
 @dataclass(frozen=True)
 class TextsRequest:
-    """Which texts, and what for."""
+    """Texts that files are scored on and that passes run over."""
 
     folder: Path
-    """Where their token ids are written."""
+    """Folder that their token ids are written to."""
     data: Path | None = None
     """The data root; None takes `EDGEPRESS_DATA`."""
     task: str | None = None
@@ -43,22 +43,22 @@ class TextsRequest:
     passes: bool = False
     """Whether whole passes over the evaluation split are to come."""
     pass_samples: int | None = None
-    """Only so many of its texts."""
+    """Number of its texts that passes run over; None: all."""
 
 
 @dataclass(frozen=True)
 class FileScore:
-    """How one file did on the texts of its task."""
+    """Score of one file on the texts of its task."""
 
     score: float | None
     bounds: Bounds | None
     predicted: np.ndarray
-    """What `metrics.predict` made of its logits."""
+    """Predictions that `metrics.predict` made from its logits."""
     labels: np.ndarray
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What its records say."""
+        """Fields of the file's records."""
         interval = (self.bounds.low, self.bounds.high) if self.bounds else None
         return {"score": self.score, "score_interval": interval, "scored_rows": len(self.labels)}
 

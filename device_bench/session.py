@@ -25,7 +25,7 @@ FEWEST_LAUNCHES = 3
 
 @dataclass
 class Taken:
-    """What one file gave at one case."""
+    """Results of one file at one case, over all launches."""
 
     launches: list[Launch] = field(default_factory=list)
     launches_ms: list[Rounds] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Taken:
     warm_up_runs: int = 0
     energy_j: float = 0.0
     error: str = ""
-    """Why it has no figure."""
+    """Error for which the file has no figure here; empty: none."""
 
     def settled(self, target_half_width: float) -> bool:
         """Whether the median is known this closely."""
@@ -47,10 +47,10 @@ class Taken:
 
 @dataclass
 class Present:
-    """What one file gave at one case in the present launch."""
+    """Results of one file at one case in the present launch."""
 
     process: Process | None = None
-    """Which was warmed up at the case; none yet."""
+    """Process that was warmed up at the case; None before."""
     runs: int = 1
     """Number of runs of a round."""
     rounds: list[list[float]] = field(default_factory=list)

@@ -81,7 +81,7 @@ def latency(launches: Launches) -> Interval:
 
 
 def paired_ratio(slow: Launches, fast: Launches) -> Interval:
-    """How many times `fast` is faster, over launches; of a single launch, over its rounds.
+    """Return the ratio of `slow` to `fast`, over launches; with a single launch, over its rounds.
 
     Args:
         slow: samples of one file by launch and round.
@@ -115,16 +115,17 @@ def trimmed_mean(values: Sequence[float]) -> Interval:
 
 
 def change(before: Sequence[float], after: Sequence[float], level: float = LEVEL) -> Interval:
-    """after / before of two independent measurements, each as `trimmed_mean` has it (Yuen 1974).
+    """Return after / before of two independent measurements, each as `trimmed_mean` has it (Yuen 1974).
 
-    It holds 1 in `level` of the cases in which nothing changed. That the two intervals overlap asks less
-    than that, and that one holds the other's value asks more: the second value has an error of its own,
-    and lies outside the first's 95 % interval in 9 (3 launches) to 16 (many) of 100 such cases.
+    Where nothing changed, the interval contains 1 with probability `level`. Overlap of the two measurements'
+    intervals is a weaker condition, and that one interval contains the other's value a stronger one: the
+    second value has an error of its own, and lies outside the first's 95 % interval in 9 (3 launches) to 16
+    (many) of 100 such cases.
 
     Args:
         before: one value a launch, at least two.
-        after: the same of the other measurement.
-        level: of the interval, 0..1.
+        after: one value a launch of the other measurement, at least two.
+        level: confidence level of the interval, 0..1.
     """
     old, new = _estimate(before), _estimate(after)
     error = float(np.hypot(old.error, new.error))
@@ -192,7 +193,7 @@ def _middle_ranks(size: int, seed: int) -> np.ndarray:
 
 
 def outliers(samples: Sequence[float]) -> int:
-    """How many samples lie far from the median by the modified z-score; they are shown, not dropped."""
+    """Count the samples that lie far from the median by the modified z-score; they are shown, not dropped."""
     values = np.asarray(samples, dtype=np.float64)
     distance = np.abs(values - np.median(values))
     mad = np.median(distance)

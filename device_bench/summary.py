@@ -38,7 +38,7 @@ class Row:
         return next(m for m in self.measurements if m.sequence_length == sequence_length)
 
     def speed_up(self, parent: "Row", sequence_length: int) -> stats.Interval:
-        """How many times faster than the parent, over interleaved rounds."""
+        """Return the parent's latency divided by this file's, over interleaved rounds."""
         ours, theirs = self.latency(sequence_length), parent.latency(sequence_length)
         return stats.paired_ratio(theirs.launches_ms, ours.launches_ms)
 
@@ -99,7 +99,7 @@ def _on_two_lines(cell: str) -> str:
 
 
 def caption(rows: Sequence[Row], untimed: str = NO_RUNTIME) -> str:
-    """What the figures were measured with; `untimed`: why there are no times where there are none."""
+    """Describe the conditions of the measurement; `untimed`: why there are no times where there are none."""
     if not rows[0].measurements:
         return f"not timed: {untimed}"
     record = rows[0].measurements[0]

@@ -21,13 +21,13 @@ WEIGHTS = "safetensors"
 
 @dataclass(frozen=True)
 class Selection:
-    """Which of the files to take, and in which further modes torch runs the weights themselves."""
+    """Selection among the files of artifacts, and modes in which torch runs the weights themselves."""
 
     formats: tuple[str, ...] = ()
     """Formats to take; empty takes all, likewise `precisions`."""
     precisions: tuple[str, ...] = ()
     modes: dict[str, str] = field(default_factory=dict)
-    """Mode -> what it is called, for `model.safetensors`."""
+    """Mode -> its name in tables, for `model.safetensors`."""
 
     def takes(self, format_name: str, precision: str) -> bool:
         """Whether a file of this format and precision is among them."""

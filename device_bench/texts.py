@@ -19,7 +19,7 @@ def save(path: Path, rows: Sequence[Batch]) -> None:
 
 
 def load(path: Path) -> list[dict[str, np.ndarray]]:
-    """What `save` wrote: one batch of size 1 a text, not padded."""
+    """Read what `save` wrote: one batch of size 1 a text, not padded."""
     with np.load(path) as content:
         joined = {name: content[name] for name in content.files}
     lengths = joined.pop(LENGTHS)
@@ -40,7 +40,7 @@ def stacked(logits: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def pass_batches(rows: Sequence[Batch], batch: int, padding: Padding) -> list[Batch]:
-    """All texts in batches: as they come, or sorted by length, each padded to its longest.
+    """Batch all texts, as they come or sorted by length; each batch is padded to its longest text.
 
     The last batch may be smaller.
     """

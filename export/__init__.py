@@ -1,1 +1,1 @@
-"""How a model is written down and run. Every module here is a format; what they share lies in the folders."""
+"""Export of models to files, and runtimes of these. Every module is a format; folders hold shared code."""

@@ -1,4 +1,4 @@
-"""`python -m export`."""
+"""Entry point of `python -m export`."""
 
 from export.command.run import run_formats
 

@@ -76,7 +76,7 @@ logits = session.run(["logits"], {{name: inputs[name].astype("int64") for name i
         return str(coverage(path))
 
     def describe(self, path: Path, facts: Mapping[str, str]) -> None:
-        """Fill `metadata_props`."""
+        """Write the facts into the file's `metadata_props`."""
         import onnx
 
         model = onnx.load(str(path))

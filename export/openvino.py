@@ -203,7 +203,10 @@ def _stored_type(value: Any) -> str:
 
 
 def coverage(path: Path) -> str:
-    """How many of the products have int8 (or int4) weights; those of the attention itself have none."""
+    """Count the matrix products with int8 (or int4) weights, "36/50".
+
+    Products of the attention itself have no weights, and count among all.
+    """
     quantized = total = 0
     for node in _read(path).get_ops():
         kind = node.get_type_name()

@@ -1,1 +1,1 @@
-"""What the repository needs besides its packages; nothing imports it but tests."""
+"""Tools of the repository, outside of its packages; only tests import them."""

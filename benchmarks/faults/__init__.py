@@ -1,1 +1,1 @@
-"""What an interrupted command, a full file system and a damaged file leave behind."""
+"""Faults: interrupted commands, full file systems and damaged files, and what they leave behind."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.faults`."""
+"""Entry point of `python -m benchmarks.faults`."""
 
 from benchmarks.faults.config import FaultsConfig
 from edgepress.core import console

@@ -34,7 +34,7 @@ def resize(folder: Path, size: int = AMPLE) -> None:
 
 
 def used(folder: Path) -> int:
-    """What lies on the file system [bytes]."""
+    """Return the used space of the folder's file system [bytes]."""
     return int(psutil.disk_usage(str(folder)).used)
 
 

@@ -79,7 +79,7 @@ class Disturbance:
 
 
 def moments(command: str, count: int, seed: int) -> list[Moment]:
-    """Where to kill, spread over the run, each drawn within its own part."""
+    """Draw the moments to kill a command at, one within each of `count` parts of its run."""
     rng = random.Random(f"{command} {seed}")
     early = round(count * EARLY)
     parts: Iterator[tuple[Phase, float]] = (
@@ -92,7 +92,7 @@ def moments(command: str, count: int, seed: int) -> list[Moment]:
 
 
 def shares(command: str, count: int, seed: int) -> list[float]:
-    """How much of the room that it needs a command gets: from nothing to just too little."""
+    """Draw shares of the disk space that a command needs, from none to just too little."""
     rng = random.Random(f"{command} {seed} room")
     return [round((index + rng.random()) / count * 0.98, 4) for index in range(count)]
 

@@ -46,7 +46,7 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Material:
-    """Where everything lies that a command reads; no command writes here."""
+    """Folder with all inputs of the commands; no command writes here."""
 
     folder: Path
 
@@ -72,7 +72,7 @@ class Material:
 
     @property
     def data(self) -> Path:
-        """The data root."""
+        """Root folder of the data sets."""
         return self.folder / "data"
 
     @property

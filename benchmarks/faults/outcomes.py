@@ -1,4 +1,4 @@
-"""What a command left behind: the old output, the new one, or something that is neither."""
+"""Outcomes of a disturbed command: the old output, the new one, or something that is neither."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ KEPT = (".runs", ".running")
 
 @dataclass(frozen=True)
 class Expected:
-    """What a run that nobody disturbed leaves."""
+    """Files that an undisturbed run leaves."""
 
     command: str
     files: frozenset[str]
@@ -30,7 +30,7 @@ class Expected:
 
 
 def expected(command: str, work: Path) -> Expected:
-    """What an undisturbed run left in its working folder."""
+    """Read the files that an undisturbed run left in its working folder."""
     return Expected(command, _files(work / target(command)), weights(work))
 
 
@@ -50,7 +50,7 @@ def _files(folder: Path) -> frozenset[str]:
 
 
 def state(wanted: Expected, work: Path, old: str) -> str:
-    """Which output lies at the target: old (by its SHA-256), new or aside; else what is wrong with it."""
+    """Classify the output at the target: old (by its SHA-256), new or aside; else say what is wrong."""
     own = work / target(wanted.command)
     if not own.exists():
         aside = own.with_name(f".{own.name}.previous")
@@ -93,7 +93,7 @@ def _damage(folder: Path) -> Iterator[str]:
 
 
 def half_written(wanted: Expected, work: Path) -> list[str]:
-    """What a user would take for a result, and is none: visible, and no whole artifact."""
+    """List what a user would wrongly take for a result: visible files that are no whole artifact."""
     strangers = [f"left: {path.name}" for path in _visible(work) if path.name not in (OUT, RESULTS)]
     if wanted.command != "recipe":
         return strangers
@@ -106,7 +106,10 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def leftovers(work: Path, failed: bool) -> list[str]:
-    """What a command that could clear up should not have left; a failed one keeps what it goes on from."""
+    """List hidden files that a command should have removed.
+
+    A failed command may keep the training that it would resume.
+    """
     hidden = (path for folder in (work, work / OUT) if folder.exists() for path in folder.iterdir())
     names = [path.name for path in hidden if path.name.startswith(".") and path.name not in KEPT]
     kept = ".training" if failed else "nothing"

@@ -46,7 +46,7 @@ LONGEST_S = 600.0
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended, and what it showed."""
+    """End of a command: exit code, output, duration and memory."""
 
     code: int
     """Exit code; below 0 the signal that ended it."""
@@ -69,7 +69,7 @@ class Ended:
 
     @property
     def raised(self) -> str:
-        """What a traceback ends with, and the last two places of this suite in it."""
+        """Last line of a traceback, after the last two places of this suite in it."""
         lines = [line.strip() for line in self.screen.splitlines()]
         own = [line for line in lines if line.startswith('File "') and "lib/python" not in line]
         ends = [line for line in lines if RAISED.match(line)]

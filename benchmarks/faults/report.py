@@ -54,7 +54,7 @@ def line(found: Found) -> str:
 
 
 def write(config: FaultsConfig, found: Sequence[Found]) -> None:
-    """Replace the record."""
+    """Replace the record in `--output`: cases, page, and the damaged files that were handled wrongly."""
     with staged_folder(config.output, overwrite=True) as stage:
         lines = [json.dumps(_plain(case)) + "\n" for case in sorted(found, key=_order)]
         (stage / CASES).write_text("".join(lines), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""`python -m compress.distill`."""
+"""Entry point of `python -m compress.distill`."""
 
 from compress.distill.config import DistillConfig
 from edgepress.core import console

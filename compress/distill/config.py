@@ -28,7 +28,7 @@ STAGE_WEIGHTS: dict[Stage, dict[str, float]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class DistillOptions(DistillationOptions, ClassifierOptions):
-    """Which student learns, from what, and how."""
+    """Options of distillation: the student, its texts, and how it learns from the teacher."""
 
     stage: Stage = "task"
     """task: learn a task from its labelled texts; pretrain: learn from a corpus, before any task."""
@@ -40,9 +40,9 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     layers: Layers | tuple[int, ...] = "alternate"
     """Teacher layers that --student half begins with: alternate, first, last, or their numbers (0 2 4)."""
     depth: int | None = None
-    """How many layers that are; default: half of the teacher's."""
+    """Number of layers that --student half has; default: half of the teacher's."""
     init: Init = "teacher"
-    """What --student half begins with: the teacher's weights, or random ones."""
+    """Weights that --student half begins with: the teacher's, or random ones."""
     vocabulary: Annotated[int, Doc(VOCABULARY_HELP)] = 0
     baseline: bool = True
     """Also train the same student without the teacher (task stage)."""

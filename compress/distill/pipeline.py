@@ -57,7 +57,7 @@ class Teacher:
 
     @property
     def task(self) -> Task:
-        """What it was trained for."""
+        """Task that the teacher was trained for."""
         return self.opened.text_task
 
     @property

@@ -40,22 +40,22 @@ TextLogits = np.ndarray | list[np.ndarray]
 
 @dataclass(frozen=True)
 class TeacherLogits:
-    """What a teacher said to the texts of its task."""
+    """Logits that a teacher gave for the texts of its task."""
 
     splits: Mapping[str, TextLogits]
-    """Split -> of each text that was read (labels,), or (words, labels) where words have labels."""
+    """Split -> logits of each text that was read: (labels,), or (words, labels) where words have labels."""
     outputs: np.ndarray
-    """Those of the evaluation split, as `TaskKind.collect` gives them."""
+    """Outputs for the evaluation split, as `TaskKind.collect` gives them."""
 
 
 def teacher_logits(
     teacher: OpenedModel, examples: Examples, max_length: int, bf16: bool = False
 ) -> TextLogits:
-    """What the teacher says to each text, float32.
+    """Return the teacher's logits for each text, float32: (labels,), or (words, labels) for labelled words.
 
-    They are kept under a digest of all that they are made from (the teacher's weights, config and tokenizer,
-    the texts and their longest length, arithmetic, libraries), so that whatever changes is computed anew. A
-    damaged file is too, with a warning.
+    They are cached under a digest of all that they are made from (the teacher's weights, config and
+    tokenizer, the texts and their longest length, arithmetic, libraries), so that they are computed anew
+    where any of it changes. Those in a damaged file are computed anew too, with a warning.
     """
     places = teacher.kind.places(teacher.tokenizer, examples.texts, max_length)
     lengths = [1] * len(examples) if places is None else [len(own) for own in places]
@@ -65,7 +65,10 @@ def teacher_logits(
 
 
 def span_logits(teacher: OpenedModel, windows: Windows) -> list[np.ndarray]:
-    """What the teacher says of start and end at each token: (tokens, 2) a window, float32; kept as above."""
+    """Return the teacher's start and end logits of each window: (tokens, 2), float32.
+
+    They are cached as those of `teacher_logits`.
+    """
     lengths = [len(ids) for ids in windows.inputs["input_ids"]]
     key = _key(teacher, [digest_of(windows.inputs), "spans", has_bf16()])
     tokens = _kept(key, sum(lengths), lambda: _compute_spans(teacher, windows, lengths))

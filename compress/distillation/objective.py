@@ -196,10 +196,16 @@ def _taken(model: PreTrainedModel, text: dict[str, torch.Tensor | None]) -> dict
 
 
 def layer_map(student: int, teacher: int) -> list[tuple[int, int]]:
-    """Which hidden states are compared, evenly over the depth (Jiao et al. 2020, section 3.1).
+    """Pair the student's hidden states with the teacher's, evenly over the depth.
+
+    Source: Jiao et al. 2020, section 3.1.
+
+    Args:
+        student: its number of layers.
+        teacher: its number of layers.
 
     Returns:
-        (student's, teacher's) numbers: 0 is the embeddings, n what the n-th layer gives.
+        (student's, teacher's) numbers: 0 is the embeddings, n the output of the n-th layer.
     """
     return [(own, round(own * teacher / student)) for own in range(student + 1)]
 

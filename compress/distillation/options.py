@@ -1,4 +1,4 @@
-"""How a model learns from another one."""
+"""Options of learning from another model."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,12 +12,12 @@ WEIGHTS = {"response_weight": 0.5, "label_weight": 0.5, "cosine_weight": 0.0}
 
 @dataclass(frozen=True, kw_only=True)
 class DistillationOptions(TrainingOptions):
-    """How the teacher's answers and states are compared with the student's, and what weighs how much."""
+    """Options of the distillation loss: comparisons of logits and hidden states, and their weights."""
 
     response: Response = "kl"
     """How logits are compared: kl at --temperature, or mse."""
     temperature: float = 2.0
-    """What logits are divided by before they become probabilities."""
+    """Divisor of logits before the softmax."""
     response_weight: float | None = None
     """Weight of the loss between the two models' logits; default: 0.5, and 5 in distill's pretrain stage."""
     label_weight: float | None = None
@@ -74,4 +74,4 @@ class DistillationOptions(TrainingOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class CompressionConfig(DistillationOptions, ClassifierStepFlags):
-    """What all commands take that make a classifier smaller, and let it learn from itself as it was."""
+    """Flags of the commands that make a classifier smaller and let it learn from itself as it was."""

@@ -1,4 +1,4 @@
-"""`python -m compress.finetune`."""
+"""Entry point of `python -m compress.finetune`."""
 
 from compress.finetune.config import FinetuneConfig
 from edgepress.core import console

@@ -1,4 +1,4 @@
-"""`python -m compress.pretrain`."""
+"""Entry point of `python -m compress.pretrain`."""
 
 from compress.pretrain.config import PretrainConfig
 from edgepress.core import console

@@ -11,7 +11,7 @@ from edgepress.core.models import PRETRAINED
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainOptions(TrainingOptions):
-    """What a masked language model learns from, and how much of it learns."""
+    """Options of masked language modelling: the corpus, and the part of the model that learns."""
 
     corpus: str
     """SET/SPLIT below the data root, of a zoo task or the Hub (imdb/unsupervised, wikitext2,

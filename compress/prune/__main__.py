@@ -1,4 +1,4 @@
-"""`python -m compress.prune`."""
+"""Entry point of `python -m compress.prune`."""
 
 from compress.prune.config import PruneConfig
 from edgepress.core import console

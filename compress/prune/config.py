@@ -14,12 +14,12 @@ KINDS = ("heads", "ffn", "hidden", "layers")
 
 @dataclass(frozen=True, kw_only=True)
 class PruneOptions(DistillationOptions):
-    """How much is cut of what, and by which importance."""
+    """Options of pruning: shares to cut, and the measure of importance."""
 
     heads: float | tuple[float, ...] = 0.0
     """Share of each layer's attention heads to cut, from 0 to below 1; or one a layer."""
     ffn: float | tuple[float, ...] = 0.0
-    """The same of the units between the two feed-forward matrices of each layer."""
+    """Share of the units between the two feed-forward matrices of each layer; or one a layer."""
     hidden: float = 0.0
     """Share of the width that runs through all layers, and of each head's with it."""
     layers: float = 0.0
@@ -28,8 +28,8 @@ class PruneOptions(DistillationOptions):
     """layer: each layer loses its own least important heads and units, and all of them keep one shape;
     global: they are ranked over all layers, of which some lose more than others."""
     importance: Importance = "l2"
-    """What is kept. l1, l2: large weights; taylor: what the loss would miss, by its gradient on the task;
-    activation: what is active on texts of the task, times the weights that read it."""
+    """Measure of what is worth keeping. l1, l2: large weights; taylor: what the loss would miss, by its
+    gradient on the task; activation: what is active on texts of the task, times the weights that read it."""
     importance_samples: int = 256
     """Texts of the train split that taylor and activation look at."""
     iterations: int = 1

@@ -1,4 +1,4 @@
-"""How much a model would miss each unit, and which units stay."""
+"""Importance of a model's units, and the choice of those that stay."""
 
 from __future__ import annotations
 
@@ -159,12 +159,12 @@ LOOKING = ("taylor", "activation")
 
 
 def counts(parts: Sequence[PrunablePart], shares: Sequence[float], done: float = 1.0) -> dict[nn.Module, int]:
-    """How many units of each part stay: root -> number.
+    """Count the units of each part that stay: root -> number.
 
     Args:
         parts: of one kind, in the unpruned model.
-        shares: to cut: one for all parts, or one each.
-        done: how much of the way there has been gone, 0..1.
+        shares: to cut, 0..1: one for all parts, or one each.
+        done: fraction of the shares that is cut by now, 0..1.
 
     Raises:
         EdgepressError: there is another number of parts, or one would lose everything.
@@ -193,12 +193,12 @@ def _rounded(part: PrunablePart, wanted: float) -> int:
 def choose(
     parts: Sequence[PrunablePart], wanted: Mapping[nn.Module, int], scores: Scores, over_layers: bool
 ) -> Kept:
-    """What stays of parts of one kind.
+    """Choose the most important units of parts of one kind.
 
     Args:
         parts: as they are now.
-        wanted: root -> how many units.
-        scores: of all of them.
+        wanted: root -> number of units that stay.
+        scores: importance of the units of all parts.
         over_layers: rank over all parts instead of in each.
     """
     found = _shared_out(parts, wanted, scores) if over_layers else dict(wanted)

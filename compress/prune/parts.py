@@ -1,4 +1,4 @@
-"""What of a model can be cut: its attention heads, feed-forward units, hidden width, layers."""
+"""Parts of a model that can be cut: attention heads, feed-forward units, hidden width, layers."""
 
 from __future__ import annotations
 
@@ -113,7 +113,8 @@ def classifier_parts(model: PreTrainedModel) -> list[PrunablePart]:
 
 
 def dependency_graph(model: PreTrainedModel) -> tp.DependencyGraph:
-    """Which channels hang together (Fang et al. 2023, "DepGraph: Towards Any Structural Pruning")."""
+    """Trace which channels have to be cut together (Fang et al. 2023, "DepGraph: Towards Any Structural
+    Pruning")."""
     ids = torch.ones((1, 2), dtype=torch.long, device=model.device)
     example = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     # MPNet adds one table of position biases, with a column a head, to the scores of all layers: through it
@@ -131,7 +132,10 @@ def dependency_graph(model: PreTrainedModel) -> tp.DependencyGraph:
 
 
 def group(graph: tp.DependencyGraph, part: PrunablePart, channels: Sequence[int] | None = None) -> tp.Group:
-    """What has to be cut with these channels of a part; None: with all of them, to score them."""
+    """Return all channels that have to be cut together with `channels` of a part.
+
+    None stands for all channels of the part, as scoring needs them.
+    """
     embedding = isinstance(part.root, nn.Embedding)
     cut = tp.prune_embedding_out_channels if embedding else tp.prune_linear_out_channels
     wanted = range(part.channels) if channels is None else channels

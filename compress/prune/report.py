@@ -1,4 +1,4 @@
-"""What the command says at the end, on the screen and in the card."""
+"""Report at the end of the command, on the screen and in the card."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HERE_ONLY = (
 
 @dataclass(frozen=True)
 class Shape:
-    """What can be cut, as far as a model has it."""
+    """Sizes of a model that pruning can change."""
 
     layers: int
     hidden: int

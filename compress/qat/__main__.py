@@ -1,4 +1,4 @@
-"""`python -m compress.qat`."""
+"""Entry point of `python -m compress.qat`."""
 
 from compress.qat.config import QatConfig
 from edgepress.core import console

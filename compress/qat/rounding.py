@@ -27,7 +27,7 @@ class RoundedRows(nn.Module):
     """A parametrization: a matrix, each row on the grid of its own scale."""
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
-        """(rows, columns), rounded."""
+        """Round each row of a weight (rows, columns) to int8 steps of its own scale; return it in fp32."""
         with torch.no_grad():
             scale = (weight.abs().amax(1) / LARGEST).clamp(min=SMALLEST_SCALE).float()
             zero = torch.zeros_like(scale, dtype=torch.int32)

@@ -1,4 +1,4 @@
-"""`python -m compress.quantize`."""
+"""Entry point of `python -m compress.quantize`."""
 
 from compress.quantize.config import QuantizeConfig
 from edgepress.core import console

@@ -22,7 +22,7 @@ SHORT_SUFFIXES = {"int8-dynamic": "int8"}
 
 @dataclass(frozen=True)
 class QuantizeRequest:
-    """What the flags ask for, checked."""
+    """Format, schemes and output that the flags ask for, checked."""
 
     format: Format
     schemes: tuple[Scheme, ...]

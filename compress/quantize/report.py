@@ -1,4 +1,4 @@
-"""What a run leaves behind and shows: rows, records, chart, card, manifest."""
+"""Results of a run: table rows, records, chart, card and manifest."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -37,7 +37,7 @@ CARD_CHART = f"""
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """How much the logits move when one layer alone is quantized."""
+    """Change of the logits when one layer alone is quantized."""
 
     layer: str
     rms: float
@@ -99,7 +99,7 @@ class Quantized:
         draft.manifest = self.remade.manifest(target.name, self.config.seed)
 
     def recorded(self, file: Written) -> dict[str, Any]:
-        """What a record says of a file besides its times."""
+        """Return the fields of a file's record, except its times."""
         model, verdict = self.opened.record(), file.verdict
         scored = verdict.score is not None
         return {

@@ -27,12 +27,12 @@ SENSITIVITY_SENTENCES = 128
 
 @dataclass(frozen=True)
 class Limits:
-    """What a file may lose [points]."""
+    """Largest losses that a file is accepted with [points]."""
 
     score: float
-    """Of the task's metric, or of agreement where there is no score."""
+    """Loss of the task's metric, or of agreement where there is no score."""
     label: float | None = None
-    """Of any one label's recall; None: labels are not limited."""
+    """Loss of any one label's recall; None: labels are not limited."""
 
 
 def search(

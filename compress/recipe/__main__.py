@@ -1,4 +1,4 @@
-"""`python -m compress.recipe`."""
+"""Entry point of `python -m compress.recipe`."""
 
 from compress.recipe.config import RecipeConfig
 from edgepress.core import console

@@ -1,4 +1,4 @@
-"""`python -m compress.shrink`."""
+"""Entry point of `python -m compress.shrink`."""
 
 from compress.shrink.config import ShrinkConfig
 from edgepress.core import console

@@ -29,7 +29,7 @@ SAID = tuple(own.name for own in fields(TaskFlags))
 
 @dataclass(frozen=True)
 class Work:
-    """How much a step has to do, in units of the whole model's cost."""
+    """Amount of work of a step, in texts that the whole model would process at the same cost."""
 
     forward: float = 0.0
     """Texts that the whole model, or as much as it, reads."""

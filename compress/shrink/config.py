@@ -31,13 +31,13 @@ class ShrinkConfig(TaskFlags, Command):
     data: Path | None = None
     """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
     max_drop: float = 1.0
-    """What the file may lose against the model [points of the metric]."""
+    """Largest loss of the file against the model [points of the metric]."""
     max_ms: float | None = None
-    """What a text may take: median at --sequence-length, batch 1, one thread of this machine [ms]."""
+    """Largest latency of a text: median at --sequence-length, batch 1, one thread of this machine [ms]."""
     max_size_mb: float | None = None
-    """How large the file may be [MB]."""
+    """Largest size of the file [MB]."""
     minimize: Literal["size", "latency"] = "size"
-    """What decides among the files within the limits."""
+    """Quantity that decides among the files within the limits."""
     sequence_length: int | None = None
     """Length to time at [tokens]; default: the mean of the evaluation texts, rounded up to one of 8."""
     epochs: float | None = None

@@ -1,4 +1,4 @@
-"""How long a chain will take on this machine: by some batches of the model, and starting a process."""
+"""Estimated duration of a chain on this machine, from some batches of the model and a started process."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ class Pace:
     launch: float
 
     def seconds(self, step: ChainStep, texts: int) -> float:
-        """What a step will about take [s].
+        """Estimate the duration of a step [s].
 
         Args:
             step: of the chain.
-            texts: that it is judged on.
+            texts: number of texts that its model is judged on.
         """
         read = step.work.forward + READINGS * texts
         return STEP_LAUNCHES * self.launch + read * self.forward + step.work.training * self.training
 
     def last_seconds(self, files: int, texts: int, time_budget: float) -> float:
-        """What scoring and timing all files at the end will about take [s].
+        """Estimate the duration of scoring and timing all files at the end [s].
 
         Args:
-            files: how many.
-            texts: that each is scored on.
-            time_budget: of timing a file [s].
+            files: their number.
+            texts: number of texts that each is scored on.
+            time_budget: time budget for timing one file [s].
         """
         return files * (FILE_LAUNCHES * self.launch + texts * self.forward + time_budget)
 
@@ -91,12 +91,14 @@ def _seconds(call: Callable[[], None]) -> float:
 
 
 def minutes_left(planned: Mapping[str, float], taken: Mapping[str, float], last: float) -> float:
-    """What is left [min], if the machine goes on as it did: steps that take twice what was planned go on so.
+    """Estimate the time that is left [min].
+
+    Remaining steps are assumed to exceed their plan by the same factor as those that are done.
 
     Args:
-        planned: step -> what it was to take [s].
-        taken: what those that are done took [s].
-        last: what scoring and timing all files was to take [s].
+        planned: step -> its estimated duration [s].
+        taken: step -> its duration, of those that are done [s].
+        last: estimated duration of scoring and timing all files, which is not scaled [s].
     """
     done = sum(seconds for name, seconds in planned.items() if name in taken)
     ratio = sum(taken.values()) / done if done else 1.0

@@ -74,17 +74,17 @@ def run(config: ShrinkConfig) -> Path | None:
 
 @dataclass(frozen=True)
 class Planned:
-    """What will be done, and about how long it takes."""
+    """Plan of a run, with estimated durations."""
 
     recipe: Recipe
     length: int
-    """What files are timed at [tokens]."""
+    """Input length at which files are timed [tokens]."""
     texts_a_row: int
     output: Path
     seconds: Mapping[str, float]
-    """Step -> what it will about take [s]."""
+    """Step -> its estimated duration [s]."""
     last_seconds: float
-    """What scoring and timing all files will about take [s]."""
+    """Estimated duration of scoring and timing all files [s]."""
 
 
 @dataclass
@@ -143,7 +143,7 @@ def _open(config: ShrinkConfig) -> OpenedModel:
 
 
 def _length(config: ShrinkConfig, opened: OpenedModel) -> int:
-    """What files are timed at [tokens]."""
+    """Return the input length at which files are timed [tokens]."""
     if config.sequence_length is not None:
         if config.sequence_length > opened.longest:
             raise EdgepressError(

@@ -1,4 +1,4 @@
-"""Which candidate to ship: the limits, who keeps them, and how sure that is."""
+"""Choice of the file to ship: candidates, the limits that they keep, and the certainty of that."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Candidate:
     """Times as fast as the model's ONNX file; None for that itself."""
 
     def beyond(self, limits: ShrinkConfig) -> list[str]:
-        """Which limits it does not keep, in words."""
+        """Name the limits that it does not keep, in words."""
         return list(self._beyond(limits))
 
     def _beyond(self, limits: ShrinkConfig) -> Iterator[str]:
@@ -98,7 +98,7 @@ def chosen(found: Sequence[Candidate], limits: ShrinkConfig) -> Candidate | None
 
 
 def sentence(own: Candidate, whole: Candidate, limits: ShrinkConfig, length: int) -> str:
-    """What is to be shipped and why, in one sentence."""
+    """Say in one sentence which file to ship, and why."""
     best = {"size": "smallest", "latency": "fastest"}[limits.minimize]
     kept = [f"loses at most {limits.max_drop:g} points"]
     kept += [f"takes at most {limits.max_ms:g} ms"] if limits.max_ms is not None else []

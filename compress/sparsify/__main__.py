@@ -1,4 +1,4 @@
-"""`python -m compress.sparsify`."""
+"""Entry point of `python -m compress.sparsify`."""
 
 from compress.sparsify.config import SparsifyConfig
 from edgepress.core import console

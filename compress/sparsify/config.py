@@ -13,20 +13,21 @@ HALF = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class SparsifyOptions(DistillationOptions):
-    """How many weights become zero, and which."""
+    """Options of sparsification: the share of weights that become zero, and the choice of them."""
 
     sparsity: float = HALF
     """Share of each matrix' weights that are zero in the end, above 0 and below 1."""
     pattern: Pattern = "any"
     """any: wherever; 2:4: two of every four in a row, which sparse tensor cores of GPUs multiply faster."""
     method: Method = "magnitude"
-    """What goes. magnitude: the smallest; movement: what training moves towards zero (needs --epochs)."""
+    """Weights that become zero. magnitude: the smallest; movement: those that training moves towards zero
+    (needs --epochs)."""
     epochs: float | None = 0.0
     """Passes over the train split, in which sparsity rises. 0: at once, without training."""
     cooldown: float = 0.3
     """Share of the steps, at the end, in which sparsity stays as it is."""
     formats: tuple[str, ...] = ("onnx", "torchscript")
-    """Formats in which it is shown what the zeros buy; none after the flag: in none."""
+    """Formats in which size and latency are measured before and after; none after the flag: in none."""
     sequence_length: int = 32
     """Length to time at, batch 1 [tokens]."""
     time_budget: float = 20.0

@@ -75,7 +75,7 @@ METHODS: dict[str, type[Mask]] = {"magnitude": Mask, "movement": Movement}
 
 
 def chosen(values: torch.Tensor, sparsity: float, pattern: str) -> torch.Tensor:
-    """Where the largest values stand: (outputs, inputs) bool."""
+    """Return a mask of the largest values, (outputs, inputs) bool."""
     fours = pattern != "any"
     rows = values.reshape(-1, OF_FOUR) if fours else values.reshape(1, -1)
     count = KEPT_OF_FOUR if fours else round(values.numel() * (1 - sparsity))

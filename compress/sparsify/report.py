@@ -1,4 +1,4 @@
-"""What zeros buy in each runtime, and what the command says at the end."""
+"""Gain from zeros in each runtime, and the report at the end of the command."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Gain:
 
     @property
     def speed_up(self) -> Interval:
-        """How many times faster it became."""
+        """Latency before divided by latency after, with its interval."""
         return stats.paired_ratio(self.before.launches_ms, self.after.launches_ms)
 
     @property

@@ -1,1 +1,1 @@
-"""What all techniques that train share: flags, data, batches, the Trainer, checkpoints, the result."""
+"""Code shared by all techniques that train: flags, data, batches, the Trainer, checkpoints, the result."""

@@ -44,7 +44,7 @@ class TrainingCheckpoint:
 
     @property
     def step(self) -> int:
-        """After which step of the optimizer it was written."""
+        """Number of optimizer steps before it was written."""
         return int(self.folder.name.rpartition("-")[2])
 
     @property
@@ -69,7 +69,7 @@ class TrainingCheckpoint:
         return self.was_finished or self.state is not None
 
     def flaw(self, model: torch.nn.Module, best: bool) -> str:
-        """What keeps it from being resumed from; empty where nothing does."""
+        """Name the flaw that forbids resuming from it; empty where there is none."""
         state = self.state
         if state is None:
             return f"{STATE} is missing or damaged"
@@ -133,7 +133,7 @@ class Marking(TrainerCallback):
     """Marks each checkpoint once all of it is written, and finds the best one where the folder was moved."""
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
-        """Before the first step, resumed or not."""
+        """Point the best checkpoint's path into the output folder, which may have been moved."""
         if state.best_model_checkpoint is not None:
             name = Path(state.best_model_checkpoint).name
             state.best_model_checkpoint = str(Path(str(args.output_dir)) / name)

@@ -1,4 +1,4 @@
-"""How a model is trained, and the flags that commands which train share."""
+"""Options of training, and the flags shared by commands that train."""
 
 import math
 from dataclasses import asdict, dataclass, fields, replace
@@ -29,7 +29,7 @@ VOCABULARY_HELP = (
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """How a model is trained; where its data lie and where it is written is said elsewhere."""
+    """Options of training, without the paths of data and output."""
 
     epochs: float | None = None
     """Passes over the train split; default: 3, 5 from scratch, 1 over a corpus, where distill takes 0 too."""
@@ -49,7 +49,7 @@ class TrainingOptions:
     train_samples: int | None = None
     """Use only this many texts of the train split, drawn at random."""
     keep: Keep = "last"
-    """Which weights are written. last: those of the end; best: those that scored best on the way, on the
+    """Weights that are written. last: those of the end; best: those that scored best on the way, on the
     validation split, or where a task is judged on that one, there: then the score flatters a little."""
     eval_samples: int = 1000
     """Texts of the evaluation split, or held-out blocks of a corpus, to score on, drawn at random."""
@@ -67,7 +67,7 @@ class TrainingOptions:
     """Flags that change a training only through its texts, weights or tokenizer."""
 
     def length_for(self, *models: "OpenedModel") -> int:
-        """What texts are cut to where these models read them [tokens]; the flags are `with_defaults`."""
+        """Return the length that these models' texts are cut to [tokens]; the flags are `with_defaults`."""
         assert self.max_length is not None
         return min(self.max_length, *(model.longest for model in models))
 
@@ -110,7 +110,7 @@ class TrainingOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierOptions(TrainingOptions):
-    """How a classifier is trained."""
+    """Options of training a classifier."""
 
     head: Head = "own"
     """own: the architecture's classifier, and its weights where the model has them; new: the same with new
@@ -125,7 +125,7 @@ class ClassifierOptions(TrainingOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class StepFlags(Command):
-    """Where a command that trains reads data, and where it writes."""
+    """Flags of a command that trains: where it reads data, and where it writes."""
 
     data: Path | None = None
     """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""

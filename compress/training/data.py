@@ -19,16 +19,16 @@ from edgepress.core.vocabulary import train_tokenizer
 
 @dataclass(frozen=True)
 class TrainingText:
-    """What a model learns from, and what it is scored on meanwhile."""
+    """Texts that a model learns from, and those that it is scored on."""
 
     train: Examples
     evaluation: Examples
     selection: Examples | None = None
-    """Where choices are made; None: where the model is judged."""
+    """Texts that choices are made on; None: those that the model is judged on."""
 
     @property
     def watched(self) -> Examples:
-        """What learning curves and thresholds are of."""
+        """Texts that learning curves and thresholds are computed on."""
         return self.evaluation if self.selection is None else self.selection
 
 

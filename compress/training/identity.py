@@ -1,4 +1,4 @@
-"""What a training run is made from: what has to be the same for an interrupted one to be resumed."""
+"""Identity of a training run: the inputs that have to be the same for an interrupted one to be resumed."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """What decides the weights that a training ends with, and the flags that say so in other words."""
+    """Inputs that decide the weights that a training ends with, and the flags that stand for some of them."""
 
     decides: Mapping[str, Any]
     typed: Mapping[str, Any]
     """Flags that change a training through contents: they explain a difference, and make none."""
 
     def since(self, before: RunIdentity) -> list[Difference]:
-        """What differs from an earlier run; nothing where only flags do that change no contents."""
+        """List the differences from an earlier run; none where only `typed` differs."""
         found = differences(before.decides, self.decides)
         return found + differences(before.typed, self.typed) if found else []
 
@@ -48,12 +48,12 @@ def run_identity(
     more: Mapping[str, Any] | None = None,
     **models: OpenedModel,
 ) -> RunIdentity:
-    """That of a run as it stands before its first step.
+    """Return the identity of a run as it stands before its first step.
 
     Args:
         config: the run's flags, with epochs and learning rate (`with_defaults`).
-        task: what is trained for; None for a masked language model.
-        rows: what is trained on. Evaluation rows count only where they choose the weights.
+        task: that is trained for; None for a masked language model.
+        rows: that are trained on. Evaluation rows count only where they choose the weights.
         more: further contents that change the training, by name.
         models: all that take part, by what they are called, as they are now.
     """

@@ -1,4 +1,4 @@
-"""What a training runs on: its device and arithmetic, the processes of its launch, its memory."""
+"""Machine that a training runs on: device and arithmetic, processes of the launch, memory."""
 
 import ctypes
 import sys
@@ -39,12 +39,12 @@ def device() -> torch.device:
 
 
 def gpu_name() -> str | None:
-    """What the GPU is called that a training here runs on; None: it runs on the CPU."""
+    """Return the name of the GPU that a training here runs on; None: it runs on the CPU."""
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 
 def processes() -> int:
-    """How many processes train together: 1 without `accelerate launch`."""
+    """Return the number of processes that train together: 1 without `accelerate launch`."""
     return int(_state().num_processes)
 
 
@@ -54,15 +54,17 @@ def is_main_process() -> bool:
 
 
 def wait() -> None:
-    """Until all processes of the launch have come here."""
+    """Wait until all processes of the launch have come here."""
     _state().wait_for_everyone()
 
 
 def agreed(decide: Callable[[], T]) -> T:
-    """What the first process of a launch decides, in each of them; all of them have to ask.
+    """Let the first process of a launch decide, and return its decision in each process.
+
+    All processes have to call it.
 
     Raises:
-        EdgepressError: the first process could not decide, and why.
+        EdgepressError, OSError: as `decide` raised it in the first process.
     """
     outcome: list[Any] = [None]
     if _state().is_main_process:

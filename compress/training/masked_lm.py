@@ -94,7 +94,7 @@ VOCABULARY_HEADS = (
 
 
 def vocabulary_head(model: Any) -> nn.Module:
-    """What gives a masked language model's logits, from hidden states of shape (..., width)."""
+    """Return the module that maps hidden states (..., width) to a masked language model's logits."""
     whole = next(parts for parts in VOCABULARY_HEADS if all(hasattr(model, name) for name in parts))
     return nn.Sequential(*(getattr(model, name) for name in whole))
 

@@ -1,4 +1,4 @@
-"""What a model answers, for people to look at: confusion matrices, ROC curves, some texts."""
+"""A model's answers in detail: confusion matrices, ROC curves, scores by label, sample texts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -29,13 +29,13 @@ SAMPLE_HEADINGS = ("text", "label", "teacher", "student")
 def confusion(
     task: Task, outputs: np.ndarray, labels: np.ndarray, thresholds: Sequence[float] | None
 ) -> dict[str, list[list[int]]]:
-    """How many texts, or words, of each class (rows) were given each class (columns).
+    """Count the texts, or words, by true class (rows) and predicted class (columns).
 
     Args:
-        task: what the outputs are of.
+        task: that the outputs are of.
         outputs: as `TaskKind.collect` gives them.
         labels: as the task's kind reads them.
-        thresholds: from which probability on each label is given; None: one half.
+        thresholds: probability from which on each label is given; None: one half.
 
     Returns:
         one matrix under the task's name; one of no and yes for each label where labels come several at once;
@@ -48,7 +48,7 @@ def confusion(
 def label_scores(
     task: Task, outputs: np.ndarray, labels: np.ndarray, thresholds: Sequence[float] | None
 ) -> list[LabelScore]:
-    """How each label fares; none for values."""
+    """Score each label by itself; return an empty list for values."""
     kind = kind_of(task.problem_type)
     return kind.label_scores(kind.decide(outputs, thresholds), labels, task.labels)
 

@@ -114,7 +114,7 @@ class Progress(TrainerCallback):
 
 
 def trained_seconds(history: list[dict[str, float]]) -> float:
-    """What a run has worked, by its own log; 0 where it has not begun."""
+    """Return the seconds that a run has trained, by its own log; 0 where it has not begun."""
     return max((entry.get(SECONDS, 0.0) for entry in history), default=0.0)
 
 
@@ -147,7 +147,10 @@ def history(trainer: Trainer) -> list[dict[str, float]]:
 
 
 def seconds(trainer: Trainer) -> float:
-    """What the training took, evaluations not counted; with what was done before it was interrupted."""
+    """Return the duration of the training [s], without evaluations.
+
+    Time before an interruption counts too.
+    """
     return trained_seconds(trainer.state.log_history)
 
 

@@ -36,7 +36,7 @@ class Reading:
 
     @property
     def contents(self) -> dict[str, Any]:
-        """What rows do not show: every answer that counts as right, which the best weights are chosen by."""
+        """Number and digest of the accepted answers: rows lack them, and the best weights depend on them."""
         answers = [question.answers for question in self.questions]
         return {"answers": {"rows": len(answers), SHA256: digest_of(answers)}}
 

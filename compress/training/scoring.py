@@ -1,4 +1,4 @@
-"""What a trained model is worth: its logits, thresholds where labels come several at once, scores."""
+"""Evaluation of a trained model: its logits, its scores, and thresholds of multi-label tasks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -63,10 +63,10 @@ STILL_FALLS = 0.05
 def hint_after(
     task: Task, metrics: Mapping[str, Any], bounds: Bounds | None, labels: np.ndarray
 ) -> str | None:
-    """What to try after a training that was too short, in one line; None where nothing says so.
+    """Suggest in one line what to try after a training that was too short; None where nothing indicates it.
 
     Args:
-        task: what was trained for.
+        task: that was trained for.
         metrics: scores and `history`.
         bounds: the score's interval.
         labels: of the texts that it is judged on.
@@ -238,7 +238,7 @@ def reached(trainer: Trainer, *names: str) -> dict[str, Any]:
 
 
 def beside(task: Task, metrics: dict[str, Any]) -> str:
-    """What stands behind a score that a common label may carry alone: ", macro F1 71.30 %"."""
+    """Return the scores to print behind one that a common label may carry alone: ", macro F1 71.30 %"."""
     suffix = ON_TRAIN if task.metric.endswith(ON_TRAIN) else ""
     named = kind_of(task.problem_type).beside.items()
     return "".join(f", {words} {_percent(metrics[name + suffix])}" for words, name in named)

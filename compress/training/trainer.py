@@ -228,7 +228,7 @@ class StepArguments(TrainingArguments):
 
     @property
     def device(self) -> torch.device:
-        """Where the model is trained."""
+        """Device that the model is trained on."""
         found = super().device
         return torch.device("cpu") if found.type == "cpu" else found
 
@@ -240,7 +240,7 @@ def compute_as_written(trainer: Trainer) -> None:
 
 
 def logits_of(trainer: Trainer, rows: Dataset, logged: bool = False) -> np.ndarray:
-    """What the trained model says to each row: (rows, labels) or (rows, tokens, labels), in their order.
+    """Return the trained model's logits, in the order of the rows: (rows, labels) or (rows, tokens, labels).
 
     Args:
         trainer: holds the model.
@@ -254,7 +254,7 @@ def logits_of(trainer: Trainer, rows: Dataset, logged: bool = False) -> np.ndarr
 
 
 def in_order(rows: Any, found: Any) -> np.ndarray:
-    """What a Trainer found of rows, which it takes `by_length`, in the order of the rows."""
+    """Restore the order of the rows in the outputs of a Trainer, which takes rows `by_length`."""
     ordered = np.empty_like(np.asarray(found))
     ordered[by_length(rows)] = found
     return ordered

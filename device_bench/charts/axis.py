@@ -49,9 +49,9 @@ def log_ticks(axis: Axis) -> None:
 
 
 def with_room(ticks: Sequence[int], inches: float) -> list[int]:
-    """Of ascending positive values those whose labels have room on a logarithmic axis this long.
+    """Select those of ascending positive ticks whose labels have room on a logarithmic axis this long.
 
-    The last one always has: most is known of a file by its longest texts.
+    The last tick is always kept, for the longest texts say most about a file.
     """
     apart = (ticks[-1] / ticks[0]) ** (TICK_INCHES / inches)
     kept = [ticks[-1]]

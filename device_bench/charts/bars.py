@@ -25,7 +25,7 @@ ROOM = 1.18
 
 
 def height(names: Sequence[str]) -> float:
-    """What these names' bars take [inches]."""
+    """Return the height of the bars with these names [inches]."""
     return sum(BAR_INCHES + TEXT_LINE * name.count("\n") for name in names)
 
 

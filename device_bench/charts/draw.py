@@ -1,4 +1,4 @@
-"""Which charts a set of sections has, and drawing one of them into a file or a buffer."""
+"""Choice of the charts for a set of sections, and drawing of a chart into a file or a buffer."""
 
 import re
 import textwrap
@@ -83,7 +83,10 @@ def picture(figure: Figure, form: str, level: int = QUICK) -> bytes:
 
 
 def charts(sections: Sequence[Section]) -> list[Chart]:
-    """All charts that the records have something for; of one task on several machines one more."""
+    """List all charts that the records have data for.
+
+    A task that was measured on several machines has one more, which compares them.
+    """
     views = [own for section in sections if (own := view(section)) is not None]
     found = [chart for index, own in enumerate(views) for chart in _of_section(own, _slug(own, index, views))]
     tasks = dict.fromkeys(own.section.task for own in views)

@@ -38,7 +38,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Lines:
-    """All files of a machine over one shape."""
+    """Curves of all files of a machine, over one dimension of the shape."""
 
     label: str
     """Label of the x axis."""

@@ -24,7 +24,7 @@ COLOURED = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecol
 
 @dataclass(frozen=True)
 class Theme:
-    """What a page's colours are."""
+    """Colours of a page."""
 
     name: str
     ink: str

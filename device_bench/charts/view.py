@@ -1,4 +1,4 @@
-"""What the charts of a section show: its files at the shape at which most of them were measured."""
+"""Data that the charts of a section show: its files at the shape at which most of them were measured."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -31,7 +31,7 @@ class Point:
 
 @dataclass(frozen=True)
 class View:
-    """What the charts of one section show."""
+    """Data that the charts of one section show."""
 
     section: Section
     threads: int
@@ -55,7 +55,7 @@ class View:
         return f"{self.threads} thread{'s' * (self.threads != 1)}"
 
     def absent(self, shown: Collection[str]) -> str:
-        """Which files a chart that shows these has to do without, in words; empty where none."""
+        """Say which files are missing from a chart that shows these, and why; empty where none is."""
         others = [label for label, _ in self.latencies if label not in shown]
         parts = {"not measured so": others, "failed": self.failed}
         return "; ".join(f"{why}: {', '.join(labels)}" for why, labels in parts.items() if labels)

@@ -21,7 +21,7 @@ BIG = 100
 
 @dataclass(frozen=True)
 class Device:
-    """What a figure was taken on."""
+    """Device that a figure was measured on."""
 
     kind: Kind
     name: str
@@ -34,13 +34,13 @@ class Device:
 
 @dataclass(frozen=True)
 class Form:
-    """How a figure is told."""
+    """Format of a figure: number and unit."""
 
     number: Callable[[float], str]
     """The figure as a number, without its unit."""
     unit: str
     anywhere: bool = False
-    """Whether it is the same on every device."""
+    """Whether the figure is the same on every device."""
 
     def text(self, value: float) -> str:
         """A figure with its unit: "50 % less", "1.63x"."""
@@ -69,13 +69,13 @@ MEGABYTES = Form(lambda size: f"{size / 1e6:.0f}", " MB")
 
 @dataclass(frozen=True)
 class Finding:
-    """What was measured of a claim."""
+    """Figure that was measured for a claim."""
 
     ours: Interval
     """The figure measured here, in the claim's own measure."""
     device: Device
     part: str = ""
-    """What it is a part of where not all was measured that the claim is about: "2 of 7 tasks"."""
+    """Part of the claim's subject that was measured, as "2 of 7 tasks"; empty where all of it was."""
 
 
 def here(ours: Interval) -> Finding:
@@ -104,7 +104,8 @@ class Claim:
     """The published figure less its tolerance, which our whole interval has to reach. None where nothing is
     judged, because what the figure is of was not published."""
     made_on: Device | None = None
-    """What the figure was taken on; None where it does not depend on that, or was not published."""
+    """Device that the figure was measured on; None where the figure does not depend on it, or the device was
+    not published."""
     needs: str = ""
     """The verdict where `measure` gives None."""
 
@@ -125,7 +126,7 @@ class Claim:
 
     @property
     def limit(self) -> str:
-        """From where on it holds, as it is told."""
+        """Text that names the figure from which on the claim holds; empty where nothing is judged."""
         return "" if self.holds_from is None else f"holds from {self.form.text(self.holds_from)}"
 
     def comparison(self, found: Finding | None) -> str:

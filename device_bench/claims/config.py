@@ -36,4 +36,4 @@ class ClaimsConfig(Command):
     pass_samples: int = 1500
     """Pairs of STS-B's validation set in a pass; 1500 is all of them."""
     passes: int = 1
-    """How often each pair is run."""
+    """Number of times that each pair is run."""

@@ -1,4 +1,7 @@
-"""What the claims are measured with: models with random weights, which times do not depend on, real texts."""
+"""Models and texts that claims are measured with.
+
+Times do not depend on the weights, which are random; the texts are real.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,7 @@ class Lab:
         return target
 
     def full_pass(self, runtime: str) -> Interval:
-        """How many times as long as DistilBERT BERT takes for STS-B's validation pairs, one by one."""
+        """Return the ratio of BERT's time for STS-B's validation pairs, one by one, to DistilBERT's."""
         if runtime not in self._passes:
             title = f"{self.passes} x {self.sample} pairs of STS-B, bert and distilbert, {runtime}"
             slow, fast = (self._side(name, runtime) for name in ("bert", "distilbert"))
@@ -113,18 +116,18 @@ class Lab:
         return {record.name: record for record in measure(subjects, plan)}
 
     def latency_ratio(self, slow: str, fast: str) -> Interval:
-        """How many times as fast `fast` is as `slow`."""
+        """Return the latency of `slow` divided by that of `fast`."""
         return stats.paired_ratio(self.latencies[slow].launches_ms, self.latencies[fast].launches_ms)
 
     @cached_property
     def training(self) -> Interval:
-        """How many times as long a step of BERT's training takes as one of DistilBERT's."""
+        """Time of a training step of BERT divided by that of DistilBERT."""
         console.step("training steps of bert and distilbert in turn")
         return self._in_turn(training=True)
 
     @cached_property
     def evaluation(self) -> Interval:
-        """The same of running the batches only."""
+        """Time of a forward pass over a batch of BERT divided by that of DistilBERT."""
         console.step("evaluation batches of bert and distilbert in turn")
         return self._in_turn(training=False)
 

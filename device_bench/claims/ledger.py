@@ -19,10 +19,10 @@ MACHINE_KEYS = ("cpu", "cores", "system", "versions")
 
 
 class ClaimsLedger:
-    """What `--output` holds and is to hold.
+    """Findings in the file that `--output` names, and those that are to be written there.
 
     Raises:
-        EdgepressError: it is a file of something else.
+        EdgepressError: the file holds something else.
     """
 
     def __init__(self, config: ClaimsConfig) -> None:
@@ -33,7 +33,10 @@ class ClaimsLedger:
         self._rows = _read(config.output) if config.output and config.output.exists() else {}
 
     def known(self, claim: Claim) -> Finding | None:
-        """What the same command measured on this machine; never of what comes from records."""
+        """Return what the same command found on this machine; None where it has to be measured.
+
+        Claims whose figures come from records are never taken from the file.
+        """
         row = self._rows.get(claim.name, {})
         same = (row.get("command"), row.get("machine")) == (command(self._config, claim.name), self._machine)
         if self._config.overwrite or claim.needs or not same or not row.get("interval"):
@@ -42,9 +45,10 @@ class ClaimsLedger:
         return self._finding(row)
 
     def kept(self, claim: Claim) -> Finding | None:
-        """What it has of a claim, whatever measured it, wherever.
+        """Return the finding that the file has for a claim, whichever command and machine it is from.
 
-        Before devices were kept nothing told which phone, and in what measure; such rows stay as they are.
+        None where there is none. Rows of claims with `needs` from before devices were kept name neither the
+        phone nor the measure: they give None too, and stay in the file as they are.
         """
         row = self._rows.get(claim.name, {})
         readable = row.get("interval") and (row.get("measured_on") or not claim.needs)
@@ -99,6 +103,6 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def command(config: ClaimsConfig, name: str) -> str:
-    """What measures one claim again."""
+    """Return the command that measures one claim again."""
     size = f"--pass-samples {config.pass_samples} --passes {config.passes}"
     return f"python -m device_bench claims --only {name} {size}"

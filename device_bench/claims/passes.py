@@ -22,7 +22,7 @@ MINUTE_S = 60
 
 
 def parts_of(rows: int) -> int:
-    """How many parts a pass has: about `PART_ROWS` texts each, and enough for an interval."""
+    """Return the number of parts of a pass: about `PART_ROWS` texts each, and enough for an interval."""
     return min(rows, max(FEWEST_PARTS, round(rows / PART_ROWS)))
 
 
@@ -35,16 +35,16 @@ class Side:
 
 
 def time_ratio(slow: Side, fast: Side, passes: int, title: str) -> Interval:
-    """How many times as long all texts take in `slow`: the ratio of total times, at batch 1.
+    """Measure the total time of all texts in `slow` divided by that in `fast`, at batch 1.
 
     The models take turns part by part (A B, B A, ...), so that whatever else the machine does falls on both;
-    the interval is a bootstrap over parts. Says before how long it will take, by a part of each.
+    the interval is a bootstrap over parts. The expected duration, by a part of each, is printed first.
 
     Args:
         slow: one of the models.
         fast: the other.
-        passes: how often every text is run.
-        title: what to call it.
+        passes: number of times that every text is run.
+        title: name of the measurement, for messages.
     """
     with ExitStack() as stack:
         pair = [(stack.enter_context(closing(Process(one.subject, PLAN))), one.parts) for one in (slow, fast)]

@@ -1,1 +1,1 @@
-"""Which figures changed between two measurements."""
+"""Comparison of two measurements: the figures that changed."""

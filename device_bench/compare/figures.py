@@ -16,7 +16,7 @@ from device_bench.summary import MISSING
 
 @dataclass(frozen=True)
 class Margins:
-    """What counts as a change."""
+    """Thresholds from which on a difference counts as a change."""
 
     threshold: float = 0.0
     """Share of the old value, beyond the intervals."""
@@ -95,7 +95,7 @@ def doubts(
     after: tuple[Measurement, Sequence[Figure]],
     margins: Margins,
 ) -> Iterator[Doubt]:
-    """What of two records is not known to have changed, and how much worse it may be.
+    """Yield the figures of two records that are not known to have changed, and how much worse each may be.
 
     Args:
         before, after, margins: as `changes` takes them.
@@ -112,11 +112,11 @@ def changes(
     after: tuple[Measurement, Sequence[Figure]],
     margins: Margins,
 ) -> Iterator[Change]:
-    """Which figures of two records lie apart, and which the second lacks.
+    """Yield the figures that differ between two records, and those that the second one lacks.
 
     Args:
         before, after: each record, with its figures.
-        margins: what counts as a change.
+        margins: thresholds of a change.
     """
     ours = {figure.name: figure for figure in after[1]}
     for old in before[1]:
@@ -149,15 +149,18 @@ def _changed(old: Figure, new: Figure, threshold: float) -> bool:
 
 
 def difference(old: Figure, new: Figure) -> Interval:
-    """What a figure rose by, as a share of the old value, with its 95 % interval.
+    """Return the increase of a figure as a share of the old value, with its 95 % interval.
 
-    Of two independent measurements, from the interval of each: "square and add" (Newcombe 1998, "Interval
-    estimation for the difference between independent proportions", method 10, with Wilson's intervals; Zou
-    and Donner 2008 for other figures), of logarithms where the ratio counts. Two intervals may overlap and
-    their difference be clear: at equal widths they lie apart from 1.4 times that difference on only.
+    The two measurements are independent, and the interval comes from the interval of each: "square and add"
+    (Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10, with
+    Wilson's intervals; Zou and Donner 2008 for other figures), of logarithms where the ratio counts. Two
+    intervals may overlap although their difference is clear: at equal widths they lie apart only from 1.4
+    times that difference on.
 
-    Two scores of the same texts differ by less chance than this takes for granted: a paired interval needs
-    each text's answer, and records keep none.
+    Scores on the same texts differ less by chance than this assumes: a paired interval would need each text's
+    answer, and records keep none.
+
+    Where the old value is 0, there is no share of it: the new value with its interval is returned.
     """
     before, after = old.interval, new.interval
     if not before.value:
@@ -184,7 +187,7 @@ def _logarithms(own: Interval) -> Interval:
 
 
 def worst(old: Figure, new: Figure) -> float:
-    """By what share a figure may have become worse, as far as its two measurements can show."""
+    """Return the share by which a figure may have become worse: the worse end of `difference`."""
     own = difference(old, new)
     return -own.low if new.more_is_better else own.high
 
@@ -227,7 +230,7 @@ def _score_interval(record: Measurement) -> Interval:
 
 
 def shape_text(record: Measurement) -> str:
-    """What a record was measured at, in words."""
+    """Describe the shape and threads that a record was measured at."""
     if record.kind == "pass":
         return f"pass over {record.rows} texts, batch {record.batch}, padding {record.padding}"
     plural = "s" * (record.threads != 1)

@@ -72,12 +72,15 @@ def _changed_on_one_machine(
 def changed_ratios(
     older: Sequence[Measurement], newer: Sequence[Measurement], margins: Margins, baseline: str | None = None
 ) -> tuple[list[Change], int, list[Doubt]]:
-    """What changed of speed-ups, sizes and scores, how many records were compared, and what these leave open.
+    """Compare speed-ups, sizes and scores.
 
     Args:
         older, newer: records of any machines; ratios are formed within one run each.
-        margins: what counts as a change.
+        margins: thresholds of a change.
         baseline: name of the file that speed-ups are over; None takes the one that each run names.
+
+    Returns:
+        changes, number of records that were compared, and figures that are not known to have changed.
 
     Raises:
         EdgepressError: there are no ratios, none is of the same files, or they are relative to others.

@@ -70,7 +70,7 @@ def ratios(found: Sequence[Measurement], baseline: str | None) -> dict[Key, Rati
 
 
 def compare_ratios(before: Ratio, after: Ratio, margins: Margins) -> Iterator[Change]:
-    """Which speed-up, size or score changed by more than chance.
+    """Yield the speed-up, sizes and scores that changed by more than chance.
 
     Raises:
         EdgepressError: the two are relative to files of different names.

@@ -127,7 +127,7 @@ class Adb:
     """Once it is, no command waits for it again until `require_alive` finds it."""
 
     def shell(self, *command: str, timeout: float = ANSWER_S) -> str:
-        """What a command on the phone prints to stdout.
+        """Run a command on the phone and return what it prints to stdout.
 
         Raises:
             PhoneGoneError: the phone does not answer any more.
@@ -153,11 +153,11 @@ class Adb:
         self.run("pull", source, str(target), timeout=TRANSFER_S)
 
     def run(self, *arguments: str, timeout: float = ANSWER_S) -> str:
-        """What `adb -s SERIAL ARGUMENTS` prints to stdout.
+        """Run `adb -s SERIAL ARGUMENTS` and return what it prints to stdout.
 
         Raises:
             PhoneGoneError: the phone does not answer any more.
-            EdgepressError: the command failed.
+            EdgepressError: the command failed, or did not end within `timeout` seconds.
         """
         if self.gone:
             raise self.gone

@@ -102,7 +102,7 @@ def push_files(phone: Adb, path: Path, folder: str) -> str:
 
 
 def artifact_folder(path: Path) -> Path:
-    """Where the tokenizer of a file is: its artifact's folder, else its own."""
+    """Return the folder of a file's tokenizer: its artifact's folder, else its own."""
     return next((folder for folder in path.parents[:2] if (folder / MANIFEST).is_file()), path.parent)
 
 

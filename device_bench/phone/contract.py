@@ -1,4 +1,4 @@
-"""What goes to the app and what comes back: the two JSON files of README.md."""
+"""Request to the app and result from it: the two JSON files that README.md describes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class AppFailedError(EdgepressError):
 
 @dataclass(frozen=True)
 class Request:
-    """What the app is to do with one file in one launch."""
+    """Request to the app for one file and one launch."""
 
     inputs: Sequence[dict[str, list[list[int]]]]
     """The batches of one run, in order: the one of a shape, or all of a pass over texts. Each has
@@ -33,7 +33,7 @@ class Request:
     """Runs go on until both their number and their time are reached."""
 
     def content(self) -> str:
-        """What goes to the phone as a file: text and ids have no place on a command line."""
+        """Return the JSON of texts and token ids, which go to the phone as a file and not by command line."""
         return json.dumps(
             {"schema_version": SCHEMA_VERSION, "inputs": list(self.inputs), "texts": list(self.texts)}
         )
@@ -41,7 +41,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class PhoneResult:
-    """What the app wrote after one launch."""
+    """Result that the app wrote after one launch."""
 
     runtime: str
     load_ms: float

@@ -1,4 +1,4 @@
-"""What a phone is and how it is: environment of a record, battery, heat and frequencies."""
+"""Identity and state of a phone: environment of a record, battery, heat and frequencies."""
 
 from __future__ import annotations
 

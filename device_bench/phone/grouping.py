@@ -1,4 +1,4 @@
-"""What the launches of one file gave at one shape, or in passes over texts."""
+"""Results of the launches of one file at one shape, or in passes over texts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from export.core.runner import Batch
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a phone is measured, beyond a plan's shapes and threads."""
+    """Settings of a measurement on a phone, beyond a plan's shapes and threads."""
 
     launches: int = 3
     """New processes of each file at each shape: what a process gets by luck (its cores, its pages) is
@@ -42,7 +42,7 @@ class File:
     place: str
     """The file's folder on the phone."""
     texts: PhoneTexts | None = None
-    """What it is scored on there."""
+    """Texts that the file is scored on there."""
     model: str = ""
     """The file's path on the phone, once it was copied."""
     scored: PhoneResult | None = None
@@ -67,12 +67,12 @@ class PhoneSeries:
 
     @property
     def turns(self) -> int:
-        """How often the file is launched."""
+        """Number of launches of the file."""
         return self.plan.passes if self.case.kind == "pass" else self.protocol.launches
 
     @cached_property
     def batches(self) -> Sequence[Batch]:
-        """What one run is: one batch of the shape, (batch, length) int64, or those of a whole pass."""
+        """Batches of one run: one of the shape, (batch, length) int64, or those of a whole pass."""
         case = self.case
         if case.kind == "latency":
             return [make_batch(case.batch, case.sequence_length, self.plan.vocabulary)]
@@ -106,7 +106,8 @@ class PhoneSeries:
 
     @property
     def hot_runs(self) -> list[int]:
-        """Which of all samples were taken at a higher thermal status than their launch began with."""
+        """Indices of the samples, over all launches, taken at a higher thermal status than their launch began
+        with."""
         flags = [
             status > (state["before"]["thermal_status"] or 0)
             for launch, state in zip(self.launches, self.states, strict=True)

@@ -51,7 +51,7 @@ def phone_alone(serial: str | None = None) -> Iterator[Adb]:
 
 
 def phone_environment(phone: Adb) -> dict[str, Any]:
-    """What records of this phone say of it."""
+    """Return the `environment` of records that are measured on this phone."""
     return environment(phone, properties(phone))
 
 

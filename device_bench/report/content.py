@@ -1,4 +1,4 @@
-"""What the page shows, as the template takes it."""
+"""Content of the page, as the template takes it."""
 
 import base64
 import json
@@ -35,7 +35,7 @@ CLAIM_KEYS = (
 
 @dataclass(frozen=True)
 class Cell:
-    """What is read, and the number that it is sorted by."""
+    """Text of a table cell, and the number that it is sorted by."""
 
     text: str
     value: float | None = None
@@ -176,7 +176,7 @@ def environments(section: Section) -> list[dict[str, str]]:
 
 
 def settings_and_metrics(step: Step) -> dict[str, str]:
-    """What a step was told and what it reached, in words."""
+    """Return a step's settings and metrics by name, in words."""
     return {name: _plain(value) for name, value in (*step.config.items(), *step.metrics.items())}
 
 

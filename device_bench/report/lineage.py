@@ -48,10 +48,10 @@ def _parent(manifest: Manifest, names: dict[str, str]) -> str:
 
 
 def changed(record: Measurement, artifacts: Sequence[Lineage]) -> str:
-    """What became of the measured file since, empty where nothing did or nobody knows.
+    """Say whether the measured file has changed since; empty where it has not, or its artifact is unknown.
 
-    A record without an artifact's name is compared with the artifact in whose folder it lies, which its run
-    says (`series.load`).
+    A record without an artifact's name is compared with the artifact in whose folder the record lies, which
+    its run names (`series.load`).
     """
     for own in artifacts:
         beside = not record.artifact and Path(record.run).parent.resolve() == own.folder.resolve()

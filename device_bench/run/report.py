@@ -1,4 +1,4 @@
-"""What a measurement shows at its end: one table a shape or pass, and where the time goes."""
+"""Screen output at the end of a measurement: one table a shape or pass, and the operators' times."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _say_what_to_know(groups: Iterable[Sequence[Measurement]]) -> None:
 
 
 def show_profiles(subjects: Sequence[Subject], plan: Plan) -> None:
-    """For each file the operators that most of the time goes to, at the plan's longest shape."""
+    """Print for each file the operators that take most of the time, at the plan's longest shape."""
     for subject in subjects:
         try:
             _profile_table(profile(subject, plan)).show()

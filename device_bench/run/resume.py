@@ -1,4 +1,4 @@
-"""What an output file already holds of a measurement that is to be taken."""
+"""Comparison of an output file's records with the measurement that is asked for."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Asked:
     def of(
         cls, subjects: Sequence[Subject], plan: Plan, machine_facts: Mapping[str, Any] | None = None
     ) -> Asked:
-        """What is to be measured of some files.
+        """Return the measurement of some files.
 
         Args:
             subjects: the files.
@@ -40,9 +40,10 @@ class Asked:
         return cls(subjects, plan, machine_facts or environment().to_dict())
 
     def differing(self, record: Measurement) -> list[Difference] | None:
-        """How a record of one of the files differs from what is asked for; None where it is of none of them.
+        """List the differences between a record and what is asked for of its file.
 
-        A file is known by name, mode and SHA-256.
+        None where the record is of none of the files. A file is known by name, which holds its mode, and
+        SHA-256.
         """
         for subject in self.subjects:
             if (subject.name, subject.known.get("file_sha256", "")) == (record.name, record.file_sha256):
@@ -108,14 +109,14 @@ def why_again(
     plan: Plan,
     machine_facts: Mapping[str, Any] | None = None,
 ) -> list[Difference]:
-    """How the last record of a case that is to be measured differs from what is asked for.
+    """List how the last record of a case that is to be measured differs from what is asked for.
 
-    Nothing where there is none, or where it differs in nothing but a file that is missing beside it.
+    Empty where there is no record, or where only a file is missing beside it.
 
     Args:
-        known: what was measured.
+        known: records of earlier measurements.
         subjects: the files.
-        plan: with what is done already.
+        plan: with the cases that are done already.
         machine_facts: as `Asked.of`.
     """
     asked = Asked.of(subjects, plan, machine_facts)

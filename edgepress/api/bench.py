@@ -1,4 +1,4 @@
-"""What models and files cost: size, latency, memory; and what changed between two measurements."""
+"""Measurement of models and files (size, latency, memory), and comparison of two measurements."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def compare(
     ratios: bool = False,
     baseline: str | None = None,
 ) -> list[Change]:
-    """Which figures of two measurements differ by more than chance.
+    """List the figures of two measurements that differ by more than chance.
 
     Args:
         before: records of `benchmark`, or of `device_bench`.

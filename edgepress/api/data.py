@@ -22,7 +22,7 @@ FORMS = "a zoo task, a data folder, a datasets.DatasetDict, or {'train': frame, 
 
 
 def data_folder(task: Any) -> str | None:
-    """What `open_model` takes as the task.
+    """Convert a task to what `open_model` takes: a name, or the path of a table or folder; None stays None.
 
     Splits in memory become Parquet files in a folder that lives as long as this process; it has a place by
     their content, so that other data are another task.

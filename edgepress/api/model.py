@@ -81,17 +81,17 @@ class Model:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """What was done to it, with options and measurements."""
+        """Steps that made the model, with their options and metrics."""
         return self.opened.steps
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """What the last step measured."""
+        """Metrics of the last step; empty without steps."""
         return dict(self.steps[-1].metrics) if self.steps else {}
 
     @property
     def report(self) -> str:
-        """What the command of the last technique shows, as text of 100 columns."""
+        """Screen output of the last technique's command, as text of 100 columns; empty without one."""
         parts = self.result.shown if self.result else ()
         return "\n".join(part if isinstance(part, str) else part.text(100).plain for part in parts)
 
@@ -122,13 +122,13 @@ class Model:
     def evaluate(
         self, split: str | None = None, samples: int = 1000, max_length: int | None = None, seed: int = 0
     ) -> Evaluation:
-        """The task's metrics.
+        """Score the model on a split of its task.
 
         Args:
             split: of the task; None: the one that it is judged on.
-            samples: texts, drawn at random.
+            samples: number of texts, drawn at random.
             max_length: longer texts are cut [tokens]; None: as it was trained.
-            seed: which are drawn.
+            seed: of the draw.
 
         Raises:
             EdgepressError: it has no task or no trained classifier, or no source has the split.
@@ -152,7 +152,7 @@ class Model:
         return Evaluation(sentences.metric, found, sentences.evaluation_set, bounds)
 
     def benchmark(self, **options: Any) -> list[Measurement]:
-        """What it costs: as `edgepress.benchmark`."""
+        """Measure the model's latency, memory and size; `options` are those of `edgepress.benchmark`."""
         return benchmark(self, **options)
 
     def save(self, folder: str | Path, overwrite: bool = False) -> Path:

@@ -1,1 +1,1 @@
-"""What things are: models, tasks, metrics, artifacts, and where their bytes come from."""
+"""Basic notions: models, tasks, metrics, artifacts, and the sources of their bytes."""

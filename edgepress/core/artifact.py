@@ -55,7 +55,7 @@ PACKAGES_ON_DISK = (".mlpackage",)
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """Which model this is and where its weights came from."""
+    """Identity of a model, and the origin of its weights."""
 
     name: str
     architecture: str
@@ -150,7 +150,7 @@ def open_artifact(folder: Path) -> Artifact:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """What a folder's manifest says, without a look at its files.
+    """Read a folder's manifest, without checking the files that it lists.
 
     Raises:
         EdgepressError: the manifest is unreadable.

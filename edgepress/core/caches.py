@@ -1,4 +1,4 @@
-"""Where libraries and the suite keep what they can fetch or make again; all of it can be moved."""
+"""Cache folders of the suite and of libraries; all of them can be moved."""
 
 import getpass
 import os
@@ -24,7 +24,7 @@ def hub_root() -> Path:
 
 
 def cache_hint(error: OSError) -> str:
-    """Which variable moves the cache that an error speaks of; empty if it speaks of none."""
+    """Name the variable that moves the cache that an error is about; empty if it is about none."""
     for path in (error.filename, error.filename2):
         for variable, folder in ((SUITE, cache_root()), (HUB, hub_root())):
             if isinstance(path, str | os.PathLike) and Path(path).is_relative_to(folder):

@@ -26,11 +26,11 @@ WORDS = {
 
 
 def cause(error: BaseException, *folders: Path) -> str:
-    """What an exception comes from, if it is the machine's state; empty if nothing says so.
+    """Return the state of the machine that caused an exception; empty if nothing says that one did.
 
     Args:
-        error: what a library raised, with what it was raised from.
-        folders: where the library was writing, besides the folder for temporary files.
+        error: that a library raised, with the exceptions that it was raised from.
+        folders: that the library was writing to, besides the folder for temporary files.
     """
     found, place = said_cause(error), _full_place(folders)
     if not found:

@@ -41,7 +41,7 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Stored:
-    """What a file says of one tensor."""
+    """Shape, type and file of a stored tensor."""
 
     shape: tuple[int, ...]
     floating: bool

@@ -41,7 +41,7 @@ NOT_FINITE = ("inf", "infinity", "nan")
 
 @dataclass(frozen=True)
 class TrainedHead:
-    """What a classifier of texts or of words that was trained before records of its classes."""
+    """Classes that a trained classifier, of texts or of words, has on record."""
 
     labels: tuple[str, ...]
     """Names of the classes, in the order of the logits."""
@@ -79,7 +79,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of a table are."""
+    """Roles of a table's columns."""
 
     text: tuple[str, ...]
     label: tuple[str, ...]
@@ -87,7 +87,7 @@ class Columns:
 
 
 def find_columns(table: Table, options: TaskOptions, head: TrainedHead | None) -> Columns:
-    """Which columns hold what: words and tags where there are lists of words, else text and labels.
+    """Find the columns of text and labels, or of words and tags where there are lists of words.
 
     Raises:
         EdgepressError: that is doubtful, or the head is of another kind.
@@ -157,7 +157,7 @@ def _tag_columns(table: Table, words: Sequence[str], options: TaskOptions) -> tu
 
 
 def text_columns(dataset: Dataset, where: Path | str, given: Sequence[str] = ()) -> tuple[str, ...]:
-    """Which columns hold the text: those given, or a known name or pair of names.
+    """Find the columns that hold the text: those given, or a known name or pair of names.
 
     Raises:
         EdgepressError: a column is not there, or none or several have known names.
@@ -245,7 +245,7 @@ def _is_flag(values: Iterable[Any]) -> bool:
 def problem_type_of(
     table: Table, label: Sequence[str], options: TaskOptions, head: TrainedHead | None
 ) -> ProblemType:
-    """What the labels are: as the user says, as the trained head says, else by their values.
+    """Infer the problem type: as the user says, as the trained head says, else by the labels' values.
 
     Raises:
         EdgepressError: their values say two things, or the head is of another kind.

@@ -59,7 +59,7 @@ LOCAL_FLAGS = ("model", "task", "data", "output", "overwrite", "debug")
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What every command's config has."""
+    """Flags of every command."""
 
     debug: bool = False
     """Show the traceback of an error instead of its one line."""

@@ -51,10 +51,10 @@ class Corpus:
         return Corpus(self.name, [self.texts[row] for row in rows])
 
     def parts(self) -> tuple["Corpus", "Corpus"]:
-        """What is trained on, and one text in 20 that is held out.
+        """Split off one text in 20; return the texts to train on, and those that are held out.
 
-        By the text's own hash: the same for every model, seed and library version, so that losses compare,
-        and a text that occurs twice cannot stand on both sides.
+        A text's own hash decides: the split is the same for every model, seed and library version, so that
+        losses compare, and a text that occurs twice cannot stand on both sides.
         """
         held_out = [_is_held_out(text) for text in self.texts]
         return (

@@ -36,7 +36,7 @@ def native_int8(flags: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Environment:
-    """What a latency depends on besides the file."""
+    """Machine and library versions, which a latency depends on besides the file."""
 
     cpu: str
     machine: str

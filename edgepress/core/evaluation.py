@@ -1,4 +1,4 @@
-"""What a score is of: two scores are only compared where these are the same."""
+"""Evaluation sets: two scores are only compared where they are of the same texts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class EvaluationSet:
 
     @classmethod
     def of(cls, task: Task, examples: Examples, max_length: int) -> EvaluationSet:
-        """These texts of the task's evaluation split."""
+        """Describe these texts of the task's evaluation split."""
         return cls(task.name, task.evaluation_split, len(examples), max_length)
 
     @property
@@ -34,7 +34,7 @@ class EvaluationSet:
 
     @property
     def size(self) -> str:
-        """How many texts, and how long."""
+        """Number of texts, and their longest length, in words."""
         return f"{self.texts:,} texts of at most {self.max_length} tokens"
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Which head a model's folder has: by the class that its config names, or by its tensors."""
+"""Detection of a model's head, by the class that its config names or by its tensors."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -33,12 +33,12 @@ SENTENCE_TRANSFORMERS = ("modules.json", "1_Pooling")
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """What stands on an encoder, and so what the whole is for."""
+    """Head on an encoder, which decides what the model is for."""
 
     name: str
     """The head's name with its article, such as "a token classifier"."""
     endings: tuple[str, ...] = ()
-    """How transformers' classes with it are called."""
+    """Endings of the names of transformers' classes with this head."""
     classes: Any = None
     """Config class -> model class, as transformers has them."""
 

@@ -1,4 +1,4 @@
-"""What a result is made from, as values and digests by name, and in words how two of those differ.
+"""Identity of a result: the inputs it is made from, as values and digests by name, and their differences.
 
 Whatever takes an earlier result in place of making it again (a checkpoint, a cache, a ledger) compares two
 identities. A digest is of contents, never of paths or times: a file that was moved is the same file.
@@ -51,7 +51,7 @@ class Difference:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[Difference]:
-    """Where two nested mappings differ."""
+    """List the places at which two nested mappings differ."""
     found = []
     for key in dict.fromkeys([*before, *now]):
         old, new = before.get(key), now.get(key)

@@ -1,4 +1,4 @@
-"""Which inputs a model takes, and how long they may be: the one place that decides it.
+"""Inputs that a model takes, and their longest length: the one place that decides both.
 
 A model's forward names what it can take, its config whether it tells token types apart, and its tokenizer
 what it is given: a model that never saw token types in training is exported without them. What the

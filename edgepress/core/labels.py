@@ -44,7 +44,7 @@ def label_number(value: Any) -> float | None:
 
 
 def label_key(text: str) -> str:
-    """What two spellings of one name have in common: case and the blanks around it do not count."""
+    """Return the key that all spellings of a name share: case and the blanks around it do not count."""
     return text.strip().casefold()
 
 
@@ -91,7 +91,7 @@ class DataLabels:
     the zoo); then a label is either."""
 
     def spellings(self, index: int) -> tuple[str, ...]:
-        """What may stand in the data for one class."""
+        """List the labels that may stand in the data for one class."""
         return (self.texts[index], str(index)) if self.numbered else (self.texts[index],)
 
     def number(self, index: int) -> int | None:
@@ -103,7 +103,7 @@ class DataLabels:
 
 @dataclass(frozen=True)
 class LabelMatch:
-    """Which class each label of the data means."""
+    """Classes that the labels of the data stand for."""
 
     ids: Mapping[str, int]
     """`label_key` of a label -> class number."""

@@ -76,12 +76,12 @@ class OpenedModel:
 
     @property
     def text_task(self) -> Task:
-        """Where real sentences come from: the model's task, or the embedded default."""
+        """Task that real sentences are taken from: the model's, or the embedded default."""
         return self.task or replace(TASKS[DEFAULT_TASK], root=self.data)
 
     @property
     def problem_type(self) -> ProblemType:
-        """What the logits mean: the task's, or that of the model's own config."""
+        """Problem type that the logits are of: the task's, else that of the model's own config."""
         if self.task is not None:
             return self.task.problem_type
         if head_of_class(self.model) is TOKEN_CLASSIFIER:
@@ -93,7 +93,7 @@ class OpenedModel:
 
     @property
     def kind(self) -> TaskKind:
-        """What kind of task it is for."""
+        """Kind of task that the model is for."""
         return kind_of(self.problem_type)
 
     @property
@@ -102,7 +102,7 @@ class OpenedModel:
         return tuple(label for _, label in sorted((self.model.config.id2label or {}).items()))
 
     def reader(self, run: Callable[[Mapping[str, np.ndarray]], np.ndarray]) -> Reader:
-        """What reads texts as it does, with `run` in place of the model."""
+        """Return a reader that treats texts as this model does, with `run` in place of the model."""
         return Reader(run, self.tokenizer, self.labels, self.text_length, self.thresholds)
 
     @property
@@ -123,14 +123,17 @@ class OpenedModel:
 
     @property
     def spec(self) -> ModelSpec | None:
-        """What the zoo says of the model that it once was; a folder may have a zoo model's name."""
+        """Zoo entry of the model that it comes from; None where it is none of the zoo.
+
+        The Hub id has to be the same, for a folder may have a zoo model's name.
+        """
         record = self.record()
         spec = MODELS.get(record.name)
         return spec if spec and spec.hub_id == record.hub_id else None
 
     @property
     def schedule(self) -> Schedule:
-        """What training it takes."""
+        """Default epochs and learning rate of its training."""
         return self.spec.schedule if self.spec else FINE_TUNING
 
     @property
@@ -140,7 +143,7 @@ class OpenedModel:
 
     @property
     def text_length(self) -> int:
-        """What texts are cut to before the model reads them [tokens]: as it was trained, if that is known."""
+        """Length that texts are cut to [tokens]: as in the model's training, if that is known."""
         return min(self.recorded_length or self.longest, self.longest)
 
     @property
@@ -152,7 +155,7 @@ class OpenedModel:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """What was done to the model so far."""
+        """Steps that made the model, oldest first."""
         before = self.artifact.manifest.steps if self.artifact else ()
         return (*before, *self.applied)
 
@@ -184,7 +187,7 @@ class OpenedModel:
         return Manifest(name, self.record(), task, seed, self.steps, self.parent, data=data)
 
     def facts(self, precision: str) -> dict[str, str]:
-        """What a file of it says of itself, where its format has a place for that."""
+        """Return the metadata of a file of the model, for formats that have a place for them."""
         record = self.record()
         known = {
             "model": record.name,
@@ -202,7 +205,7 @@ class OpenedModel:
         return {name: value for name, value in known.items() if value is not None}
 
     def record(self) -> ModelRecord:
-        """What a manifest says of it."""
+        """Return the model's entry in a manifest."""
         spec = self.source.spec
         if self.remade is not None:
             return self.remade

@@ -1,4 +1,4 @@
-"""Who is at work on what only one process may work on; one that was killed leaves nothing that counts."""
+"""Locks that let one process work at a time; a lock that a killed process left does not count."""
 
 import os
 from collections.abc import Iterable, Iterator

@@ -193,7 +193,10 @@ def agreement(
     problem_type: ProblemType,
     thresholds: Sequence[float] | None = None,
 ) -> float | None:
-    """How often two models decide alike, 0..1; of values their rank correlation, None where undefined."""
+    """Return the share of equal decisions of two models, 0..1.
+
+    For values it is their rank correlation, -1..1, and None where that is undefined.
+    """
     ours, theirs = (predict(logits, problem_type, thresholds) for logits in (child, parent))
     if problem_type == "regression":
         return None if undefined("spearman", ours, theirs) else METRICS["spearman"](ours, theirs)

@@ -19,7 +19,7 @@ UNTRAINED = """> **Not for use.** {what} Size and latency are real; its answers 
 
 @dataclass(frozen=True)
 class Card:
-    """What a card is made of."""
+    """Content of a model card."""
 
     name: str
     record: ModelRecord
@@ -34,7 +34,7 @@ class Card:
     language: str | list[str] | None = None
     """Language of the training texts, as codes of the Hub; None where nobody says."""
     pipeline: str = "text-classification"
-    """What transformers' pipeline of it is: "text-classification", "token-classification", "fill-mask"."""
+    """Name of its pipeline in transformers: "text-classification", "token-classification", "fill-mask"."""
 
     def text(self) -> str:
         """The card, YAML metadata first."""
@@ -81,7 +81,7 @@ class Card:
 
 
 def card_language(folder: Path) -> str | list[str] | None:
-    """What the metadata of a folder's card say of its texts' language; None where there are none."""
+    """Read the language of the texts from the metadata of a folder's card; None where it is not given."""
     path = folder / CARD
     try:
         said = (metadata_load(path) or {}).get("language") if path.is_file() else None

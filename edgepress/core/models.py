@@ -19,7 +19,7 @@ Origin = Literal["hub", "index", "local", "trained", "random"]
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast a model is trained where nobody says otherwise."""
+    """Default epochs and learning rate of a training."""
 
     epochs: float
     learning_rate: float
@@ -55,7 +55,7 @@ class ModelSpec:
 
     @property
     def schedule(self) -> Schedule:
-        """What training it takes."""
+        """Default epochs and learning rate of its training."""
         return FINE_TUNING if self.pretrained else FROM_SCRATCH
 
 
@@ -312,7 +312,7 @@ class ModelSource:
 
 
 def short_name(name: str) -> str:
-    """What a model is called in output folders and tables: the last part of its path or id."""
+    """Return a model's name in output folders and tables: the last part of its path or id."""
     return Path(name).resolve().name
 
 

@@ -40,7 +40,7 @@ SUFFIX = "-split"
 
 @dataclass(frozen=True)
 class OwnSplit:
-    """What a split is made from; the same makes the same split."""
+    """Inputs that a split is made from; the same inputs make the same split."""
 
     source: str
     """Name of the table's file, for messages."""
@@ -50,7 +50,7 @@ class OwnSplit:
     stratified: bool
     """Whether each class gives its share; values and several labels at once are drawn from all rows."""
     seed: int = 0
-    """The same for every training: scores of two of them are of the same rows."""
+    """Seed of the split, the same for every training, so that their scores are of the same rows."""
     held_out: float = HELD_OUT
 
     @property
@@ -129,7 +129,7 @@ def provisional_split(table: Path, output: Path, options: TaskOptions, overwrite
 
 
 def beside(output: Path) -> Path:
-    """Where the split of an output lies: OUTPUT-split."""
+    """Return the folder of an output's split: OUTPUT-split."""
     return output.with_name(output.name + SUFFIX)
 
 
@@ -179,7 +179,7 @@ def split_again(table: Path, recorded: Mapping[str, Any]) -> Path:
 
 
 def record_of(folder: Path) -> OwnSplit | None:
-    """What a folder's split was made from; None where it is an ordinary data folder.
+    """Read the record of a folder's split; None where it is an ordinary data folder.
 
     Raises:
         EdgepressError: its split.json is damaged.
@@ -200,7 +200,7 @@ def _name(table: Path) -> str:
 
 
 def task_name(path: Path) -> str:
-    """What the task in a table or a folder is called; a split has the name of its table."""
+    """Return the name of the task in a table or a folder; a split has the name of its table."""
     if path.is_file():
         return _name(path)
     own = record_of(path)

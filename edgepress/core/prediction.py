@@ -1,4 +1,4 @@
-"""What a model says to a text."""
+"""Predictions of a model for texts."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Prediction:
 
     @property
     def words(self) -> str:
-        """What is given."""
+        """Predicted label, labels ("none" without any) or value, as text."""
         if isinstance(self.label, tuple):
             return ", ".join(self.label) or "none"
         return self.label if isinstance(self.label, str) else f"{self.label:.4g}"
@@ -94,7 +94,7 @@ class EntityPrediction:
 
     @property
     def words(self) -> str:
-        """What is found, each entity with its type."""
+        """Entities with their types, as text; "none" without any."""
         return ", ".join(f"{own.text} ({own.label})" for own in self.entities) or "none"
 
     @property

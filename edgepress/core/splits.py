@@ -30,7 +30,7 @@ WITH_HEADINGS = (".csv", ".tsv")
 
 @dataclass(frozen=True)
 class RowNames:
-    """What messages call the rows of a split."""
+    """Names of a split's rows in messages."""
 
     where: str
     """File, or task and split."""

@@ -39,7 +39,7 @@ def squad_file(folder: Path, split: str) -> Path | None:
 
 
 def load_questions(folder: Path, split: str) -> list[Question]:
-    """All questions of a split.
+    """Load all questions of a split.
 
     Raises:
         EdgepressError: there is no such file, it is no SQuAD's, or an answer is not where it says.

@@ -134,7 +134,7 @@ class TagSet:
 
     @property
     def size(self) -> int:
-        """How many numbers there are."""
+        """Number of distinct tag numbers: O, and B and I of each type."""
         return 1 + 2 * len(self.types)
 
     def number_of(self, tag: str) -> int:

@@ -1,4 +1,4 @@
-"""What differs between the versions of libraries that this suite works with."""
+"""Differences between the versions of libraries that this suite works with."""
 
 import sys
 
@@ -7,7 +7,7 @@ HTTP_ERRORS = {"requests": "RequestException", "httpx": "HTTPError", "httpx2": "
 
 
 def connection_errors() -> tuple[type[Exception], ...]:
-    """What the Hub's client raises where no answer comes."""
+    """List the exceptions that the Hub's client raises where no answer comes."""
     import huggingface_hub.hf_api  # noqa: F401  # imports the one that it uses
 
     return tuple(getattr(sys.modules[name], own) for name, own in HTTP_ERRORS.items() if name in sys.modules)

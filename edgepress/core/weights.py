@@ -48,7 +48,7 @@ NEW_HEAD = "python -m compress.finetune --model {folder} --task TASK trains a ne
 
 @dataclass(frozen=True)
 class TensorComparison:
-    """How a file's tensors and a model's differ."""
+    """Differences between the tensors of a file and of a model."""
 
     missing: frozenset[str]
     """Names in the model that nothing in the file has."""
@@ -147,7 +147,7 @@ def _only_head_differs(model: PreTrainedModel, compared: TensorComparison, found
 
 
 def compare(model: PreTrainedModel, checkpoint: Checkpoint, dropped: Iterable[str] = ()) -> TensorComparison:
-    """How the names and shapes in a file and those of a model differ, without those that are dropped."""
+    """Compare the names and shapes in a file with those of a model, without the names in `dropped`."""
     own = model.state_dict()
     names = _in_model(model, set(checkpoint.tensors) - set(dropped))
     buffers = {name for name, _ in model.named_buffers()}

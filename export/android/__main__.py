@@ -1,4 +1,4 @@
-"""`python -m export.android`."""
+"""Entry point of `python -m export.android`."""
 
 from edgepress.core import console
 from export.android.config import AndroidConfig

@@ -1,4 +1,4 @@
-"""Which files of an artifact go into the app, and whether it can run them."""
+"""Choice of an artifact's files for the app, and the check that the app can run them."""
 
 import json
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ class AndroidConfig(Command):
     artifacts: tuple[Path, ...]
     """Folders that export.onnx, compress.quantize or a recipe wrote; the app lists them in this order."""
     precisions: tuple[str, ...] = ()
-    """Which of their ONNX files: fp32, int8, ...; default: int8 where there is one, else all."""
+    """Precisions of the ONNX files to take: fp32, int8, ...; default: int8 where there is one, else all."""
     app: Path = Path("android_demo")
     """Folder of the Android project, whose module `app` gets the models; default: the demo's, seen from the
     repository's root."""

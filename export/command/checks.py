@@ -26,7 +26,7 @@ class FormatRequest:
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What the flags ask for, checked."""
+    """Formats and output that the flags ask for, checked."""
 
     parts: tuple[FormatRequest, ...]
     output: Path

@@ -1,4 +1,4 @@
-"""What an export leaves behind and shows: table, card, manifest."""
+"""Results of an export: table, card and manifest."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -83,7 +83,7 @@ def agreement_heading(opened: OpenedModel) -> str:
 
 
 def judged_on(opened: OpenedModel, texts: EvaluationSet, files: Sequence[Written]) -> str:
-    """What the scores and the agreement of files are of."""
+    """Return the sentence that says which texts the scores and the agreement of files are of."""
     rows = max(file.verdict.parity.rows for file in files)
     what = f"Judged on {texts}; scores with their 95 % intervals."
     if opened.on_foreign_texts:
@@ -95,7 +95,7 @@ def judged_on(opened: OpenedModel, texts: EvaluationSet, files: Sequence[Written
 
 
 def cpu_notes(files: Sequence[Written]) -> Iterator[str]:
-    """Which files are for another CPU than the one that they were judged and timed on."""
+    """Yield a note for each file that is for another CPU than the one it was judged and timed on."""
     here = this_cpu()
     for file in files:
         scheme = file.scheme

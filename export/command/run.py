@@ -9,7 +9,7 @@ from export.core.registry import find_format, formats
 
 
 def run_format(name: str) -> NoReturn:
-    """`python -m export.NAME`."""
+    """Run the command `python -m export.NAME`, and exit."""
 
     def verb(config: ExportConfig) -> None:
         from export.command.pipeline import export  # seconds of imports, after --help has answered

@@ -156,7 +156,10 @@ class ExportSession:
     def quantize_for(
         self, whole: Whole, scheme: Scheme, options: Options, flags: CpuFlags
     ) -> Iterator[Written]:
-        """As `quantize`, a file for each of the flags' CPUs, one for those that take the same bytes."""
+        """Quantize for each of the flags' CPUs, as `quantize` does.
+
+        CPUs that take the same bytes share one file.
+        """
         for number, group in enumerate(scheme.groups(cpu_targets(flags))):
             names = tuple(target.name for target in group)
             said = names if flags.cpu and scheme.cpu_traits else ()
@@ -204,15 +207,15 @@ class ExportSession:
         return self.judge(shapes).parent_bounds
 
     def parent_labels(self, shapes: Shapes = ANY) -> tuple[LabelScore, ...]:
-        """How each label fares with the model itself, in torch."""
+        """Return the scores of each label with the model itself, in torch."""
         return self.judge(shapes).parent_labels
 
     def evaluation_set(self, shapes: Shapes = ANY) -> EvaluationSet:
-        """What files of these shapes are judged on."""
+        """Return the texts that files of these shapes are judged on."""
         return self.judge(shapes).sentences.evaluation_set
 
     def drop(self, file: Written) -> float:
-        """What a file of any shapes loses against the model [points]."""
+        """Return the loss of a file of any shapes against the model [points]."""
         return file.verdict.drop(self.parent_score())
 
     def record(self, files: list[Written]) -> None:

@@ -1,1 +1,1 @@
-"""What every format shares: runner, format, scheme, the registry of formats."""
+"""Code shared by all formats: runner, format, scheme, the registry of formats."""

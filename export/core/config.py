@@ -14,7 +14,7 @@ from export.core.shapes import Shapes
 
 @dataclass(frozen=True, kw_only=True)
 class CpuFlags:
-    """Which CPUs int8 files are made for."""
+    """Flag that names the CPUs that int8 files are made for."""
 
     cpu: tuple[Literal["avx2", "avx512", "avx512_vnni", "arm64"], ...] = ()
     """CPUs that int8 files are made for, by their instructions: AVX2, AVX-512 without VNNI, AVX-512 with
@@ -53,7 +53,7 @@ class ExportConfig(CpuFlags, TaskFlags, Command):
 
     @property
     def shapes(self) -> Shapes:
-        """What the file takes."""
+        """Shapes of the inputs that the file takes."""
         return Shapes(self.batch_size, (self.sequence_length,) if self.sequence_length else ())
 
 

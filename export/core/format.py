@@ -148,7 +148,7 @@ class Format(ABC):
         return None
 
     def coverage(self, path: Path) -> str:  # noqa: ARG002
-        """How many of the matrix multiplications are quantized, "38/50"; "-" where the format cannot say."""
+        """Count the quantized matrix multiplications, "38/50"; "-" where the format cannot say."""
         return "-"
 
     def check(self, config: ExportConfig) -> None:  # noqa: B027

@@ -59,5 +59,5 @@ def open_runner(path: Path, threads: int = 1) -> Runner:
 
 
 def size_bytes(path: Path) -> int:
-    """What a file of any format takes on disk, with all its parts."""
+    """Return the size on disk of a file of any format, with all its parts [bytes]."""
     return sum(stored_bytes(part) for part in format_of(path).parts(path))

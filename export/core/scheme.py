@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CpuTarget:
-    """What a CPU's int8 instructions ask of a file."""
+    """Requirements that a CPU's int8 instructions put on a file."""
 
     name: str
     reduce_range: bool
     """Weights in 7 bits: without VNNI, u8 x s8 products are summed in pairs into 16 bits and saturate."""
     signed_activations: bool
-    """Activations in s8: what ARM's dot products take; x86 has u8 x s8 only."""
+    """Activations in s8, which ARM's dot products take; x86 has u8 x s8 only."""
 
 
 CPU_TARGETS = {
@@ -51,7 +51,7 @@ def cpu_targets(flags: CpuFlags) -> tuple[CpuTarget, ...]:
 
 
 def this_cpu() -> CpuTarget:
-    """What this machine's CPU asks of a file."""
+    """Return the requirements that this machine's CPU puts on a file."""
     machine = environment()
     if machine.is_arm:
         return CPU_TARGETS["arm64"]
@@ -66,7 +66,7 @@ Precision = Literal["fp32", "fp16", "int8", "int6", "int4", "sparse"]
 
 @dataclass(frozen=True)
 class Options:
-    """What a scheme may need to know besides the file."""
+    """Options of quantization that a scheme may need besides the file."""
 
     target: CpuTarget
     keep_float: frozenset[str] = frozenset()
@@ -79,7 +79,7 @@ class Options:
     model: PreTrainedModel | None = None
     """The model in torch, for formats whose quantizer works before a file is written."""
     export: ExportConfig | None = None
-    """How `model` is written, where that is done anew."""
+    """Export settings for `model`, where it is written anew."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Which inputs an exported file takes."""
+"""Shapes of the inputs that an exported file takes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

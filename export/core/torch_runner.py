@@ -1,4 +1,4 @@
-"""What runs in torch: a module that takes tensors by position, with threads of its own."""
+"""Runner in torch, of a module that takes tensors by position, with threads of its own."""
 
 from collections.abc import Callable, Sequence
 

@@ -30,7 +30,7 @@ class CoreMlConfig(ExportConfig):
 
     @property
     def shapes(self) -> Shapes:
-        """What the package takes; Core ML fixes the batch size."""
+        """Shapes of the inputs that the package takes; Core ML fixes the batch size."""
         batch = self.batch_size or 1
         lengths = tuple(sorted(set(self.sequence_lengths))) or super().shapes.lengths
         return Shapes(batch, lengths) if lengths else Shapes(batch, (), self.min_length, self.max_length)

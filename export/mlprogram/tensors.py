@@ -98,7 +98,7 @@ def cumsum(x: Array, axis: int = 0, exclusive: bool = False, reverse: bool = Fal
 
 
 def range_1d(start: float, end: float, step: float) -> Array:
-    """From `start` by `step` up to and without `end`."""
+    """Return the values from `start` up to, but not including, `end`, in steps of `step`."""
     return np.arange(start, end, step)
 
 

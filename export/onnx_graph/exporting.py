@@ -37,7 +37,7 @@ SHAPES = ((1, 1), (3, 7), (2, 30))
 
 @dataclass(frozen=True)
 class Route:
-    """How a graph was written."""
+    """Exporter and opset that a graph was written with."""
 
     name: str
     opset: int

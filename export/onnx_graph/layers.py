@@ -55,7 +55,7 @@ def nodes_of(graph: onnx.GraphProto, layers: frozenset[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How many of a graph's matrix multiplications read int8 (or int4) operands."""
+    """Numbers of a graph's matrix multiplications: those that read int8 (or int4) operands, and all."""
 
     quantized: int
     total: int

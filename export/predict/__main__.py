@@ -1,4 +1,4 @@
-"""`python -m export.predict`."""
+"""Entry point of `python -m export.predict`."""
 
 from edgepress.core import console
 from export.predict.config import PredictConfig

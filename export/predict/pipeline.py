@@ -29,7 +29,7 @@ CONFIG = "config.json"
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model says to one text."""
+    """Answer of the model to one text, or pair of texts."""
 
     texts: Row
     prediction: Prediction | EntityPrediction

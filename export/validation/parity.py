@@ -75,7 +75,7 @@ def compare_logits(
 
 
 def compared(kind: TaskKind, logits: Sequence[np.ndarray], batches: Sequence[Batch]) -> np.ndarray:
-    """What of the logits of batches means something, (rows or tokens, labels): padding does not."""
+    """Return the logits of batches without those of padding, (rows or tokens, labels)."""
     masks = (batch.get("attention_mask", np.ones_like(batch["input_ids"])) for batch in batches)
     return np.concatenate([kind.compared(own, mask) for own, mask in zip(logits, masks, strict=True)])
 

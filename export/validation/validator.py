@@ -43,7 +43,7 @@ class Sentences:
 
 @dataclass(frozen=True)
 class FileVerdict:
-    """What a file is worth on the sentences."""
+    """Score, parity and losses of a file on the sentences."""
 
     score: float | None
     """The task's metric; None where there are no labels to score against."""
@@ -53,17 +53,23 @@ class FileVerdict:
     loss: Bounds | None = None
     """Interval of the loss against the parent, on the same sentences."""
     labels: tuple[LabelScore, ...] = ()
-    """How each label fares; none where there are no labels to score against."""
+    """Scores of each label; none where there are no labels to score against."""
 
     def drop(self, parent_score: float | None) -> float:
-        """What is lost [points]: of the task's metric, or of agreement where there is no score."""
+        """Return the loss [points]: of the task's metric, or of agreement where there is no score.
+
+        Infinite where there is no score and agreement is undefined.
+        """
         if self.score is None or parent_score is None:
             # Nothing shows that an undefined agreement is near: more is lost than anybody allows.
             return math.inf if self.parity.agreement is None else 100 * (1 - self.parity.agreement)
         return 100 * (parent_score - self.score)
 
     def label_drop(self, parent: Sequence[LabelScore]) -> tuple[float, str]:
-        """What the label loses whose recall loses most [points], and its name; 0 where there are none."""
+        """Return the largest loss of any label's recall [points], and the label's name.
+
+        0 and an empty name where there are no labels.
+        """
         lost = [
             (100 * (theirs.recall - ours.recall), ours.label)
             for theirs, ours in zip(parent, self.labels, strict=True)

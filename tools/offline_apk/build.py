@@ -73,7 +73,7 @@ class Build:
         return dex
 
     def package(self, base: Path, dex: Path, target: Path) -> None:
-        """The signed APK."""
+        """Add classes, resources and libraries to `base`, and write the signed APK."""
         loose, aligned = self.folder / "loose.apk", self.folder / "aligned.apk"
         loose.write_bytes(base.read_bytes())
         with zipfile.ZipFile(loose, "a", zipfile.ZIP_DEFLATED) as apk:

@@ -1,4 +1,4 @@
-"""What can go wrong, told in one line."""
+"""Errors of a build, each told in one line."""
 
 
 class BuildError(Exception):

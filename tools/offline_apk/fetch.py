@@ -64,7 +64,7 @@ def fetch_debian(stage: Path) -> None:
 
 
 def fetch_kotlin(stage: Path) -> None:
-    """kotlinc's jars."""
+    """Download the jars of kotlinc."""
     name = _run("npm", "pack", "--silent", KOTLIN, cwd=stage).strip().splitlines()[-1]
     unpack(stage / name, stage)
     (stage / name).unlink()

@@ -1,4 +1,4 @@
-"""What an APK's binary manifest says, read from aapt2's dump of it."""
+"""Reader of an APK's binary manifest, by aapt2's dump of it."""
 
 import re
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ class Element:
 
 @dataclass(frozen=True)
 class ApkManifest:
-    """All elements, in their order."""
+    """Elements of a manifest, in their order."""
 
     elements: tuple[Element, ...]
 

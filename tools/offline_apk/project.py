@@ -1,4 +1,4 @@
-"""Where things are in the Gradle project, and the numbers that its version catalog keeps."""
+"""Paths in the Gradle project, and the numbers in its version catalog."""
 
 import re
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Project:
 
     @property
     def java_resources(self) -> dict[str, Path]:
-        """What core reads from the class path: name -> file."""
+        """Resources that core reads from the class path: name -> file."""
         folder = self.folder / "core/src/main/resources"
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         return {path.relative_to(folder).as_posix(): path for path in files}

@@ -22,7 +22,7 @@ LIBRARY_FOLDERS = (
 
 @dataclass(frozen=True)
 class Tools:
-    """What `fetch` brought."""
+    """Tools and libraries that `fetch` downloaded."""
 
     folder: Path
 
@@ -51,12 +51,12 @@ class Tools:
 
     @property
     def ort_jvm_natives(self) -> Path:
-        """What that loads on a JVM on Linux."""
+        """Jar of ONNX Runtime's native libraries for a JVM on Linux."""
         return self.folder / "onnxruntime/natives.jar"
 
     @property
     def ort_android_libraries(self) -> list[Path]:
-        """What it loads on a phone."""
+        """Native libraries of ONNX Runtime for a phone."""
         return sorted((self.folder / "onnxruntime/jni" / ABI).glob("*.so"))
 
     def native(self, name: str, *arguments: object) -> str:
@@ -123,10 +123,10 @@ def java(*arguments: object) -> str:
 
 
 def run(*command: object) -> str:
-    """What a program prints.
+    """Run a program and return what it prints to stdout.
 
     Raises:
-        BuildError: it fails; with all that it said.
+        BuildError: it fails; the message has all that it printed.
     """
     parts = [str(part) for part in command]
     done = subprocess.run(parts, capture_output=True, text=True, check=False)

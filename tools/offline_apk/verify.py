@@ -30,7 +30,7 @@ LARGEST_PAGE_BYTES = 16_384  # on phones from Android 15 on
 
 @dataclass(frozen=True)
 class Apk:
-    """What is to be known of one."""
+    """Contents of an APK: manifest, entries, classes, native libraries."""
 
     path: Path
     manifest: ApkManifest

@@ -1,1 +1,1 @@
-"""What the runs came to: lines, figures, expectations, and the page, table and records that say so."""
+"""Results of the runs: lines, figures, expectations, and the page, table and records made of them."""

@@ -1,4 +1,4 @@
-"""What a recipe expects: `student.retention >= 0.985`, judged on the finished table."""
+"""Expectations of a recipe, as `student.retention >= 0.985`, judged on the finished table."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Expectation:
 
 @dataclass(frozen=True)
 class ExpectationVerdict:
-    """How one turned out."""
+    """Outcome of an expectation."""
 
     expectation: Expectation
     measured: tuple[float | None, ...]

@@ -60,10 +60,10 @@ Scores = Mapping[Hashable, float]
 
 
 def gain(ours: Scores, theirs: Scores) -> Estimate:
-    """How far `ours` is above `theirs`: the mean of the differences seed by seed.
+    """Return the mean of the differences `ours` - `theirs`, seed by seed.
 
-    Where `theirs` is one value, it is taken from each of ours, and the interval is that of our seeds. Where
-    the seeds differ there is nothing to pair, and no interval.
+    Where `theirs` is one value, it is subtracted from each of `ours`, and the interval is that of our seeds.
+    Where the seeds differ, there is nothing to pair, and no interval.
     """
     return _compared(operator.sub, ours, theirs)
 
@@ -114,7 +114,7 @@ class TableLine:
 
     @property
     def noted(self) -> dict[str, Any]:
-        """What the last step noted, of the first seed."""
+        """Figures that the last step noted for the first seed; empty where there are none."""
         return next(iter(self.facts), {})
 
     @property
@@ -124,14 +124,14 @@ class TableLine:
 
     @property
     def title(self) -> str:
-        """What the table calls it."""
+        """Name of the line in the table."""
         told = references(self.row.title, EACH)
         rest = ", ".join(str(value) for axis, value in self.each.items() if axis not in told)
         text = substitute(self.row.title, EACH, lambda axis: self.each.get(axis, ""))
         return f"{text} ({rest})" if rest else str(text)
 
     def published(self, figure: str) -> float | None:
-        """What a paper has for it."""
+        """Return the value that a paper reports for a figure of this line; None where there is none."""
         value = self.row.published.get(figure)
         if isinstance(value, dict):
             return next((value[str(own)] for own in self.each.values() if str(own) in value), None)

@@ -39,7 +39,7 @@ FORMS: dict[str, Form] = {
 
 
 def machine() -> dict[str, Any]:
-    """What this machine is, the GPU that it trains on included."""
+    """Describe this machine, including the GPU that it trains on."""
     gpu = gpu_name()
     return {**environment().to_dict(), **({"gpu": gpu} if gpu else {})}
 
@@ -112,7 +112,7 @@ def markdown(result: RecipeResult) -> str:
 
 
 def caption(result: RecipeResult) -> str:
-    """What the figures are, and what they were measured with."""
+    """Return the lines below the table: meaning of the columns, conditions of the timing, CPU or GPU."""
     lines = result.lines
     firsts = dict.fromkeys(result.reference(line) for line in lines)
     first = " and ".join(_row_title(result, row) for row in firsts)

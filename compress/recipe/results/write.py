@@ -1,4 +1,4 @@
-"""What a recipe leaves behind: table, rows, raw measurements and pictures, in one folder, all at once."""
+"""Writer of a recipe's results: table, rows, raw measurements and pictures, all at once into one folder."""
 
 import os
 from collections.abc import Sequence
@@ -60,20 +60,20 @@ def _training(result: RecipeResult) -> list[Chart]:
 
 
 def classes_of(task: Task | None) -> tuple[str, ...]:
-    """What its confusion matrices are of."""
+    """Return the class names of a task's confusion matrices; none without a task."""
     return kind_of(task.problem_type).classes(task.labels) if task else ()
 
 
 @dataclass(frozen=True)
 class Story:
-    """How the result came about."""
+    """Command and durations behind a result."""
 
     command: str
     quick: bool
     seconds: float
     """Seconds of this command, without steps that were done before."""
     step_seconds: dict[str, float]
-    """Run -> what it took when it was run."""
+    """Run -> its duration when it was run [s]."""
 
 
 def check_folder(folder: Path) -> None:

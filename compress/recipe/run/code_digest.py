@@ -1,4 +1,4 @@
-"""What of the suite's own code a verb runs: a digest that changes when its behaviour may have."""
+"""Digest of the suite's code that a verb runs; it changes whenever the verb's behaviour may have."""
 
 import ast
 import hashlib

@@ -32,7 +32,7 @@ class Run:
 
     @property
     def title(self) -> str:
-        """What the progress line says."""
+        """Text of the progress line: step, values of its axes, and verb."""
         values = ", ".join(f"{axis} {value}" for axis, value in self.each.items())
         return f"{self.step}{f' ({values})' if values else ''}: {self.verb.name}"
 

@@ -34,7 +34,7 @@ class RunLedger:
     folder: Path
 
     def known(self, name: str) -> dict[str, Any] | None:
-        """What was noted last; None if nothing or something unreadable was."""
+        """Return the last note of a run; None where there is none, or none that can be read."""
         try:
             content = json.loads(self._path(name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -80,7 +80,7 @@ class StepError(EdgepressError):
 
 @dataclass(frozen=True)
 class Bench:
-    """Where runs are done."""
+    """Runner of a recipe's planned runs."""
 
     ledger: RunLedger
     mark: Path

@@ -1,1 +1,1 @@
-"""What a recipe's file says, and the check of it."""
+"""Schema of recipe files: reading and checking them."""

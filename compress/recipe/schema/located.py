@@ -96,7 +96,7 @@ class Node:
 
 
 def kind_name(kind: type) -> str:
-    """What values of a type are called."""
+    """Return the name of a type for messages."""
     return KINDS.get(kind, kind.__name__)
 
 
@@ -171,10 +171,10 @@ def _size(node: yaml.Node, known: dict[int, int]) -> int:
 
 
 def read(path: Path) -> Node:
-    """Read a file.
+    """Read a YAML file into a node that knows its place in the file.
 
     Raises:
-        EdgepressError: there is no such file, or it is no YAML.
+        EdgepressError: there is no such file, it is not UTF-8 text, or it is no YAML.
     """
     try:
         return Node(parse(path.read_text(encoding="utf-8")), str(path))

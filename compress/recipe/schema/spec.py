@@ -1,4 +1,4 @@
-"""What a recipe says: steps, rows of the table, what to measure, what to expect, pictures."""
+"""Content of a recipe: steps, rows of the table, measurements, expectations, pictures."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What the small classifiers share: token embeddings, one vector a text, one dense layer."""
+"""Base of the small classifiers: token embeddings, one vector a text, one dense layer."""
 
 from abc import abstractmethod
 from typing import Any

@@ -50,7 +50,9 @@ def record_shapes(model: PreTrainedModel) -> None:
 
 
 def model_type(config: PretrainedConfig, head: Head) -> Any:
-    """What loads a model of this config with `from_pretrained`: stock, or with recorded head, shapes.
+    """Return the class whose `from_pretrained` loads a model of this config.
+
+    It is the stock class, or one with the head and the shapes that the config records.
 
     Raises:
         EdgepressError: transformers has no model of this architecture with such a head.
