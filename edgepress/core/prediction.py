@@ -103,6 +103,35 @@ class EntityPrediction:
         return min((own.score for own in self.entities), default=None)
 
 
+@dataclass(frozen=True)
+class AnswerPrediction:
+    """The answer to a question in a context."""
+
+    answer: str
+    """As it stands in the context; empty where it has none."""
+    start: int
+    """First character in the context, and `end`: the one behind the last."""
+    end: int
+    score: float
+    """Probability of its start times that of its end, in the window that it was found in, 0..1; where there
+    is no answer, that of none."""
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """The answer as JSON has it."""
+        return asdict(self)
+
+    @property
+    def words(self) -> str:
+        """The answer."""
+        return self.answer or "none"
+
+    @property
+    def probability(self) -> float | None:
+        """Its score."""
+        return self.score
+
+
 def predictions(
     logits: np.ndarray,
     labels: Sequence[str],

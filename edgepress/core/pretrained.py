@@ -110,7 +110,7 @@ def load_model(
         return build(kind, config).eval(), False
     drops: Drops = "all" if new_head else "others" if drops_others or source.spec is not None else "none"
     model, head_trained = load_weights(source, config, kind, wanted, drops, seed)
-    if labels is not None and head_trained:
+    if labels is not None and head_trained and wanted.labelled:
         check_labels(own_labels, labels, source.name)
     return model.eval(), head_trained
 

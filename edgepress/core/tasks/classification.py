@@ -79,7 +79,12 @@ class TextClassification(TaskKind):
         return np.stack(raw)
 
     def trained_outputs(
-        self, logits: np.ndarray, labels: np.ndarray, names: Sequence[str]
+        self,
+        logits: np.ndarray,
+        labels: np.ndarray,
+        names: Sequence[str],
+        places: Places | None,
+        truth: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         return logits, labels
 
@@ -90,7 +95,7 @@ class TextClassification(TaskKind):
         return list(raw)
 
     def learned(
-        self, student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor
+        self, student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         return student, teacher
 
@@ -227,6 +232,7 @@ class Regression(TextClassification):
     problem_type = "regression"
     metric = "spearman"
     usual = ("pearson", "spearman")
+    values = True
 
     def said_words(self, said: Sequence[Any], labels: Sequence[str]) -> str:
         return f"{said[0]:.2f}"
