@@ -299,3 +299,23 @@ def answer_model(
     result = cli("compress.finetune", *own, *flags)
     assert result.code == 0, result.err
     return folder
+
+
+@pytest.fixture(scope="session")
+def queries(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder of queries and passages: train and validation."""
+    from queries import write_queries
+
+    return write_queries(tmp_path_factory.mktemp("data") / "ranked")
+
+
+@pytest.fixture(scope="session")
+def ranking_model(
+    tmp_path_factory: pytest.TempPathFactory, cli: Callable[..., Result], bare_encoder: Path, queries: Path
+) -> Path:
+    """An artifact that ranks those passages, made by `compress.finetune` once."""
+    folder = tmp_path_factory.mktemp("models") / "ranker"
+    flags = ("--epochs", 20, "--learning-rate", 1e-3, "--batch-size", 8, "--max-length", 32)
+    result = cli("compress.finetune", "--model", bare_encoder, "--task", queries, "--output", folder, *flags)
+    assert result.code == 0, result.err
+    return folder

@@ -142,7 +142,12 @@ FORMATS: dict[str, tuple[object, ...]] = {
 }
 
 
-@pytest.mark.parametrize("name", FORMATS)
+SLOW_FORMATS = ("torch_export", "executorch", "coreml")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(own, marks=[pytest.mark.slow] * (own in SLOW_FORMATS)) for own in FORMATS]
+)
 def test_every_format_gives_the_same_answer(cli: Cli, answer_model: Path, tmp_path: Path, name: str) -> None:
     out = tmp_path / "out"
     flags = ("--model", answer_model, "--output", out, "--eval-samples", 6, *FORMATS[name])
@@ -191,6 +196,7 @@ def test_agreement_is_of_starts_and_ends_without_padding() -> None:
     assert KIND.compared(child, mask).shape == (5, 2)
 
 
+@pytest.mark.slow
 def test_quantizing_is_judged_by_f1(cli: Cli, answer_model: Path, tmp_path: Path) -> None:
     flags = ("--model", answer_model, "--time-budget", 0.3, "--sequence-lengths", 16)
     out = tmp_path / "int8"
@@ -203,6 +209,7 @@ def test_quantizing_is_judged_by_f1(cli: Cli, answer_model: Path, tmp_path: Path
     assert "answer_f1" in result.out
 
 
+@pytest.mark.slow
 def test_device_bench_scores_the_file(cli: Cli, answer_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert cli("export.onnx", "--model", answer_model, "--output", out, "--eval-samples", 4).code == 0

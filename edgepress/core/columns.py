@@ -1,7 +1,7 @@
 """The columns of a data folder: which hold the text, which the labels, and what kind of labels they are."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -20,6 +20,9 @@ SINGLE: ProblemType = "single_label_classification"
 MULTI: ProblemType = "multi_label_classification"
 VALUES: ProblemType = "regression"
 QUESTIONS: ProblemType = "question_answering"
+RANKS: ProblemType = "reranking"
+RANKED = ("query", "passage")
+"""Columns of texts that are nothing but queries and what is ranked for them."""
 LABEL = "label"
 # Columns that number the rows: spreadsheets and data frames write them.
 ROW_NUMBERS = ("", "id", "idx", "index", "unnamed: 0", "__index_level_0__")
@@ -28,6 +31,7 @@ TEXT_COLUMNS: tuple[tuple[str, ...], ...] = (
     PAIR,
     ("question", "sentence"),
     ("premise", "hypothesis"),
+    RANKED,
     ("text",),
     ("sentence",),
     ("tokens",),
@@ -51,7 +55,9 @@ class TrainedHead:
     """None where its config does not say."""
 
     def takes(self, problem_type: ProblemType) -> bool:
-        """Whether it can be what the logits mean."""
+        """Whether it can be what the logits mean; one logit can rank, whatever it was called."""
+        if problem_type == RANKS:
+            return len(self.labels) == 1 and self.problem_type not in (TAGS, QUESTIONS)
         if self.problem_type is not None:
             return self.problem_type == problem_type
         return problem_type not in (TAGS, QUESTIONS) and (len(self.labels) == 1) == (problem_type == VALUES)
@@ -107,6 +113,8 @@ def find_columns(table: Table, options: TaskOptions, head: TrainedHead | None) -
             "name a --task of the model's kind: lists of words with a tag each",
         )
     label = label_columns(table, text, options, head)
+    if text == RANKED and options.problem_type is None and _is_flag(table.column(label[0])):
+        options = replace(options, problem_type=RANKS)
     return Columns(text, label, problem_type_of(table, label, options, head))
 
 

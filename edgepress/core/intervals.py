@@ -204,7 +204,7 @@ def _value_of_rows(
 
 
 def _of_means(own: np.ndarray) -> Bounds | None:
-    """The bootstrap's interval of a mean over questions."""
+    """The bootstrap's interval of a mean over questions or queries."""
     return _bootstrap(len(own), lambda rows: float(own[rows].mean())) if len(own) else None
 
 

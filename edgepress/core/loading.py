@@ -81,6 +81,8 @@ class OpenedModel:
         """What the logits mean: the task's, or that of the model's own config."""
         if self.task is not None:
             return self.task.problem_type
+        if (recorded := _recorded_type(self.artifact)) is not None:
+            return recorded
         if (told := problem_of_head(head_of_class(self.model))) is not None:
             return told
         own = self.model.config.problem_type
@@ -316,8 +318,15 @@ def _trained_head(source: ModelSource, artifact: Artifact | None) -> TrainedHead
     labels = tuple(label for _, label in sorted((config.id2label or {}).items()))
     _require_rows(source.folder, len(labels), found.tensors, checkpoint)
     problem = config.problem_type if config.problem_type in get_args(ProblemType) else None
-    told = problem_of_head(found.head) or cast("ProblemType | None", problem)
+    said = _recorded_type(artifact) or cast("ProblemType | None", problem)
+    told = problem_of_head(found.head) or said
     return TrainedHead(labels, told)
+
+
+def _recorded_type(artifact: Artifact | None) -> ProblemType | None:
+    """What an artifact's manifest says that its logits mean."""
+    known = (artifact.manifest.data or {}).get("problem_type") if artifact else None
+    return cast("ProblemType", known) if known in get_args(ProblemType) else None
 
 
 def _require_rows(folder: Path, classes: int, tensors: Sequence[str], checkpoint: Checkpoint) -> None:

@@ -15,6 +15,8 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, roc_curve
 
 from edgepress.core.console import warn_once
+from edgepress.core.ranking import METRICS as RANK_METRICS
+from edgepress.core.ranking import query_scores
 from edgepress.core.squad import SCORES as ANSWER_METRICS
 from edgepress.core.squad import answer_scores
 from edgepress.core.tags import entity_counts
@@ -102,14 +104,16 @@ ENTITY_METRICS: dict[str, Callable[[float, float, float], float | None]] = {
     "entity_precision": lambda right, given, _: right / given if given else None,
     "entity_recall": lambda right, _, there: right / there if there else None,
 }
-NAMES = (*METRICS, *ENTITY_METRICS, *ANSWER_METRICS)
+NAMES = (*METRICS, *ENTITY_METRICS, *ANSWER_METRICS, *RANK_METRICS)
 CORRELATIONS = ("pearson", "spearman")
 COUNTS = ("f1", "f1_micro")
 """Metrics that are 0 / 0 where no label is there and none is given."""
 
 
 def contributions(name: str, predicted: np.ndarray, labels: np.ndarray) -> np.ndarray | None:
-    """What each question adds to a metric that is a mean over them; None where it is no such mean."""
+    """What each question or query adds to a metric that is their mean; None where a metric is none."""
+    if name in RANK_METRICS:
+        return query_scores(name, predicted, labels)
     return answer_scores(name, predicted, labels) if name in ANSWER_METRICS else None
 
 
@@ -168,7 +172,7 @@ def score(
     value = None
     if not reason:
         value = value_of(name, predicted, labels)
-        reason = "" if value is not None else "there is no entity to count"
+        reason = "" if value is not None else "there is nothing to count"
     if reason:
         warn_once(f"{metric} is undefined: {reason}")
     return value

@@ -19,7 +19,7 @@ import numpy as np
 from datasets import Dataset
 
 from edgepress.core.caches import cache_root
-from edgepress.core.columns import MULTI, SINGLE, VALUES, Table, find_columns
+from edgepress.core.columns import MULTI, RANKS, SINGLE, VALUES, Table, find_columns
 from edgepress.core.console import step, warn
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import remove, sha256, staged_folder, to_json
@@ -33,7 +33,7 @@ from edgepress.core.tasks.kinds import kind_of
 
 HELD_OUT = 0.2
 """Share of each class' texts that is held out."""
-TEXT_PROBLEMS = (SINGLE, MULTI, VALUES)
+TEXT_PROBLEMS = (SINGLE, MULTI, VALUES, RANKS)
 """Of which each row has texts and labels; named entities have words and tags."""
 RECORD = "split.json"
 SUFFIX = "-split"

@@ -31,7 +31,6 @@ from edgepress.core.tasks.kinds import kind_of
 from edgepress.core.weights import Drops, build, head_of, load_weights
 
 # The problem types that transformers' configs know.
-CLASSIFICATION = ("single_label_classification", "multi_label_classification", "regression")
 TOKENIZER = "tokenizer.json"
 # What transformers' tokenizers need beside itself: the name in the package index -> the module.
 TOKENIZER_LIBRARIES = {
@@ -118,7 +117,7 @@ def load_model(
 def _set_labels(config: PretrainedConfig, labels: tuple[str, ...], problem_type: ProblemType | None) -> None:
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
-    config.problem_type = problem_type if problem_type in CLASSIFICATION else None  # type: ignore[assignment]
+    config.problem_type = kind_of(problem_type).config_type if problem_type else None  # type: ignore[assignment]
 
 
 def check_labels(own: tuple[str, ...], wanted: tuple[str, ...], name: str) -> None:

@@ -13,6 +13,7 @@ from datasets import ClassLabel
 from edgepress.core.columns import (
     MULTI,
     QUESTIONS,
+    RANKS,
     ROW_NUMBERS,
     SINGLE,
     TAGS,
@@ -230,6 +231,8 @@ def with_labels(
 ) -> Task:
     if task.problem_type == VALUES:
         return with_value(replace(task, labels=("score",)), head)
+    if task.problem_type == RANKS:
+        return with_value(replace(task, labels=("relevance",)), head)
     if task.problem_type == QUESTIONS:
         usual = 0.0 if _some_unanswered(task, tables) else None
         threshold = usual if options.null_threshold is None else options.null_threshold
@@ -429,9 +432,9 @@ def with_columns(task: Task, label_map: Mapping[str, str], head: TrainedHead | N
 def with_value(task: Task, head: TrainedHead | None) -> Task:
     if head is None:
         return task
-    if not head.takes(VALUES):
+    if not head.takes(task.problem_type):
         raise LabelMismatchError(
-            f"{task.name} has values, the model the classes {list(head.labels)}",
+            f"{task.name} is a {task.problem_type}, the model has the classes {list(head.labels)}",
             "name a --task of the model's kind",
         )
     return replace(task, labels=head.labels)

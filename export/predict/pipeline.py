@@ -14,7 +14,7 @@ from edgepress.core.artifact import Artifact, is_artifact, open_artifact
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError, require_flags
 from edgepress.core.loading import OpenedModel, check_kind, open_model
-from edgepress.core.prediction import AnswerPrediction, EntityPrediction, Prediction
+from edgepress.core.prediction import AnswerPrediction, EntityPrediction, Prediction, RankPrediction
 from edgepress.core.tables import ScreenTable
 from edgepress.core.tasks import MOST_TEXTS, TASKS, TaskOptions
 from export.core.eager import EagerRunner
@@ -32,7 +32,7 @@ class Answer:
     """What the model says to one text."""
 
     texts: Row
-    prediction: Prediction | EntityPrediction | AnswerPrediction
+    prediction: Prediction | EntityPrediction | AnswerPrediction | RankPrediction
     milliseconds: float
     """Milliseconds of tokenization, one run, and reading its answer."""
 
@@ -128,7 +128,8 @@ def _answers(opened: OpenedModel, runner: Runner, rows: Sequence[Row]) -> list[A
         times.append(1000 * (time.perf_counter() - start))
         found.append(prediction)
     whole = opened.kind.answered(found, rows)
-    return [Answer(*each) for each in zip(rows, whole, times, strict=True)]
+    answers = [Answer(*each) for each in zip(rows, whole, times, strict=True)]
+    return [answers[row] for row in opened.kind.shown_order(whole, rows)]
 
 
 def _show(answers: Sequence[Answer], columns: Sequence[str], as_json: bool, heading: str) -> None:

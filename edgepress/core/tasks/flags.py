@@ -6,7 +6,9 @@ from typing import Literal
 from edgepress.core.labels import parse_label_map
 from edgepress.core.tasks.task import TaskOptions
 
-LabelledProblem = Literal["single_label_classification", "multi_label_classification", "regression"]
+LabelledProblem = Literal[
+    "single_label_classification", "multi_label_classification", "regression", "reranking"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +20,8 @@ class TaskFlags:
     text_columns: tuple[str, ...] = ()
     """Column of the text, two for pairs; more are joined. Default: text, sentence, or a known pair."""
     problem_type: LabelledProblem | None = None
-    """What the labels are. Default: the model's, else by their values."""
+    """What the labels are; reranking: 1 where the second text of a pair, a passage, answers the first, a
+    query. Default: the model's, else by their values."""
     split: str | None = None
     """Split to score on. Default: validation, else test."""
     null_threshold: float | None = None

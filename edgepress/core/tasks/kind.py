@@ -69,6 +69,8 @@ class TaskKind:
     """
 
     problem_type: ClassVar[ProblemType]
+    config_type: ClassVar[str | None] = None
+    """`problem_type` of a model's config.json, by which transformers takes a loss; None: it has one alone."""
     pipeline: ClassVar[str]
     """What transformers and the Hub call its pipeline: "text-classification"."""
     metric: ClassVar[str]
@@ -323,6 +325,10 @@ class TaskKind:
     def answered(self, found: Sequence[Any], rows: Sequence[tuple[str, ...]]) -> list[Any]:
         """Answers to several texts, of what `answer` said to each."""
         return list(found)
+
+    def shown_order(self, found: Sequence[Any], rows: Sequence[tuple[str, ...]]) -> list[int]:
+        """Numbers of the rows in the order in which their answers are shown."""
+        return list(range(len(rows)))
 
     def split_by(self, columns: Sequence[str]) -> tuple[str, ...]:
         """The columns whose rows stay on one side where a table is split: all of the text's."""

@@ -20,6 +20,7 @@ KINDS: dict[ProblemType, str] = {
     "regression": "classification:Regression",
     "token_classification": "token_classification:TokenClassification",
     "question_answering": "question_answering:QuestionAnswering",
+    "reranking": "reranking:Reranking",
 }
 
 

@@ -224,11 +224,7 @@ print(tokens[start : end + 1])
     def answer(self, reader: Reader, texts: tuple[str, ...]) -> AnswerPrediction:
         batches = self.batches(reader.tokenizer, [texts], reader.max_length)
         places = self.places(reader.tokenizer, [texts], reader.max_length)
-        outputs = self.collect([reader.run(batch)[0] for batch in batches], places, reader.labels)
-        if not np.isfinite(outputs).all():
-            raise EdgepressError(
-                "the model's logits are no finite numbers", "its weights or its file are damaged"
-            )
+        outputs = self.collect([reader.logits(batch)[0] for batch in batches], places, reader.labels)
         ((begin, end),) = self.decide(outputs, reader.thresholds).tolist()
         share = outputs[0, SHARE if end > begin else NONE_SHARE]
         return AnswerPrediction(texts[1][begin:end], begin, end, float(share))

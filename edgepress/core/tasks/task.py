@@ -14,6 +14,7 @@ ProblemType = Literal[
     "regression",
     "token_classification",
     "question_answering",
+    "reranking",
 ]
 
 MOST_TEXTS = 2
@@ -64,6 +65,8 @@ class Task:
     hub_id: str | None = None
     hub_files: str = ""
     """Pattern of a split's Parquet files inside the Hub repository."""
+    hub_columns: Mapping[str, str] = field(default_factory=dict)
+    """Column on the Hub -> what it is called here, where the two differ."""
     mirror: Mirror | None = None
     root: Path | None = None
     """The data root, where a task of the zoo is looked for first; None: EDGEPRESS_DATA."""

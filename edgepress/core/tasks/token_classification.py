@@ -243,7 +243,7 @@ print([(token, labels[str(int(row.argmax()))]) for token, row in zip(tokens, log
         if not spans:
             return EntityPrediction(())
         (places,) = first_pieces(reader.tokenizer, [text], [spans], reader.max_length)
-        (logits,) = reader.run(reader.encode(texts))
+        (logits,) = reader.logits(reader.encode(texts))
         (outputs,) = self.collect([logits], [places], reader.labels)
         return EntityPrediction(tuple(_entities(text, spans, outputs, TagSet(reader.labels).types)))
 

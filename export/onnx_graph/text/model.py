@@ -32,6 +32,7 @@ PROBABILITY: dict[ProblemType, str] = {
     "single_label_classification": "Softmax",  # over the last axis
     "multi_label_classification": "Sigmoid",
     "regression": "Identity",
+    "reranking": "Sigmoid",
 }
 DOMAINS = {EXTENSIONS: 1, "ai.onnx.ml": 3, "com.microsoft": 1}
 
