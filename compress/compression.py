@@ -226,17 +226,17 @@ class SelfDistillation:
         data = task_data(opened.tokenizer, opened.text_task, text, options.length_for(opened))
         if not options.epochs:  # nothing is learned: texts are looked at
             return cls(options, opened, text, data, {}, None)
-        logits = read_by_teacher(options, opened, text).splits
+        logits = read_by_teacher(options, opened, text, options.length_for(opened)).splits
         teacher = copy.deepcopy(opened.model) if options.compares_states else None
         return cls(options, opened, text, data, logits, teacher)
 
     def batches(self, count: int) -> Sequence[Mapping[str, torch.Tensor]]:
-        """`count` texts of the train split with their labels, drawn at random."""
+        """`count` texts of the train split with their labels, drawn at random, as the model takes them."""
         rows = self.data.train.shuffle(seed=self.options.seed)
         rows = rows.select(range(min(count, len(rows))))
         starts = range(0, len(rows), BATCH_ROWS)
         parts = (rows.select(range(start, min(start + BATCH_ROWS, len(rows)))) for start in starts)
-        return [self.data.collator(list(part)) for part in parts]
+        return [self.opened.kind.arguments(self.data.collator(list(part))) for part in parts]
 
     def train(self, checkpoints: Path, callbacks: Sequence[TrainerCallback] = ()) -> TrainingResult:
         """Train the model as it is now, in place."""

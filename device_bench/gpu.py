@@ -16,6 +16,7 @@ import numpy as np
 
 from device_bench.cpu import answer_errors, serve
 from edgepress.core.errors import EdgepressError, first_line, unknown_name
+from edgepress.core.outputs import as_one, file_outputs, model_logits
 from edgepress.core.process import silence_telemetry
 from export.core.runner import Batch, Runner
 
@@ -108,7 +109,7 @@ class TorchGpuRunner(Runner):
         """Logits (batch, labels) on the device."""
         with self._torch.inference_mode():
             if self._graphs is None:
-                return self._forward(**inputs).logits
+                return model_logits(self._forward(**inputs))
             return self._replay(inputs)
 
     def _replay(self, inputs: dict[str, Any]) -> Any:
@@ -132,7 +133,7 @@ class TorchGpuRunner(Runner):
         cuda.current_stream().wait_stream(stream)
         graph, places = cuda.CUDAGraph(), {name: values.clone() for name, values in inputs.items()}
         with cuda.graph(graph):
-            logits = self._model(**places).logits
+            logits = model_logits(self._model(**places))
         return graph, places, logits
 
     def close(self) -> None:
@@ -158,11 +159,11 @@ class OnnxGpuRunner(Runner):
             raise EdgepressError(f"{path}: ONNX Runtime cannot load its {PROVIDER}")
         self.runtime = f"onnxruntime {onnxruntime.__version__}, CUDA"
         self._inputs = {entry.name for entry in self._session.get_inputs()}
+        self._outputs = file_outputs({entry.name for entry in self._session.get_outputs()}, str(path))
 
     def __call__(self, batch: Batch) -> np.ndarray:
         feeds = {name: values for name, values in batch.items() if name in self._inputs}
-        logits: np.ndarray = self._session.run(["logits"], feeds)[0]
-        return logits
+        return as_one(self._session.run(list(self._outputs), feeds))
 
     def close(self) -> None:
         """Release the session."""

@@ -22,7 +22,6 @@ from edgepress.core.identity import texts_digest
 from edgepress.core.intervals import Bounds, score_bounds
 from edgepress.core.loading import OpenedModel, open_model
 from edgepress.core.metrics import predict, score
-from edgepress.core.pretrained import encode
 from edgepress.core.splits import Examples, load_split
 
 TOKENIZED = 200
@@ -110,14 +109,15 @@ class ArtifactTexts:
 
 def tokenize_ms(opened: OpenedModel, examples: Examples) -> tuple[float, ...]:
     """Times of tokenizing texts one at a time [ms]; the first, which loads what is lazy, is left out."""
-    calls = [partial(encode, opened.tokenizer, [text], opened.text_length) for text in examples.texts]
+    kind, length = opened.kind, opened.text_length
+    calls = [partial(kind.batches, opened.tokenizer, [text], length) for text in examples.texts]
     return tuple(timed_ms(call) for call in calls)[1:]
 
 
 def _save(opened: OpenedModel, examples: Examples | None, target: Path) -> Path | None:
     if examples is None:
         return None
-    save(target, encode(opened.tokenizer, examples.texts, opened.text_length))
+    save(target, opened.kind.batches(opened.tokenizer, examples.texts, opened.text_length))
     return target
 
 

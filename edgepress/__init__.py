@@ -22,11 +22,18 @@ if TYPE_CHECKING:  # what a type checker and an editor see
     from edgepress.api.model import Evaluation, Model, evaluate
     from edgepress.api.techniques import distill, finetune, pretrain, prune, qat, sparsify, trim_vocab
     from edgepress.core.errors import EdgepressError, EdgepressWarning, ExpectationError
-    from edgepress.core.prediction import Entity, EntityPrediction, Prediction
+    from edgepress.core.prediction import (
+        AnswerPrediction,
+        Entity,
+        EntityPrediction,
+        Prediction,
+        RankPrediction,
+    )
 
     __version__: str
 
 __all__ = [
+    "AnswerPrediction",
     "EdgepressError",
     "EdgepressWarning",
     "Entity",
@@ -36,6 +43,7 @@ __all__ = [
     "ExportedModel",
     "Model",
     "Prediction",
+    "RankPrediction",
     "__version__",
     "benchmark",
     "compare",
@@ -59,7 +67,7 @@ _MODULES = {
     "api.model": ("Evaluation", "Model", "evaluate"),
     "api.techniques": ("distill", "finetune", "pretrain", "prune", "qat", "sparsify", "trim_vocab"),
     "core.errors": ("EdgepressError", "EdgepressWarning", "ExpectationError"),
-    "core.prediction": ("Entity", "EntityPrediction", "Prediction"),
+    "core.prediction": ("AnswerPrediction", "Entity", "EntityPrediction", "Prediction", "RankPrediction"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -35,7 +35,8 @@ class CoreMlFormat(Format):
 import coremltools  # on macOS; in an app, Xcode makes a class of the package
 
 model = coremltools.models.MLModel(str(folder / {file}))
-logits = model.predict({{name: inputs[name].astype("int32") for name in {names}}})["logits"][0]
+found = model.predict({{name: inputs[name].astype("int32") for name in {names}}})
+outputs = [found[name] for name in {outputs}]
 """
 
     def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgepress.core.errors import EdgepressError, first_line, unknown_name
+from edgepress.core.outputs import as_one
 from export.core.config import ExportConfig
 from export.core.format import Format
 from export.core.runner import Batch, Runner
@@ -200,8 +201,8 @@ class ExecuTorchRunner(Runner):
     def _run(self, batch: Batch) -> np.ndarray:
         import torch
 
-        logits: Tensor = self._method.execute([torch.from_numpy(value) for value in batch.values()])[0]
-        return logits.numpy()
+        found: list[Tensor] = self._method.execute([torch.from_numpy(value) for value in batch.values()])
+        return as_one([own.numpy() for own in found])
 
     def close(self) -> None:
         """Release the program and its weights."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgepress.core.errors import EdgepressError, first_line
+from edgepress.core.outputs import as_one, file_outputs
 from edgepress.core.process import silence_telemetry
 from export.core.config import ExportConfig
 from export.core.format import Format
@@ -54,7 +55,7 @@ class OnnxFormat(Format):
 from onnxruntime import InferenceSession
 
 session = InferenceSession(folder / {file})
-logits = session.run(["logits"], {{name: inputs[name].astype("int64") for name in {names}}})[0][0]
+outputs = session.run({outputs}, {{name: inputs[name].astype("int64") for name in {names}}})
 """
 
     def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> Mapping[str, object]:
@@ -91,7 +92,8 @@ logits = session.run(["logits"], {{name: inputs[name].astype("int64") for name i
 
         if opened.kind.per_token:
             raise EdgepressError(
-                f"--with-tokenizer is for models that label whole texts; {opened.source.name} labels words",
+                f"--with-tokenizer is for models that label whole texts; {opened.source.name} is for "
+                f"{opened.kind.pipeline}",
                 "leave it away: tokenizer.json lies beside the file",
             )
         target = path.with_name(f"{path.stem}_with_tokenizer.onnx")
@@ -125,7 +127,8 @@ logits = session.run(["logits"], {{name: inputs[name].astype("int64") for name i
 def export(model: PreTrainedModel, target: Path, opset: int = DEFAULT_OPSET) -> Route:
     """Write `model` to `target` with dynamic batch and sequence, and return how.
 
-    Inputs are `input_ids, attention_mask[, token_type_ids]` int64, the output is `logits`.
+    Inputs are `input_ids, attention_mask[, token_type_ids]` int64; the outputs are those of
+    `edgepress.core.outputs`.
 
     Raises:
         EdgepressError: no exporter can write the architecture, or the opset is unknown.
@@ -178,11 +181,11 @@ class OnnxRunner(Runner):
         except Exception as error:  # ONNX Runtime's exception types are private to its extension module
             raise EdgepressError(f"{path}: ONNX Runtime cannot open it: {first_line(error)}") from error
         self._inputs = {entry.name for entry in self._session.get_inputs()}
+        self._outputs = file_outputs({entry.name for entry in self._session.get_outputs()}, str(path))
 
     def __call__(self, batch: Batch) -> np.ndarray:
         feeds = {name: value for name, value in batch.items() if name in self._inputs}
-        logits: np.ndarray = self._session.run(["logits"], feeds)[0]
-        return logits
+        return as_one(self._session.run(list(self._outputs), feeds))
 
     def close(self) -> None:
         """Release the session and its weights."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgepress.core.errors import EdgepressError, unknown_name
+from edgepress.core.outputs import as_one, file_outputs
 from export.core.config import ExportConfig
 from export.core.format import Format
 from export.core.runner import Batch, Runner
@@ -48,7 +49,8 @@ class OpenVinoFormat(Format):
 import openvino
 
 model = openvino.Core().compile_model(folder / {file}, "CPU")
-logits = model({{name: inputs[name].astype("int64") for name in {names}}})["logits"][0]
+found = model({{name: inputs[name].astype("int64") for name in {names}}})
+outputs = [found[name] for name in {outputs}]
 """
     extra = "openvino"
 
@@ -163,6 +165,8 @@ class OpenVinoRunner(Runner):
         graph = _read(path)
         self.shapes = _shapes(graph)
         self._inputs = [entry.get_any_name() for entry in graph.inputs]
+        names = {name for entry in graph.outputs for name in entry.get_names()}
+        self._outputs = file_outputs(names, str(path))
         flags = {
             "INFERENCE_PRECISION_HINT": "f32",
             "PERFORMANCE_HINT": "LATENCY",
@@ -176,7 +180,11 @@ class OpenVinoRunner(Runner):
 
     def __call__(self, batch: Batch) -> np.ndarray:
         feeds = {name: batch[name] for name in self._inputs}
-        return self.shapes.run(lambda part: self.compiled(part)["logits"], feeds)
+        return self.shapes.run(self._run, feeds)
+
+    def _run(self, batch: Batch) -> np.ndarray:
+        found = self.compiled(batch)
+        return as_one([found[name] for name in self._outputs])
 
     def close(self) -> None:
         """Release the compiled model and its weights."""

@@ -45,7 +45,8 @@ class TorchExportFormat(Format):
 import torch
 
 model = torch.export.load(folder / {file}).module()
-logits = model(*(torch.from_numpy(inputs[name]).long() for name in {names}))[0]
+found = model(*(torch.from_numpy(inputs[name]).long() for name in {names}))
+outputs = [own.detach().numpy() for own in {parts}]
 """
 
     def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> None:

@@ -50,7 +50,8 @@ class TorchScriptFormat(Format):
 import torch
 
 model = torch.jit.load(folder / {file})
-logits = model(*(torch.from_numpy(inputs[name]).long() for name in {names}))[0]
+found = model(*(torch.from_numpy(inputs[name]).long() for name in {names}))
+outputs = [own.detach().numpy() for own in {parts}]
 """
 
     def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> None:

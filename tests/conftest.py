@@ -285,3 +285,44 @@ def entity_model(
     result = cli("compress.finetune", "--model", bare_encoder, "--task", entities, "--output", folder, *flags)
     assert result.code == 0, result.err
     return folder
+
+
+@pytest.fixture(scope="session")
+def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder of questions and contexts in SQuAD's format: train and dev."""
+    from questions import write_questions
+
+    return write_questions(tmp_path_factory.mktemp("data") / "asked")
+
+
+@pytest.fixture(scope="session")
+def answer_model(
+    tmp_path_factory: pytest.TempPathFactory, cli: Callable[..., Result], bare_encoder: Path, questions: Path
+) -> Path:
+    """An artifact that answers those questions, made by `compress.finetune` once."""
+    folder = tmp_path_factory.mktemp("models") / "answerer"
+    flags = ("--epochs", 30, "--learning-rate", 2e-3, "--max-length", 24)
+    own = ("--model", bare_encoder, "--task", questions, "--output", folder)
+    result = cli("compress.finetune", *own, *flags)
+    assert result.code == 0, result.err
+    return folder
+
+
+@pytest.fixture(scope="session")
+def queries(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder of queries and passages: train and validation."""
+    from queries import write_queries
+
+    return write_queries(tmp_path_factory.mktemp("data") / "ranked")
+
+
+@pytest.fixture(scope="session")
+def ranking_model(
+    tmp_path_factory: pytest.TempPathFactory, cli: Callable[..., Result], bare_encoder: Path, queries: Path
+) -> Path:
+    """An artifact that ranks those passages, made by `compress.finetune` once."""
+    folder = tmp_path_factory.mktemp("models") / "ranker"
+    flags = ("--epochs", 20, "--learning-rate", 1e-3, "--batch-size", 8, "--max-length", 32)
+    result = cli("compress.finetune", "--model", bare_encoder, "--task", queries, "--output", folder, *flags)
+    assert result.code == 0, result.err
+    return folder

@@ -1,78 +1,104 @@
-"""Question answering as a user types it: fine-tune, distil, run again."""
+"""Question answering as a user types it: fine-tune, distil, compress, quantize, predict."""
 
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
-from conftest import SUBJECTS, VERDICTS
-from test_edgepress_squad import write_squad
-from transformers import AutoModelForQuestionAnswering
+from conftest import Result
+from huggingface_hub import ModelCard
+from onnxruntime import InferenceSession
+from questions import entries, write_columns, write_squad
+from transformers import AutoModelForQuestionAnswering, pipeline
+from transformers.pipelines import SUPPORTED_TASKS
 
-from compress.training.question_answering import span_kl
-from edgepress.core.artifact import open_artifact
+import edgepress
+from edgepress.core.artifact import Manifest, open_artifact
 from edgepress.core.loading import open_model
+from edgepress.core.own_split import split_beside
+from edgepress.core.splits import load_split
+from edgepress.core.task_discovery import find_task
+from edgepress.core.tasks import TaskOptions
+from edgepress.core.tasks.kinds import kind_of
+from export.core.registry import open_runner
 
+Cli = Callable[..., Result]
 LEARN = ("--epochs", 30, "--learning-rate", 2e-3, "--max-length", 24)
+LITTLE = ("--epochs", 4, "--learning-rate", 1e-3, "--max-length", 24)
+QUESTION, ANSWER = "falls apart", "her script"
+CONTEXT = f"{ANSWER} {QUESTION}. the film is a quiet delight."
+KIND = kind_of("question_answering")
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(monkeypatch, tmp_path_factory):
+def _own_cache(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, questions: Path
+) -> None:
+    monkeypatch.setenv("EDGEPRESS_DATA", str(questions.parent))  # where models find what they were trained on
     monkeypatch.setenv("EDGEPRESS_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
-@pytest.fixture(scope="module")
-def squad(tmp_path_factory):
-    """Two sentences a context; asked for the subject of one, by its verdict."""
-    verdicts = [verdict for kind in VERDICTS.values() for verdict in kind]
-    entries = []
-    for number, subject in enumerate(SUBJECTS * 8):
-        other = SUBJECTS[(number * 5 + 1) % len(SUBJECTS)]
-        if other == subject:
-            continue
-        verdict, second = verdicts[number % 8], verdicts[(number * 3 + 1) % 8]
-        if verdict != second:
-            entries.append((verdict, f"{subject} {verdict}. {other} {second}.", [subject]))
-    folder = tmp_path_factory.mktemp("data") / "asked"
-    write_squad(folder, "train", entries)
-    return write_squad(folder, "dev", entries[::3])
+def manifest_of(folder: Path) -> Manifest:
+    return open_artifact(folder).manifest
 
 
-@pytest.fixture(scope="module")
-def teacher_folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("teachers") / "teacher"
-
-
-@pytest.fixture
-def teacher(cli, bare_encoder, squad, teacher_folder):
-    """Trained once."""
-    if not teacher_folder.exists():
-        flags = ("--model", bare_encoder, "--task", squad, "--output", teacher_folder)
-        result = cli("compress.finetune", *flags, *LEARN)
-        assert result.code == 0, result.err
-    return teacher_folder
-
-
-def test_a_model_learns_to_answer(teacher, squad):
-    manifest = open_artifact(teacher).manifest
+def test_a_model_learns_to_answer(answer_model: Path) -> None:
+    manifest = manifest_of(answer_model)
     metrics = manifest.steps[-1].metrics
     assert metrics["answer_f1"] > 0.8
     assert metrics["exact_match"] <= metrics["answer_f1"]
-    assert metrics["history"][-1]["answer_f1"] == metrics["answer_f1"]
-    assert manifest.task == "asked"
-    stock = AutoModelForQuestionAnswering.from_pretrained(teacher)
-    ours = open_model(str(teacher), task=str(squad))
-    assert ours.head_trained
+    assert metrics["history"][-1]["answer_f1"] == pytest.approx(metrics["answer_f1"])
+    low, high = metrics["interval"]
+    assert low <= metrics["answer_f1"] <= high
+    assert (manifest.task, metrics["evaluation_set"]["texts"]) == ("asked", len(entries()[::3]))
+    assert manifest.data is not None
+    assert manifest.data["text_columns"] == ["question", "context"]
+    stock = AutoModelForQuestionAnswering.from_pretrained(answer_model)
+    ours = open_model(str(answer_model))
+    assert ours.scored
     assert torch.equal(stock.qa_outputs.weight, ours.model.qa_outputs.weight)
+    assert not hasattr(stock.config, "edgepress_thresholds")  # every question has an answer
 
 
-def test_a_student_learns_from_its_teacher(cli, teacher, squad, tmp_path):
-    flags = ("--teacher", teacher, "--task", squad, "--output", tmp_path / "out", *LEARN)
+def test_the_card_says_what_it_is(answer_model: Path) -> None:
+    card = ModelCard.load(answer_model / "README.md")
+    assert card.data.pipeline_tag == "question-answering"
+    (result,) = card.data.eval_results
+    assert (result.task_type, result.metric_type) == ("question-answering", "answer_f1")
+    assert "exact match" in card.text
+    assert {path.stem for path in (answer_model / "pictures").iterdir()} == {"epochs"}
+
+
+@pytest.mark.skipif("question-answering" not in SUPPORTED_TASKS, reason="transformers 5 has no such pipeline")
+def test_transformers_gives_the_same_answer(answer_model: Path) -> None:
+    """Of a context in one window; of several the two choose by another rule."""
+    asked = pipeline("question-answering", str(answer_model), device="cpu")
+    theirs = asked(question=QUESTION, context=CONTEXT)
+    (ours,) = edgepress.load(answer_model).predict([(QUESTION, CONTEXT)])
+    assert isinstance(ours, edgepress.AnswerPrediction)
+    assert ours.answer == CONTEXT[ours.start : ours.end] == ANSWER
+    assert (theirs["answer"], theirs["start"], theirs["end"]) == (ours.answer, ours.start, ours.end)
+    assert theirs["score"] == pytest.approx(ours.score, abs=1e-3)
+
+
+def test_a_student_learns_from_its_teacher(
+    cli: Cli, answer_model: Path, questions: Path, tmp_path: Path
+) -> None:
+    flags = ("--teacher", answer_model, "--task", questions, "--output", tmp_path / "out", *LEARN)
     result = cli("compress.distill", *flags)
     assert result.code == 0, result.err
-    metrics = open_artifact(tmp_path / "out").manifest.steps[-1].metrics
-    known = open_artifact(teacher).manifest.steps[-1].metrics
+    metrics = manifest_of(tmp_path / "out").steps[-1].metrics
+    known = manifest_of(answer_model).steps[-1].metrics
     assert metrics["teacher"]["answer_f1"] == pytest.approx(known["answer_f1"], abs=0.05)
     assert metrics["answer_f1"] > 0.5
     assert set(metrics["baseline"]) >= {"answer_f1", "exact_match", "seconds", "history"}
     assert metrics["baseline"]["history"] != metrics["history"]
+    assert any(sample["teacher"][0] in sample["label"] for sample in metrics["samples"])
     assert "answer_f1" in result.out
     model = AutoModelForQuestionAnswering.from_pretrained(tmp_path / "out")
     assert type(model).__name__ == "DistilBertForQuestionAnswering"
@@ -82,31 +108,239 @@ def test_a_student_learns_from_its_teacher(cli, teacher, squad, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("verb", "flags"),
+    [
+        ("prune", ("--heads", 0.5, "--ffn", 0.25, "--importance", "taylor", *LEARN)),
+        ("qat", ("--max-drop", 0, *LITTLE)),
+        ("trim_vocab", ("--size", 200, *LEARN)),
+        pytest.param("prune", ("--ffn", 0.25, "--importance", "activation", *LEARN), marks=pytest.mark.slow),
+        pytest.param("sparsify", ("--sparsity", 0.3, "--time-budget", 0.5, *LEARN), marks=pytest.mark.slow),
+    ],
+)
+def test_techniques_keep_what_it_answers(
+    cli: Cli, answer_model: Path, tmp_path: Path, verb: str, flags: tuple[object, ...]
+) -> None:
+    out = tmp_path / verb
+    result = cli(f"compress.{verb}", "--model", answer_model, "--output", out, *flags)
+    assert result.code == 0, result.err
+    step = manifest_of(out).steps[-1]
+    assert step.technique == verb
+    last = step.metrics.get("answer_f1") or step.metrics["rounded"]["score"]
+    assert last > 0.6
+    (found,) = edgepress.load(out).predict([(QUESTION, CONTEXT)])
+    assert isinstance(found, edgepress.AnswerPrediction)
+    assert found.answer == CONTEXT[found.start : found.end]
+
+
+FORMATS: dict[str, tuple[object, ...]] = {
+    "onnx": (),
+    "torchscript": (),
+    "torch_export": (),
+    "openvino": (),
+    "executorch": ("--sequence-length", 48),
+    "coreml": ("--scheme", "fp32"),
+}
+
+
+SLOW_FORMATS = ("torch_export", "executorch", "coreml")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(own, marks=[pytest.mark.slow] * (own in SLOW_FORMATS)) for own in FORMATS]
+)
+def test_every_format_gives_the_same_answer(cli: Cli, answer_model: Path, tmp_path: Path, name: str) -> None:
+    out = tmp_path / "out"
+    flags = ("--model", answer_model, "--output", out, "--eval-samples", 6, *FORMATS[name])
+    result = cli(f"export.{name}", *flags)
+    assert result.code == 0, result.err
+    (record,) = manifest_of(out).steps[-1].metrics["files"]
+    assert record["score"] == manifest_of(out).steps[-1].metrics["parent_score"]
+    said = cli("export.predict", next(out.rglob(record["file"])), "--text", QUESTION, CONTEXT, "--json")
+    assert said.code == 0, said.err
+    found = json.loads(said.out)
+    assert (found["answer"], found["start"], found["end"]) == (ANSWER, 0, 10)
+    assert 0 < found["score"] <= 1
+    assert found["text"] == [QUESTION, CONTEXT]
+
+
+def test_a_file_has_the_outputs_that_others_ask_for(cli: Cli, answer_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    flags = ("--model", answer_model, "--output", out, "--eval-samples", 6, "--scheme", "fp32", "int8")
+    assert cli("export.onnx", *flags).code == 0
+    batch = {name: np.ones((2, 9), dtype=np.int64) for name in ("input_ids", "attention_mask")}
+    batch["token_type_ids"] = np.zeros((2, 9), dtype=np.int64)
+    for name in ("model.onnx", "model_quantized.onnx"):
+        session = InferenceSession(str(out / "onnx" / name), providers=["CPUExecutionProvider"])
+        assert [entry.name for entry in session.get_outputs()] == ["start_logits", "end_logits"]
+        both = session.run(None, batch)
+        assert both[0].shape == both[1].shape == (2, 9)
+        with open_runner(out / "onnx" / name) as runner:
+            assert np.array_equal(runner(batch), np.stack(both, -1))
+    program = (out / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    program = program.replace("Where was Ada Lovelace born?", QUESTION)
+    program = program.replace("Ada Lovelace was born in London.", CONTEXT)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=out, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "['her', 'script']"
+
+
+def test_agreement_is_of_starts_and_ends_without_padding() -> None:
+    parent = np.zeros((2, 3, 2))
+    parent[0, 1], parent[1, 0] = 5, 5
+    child = parent.copy()
+    child[0, 2, 1] = 9  # another end
+    mask = np.array([[1, 1, 1], [1, 1, 0]])
+    child[1, 2] = 99  # padding
+    assert KIND.agreement([parent], [child], [mask], None) == 3 / 4
+    assert KIND.compared(child, mask).shape == (5, 2)
+
+
+@pytest.mark.slow
+def test_quantizing_is_judged_by_f1(cli: Cli, answer_model: Path, tmp_path: Path) -> None:
+    flags = ("--model", answer_model, "--time-budget", 0.3, "--sequence-lengths", 16)
+    out = tmp_path / "int8"
+    more = ("--scheme", "auto", "--max-drop", 100)
+    result = cli("compress.quantize", *flags, "--output", out, *more)
+    assert result.code == 0, result.err
+    (variant,) = manifest_of(out).steps[-1].metrics["variants"]
+    assert variant["score"] is not None
+    assert ModelCard.load(out / "README.md").data.pipeline_tag == "question-answering"
+    assert "answer_f1" in result.out
+
+
+@pytest.mark.slow
+def test_device_bench_scores_the_file(cli: Cli, answer_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert cli("export.onnx", "--model", answer_model, "--output", out, "--eval-samples", 4).code == 0
+    records = tmp_path / "records.jsonl"
+    flags = ("--output", records, "--sequence-lengths", 16, "--time-budget", 0.5, "--eval-samples", 12)
+    result = cli("device_bench", "run", "--artifacts", out, *flags)
+    assert result.code == 0, result.err
+    lines = [json.loads(line) for line in records.read_text().splitlines()]
+    scored = [line for line in lines if line["metric"] == "answer_f1"]
+    assert scored
+    judged = edgepress.load(answer_model).evaluate(samples=12)
+    assert all(line["score"] == pytest.approx(judged.score) and line["scored_rows"] == 12 for line in scored)
+
+
+def test_a_long_context_is_read_in_windows(cli: Cli, answer_model: Path, tmp_path: Path) -> None:
+    filler = "this story never comes alive. the acting is dull. " * 12
+    rows = [(QUESTION, f"{filler}{CONTEXT} {filler}", [ANSWER])]
+    table = write_columns(tmp_path / "some.jsonl", rows)
+    said = cli("export.predict", answer_model, "--file", table, "--json")
+    assert said.code == 0, said.err
+    found, context = json.loads(said.out), rows[0][1]
+    assert context[found["start"] : found["end"]] == found["answer"] != ""
+    shown = cli("export.predict", answer_model, "--text", QUESTION, CONTEXT)
+    assert ANSWER in shown.out
+    assert "answer" in shown.out.splitlines()[0] + shown.out.splitlines()[1]
+
+
+@pytest.fixture(scope="module")
+def doubtful(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half of the questions have no answer: their verdict is not in the context."""
+    rows = entries()
+    without = [("what is this", context, []) for _, context, _ in rows]
+    both = [own for pair in zip(rows, without, strict=True) for own in pair]
+    folder = tmp_path_factory.mktemp("data") / "doubtful"
+    write_squad(folder, "train", both)
+    return write_squad(folder, "dev", both[:24])
+
+
+def test_questions_without_an_answer(cli: Cli, bare_encoder: Path, doubtful: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = cli("compress.finetune", "--model", bare_encoder, "--task", doubtful, "--output", out, *LEARN)
+    assert result.code == 0, result.err
+    assert "some without an answer" in " ".join(result.err.split())
+    metrics = manifest_of(out).steps[-1].metrics
+    assert metrics["exact_match"] > 0.7
+    assert metrics["history"][-1]["answer_f1"] == pytest.approx(metrics["answer_f1"])
+    config = json.loads((out / "config.json").read_text())
+    assert config["edgepress_thresholds"] == [0.0]
+    asked = ("--text", "what is this", CONTEXT)
+    found = json.loads(cli("export.predict", out, *asked, "--json").out)
+    assert (found["answer"], found["start"], found["end"]) == ("", 0, 0)
+    assert found["score"] > 0.25
+    always = json.loads(cli("export.predict", out, *asked, "--json", "--null-threshold", 100).out)
+    assert always["answer"] != ""
+    opened = edgepress.load(out, task=str(doubtful))
+    assert opened.evaluate(max_length=24).score == pytest.approx(metrics["answer_f1"])
+    never = edgepress.load(out, task=str(doubtful), null_threshold=100)
+    assert never.evaluate(max_length=24).score < metrics["answer_f1"] - 0.2
+
+
+def test_a_single_file_is_split_by_context(tmp_path: Path) -> None:
+    rows = [(f"{question} {turn}", context, texts) for question, context, texts in entries() for turn in "ab"]
+    folder = write_squad(tmp_path / "whole", "all", rows)
+    table = folder / "all.json"
+    (folder / "all-v1.1.json").rename(table)
+    split = split_beside(table, tmp_path / "out", TaskOptions(), overwrite=False)
+    task = find_task(str(split))
+    sides = [{context for _, context in load_split(task, own).texts} for own in ("train", "validation")]
+    assert sides[1]
+    assert not sides[0] & sides[1]
+
+
+@pytest.mark.parametrize(
     ("changed", "word"),
     [
-        (("--student", "bilstm"), "not a place in it"),
-        (("--cosine-weight", 1), "KL of logits alone"),
-        (("--response", "mse"), "KL of logits alone"),
-        (("--head", "mlp"), "a classifier's"),
+        (("--student", "bilstm"), "is a model for question answering"),
+        (("--head", "mlp"), "--head mlp reads whole texts"),
+        (("--thresholds", "gmean"), "several labels at once"),
         (("--max-length", 12), "no room"),
     ],
 )
-def test_what_cannot_be(cli, teacher, squad, tmp_path, changed, word):
-    flags = ("--teacher", teacher, "--task", squad, "--output", tmp_path / "out", "--epochs", 1)
+def test_what_cannot_be(
+    cli: Cli, answer_model: Path, questions: Path, tmp_path: Path, changed: Any, word: str
+) -> None:
+    flags = ("--teacher", answer_model, "--task", questions, "--output", tmp_path / "out", "--epochs", 1)
     result = cli("compress.distill", *flags, *changed)
     assert result.code == 2, result.err
     assert word in result.err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_other_command_takes_it(cli, teacher, squad, tmp_path):
-    result = cli("export.onnx", "--model", teacher, "--task", squad, "--output", tmp_path / "out")
-    assert result.code == 2, result.err
-    assert "questions and contexts" in result.err
-    assert list(tmp_path.iterdir()) == []
+def test_hidden_states_are_compared_too(
+    cli: Cli, answer_model: Path, questions: Path, tmp_path: Path
+) -> None:
+    flags = ("--teacher", answer_model, "--task", questions, "--output", tmp_path / "out", *LITTLE)
+    result = cli("compress.distill", *flags, "--hidden-weight", 1, "--no-baseline")
+    assert result.code == 0, result.err
 
 
-def test_answers_that_stand_in_no_window(cli, bare_encoder, tmp_path):
+def test_a_model_of_texts_is_not_asked_questions(
+    cli: Cli, model_folder: Path, answer_model: Path, questions: Path, data_root: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    result = cli("export.onnx", "--model", model_folder, "--task", questions, "--output", out)
+    assert result.code == 2
+    assert "the data are a question_answering" in result.error
+    other = cli("export.onnx", "--model", answer_model, "--task", data_root / "verdicts", "--output", out)
+    assert other.code == 2
+    assert "is a model for question answering" in other.error
+    strings = cli("export.onnx", "--model", answer_model, "--output", out, "--with-tokenizer")
+    assert strings.code == 2
+    assert "question-answering" in strings.error
+    blank = cli("export.predict", answer_model, "--text", " ", CONTEXT)
+    assert (blank.code, "an empty text" in blank.error) == (2, True)
+    alone = cli("export.predict", answer_model, "--text", QUESTION)
+    assert (alone.code, "reads 2 texts at once (question and context)" in alone.error) == (2, True)
+    assert not out.exists()
+
+
+def test_logits_that_are_no_numbers_are_no_answer(cli: Cli, answer_model: Path, tmp_path: Path) -> None:
+    model = AutoModelForQuestionAnswering.from_pretrained(answer_model)
+    model.qa_outputs.weight.data[:] = torch.nan
+    model.save_pretrained(tmp_path / "damaged")
+    edgepress.load(answer_model).tokenizer.save_pretrained(tmp_path / "damaged")
+    said = cli("export.predict", tmp_path / "damaged", "--text", QUESTION, CONTEXT)
+    assert said.code == 2
+    assert "no finite numbers" in said.error
+    assert said.out == ""
+
+
+def test_answers_that_stand_in_no_window(cli: Cli, bare_encoder: Path, tmp_path: Path) -> None:
     context = "this story never comes alive " * 10
     squad = write_squad(tmp_path / "asked", "train", [("what", context, [context.strip()])])
     write_squad(squad, "dev", [("what", context, [context.strip()])])
@@ -116,13 +350,17 @@ def test_answers_that_stand_in_no_window(cli, bare_encoder, tmp_path):
     assert "stands in a window of 20 tokens" in result.err
 
 
-def test_divergence_is_over_tokens_and_leaves_padding_out():
+def test_divergence_is_over_tokens_and_leaves_padding_out() -> None:
     """Start: even against even; end: (1/2, 1/2) against (3/4, 1/4); the third token is padding."""
     three = torch.log(torch.tensor(3.0))
     ours = torch.zeros(1, 3, 2)
     theirs = torch.tensor([[[0.0, three], [0.0, 0.0], [9.0, 9.0]]])
     expected = 0.75 * torch.log(torch.tensor(1.5)) + 0.25 * torch.log(torch.tensor(0.5))
-    found = span_kl(ours, theirs, torch.tensor([[1, 1, 0]]), 1)
-    assert found.item() == pytest.approx(expected.item() / 2, abs=1e-6)
-    softened = span_kl(2 * ours, 2 * theirs, torch.tensor([[1, 1, 0]]), 2)
-    assert softened.item() == pytest.approx(4 * found.item(), abs=1e-5)
+    mask = torch.tensor([[1, 1, 0]])
+
+    def divergence(factor: float, temperature: float) -> float:
+        pair = KIND.learned(factor * ours, factor * theirs, torch.zeros(1, 2), mask)
+        return float(KIND.divergence(*pair, temperature))
+
+    assert divergence(1, 1) == pytest.approx(expected.item() / 2, abs=1e-6)
+    assert divergence(2, 2) == pytest.approx(4 * divergence(1, 1), abs=1e-5)

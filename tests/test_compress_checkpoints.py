@@ -13,7 +13,7 @@ import pytest
 import torch
 from conftest import SENTENCES, first_slow, write_split
 from interrupting import ctrl_c_at, killed_writing, one_thread, stop, weights  # noqa: F401  # a fixture
-from test_edgepress_squad import write_squad
+from questions import write_squad
 from transformers import AutoModelForSequenceClassification, BertForMaskedLM
 
 from edgepress.core.artifact import open_artifact

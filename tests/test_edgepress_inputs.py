@@ -36,7 +36,6 @@ from transformers import (
     XLNetForSequenceClassification,
 )
 
-from compress.training.question_answering import Answering
 from edgepress.core.errors import EdgepressError
 from edgepress.core.inputs import (
     INPUTS,
@@ -49,6 +48,8 @@ from edgepress.core.inputs import (
 from edgepress.core.loading import open_model
 from edgepress.core.models import find_model
 from edgepress.core.pretrained import load_model, load_tokenizer
+from edgepress.core.tasks.kinds import kind_of
+from edgepress.core.training_module import TaskModule
 from export.core.eager import EagerRunner
 from export.onnx import export
 
@@ -186,9 +187,10 @@ def test_mask_is_given_where_the_tokenizer_leaves_it_away(model_folder: Path) ->
 
 def test_answers_ask_the_same_place(without_types: PreTrainedTokenizerBase) -> None:
     model = small_bert(300)
-    assert Answering(model).takes_types
+    kind = kind_of("question_answering")
+    assert TYPES in TaskModule(model, kind).taken
     fit_inputs(without_types, model)
-    assert not Answering(model).takes_types
+    assert TYPES not in TaskModule(model, kind).taken
 
 
 @pytest.mark.parametrize(("limit", "expected"), [(24, 24), (512, 64), (int(1e30), 64), (0, 64), (-1, 64)])

@@ -1,36 +1,37 @@
 """SQuAD's format, scores and windows, against values worked out by hand."""
 
 import json
+from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from questions import write_columns, write_squad
+from transformers import PreTrainedTokenizerFast
 
 from edgepress.core.errors import EdgepressError
-from edgepress.core.question_answering import best_answers, cut_windows
-from edgepress.core.squad import Question, exact_match, load_questions, normalize, score_answers, word_f1
+from edgepress.core.intervals import drop_bounds, score_bounds
+from edgepress.core.metrics import score, scores
+from edgepress.core.question_answering import (
+    BEGIN,
+    END,
+    NONE,
+    NONE_SHARE,
+    SHARE,
+    VALUE,
+    Windows,
+    best_answers,
+    cut_windows,
+    targets,
+)
+from edgepress.core.splits import Examples, load_split
+from edgepress.core.squad import Answers, exact_match, normalize, word_f1
 from edgepress.core.task_discovery import find_task
+from edgepress.core.tasks.kinds import kind_of
 
-
-def write_squad(folder, split, entries):
-    """Entries are (question, context, answers)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paragraphs = [
-        {
-            "context": context,
-            "qas": [
-                {
-                    "id": str(number),
-                    "question": question,
-                    "answers": [{"text": answer, "answer_start": context.find(answer)} for answer in answers],
-                }
-            ],
-        }
-        for number, (question, context, answers) in enumerate(entries)
-    ]
-    content = {"version": "1.1", "data": [{"title": "T", "paragraphs": paragraphs}]}
-    (folder / f"{split}-v1.1.json").write_text(json.dumps(content))
-    return folder
+KIND = kind_of("question_answering")
 
 
 @pytest.mark.parametrize(
@@ -43,76 +44,140 @@ def write_squad(folder, split, entries):
         ("it's", "its"),
     ],
 )
-def test_normalization(given, expected):
+def test_normalization(given: str, expected: str) -> None:
     assert normalize(given) == expected
 
 
-def test_exact_match_and_f1():
+def test_exact_match_and_f1() -> None:
     assert exact_match("the Film.", "film") == 1
     assert exact_match("film", "films") == 0
     assert word_f1("the old red film", "red film here") == pytest.approx(2 * 2 / (3 + 3))
     assert word_f1("red red", "red") == pytest.approx(2 / 3)
     assert word_f1("blue", "red") == 0
+    assert word_f1("", "") == word_f1("the", "a") == 1  # as SQuAD 2.0's script has it
+    assert word_f1("", "red") == word_f1("red", "") == 0
 
 
-def test_the_best_of_several_answers_counts():
-    questions = [Question("?", "", ("film", "the second film"), 0), Question("?", "", ("script",), 0)]
-    found = score_answers(["second film", "acting"], questions)
-    assert found == {"exact_match": 0.5, "answer_f1": 0.5}
+FILM, SCRIPT = "the second film is dull", "her script is warm"
 
 
-def test_reading(tmp_path):
-    folder = write_squad(
-        tmp_path / "squad", "train", [(" What? ", "her script falls apart", ["her script", "script"])]
-    )
-    assert load_questions(folder, "train") == [
-        Question("What?", "her script falls apart", ("her script", "script"), 0)
-    ]
-    task = find_task(str(folder))
-    assert (task.problem_type, task.metric, task.labels) == (
-        "question_answering",
-        "answer_f1",
-        ("start", "end"),
-    )
+def outputs(*rows: tuple[int, int, float, float]) -> np.ndarray:
+    """Answers as `collect` gives them, of begin, end, value, and that of no answer."""
+    return np.asarray([[begin, end, value, none, 0.5, 0.1] for begin, end, value, none in rows])
 
 
-@pytest.mark.parametrize(
-    ("change", "word"),
-    [
-        (lambda entry: entry["answers"].clear(), "no answer"),
-        (lambda entry: entry["answers"][0].update(answer_start=3), "does not stand at 3"),
-        (lambda entry: entry.pop("question"), "not SQuAD's format"),
-    ],
-)
-def test_a_file_that_is_not_right(tmp_path, change, word):
-    folder = write_squad(tmp_path / "squad", "train", [("What?", "her script falls apart", ["script"])])
+def truth(*rows: tuple[str, Sequence[str]]) -> np.ndarray:
+    found = np.empty(len(rows), dtype=object)
+    for row, (context, texts) in enumerate(rows):
+        found[row] = Answers(context, tuple(texts), tuple(context.find(text) for text in texts))
+    return found
+
+
+def test_the_best_of_several_answers_counts() -> None:
+    right = truth((FILM, ["film", "the second film"]), (SCRIPT, ["script"]))
+    given = outputs((4, 15, 3, 0), (11, 18, 3, 0))  # "second film", "is warm"
+    found = scores("answer_f1", given, right, "question_answering")
+    assert found == {"answer_f1": 0.5, "exact_match": 0.5}
+    bounds = score_bounds("answer_f1", given, right, "question_answering")
+    assert bounds is not None
+    assert (bounds.low, bounds.high) == (0, 1)
+    lost = drop_bounds("answer_f1", given, given, right, "question_answering")
+    assert lost is not None
+    assert lost.recorded == [0, 0]
+
+
+def test_no_answer_is_given_beyond_the_threshold() -> None:
+    right = truth((FILM, []), (SCRIPT, ["script"]))
+    given = outputs((4, 15, 3, 5), (4, 10, 3, 2))
+    assert score("exact_match", given, right, "question_answering", [0.0]) == 1
+    assert score("exact_match", given, right, "question_answering", [3.0]) == 0.5
+    assert score("exact_match", given, right, "question_answering") == 0.5  # all are answered
+    assert score("exact_match", given, right, "question_answering", [-3.0]) == 0.5
+
+
+def test_logits_that_are_no_numbers_have_no_score(tokenizer: PreTrainedTokenizerFast) -> None:
+    windows = cut_windows(tokenizer, [("her script", CONTEXT)], 18)
+    logits = logits_for(windows, [])
+    logits[1, 2] = np.nan
+    found = best_answers(logits, windows.places)
+    assert np.isnan(found).all()
+    assert score("answer_f1", found, truth((CONTEXT, ["this story"])), "question_answering") is None
+
+
+def test_reading(tmp_path: Path) -> None:
+    rows = [(" What? ", "her script falls apart", ["her script", "script"]), ("Who?", "the film", [])]
+    folder = write_squad(tmp_path / "squad", "train", rows)
+    write_squad(folder, "dev", rows[:1])
+    columns = write_columns(tmp_path / "columns" / "train.jsonl", rows).parent
+    write_columns(columns / "validation.jsonl", rows[:1])
+    for own in (folder, columns):
+        task = find_task(str(own))
+        examples = load_split(task, "train")
+        assert examples.texts[0] == ("What?", "her script falls apart")
+        assert examples.labels[0] == Answers("her script falls apart", ("her script", "script"), (0, 4))
+        assert examples.labels[1].texts == ()
+        assert (task.problem_type, task.metric, task.labels) == (
+            "question_answering",
+            "answer_f1",
+            ("start", "end"),
+        )
+        assert task.null_threshold == 0
+        assert KIND.thresholds(task) == [0.0]
+        assert task.file_digests
+
+
+BROKEN: dict[str, tuple[Any, str]] = {
+    "elsewhere": (lambda entry: entry["answers"][0].update(answer_start=3), "does not stand at 3 in its"),
+    "no question": (lambda entry: entry.pop("question"), "not SQuAD's format"),
+    "blank question": (lambda entry: entry.update(question="  "), "no text in column 'question'"),
+    "blank answer": (lambda entry: entry["answers"][0].update(text=" "), "an empty answer"),
+    "no start": (lambda entry: entry["answers"][0].pop("answer_start"), "not SQuAD's format"),
+    "start as text": (
+        lambda entry: entry["answers"][0].update(answer_start="x"),
+        "question 0: answer_start",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_file_that_is_not_right(tmp_path: Path, case: str) -> None:
+    change, word = BROKEN[case]
+    rows = [("What?", "her script falls apart", ["script"]), ("Who?", "the film", ["film"])]
+    folder = write_squad(tmp_path / "squad", "train", rows)
+    write_squad(folder, "dev", rows)
     path = folder / "train-v1.1.json"
     content = json.loads(path.read_text())
     change(content["data"][0]["paragraphs"][0]["qas"][0])
     path.write_text(json.dumps(content))
     with pytest.raises(EdgepressError, match=word):
-        load_questions(folder, "train")
+        load_split(find_task(str(folder)), "train")
 
 
-def test_a_split_that_is_missing(tmp_path):
+def test_a_split_that_is_missing(tmp_path: Path) -> None:
     folder = write_squad(tmp_path / "squad", "train", [("What?", "her script", ["script"])])
-    with pytest.raises(EdgepressError, match="dev"):
-        load_questions(folder, "validation")
+    with pytest.raises(EdgepressError, match="no validation and no test split"):
+        find_task(str(folder))
 
 
 CONTEXT = "the film is a quiet delight . this story never comes alive . her script is warm , sharp and funny"
 
 
-def cut(tokenizer, longest=18, answer="this story"):
-    question = Question("her script", CONTEXT, (answer,), CONTEXT.find(answer))
-    return question, cut_windows(tokenizer, [question], longest)
+def cut(
+    tokenizer: PreTrainedTokenizerFast, longest: int = 18, answer: str = "this story"
+) -> tuple[Windows, np.ndarray]:
+    windows = cut_windows(tokenizer, [("her script", CONTEXT)], longest)
+    return windows, targets(windows, truth((CONTEXT, [answer])).tolist())
 
 
-def test_windows_overlap_and_hold_the_whole_context(tokenizer):
-    _, windows = cut(tokenizer)
-    assert len(windows.questions) > 2
+def spans_of(windows: Windows, row: int) -> list[tuple[int, int]]:
+    return [(begin, end) for begin, end in windows.characters[row].tolist() if begin >= 0]
+
+
+def test_windows_overlap_and_hold_the_whole_context(tokenizer: PreTrainedTokenizerFast) -> None:
+    windows, _ = cut(tokenizer)
+    assert len(windows.owners) > 2
     assert all(len(ids) <= 18 for ids in windows.inputs["input_ids"])
-    spans = [[span for span in row if span] for row in windows.characters]
+    spans = [spans_of(windows, row) for row in range(len(windows.owners))]
     for before, after in pairwise(spans):
         assert len(set(before) & set(after)) == 18 // 3
     seen = sorted({span for row in spans for span in row})
@@ -120,53 +185,76 @@ def test_windows_overlap_and_hold_the_whole_context(tokenizer):
     assert seen == sorted(map(tuple, whole))
 
 
-def test_targets_are_the_answer_or_the_first_token(tokenizer):
-    _, windows = cut(tokenizer)
-    held = [
-        (row, first, last)
-        for row, (first, last) in enumerate(windows.targets.tolist())
-        if (first, last) != (0, 0)
-    ]
-    assert held
-    for row, first, last in held:
-        spans = windows.characters[row]
-        assert CONTEXT[spans[first][0] : spans[last][1]] == "this story"
-    without = [row for row in range(len(windows.questions)) if windows.targets[row].tolist() == [0, 0]]
-    for row in without:
-        spans = [span for span in windows.characters[row] if span]
-        assert "this story" not in CONTEXT[spans[0][0] : spans[-1][1]]
+def test_targets_are_the_answer_or_the_first_token(tokenizer: PreTrainedTokenizerFast) -> None:
+    windows, found = cut(tokenizer)
+    held = [row for row, target in enumerate(found) if target.any()]
+    assert 0 < len(held) < len(found)
+    for row, (first, last) in enumerate(found.tolist()):
+        if row in held:
+            own = windows.characters[row]
+            assert CONTEXT[own[first, 0] : own[last, 1]] == "this story"
+        else:
+            spans = spans_of(windows, row)
+            assert "this story" not in CONTEXT[spans[0][0] : spans[-1][1]]
+    assert not targets(windows, [Answers(CONTEXT, (), ())]).any()
 
 
-def test_a_long_question_is_cut(tokenizer):
-    question = Question("the film " * 50, CONTEXT, ("her script",), CONTEXT.find("her script"))
-    windows = cut_windows(tokenizer, [question], 30)
+def test_a_long_question_is_cut(tokenizer: PreTrainedTokenizerFast) -> None:
+    windows = cut_windows(tokenizer, [("the film " * 50, CONTEXT)], 30)
     first = windows.inputs["input_ids"][0]
     assert first.index(tokenizer.sep_token_id) == 1 + 30 // 6
 
 
-def logits_for(windows, spans):
+def test_a_context_of_a_book_is_refused(tokenizer: PreTrainedTokenizerFast) -> None:
+    short, long = ("what", "the film " * 4_900), ("the film is", "the film " * 5_100)
+    assert len(cut_windows(tokenizer, [short], 64).owners) > 200
+    with pytest.raises(EdgepressError, match="context of 'the film is' has 10,200 tokens"):
+        cut_windows(tokenizer, [short, long], 64)
+
+
+def logits_for(windows: Windows, spans: Sequence[tuple[int, int, int, float]]) -> np.ndarray:
     """Zero, but for `value` at the start and end of (row, first, last, value)."""
-    found = np.zeros((len(windows.questions), max(map(len, windows.characters)), 2))
+    found = np.zeros((len(windows.owners), max(map(len, windows.characters)), 2))
     for row, first, last, value in spans:
         found[row, first, 0] = found[row, last, 1] = value
     return found
 
 
-def test_the_best_span_over_all_windows(tokenizer):
-    question, windows = cut(tokenizer)
-    rows = [row for row, target in enumerate(windows.targets) if target.any()]
-    right = (rows[0], *windows.targets[rows[0]].tolist(), 5.0)
-    other = next(token for token, span in enumerate(windows.characters[-1]) if span)
-    logits = logits_for(windows, [right, (len(windows.questions) - 1, other, other, 4.0)])
-    assert best_answers(windows, logits, [question]) == ["this story"]
+def test_the_best_span_over_all_windows(tokenizer: PreTrainedTokenizerFast) -> None:
+    windows, found = cut(tokenizer)
+    row = int(np.flatnonzero(found.any(axis=1))[0])
+    last = len(windows.owners) - 1
+    other = int(np.flatnonzero(windows.characters[last][:, 0] >= 0)[0])
+    logits = logits_for(windows, [(row, *found[row].tolist(), 5.0), (last, other, other, 4.0)])
+    logits[:, 0, 0] = 1.5
+    logits[0, 0, 1] = -0.5
+    (answer,) = best_answers(logits, windows.places)
+    assert CONTEXT[int(answer[BEGIN]) : int(answer[END])] == "this story"
+    assert (answer[VALUE], answer[NONE]) == (10, 1.0)  # of no answer the least over the windows
+    tokens = len(spans_of(windows, row))
+    start = np.exp(5) / (np.exp(5) + np.exp(1.5) + tokens - 1)
+    end = np.exp(5) / (np.exp(5) + np.exp(logits[row, 0, 1]) + tokens - 1)
+    assert answer[SHARE] == pytest.approx(start * end)
+    assert 0 < answer[NONE_SHARE] < answer[SHARE]
 
 
-def test_no_span_lies_in_the_question_or_runs_backwards(tokenizer):
-    question, windows = cut(tokenizer)
-    first = next(token for token, span in enumerate(windows.characters[0]) if span)
+def test_no_span_lies_in_the_question_or_runs_backwards(tokenizer: PreTrainedTokenizerFast) -> None:
+    windows, _ = cut(tokenizer)
+    own = windows.characters[0]
+    first = int(np.flatnonzero(own[:, 0] >= 0)[0])
     logits = logits_for(windows, [(0, 1, 1, 100.0)])  # a token of the question
     logits[0, first + 3, 0], logits[0, first, 1] = 9, 9  # starts behind its end
     logits[0, first + 4, 1] = 8
-    (answer,) = best_answers(windows, logits, [question])
-    spans = windows.characters[0]
-    assert answer == CONTEXT[spans[first + 3][0] : spans[first + 4][1]]
+    (answer,) = best_answers(logits, windows.places)
+    assert (answer[BEGIN], answer[END]) == (own[first + 3, 0], own[first + 4, 1])
+
+
+def test_answers_are_part_of_what_a_split_is() -> None:
+    """Two splits of the same texts with other answers are not the same; the same twice are."""
+    from edgepress.core.identity import texts_digest
+
+    texts = [("what", SCRIPT)]
+    digests = [
+        texts_digest(Examples(texts, truth((SCRIPT, [answer])))) for answer in ("script", "script", "warm")
+    ]
+    assert digests[0] == digests[1] != digests[2]

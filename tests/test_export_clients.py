@@ -13,9 +13,11 @@ import onnx
 import pytest
 import torch
 from conftest import SENTENCES
+from questions import entries
 from tokenizer_kinds import KINDS, fast
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+import edgepress
 from edgepress.core.loading import open_model, save_model
 from edgepress.core.pretrained import encode
 from export.core.config import ExportConfig
@@ -203,7 +205,7 @@ def javascript(request) -> Path:
             pytest.skip(f"{program} is not installed")
     version = json.loads((CLIENTS / "package.json").read_text())["dependencies"]["@huggingface/transformers"]
     project = request.config.cache.mkdir(f"transformers.js-{version}")
-    for file in ("package.json", "package-lock.json", "classify.mjs"):
+    for file in ("package.json", "package-lock.json", "classify.mjs", "answer.mjs"):
         shutil.copy(CLIENTS / file, project)
     install = [shutil.which("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     return prepared("transformers.js", project, install)
@@ -242,6 +244,22 @@ def test_ids_of_transformers_js(kind, javascript, tmp_path):
     strings = zip(HARD_STRINGS.items(), answer["ids"], strict=True)
     other = {name for (name, text), ids in strings if ids != tokenizer(text)["input_ids"]}
     assert other <= OTHER_BY_KIND[kind]
+
+
+@pytest.mark.slow
+def test_transformers_js_answers_questions(cli, answer_model, questions, javascript, tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEPRESS_DATA", str(questions.parent))
+    out = tmp_path / "answerer"
+    flags = ("--model", answer_model, "--output", out, "--scheme", "fp32", "int8")
+    assert cli("export.onnx", *flags).code == 0
+    # Those that the model, trained with short windows, reads whole.
+    asked = [own[:2] for own in entries() if len(own[0].split()) <= 3 and len(own[1].split()) <= 12]
+    assert len(asked) > 4
+    order = {"folder": str(out), "dtypes": ["fp32", "q8"], "asked": asked}
+    found = json.loads(ran(["node", "answer.mjs"], cwd=javascript, input=json.dumps(order)))
+    ours = edgepress.load(out).predict(asked)
+    assert [own["answer"] for own in found["fp32"]] == [own.answer for own in ours]
+    assert len(found["q8"]) == len(asked)
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,7 @@ def interpret(path: Path, build: Callable[[Any], Any], x: np.ndarray, target: st
         package.save(str(path))
     spec = load_spec(path)
     name = spec.description.input[0].name
-    return Program(path, spec)({name: x})
+    return Program(path, spec, ("logits",))({name: x})[0]
 
 
 def ints(x: Any) -> Any:

@@ -15,10 +15,13 @@ from conftest import Result, small_bert
 from onnx.external_data_helper import convert_model_to_external_data
 
 from edgepress.core.errors import EdgepressError
+from edgepress.core.tasks.kinds import kind_of
 from export import onnx as onnx_format
 from export import torch_export, torchscript
 from export.core.config import ExportConfig
 from export.core.registry import formats
+
+KIND = kind_of("single_label_classification")
 
 
 class Touch:
@@ -150,7 +153,8 @@ def test_device_bench_does_not_measure_them(
 def test_code_in_a_card_stays_inside_its_quotes() -> None:
     for own in formats().values():
         name = 'a"); import os; os.abort(); ("'
-        code = own.usage(name, f"{name}/model", ["input_ids"], pair=False).removeprefix("```python\n")
+        asked = own.usage(name, f"{name}/model", ["input_ids"], False, KIND)
+        code = asked.removeprefix("```python\n")
         assert '"a\\"); import os' in code or not code
         compile(code.partition("```")[0], "card", "exec")
 

@@ -1,4 +1,4 @@
-"""Let a teacher read, and train a student with and without it, on texts or on questions."""
+"""Let a teacher read, and train a student with and without it."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,28 +8,18 @@ import numpy as np
 
 from compress.distill.config import DistillConfig, DistillOptions
 from compress.distill.pretraining import distill_pretraining, open_pretraining
-from compress.distill.student import open_student
-from compress.distillation.logits import TeacherLogits, read_by_teacher, span_logits, with_logits
+from compress.distill.student import open_student, reads_teachers_tokens
+from compress.distillation.logits import TeacherLogits, read_by_teacher, with_logits
 from compress.distillation.objective import Distillation
 from compress.step import StepResult, prepare, run_step, with_split
 from compress.training.checkpoints import TechniqueRun
 from compress.training.config import passes, with_defaults
 from compress.training.data import TrainingText, load_text
 from compress.training.mistakes import LABELS, confusion, label_scores, recorded, sample_table, samples
-from compress.training.progress import seconds
-from compress.training.question_answering import (
-    Answering,
-    Reading,
-    answering_data,
-    load_reading,
-    require_answering,
-)
 from compress.training.scoring import (
     TrainingResult,
-    answer_scores,
     judge,
     percent,
-    reached,
     refuse_head,
     refuse_thresholds,
     threshold_table,
@@ -91,8 +81,6 @@ def _run(config: DistillConfig, output: Path) -> Path:
         config.teacher, "pretrained", config.task, config.data, config.seed, options=config.task_options
     )
     teacher = require_teacher(opened)
-    if teacher.text_task.problem_type == "question_answering":
-        return run_step(config, output, lambda own: distill_answering(teacher, config, own))
     return run_step(config, output, lambda own: distill(teacher, config, own))
 
 
@@ -126,7 +114,9 @@ def distill(opened: OpenedModel, options: DistillOptions, run: TechniqueRun) -> 
     student = open_student(options, opened, text)
     options = with_defaults(options, student.schedule, student.recorded_length)
     checkpoints = run.checkpoints(options, task, text, teacher=opened, student=student)
-    teacher = Teacher(opened, text, read_by_teacher(options, opened, text))
+    readers = (student, opened) if reads_teachers_tokens(options, opened) else (opened,)
+    said = read_by_teacher(options, opened, text, options.length_for(*readers))
+    teacher = Teacher(opened, text, said)
     baseline = _baseline(options, teacher, checkpoints) if options.baseline else None
     console.step(f"distilling for {passes(options)}, learning rate {options.learning_rate:g}")
     training = _train(options, teacher, student, checkpoints / "distilled")
@@ -168,8 +158,9 @@ def _train(
     options: DistillOptions, teacher: Teacher, student: OpenedModel, checkpoints: Path
 ) -> TrainingResult:
     """Rows are in the student's tokens, with the teacher's logits; or in the tokens that both read."""
-    task, both = teacher.task, options.compares_states
-    module = Distillation(student.model, options, task.problem_type, teacher.opened.model if both else None)
+    task, both = teacher.task, reads_teachers_tokens(options, teacher.opened)
+    runs = teacher.opened.model if options.compares_states else None
+    module = Distillation(student.model, options, task.problem_type, runs)
     length = options.length_for(*((student, teacher.opened) if both else (student,)))
     tokenizer = teacher.opened.tokenizer if both else student.tokenizer
     data = task_data(tokenizer, task, teacher.text, length)
@@ -177,79 +168,6 @@ def _train(
     trainer = train(module, data, options, checkpoints)
     chosen = options.thresholds == "gmean"
     return judge(trainer, data, tokenizer, task, teacher.text, length, chosen)
-
-
-def distill_answering(teacher: OpenedModel, options: DistillOptions, run: TechniqueRun) -> StepResult:
-    """Let the teacher read, and train a student with and without it.
-
-    Raises:
-        EdgepressError: the student cannot learn to answer from this teacher, or a file is not SQuAD's.
-    """
-    task = teacher.text_task
-    student = _open_answering_student(options, teacher)
-    options = with_defaults(options, student.schedule, student.recorded_length)
-    reading = load_reading(options, task, teacher.tokenizer, options.length_for(teacher, student))
-    rows = answering_data(student.tokenizer, reading)
-    checkpoints = run.checkpoints(options, task, rows, reading.contents, teacher=teacher, student=student)
-    parts = {"train": reading.train, "evaluation": reading.evaluation}
-    logits = {name: span_logits(teacher, windows) for name, windows in parts.items()}
-    beside: dict[str, Any] = {"teacher": reading.scores(_padded(logits["evaluation"]))}
-    if options.baseline:
-        console.step("first the same student without the teacher")
-        alone = replace(options, response_weight=0.0, label_weight=1.0)
-        baseline = _open_answering_student(options, teacher)
-        beside["baseline"] = _train_answering(alone, baseline, reading, logits, checkpoints / "baseline")
-    console.step(f"distilling for {passes(options)}, learning rate {options.learning_rate:g}")
-    metrics = {**_train_answering(options, student, reading, logits, checkpoints / "distilled"), **beside}
-    return StepResult(
-        opened=student.after(Step("distill", options.recorded(), metrics["seconds"], metrics), trained=True),
-        score=metrics[task.metric],
-        body=(
-            f"Distilled from {teacher.record().name} on {task.name}: {answer_scores(metrics)}; "
-            f"its teacher {answer_scores(metrics['teacher'])}.\n"
-        ),
-        shown=[_table(teacher, student, task, metrics)],
-    )
-
-
-def _open_answering_student(options: DistillOptions, teacher: OpenedModel) -> OpenedModel:
-    require_answering(options, options.student)
-    if options.compares_states or options.response != "kl":
-        raise EdgepressError(
-            "answers are taught by labels and the KL of logits alone", "leave other losses away"
-        )
-    student = open_student(options, teacher, None)
-    if student.tokenizer.get_vocab() != teacher.tokenizer.get_vocab():
-        raise EdgepressError(
-            f"{options.student} and the teacher have different vocabularies: answers are of tokens",
-            "name a student with the teacher's vocabulary",
-        )
-    return student
-
-
-def _padded(rows: list[np.ndarray]) -> np.ndarray:
-    """(rows, tokens of the longest, 2); what is behind a row's last token is never looked at."""
-    whole = np.zeros((len(rows), max(map(len, rows)), 2), dtype=np.float32)
-    for row, logits in enumerate(rows):
-        whole[row, : len(logits)] = logits
-    return whole
-
-
-def _train_answering(
-    options: DistillOptions,
-    student: OpenedModel,
-    reading: Reading,
-    logits: dict[str, list[np.ndarray]],
-    checkpoints: Path,
-) -> dict[str, Any]:
-    """What the student reached."""
-    weights = options.loss_weights
-    module = Answering(
-        student.model, weights["--label-weight"], weights["--response-weight"], options.temperature
-    )
-    data = answering_data(student.tokenizer, reading, logits if options.response_weight else None)
-    trainer = train(module, data, options, checkpoints)
-    return {**reached(trainer, student.text_task.metric, "exact_match"), "seconds": seconds(trainer)}
 
 
 def _table(teacher: OpenedModel, student: OpenedModel, task: Task, metrics: dict[str, Any]) -> ScreenTable:

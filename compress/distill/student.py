@@ -33,6 +33,11 @@ def open_student(options: DistillOptions, teacher: OpenedModel, text: TrainingTe
     return student
 
 
+def reads_teachers_tokens(options: DistillOptions, teacher: OpenedModel) -> bool:
+    """Whether student and teacher read the very same tokens: their states are compared, or logits of each."""
+    return options.compares_states or teacher.kind.shares_tokens
+
+
 def _named(options: DistillOptions, teacher: OpenedModel, text: TrainingText | None) -> OpenedModel:
     if options.student == HALF:
         return part_of(teacher, options)
@@ -81,6 +86,11 @@ def part_of(teacher: OpenedModel, options: DistillOptions) -> OpenedModel:
 def _compare_vocabularies(options: DistillOptions, teacher: OpenedModel, student: OpenedModel) -> None:
     if teacher.tokenizer.get_vocab() == student.tokenizer.get_vocab():
         return
+    if teacher.kind.shares_tokens:
+        raise EdgepressError(
+            f"{options.student} and the teacher have different vocabularies: logits are of the same tokens",
+            "name a student with the teacher's vocabulary",
+        )
     if options.compares_states:
         raise EdgepressError(
             f"{options.student} and the teacher have different vocabularies: their hidden states are not "

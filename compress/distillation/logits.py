@@ -26,7 +26,7 @@ from edgepress.core.errors import first_line
 from edgepress.core.identity import digest_of, library_versions, model_identity
 from edgepress.core.inputs import NAMES as INPUTS
 from edgepress.core.loading import OpenedModel
-from edgepress.core.question_answering import Windows
+from edgepress.core.outputs import model_logits
 from edgepress.core.splits import Examples
 from edgepress.core.tasks.kind import TEACHER_LOGITS, Places
 
@@ -51,7 +51,7 @@ class TeacherLogits:
 def teacher_logits(
     teacher: OpenedModel, examples: Examples, max_length: int, bf16: bool = False
 ) -> TextLogits:
-    """Return the teacher's logits for each text, float32: (labels,), or (words, labels) for labelled words.
+    """What the teacher says to each text, or to each window of one, float32.
 
     They are cached under a digest of all that they are made from (the teacher's weights, config and
     tokenizer, the texts and their longest length, arithmetic, libraries), so that they are computed anew
@@ -62,17 +62,6 @@ def teacher_logits(
     key = _key(teacher, [digest_of(examples.texts), max_length, bf16])
     rows = _kept(key, sum(lengths), lambda: _compute(teacher, examples, max_length, bf16, places))
     return rows if places is None else np.split(rows, np.cumsum(lengths)[:-1])
-
-
-def span_logits(teacher: OpenedModel, windows: Windows) -> list[np.ndarray]:
-    """Return the teacher's start and end logits of each window: (tokens, 2), float32.
-
-    They are cached as those of `teacher_logits`.
-    """
-    lengths = [len(ids) for ids in windows.inputs["input_ids"]]
-    key = _key(teacher, [digest_of(windows.inputs), "spans", has_bf16()])
-    tokens = _kept(key, sum(lengths), lambda: _compute_spans(teacher, windows, lengths))
-    return np.split(tokens, np.cumsum(lengths)[:-1])
 
 
 def _kept(key: str, rows: int, compute: Callable[[], np.ndarray]) -> np.ndarray:
@@ -120,31 +109,19 @@ def _write(path: Path, logits: np.ndarray) -> None:
 def _compute(
     teacher: OpenedModel, examples: Examples, max_length: int, bf16: bool, places: Places | None
 ) -> np.ndarray:
-    """Compute the logits of all texts, those of their words one after another: (rows or words, labels)."""
+    """Compute the logits of all rows, those of their places one after another: (rows or places, labels)."""
     rows = encode_examples(teacher.tokenizer, teacher.text_task, examples, max_length)
     rows = rows.select_columns([name for name in rows.column_names if name in INPUTS])
     order = np.argsort([len(ids) for ids in rows["input_ids"]], kind="stable")
     model = _moved(teacher.model, device())
-    raw: list[np.ndarray] = [np.empty(0)] * len(examples)
+    raw: list[np.ndarray] = [np.empty(0)] * len(rows)
     for part, batch in _batches(teacher.tokenizer, rows, order):
-        for row, logits in zip(part, _forward(model, batch, bf16).logits.float().cpu().numpy(), strict=True):
+        said = model_logits(_forward(model, batch, bf16)).float().cpu().numpy()
+        for row, logits in zip(part, said, strict=True):
             raw[row] = logits
     _moved(model, torch.device("cpu"))
     found = teacher.kind.gathered(raw, places)
     return np.stack(found) if places is None else np.concatenate(found)
-
-
-def _compute_spans(teacher: OpenedModel, windows: Windows, lengths: list[int]) -> np.ndarray:
-    """Compute start and end logits, windows concatenated: (tokens, 2)."""
-    found: list[np.ndarray] = [np.empty(0)] * len(lengths)
-    model, rows = _moved(teacher.model, device()), Dataset.from_dict(windows.inputs)
-    for part, batch in _batches(teacher.tokenizer, rows, np.argsort(lengths, kind="stable")):
-        answer = _forward(model, batch, has_bf16())
-        both = torch.stack([answer.start_logits, answer.end_logits], -1).float().cpu().numpy()
-        for row, logits in zip(part, both, strict=True):
-            found[row] = logits[: lengths[row]]
-    _moved(model, torch.device("cpu"))
-    return np.concatenate(found)
 
 
 def _batches(
@@ -170,12 +147,14 @@ def _forward(model: PreTrainedModel, batch: dict[str, torch.Tensor], bf16: bool)
         return model(**inputs)
 
 
-def read_by_teacher(config: DistillationOptions, teacher: OpenedModel, text: TrainingText) -> TeacherLogits:
+def read_by_teacher(
+    config: DistillationOptions, teacher: OpenedModel, text: TrainingText, length: int
+) -> TeacherLogits:
     """Logits of the rows; of the train split only where the student learns from them.
 
     Those of the evaluation split are what the teacher is judged by, and computed as its file computes.
+    Texts are cut to `length` tokens.
     """
-    length = config.length_for(teacher)
     wanted = {"evaluation": text.evaluation}
     if config.response_weight and not config.compares_states:
         wanted["train"] = text.train
@@ -185,13 +164,9 @@ def read_by_teacher(config: DistillationOptions, teacher: OpenedModel, text: Tra
         name: teacher_logits(teacher, examples, length, has_bf16() and name != "evaluation")
         for name, examples in wanted.items()
     }
-    return TeacherLogits(said, _outputs(teacher, said["evaluation"]))
-
-
-def _outputs(teacher: OpenedModel, said: TextLogits) -> np.ndarray:
-    """What was said of each place, as outputs: those that the teacher did not see are no places of it."""
-    places = [np.where(np.isnan(own).any(axis=-1), -1, np.arange(len(own))) for own in said if own.ndim > 1]
-    return teacher.kind.collect(list(said), places or None, teacher.labels)
+    places = teacher.kind.places(teacher.tokenizer, text.evaluation.texts, length)
+    outputs = teacher.kind.of_gathered(list(said["evaluation"]), places, teacher.labels)
+    return TeacherLogits(said, outputs)
 
 
 def with_logits(

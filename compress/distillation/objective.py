@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from compress.distillation.options import DistillationOptions
 from edgepress.core.errors import EdgepressError
 from edgepress.core.inputs import input_names
+from edgepress.core.outputs import model_logits
 from edgepress.core.tasks import ProblemType
 from edgepress.core.tasks.kinds import kind_of
 
@@ -138,25 +139,27 @@ class Distillation(nn.Module):
         Args:
             input_ids: (rows, tokens).
             attention_mask: (rows, tokens), 1 for a token and 0 for padding.
-            labels: (rows,), (rows, labels), or (rows, tokens).
+            labels: (rows,), (rows, labels), (rows, tokens), or (rows, 2): where answers begin and end.
             token_type_ids: (rows, tokens), for whichever of the two models takes them.
             teacher_logits: (rows, labels) or (rows, tokens, labels), where the teacher does not run here.
         """
         text = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
-        ours = self.student(**_taken(self.student, text), labels=labels, **self._wanted)
-        loss = (self.options.label_weight or 0.0) * ours.loss
+        kind = kind_of(self.problem_type)
+        own = _taken(self.student, text)
+        label_loss, logits, ours = kind.loss_and_logits(self.student, own, labels, **self._wanted)
+        loss = (self.options.label_weight or 0.0) * label_loss
         for teacher in self._teachers:
             teacher.to(input_ids.device)  # no submodule: nobody else moves it
             with torch.no_grad():
                 theirs = teacher(**_taken(teacher, text), **self._wanted)
-            teacher_logits = theirs.logits
+            teacher_logits = model_logits(theirs)
             loss = loss + self._states_loss(ours, theirs, attention_mask)
         if self.options.response_weight:
             assert teacher_logits is not None
-            pair = kind_of(self.problem_type).learned(ours.logits, teacher_logits, labels)
+            pair = kind.learned(logits, teacher_logits, labels, attention_mask)
             response = response_loss(self.options, *pair, self.problem_type)
             loss = loss + self.options.response_weight * response
-        return {"loss": loss, "logits": ours.logits}
+        return {"loss": loss, "logits": logits}
 
     @property
     def _wanted(self) -> dict[str, bool]:

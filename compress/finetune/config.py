@@ -28,6 +28,6 @@ class FinetuneConfig(ClassifierOptions, TaskFlags, StepFlags):
     """
 
     model: Annotated[str, Doc(MODEL_HELP)]
-    task: Annotated[str, Doc(f"{TASK_HELP}, or folder of a SQuAD.")]
+    task: Annotated[str, Doc(f"{TASK_HELP}.")]
     weights: Annotated[Weights | None, Doc(WEIGHTS_HELP)] = None
     vocabulary: Annotated[int, Doc(VOCABULARY_HELP)] = 0

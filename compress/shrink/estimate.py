@@ -12,6 +12,7 @@ import torch
 
 from compress.shrink.chain import BATCH, ChainStep
 from edgepress.core.loading import OpenedModel
+from edgepress.core.outputs import model_logits
 from edgepress.core.splits import Examples
 
 STEP_LAUNCHES, FILE_LAUNCHES = 60, 25
@@ -71,7 +72,7 @@ def measure_pace(opened: OpenedModel, examples: Examples) -> Pace:
             model(**batch)
 
     def learn() -> None:
-        model(**batch).logits.float().square().mean().backward()
+        model_logits(model(**batch)).float().square().mean().backward()
         model.zero_grad(set_to_none=True)
 
     count = len(batch["input_ids"])

@@ -116,12 +116,9 @@ def judge(
     require_finite(logits)
     places = kind.places(tokenizer, text.evaluation.texts, max_length)
     found = kind.collect(list(logits), places, task.labels)
-    if unread := sum(int((own < 0).sum()) for own in places or ()):
-        warn(
-            f"{unread:,} words of {len(logits):,} texts are not among the {max_length} tokens that are read: "
-            "entities there count as missed"
-        )
-    thresholds, labels = None, text.evaluation.labels
+    if unread := kind.unread(places, max_length):
+        warn(unread)
+    thresholds, labels = kind.thresholds(task), text.evaluation.labels
     several: dict[str, Any] = {}
     if task.problem_type == MULTI_LABEL:
         selected = gmean_thresholds(watched, text.watched.labels)
@@ -223,30 +220,11 @@ def threshold_table(metrics: dict[str, Any]) -> str:
     return "".join(f"\n{table.markdown()}" for table in threshold_tables(metrics))
 
 
-def reached(trainer: Trainer, *names: str) -> dict[str, Any]:
-    """Metrics after training, by their names, and the way there as `history`.
-
-    In a launch of several processes all of them have to ask: each reads its part of the rows.
-    """
-    compute_as_written(trainer)
-    way = history(trainer)
-    found = trainer.evaluate()
-    require_finite(float(found["eval_loss"]))
-    kept = kept_epoch(trainer)
-    last = {} if kept else {"history": history(trainer)}  # other weights end no learning curve
-    return {**{name: float(found[f"eval_{name}"]) for name in names}, "history": way, **kept, **last}
-
-
 def beside(task: Task, metrics: dict[str, Any]) -> str:
     """Return the scores to print behind one that a common label may carry alone: ", macro F1 71.30 %"."""
     suffix = ON_TRAIN if task.metric.endswith(ON_TRAIN) else ""
     named = kind_of(task.problem_type).beside.items()
     return "".join(f", {words} {_percent(metrics[name + suffix])}" for words, name in named)
-
-
-def answer_scores(metrics: dict[str, Any]) -> str:
-    """Scores of answers in words."""
-    return f"F1 {100 * metrics['answer_f1']:.2f} %, exact match {100 * metrics['exact_match']:.2f} %"
 
 
 def percent(task: Task, metrics: dict[str, Any]) -> str:

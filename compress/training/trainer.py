@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -30,10 +30,9 @@ from edgepress.core.console import step
 from edgepress.core.errors import EdgepressError
 from edgepress.core.metrics import score
 from edgepress.core.tasks import Task
+from edgepress.core.tasks.kind import Places
 from edgepress.core.tasks.kinds import kind_of
 
-# Rows that a learning curve is of, at most: of all of IMDb's it would take as long as the training.
-CURVE_ROWS = 4000
 # Batches whose rows are sorted by length together: enough for like lengths, few enough for chance.
 POOLED_BATCHES = 50
 NEVER = 10**9
@@ -75,15 +74,23 @@ def task_data(
     tokenizer: PreTrainedTokenizerBase, task: Task, text: TrainingText, max_length: int
 ) -> TrainingData:
     """A task's text for a model; longer texts are cut to `max_length` tokens."""
-    return TrainingData(
-        train=encode_examples(tokenizer, task, text.train, max_length),
-        evaluation=encode_examples(tokenizer, task, text.evaluation, max_length),
-        collator=kind_of(task.problem_type).collator(tokenizer),
-        metrics=_metrics(task),
-        metric=task.metric,
-        selection=text.selection and encode_examples(tokenizer, task, text.selection, max_length),
-        curve_rows=CURVE_ROWS,
+    kind = kind_of(task.problem_type)
+    train, evaluation = (
+        encode_examples(tokenizer, task, own, max_length) for own in (text.train, text.evaluation)
     )
+    kind.require_learnable(task, train, max_length)
+    selection = text.selection and encode_examples(tokenizer, task, text.selection, max_length)
+    data = TrainingData(
+        train=train,
+        evaluation=evaluation,
+        collator=kind.collator(tokenizer),
+        metric=task.metric,
+        selection=selection,
+        curve_rows=kind.curve_rows,
+    )
+    whole = kind.curve_rows is None
+    places = kind.places(tokenizer, text.watched.texts, max_length) if whole else None
+    return replace(data, metrics=_metrics(task, data.watched, places, text.watched.labels))
 
 
 def train(
@@ -247,7 +254,10 @@ def logits_of(trainer: Trainer, rows: Dataset, logged: bool = False) -> np.ndarr
         rows: with labels.
         logged: whether their loss and metric end the learning curve.
     """
+    known = trainer.compute_metrics
+    trainer.compute_metrics = known if logged else None  # that of the rows that learning curves are of
     answer = trainer.predict(rows, metric_key_prefix="eval")
+    trainer.compute_metrics = known
     if logged:
         trainer.log(answer.metrics or {})
     return in_order(rows, answer.predictions)
@@ -305,11 +315,15 @@ def _arguments(config: TrainingOptions, checkpoints: Path, metric: str) -> Train
     )
 
 
-def _metrics(task: Task) -> Metrics:
+def _metrics(task: Task, rows: Dataset, places: Places | None, truth: np.ndarray) -> Metrics:
+    kind, thresholds = kind_of(task.problem_type), kind_of(task.problem_type).thresholds(task)
+
     def compute(prediction: EvalPrediction) -> dict[str, Any]:
         logits, labels = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
-        found = kind_of(task.problem_type).trained_outputs(logits, labels, task.labels)
-        value = score(task.metric, *found, task.problem_type)
+        if kind.curve_rows is None:  # a score is of rows together
+            logits, labels = in_order(rows, logits), in_order(rows, labels)
+        found = kind.trained_outputs(logits, labels, task.labels, places, truth)
+        value = score(task.metric, *found, task.problem_type, thresholds)
         return {task.metric: UNDEFINED if value is None else value}
 
     return compute

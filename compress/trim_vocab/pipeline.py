@@ -44,6 +44,9 @@ def trim_vocab(opened: OpenedModel, options: TrimVocabOptions, run: TechniqueRun
     """
     check_trimmable(opened.tokenizer, opened.source.name)
     options = with_defaults(options, opened.schedule, opened.recorded_length)
+    if opened.kind.shares_tokens and options.epochs:
+        console.step("recovering by labels alone: what the model said before is of other tokens")
+        options = replace(options, response_weight=0.0, label_weight=1.0, subword_dropout=0.0)
     begun = time.monotonic()
     corpus, kept = _choose(options, opened)
     more = {"kept tokens": {"rows": len(kept.ids), SHA256: digest_of(kept.ids)}}
@@ -87,5 +90,7 @@ def _recover(
     console.step(f"recovering for {passes(options)}, learning rate {options.learning_rate:g}")
     length = options.length_for(trimmed)
     data = task_data(trimmed.tokenizer, trimmed.text_task, teacher.text, length)
-    train = encode_with_dropout(trimmed, teacher.text.train, length, options.subword_dropout, options.seed)
-    return replace(teacher, opened=trimmed, data=replace(data, train=train)).train(checkpoints)
+    if options.subword_dropout:
+        dropped = (options.subword_dropout, options.seed)
+        data = replace(data, train=encode_with_dropout(trimmed, teacher.text.train, length, *dropped))
+    return replace(teacher, opened=trimmed, data=data).train(checkpoints)

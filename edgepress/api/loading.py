@@ -31,6 +31,7 @@ def load(
     problem_type: str | None = None,
     split: str | None = None,
     label_map: Mapping[str, str] | None = None,
+    null_threshold: float | None = None,
     seed: int = 0,
     progress: Callable[[str], object] | None = None,
 ) -> Model:
@@ -47,6 +48,7 @@ def load(
         text_columns: of the data; two for pairs of texts.
         problem_type: of the data, where it is not plain.
         split: to score on.
+        null_threshold: by how much the score of no answer to a question has to be above that of the best one.
         label_map: label of the data -> name or number of the model's class.
         seed: for random weights.
         progress: called with each step in words.
@@ -60,6 +62,7 @@ def load(
         problem_type=problem_type,
         split=split,
         label_map=dict(label_map or {}),
+        null_threshold=null_threshold,
     )
     root = None if data is None else Path(data)
     with reporting(progress):

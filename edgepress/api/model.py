@@ -21,7 +21,7 @@ from edgepress.core.evaluation import EvaluationSet
 from edgepress.core.intervals import Bounds, score_bounds, score_text
 from edgepress.core.loading import OpenedModel
 from edgepress.core.metrics import scores
-from edgepress.core.prediction import EntityPrediction, Prediction
+from edgepress.core.prediction import AnswerPrediction, EntityPrediction, Prediction, RankPrediction
 from edgepress.core.split_files import split_name
 from edgepress.core.tasks import judged_on
 from export.core.eager import EagerRunner
@@ -29,6 +29,7 @@ from export.core.runner import Runner
 from export.validation.sentences import evaluation_sentences
 
 Texts = Sequence[str] | Sequence[tuple[str, str]]
+Predictions = list[Prediction] | list[EntityPrediction] | list[AnswerPrediction] | list[RankPrediction]
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,13 @@ class Model:
         parts = self.result.shown if self.result else ()
         return "\n".join(part if isinstance(part, str) else part.text(100).plain for part in parts)
 
-    def predict(self, texts: Texts) -> list[Prediction] | list[EntityPrediction]:
-        """Answers to texts, or to pairs of texts; longer ones are cut to `OpenedModel.text_length` tokens.
+    def predict(self, texts: Texts) -> Predictions:
+        """Answers to texts, or to pairs of texts (a question and its context); longer ones are cut to
+        `OpenedModel.text_length` tokens, contexts read in windows of as many.
 
         Returns:
-            of a classifier labels, of a model of named entities the entities in each text.
+            of a classifier labels, of a model of named entities the entities in each text, of one that
+            answers questions the answers, of one that ranks each passage's rank among those of its query.
 
         Raises:
             EdgepressError: its head is not trained, or single texts are given where it reads pairs.
@@ -110,14 +113,13 @@ class Model:
                 "its classifier is not trained: its answers mean nothing", "finetune it first"
             )
         rows = [(text,) if isinstance(text, str) else tuple(text) for text in texts]
-        wanted = opened.text_task.texts_a_row if opened.task else None
+        wanted = opened.text_task.texts_a_row if opened.task else opened.kind.texts_a_row
         if wanted and any(len(row) != wanted for row in rows):
-            raise EdgepressError(
-                f"{opened.text_task.name} is of {wanted} texts a row", "give tuples of texts"
-            )
+            name = opened.text_task.name if opened.task else opened.source.short_name
+            raise EdgepressError(f"{name} is of {wanted} texts a row", "give tuples of texts")
         with self._runner() as runner:
             reader = opened.reader(runner)
-            return [opened.kind.answer(reader, row) for row in rows]
+            return opened.kind.answered([opened.kind.answer(reader, row) for row in rows], rows)
 
     def evaluate(
         self, split: str | None = None, samples: int = 1000, max_length: int | None = None, seed: int = 0

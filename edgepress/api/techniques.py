@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 from compress.distill.config import DistillOptions
 from compress.distill.pipeline import distill as distill_classifier
-from compress.distill.pipeline import distill_answering, require_teacher
+from compress.distill.pipeline import require_teacher
 from compress.finetune.config import FinetuneConfig
+from compress.finetune.pipeline import finetune as train_classifier
 from compress.finetune.pipeline import open_for_training
-from compress.finetune.pipeline import train as train_classifier
 from compress.pretrain.config import PretrainOptions
 from compress.pretrain.pipeline import pretrain as train_masked_lm
 from compress.prune.config import PruneOptions
@@ -126,8 +126,6 @@ def distill(
         )
     with _working(checkpoints, progress) as run:
         opened = require_teacher(teacher.copied())
-        if opened.text_task.problem_type == "question_answering":
-            return _model(distill_answering(opened, own, run))
         return _model(distill_classifier(opened, own, run))
 
 

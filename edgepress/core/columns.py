@@ -1,7 +1,7 @@
 """The columns of a data folder: which hold the text, which the labels, and what kind of labels they are."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -12,12 +12,17 @@ from pyarrow import types
 from edgepress.core.errors import EdgepressError
 from edgepress.core.labels import LabelMismatchError, label_number, label_text, match_columns
 from edgepress.core.splits import flag_number
-from edgepress.core.tasks import PAIR, ProblemType, TaskOptions
+from edgepress.core.squad import ANSWERS, CONTEXT, QUESTION
+from edgepress.core.tasks import MOST_TEXTS, PAIR, ProblemType, TaskOptions
 
 TAGS: ProblemType = "token_classification"
 SINGLE: ProblemType = "single_label_classification"
 MULTI: ProblemType = "multi_label_classification"
 VALUES: ProblemType = "regression"
+QUESTIONS: ProblemType = "question_answering"
+RANKS: ProblemType = "reranking"
+RANKED = ("query", "passage")
+"""Columns of texts that are nothing but queries and what is ranked for them."""
 LABEL = "label"
 # Columns that number the rows: spreadsheets and data frames write them.
 ROW_NUMBERS = ("", "id", "idx", "index", "unnamed: 0", "__index_level_0__")
@@ -26,6 +31,7 @@ TEXT_COLUMNS: tuple[tuple[str, ...], ...] = (
     PAIR,
     ("question", "sentence"),
     ("premise", "hypothesis"),
+    RANKED,
     ("text",),
     ("sentence",),
     ("tokens",),
@@ -49,10 +55,12 @@ class TrainedHead:
     """None where its config does not say."""
 
     def takes(self, problem_type: ProblemType) -> bool:
-        """Whether it can be what the logits mean."""
+        """Whether it can be what the logits mean; one logit can rank, whatever it was called."""
+        if problem_type == RANKS:
+            return len(self.labels) == 1 and self.problem_type not in (TAGS, QUESTIONS)
         if self.problem_type is not None:
             return self.problem_type == problem_type
-        return problem_type != TAGS and (len(self.labels) == 1) == (problem_type == VALUES)
+        return problem_type not in (TAGS, QUESTIONS) and (len(self.labels) == 1) == (problem_type == VALUES)
 
 
 @dataclass(frozen=True)
@@ -92,12 +100,11 @@ def find_columns(table: Table, options: TaskOptions, head: TrainedHead | None) -
     Raises:
         EdgepressError: that is doubtful, or the head is of another kind.
     """
+    if answers := _answer_columns(table, options):
+        _require_taken(head, QUESTIONS)
+        return answers
     if words := _word_columns(table, options, head):
-        if head is not None and not head.takes(TAGS):
-            own = head.problem_type or f"classifier of {len(head.labels)} labels"
-            raise LabelMismatchError(
-                f"the data are a {TAGS}, the model is a {own}", "name a --task of the model's kind"
-            )
+        _require_taken(head, TAGS)
         return Columns(words, _tag_columns(table, words, options), TAGS)
     text = text_columns(table.rows, table.where, options.text_columns)
     if head is not None and head.problem_type == TAGS:
@@ -106,7 +113,33 @@ def find_columns(table: Table, options: TaskOptions, head: TrainedHead | None) -
             "name a --task of the model's kind: lists of words with a tag each",
         )
     label = label_columns(table, text, options, head)
+    if text == RANKED and options.problem_type is None and _is_flag(table.column(label[0])):
+        options = replace(options, problem_type=RANKS)
     return Columns(text, label, problem_type_of(table, label, options, head))
+
+
+def _require_taken(head: TrainedHead | None, problem_type: ProblemType) -> None:
+    """Raise for data of another kind than a trained head is of."""
+    if head is not None and not head.takes(problem_type):
+        own = head.problem_type or f"classifier of {len(head.labels)} labels"
+        raise LabelMismatchError(
+            f"the data are a {problem_type}, the model is a {own}", "name a --task of the model's kind"
+        )
+
+
+def _answer_columns(table: Table, options: TaskOptions) -> Columns | None:
+    """The question, its context and its answers; None where the table has no column of answers."""
+    text = options.text_columns or (QUESTION, CONTEXT)
+    label = options.label_column or (ANSWERS,)
+    there = {*text, *label} <= {*table.rows.column_names}
+    if not there or len(text) != MOST_TEXTS or len(label) > 1 or not _holds_objects(table.rows, label[0]):
+        return None
+    return Columns(text, label, QUESTIONS)
+
+
+def _holds_objects(dataset: Dataset, column: str) -> bool:
+    """Whether the values of a column are objects with fields."""
+    return bool(types.is_struct(dataset.data.schema.field(column).type))
 
 
 def holds_lists(dataset: Dataset, column: str) -> bool:
@@ -260,11 +293,7 @@ def problem_type_of(
         found = SINGLE
     else:
         found = _by_values(table, label)
-    if head is not None and not head.takes(found):
-        own = head.problem_type or f"classifier of {len(head.labels)} labels"
-        raise LabelMismatchError(
-            f"the data are a {found}, the model is a {own}", "name a --task of the model's kind"
-        )
+    _require_taken(head, found)
     if found != MULTI and len(label) > 1:
         raise EdgepressError(f"a {found} has one label column, not {len(label)}", "name one --label-column")
     return found

@@ -41,6 +41,8 @@ class Head:
     """Endings of the names of transformers' classes with this head."""
     classes: Any = None
     """Config class -> model class, as transformers has them."""
+    labelled: bool = False
+    """Whether each of its outputs has a name (`id2label`)."""
 
     def model_class(self, config: PretrainedConfig) -> type[PreTrainedModel] | None:
         """transformers' class of this architecture with this head, where it has one."""
@@ -49,10 +51,16 @@ class Head:
 
 
 TEXT_CLASSIFIER = Head(
-    "a text classifier", ("ForSequenceClassification",), MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
+    "a text classifier",
+    ("ForSequenceClassification",),
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    labelled=True,
 )
 TOKEN_CLASSIFIER = Head(
-    "a token classifier", ("ForTokenClassification",), MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING
+    "a token classifier",
+    ("ForTokenClassification",),
+    MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
+    labelled=True,
 )
 QUESTION_ANSWERING = Head(
     "a model for question answering",
@@ -85,7 +93,7 @@ HEADS = (
     CAUSAL_LM,
     ENCODER,
 )
-OF_TOKENS = (TOKEN_CLASSIFIER, MASKED_LM)
+OF_TOKENS = (TOKEN_CLASSIFIER, QUESTION_ANSWERING, MASKED_LM)
 WITH_TENSORS = HEADS[:-2]  # an encoder that generates has a masked language model's
 
 

@@ -193,7 +193,10 @@ def _json_lines(rows: Sequence[Any]) -> Iterator[bytes]:
 
 def _array(values: Any) -> Iterator[bytes]:
     yield f"{values.dtype} {values.shape}\n".encode()
-    yield values.tobytes()
+    if values.dtype.hasobject:  # its bytes are addresses
+        yield from _json_lines(values.tolist())
+    else:
+        yield values.tobytes()
 
 
 def _columns(rows: Dataset, names: Sequence[str]) -> Iterator[bytes]:

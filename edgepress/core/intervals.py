@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
-from edgepress.core.metrics import ENTITY_METRICS, METRICS, of_counts, predict, undefined
+from edgepress.core.metrics import ENTITY_METRICS, METRICS, contributions, of_counts, predict, undefined
 from edgepress.core.tags import entity_counts
 from edgepress.core.tasks import ON_TRAIN, ProblemType
 
@@ -77,6 +77,9 @@ def bounds_of(metric: str, predicted: np.ndarray, labels: np.ndarray) -> Bounds 
         return None
     if name in SHARES:
         return wilson(int((predicted == labels).sum()), len(labels))
+    own = contributions(name, predicted, labels)
+    if own is not None:
+        return _of_means(own)
     return _bootstrap(len(labels), _value_of_rows(name, predicted, labels))
 
 
@@ -113,11 +116,14 @@ def paired_bounds(metric: str, theirs: np.ndarray, ours: np.ndarray, labels: np.
         lost, won = _discordant(theirs == labels, ours == labels)
         return tango(lost, won, len(labels))
 
+    before, after = (contributions(name, predicted, labels) for predicted in (theirs, ours))
+    if before is not None and after is not None:
+        return _of_means(before - after)
     values = [_value_of_rows(name, predicted, labels) for predicted in (theirs, ours)]
 
     def lose(rows: np.ndarray) -> float | None:
-        before, after = (value(rows) for value in values)
-        return None if before is None or after is None else before - after
+        old, new = (value(rows) for value in values)
+        return None if old is None or new is None else old - new
 
     return _bootstrap(len(labels), lose)
 
@@ -195,6 +201,11 @@ def _value_of_rows(
         return None if undefined(name, own, truth) else METRICS[name](own, truth)
 
     return value
+
+
+def _of_means(own: np.ndarray) -> Bounds | None:
+    """The bootstrap's interval of a mean over questions or queries."""
+    return _bootstrap(len(own), lambda rows: float(own[rows].mean())) if len(own) else None
 
 
 def _bootstrap(count: int, value: Callable[[np.ndarray], float | None]) -> Bounds | None:

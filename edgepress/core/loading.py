@@ -15,14 +15,11 @@ from edgepress.core import console
 from edgepress.core.architectures.pruned import record_shapes
 from edgepress.core.artifact import Artifact, Manifest, ModelRecord, Step, is_artifact, open_artifact
 from edgepress.core.checkpoint import Checkpoint, read_checkpoint
-from edgepress.core.columns import SINGLE, TAGS, VALUES, TrainedHead
+from edgepress.core.columns import SINGLE, VALUES, TrainedHead
 from edgepress.core.console import warn
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.files import sha256
 from edgepress.core.heads import (
-    QUESTION_ANSWERING,
-    TEXT_CLASSIFIER,
-    TOKEN_CLASSIFIER,
     find_head,
     head_of_class,
 )
@@ -39,7 +36,7 @@ from edgepress.core.splits import data_root
 from edgepress.core.task_discovery import describe, find_task
 from edgepress.core.tasks import DEFAULT_TASK, TASKS, ProblemType, Task, TaskOptions
 from edgepress.core.tasks.kind import TaskKind
-from edgepress.core.tasks.kinds import kind_of
+from edgepress.core.tasks.kinds import kind_of, problem_of_head
 from edgepress.core.tasks.task import digests_in
 
 # Techniques whose `max_length` is of the texts that a classifier learned from, and was scored on.
@@ -84,8 +81,10 @@ class OpenedModel:
         """Problem type that the logits are of: the task's, else that of the model's own config."""
         if self.task is not None:
             return self.task.problem_type
-        if head_of_class(self.model) is TOKEN_CLASSIFIER:
-            return TAGS
+        if (recorded := _recorded_type(self.artifact)) is not None:
+            return recorded
+        if (told := problem_of_head(head_of_class(self.model))) is not None:
+            return told
         own = self.model.config.problem_type
         if own in get_args(ProblemType):
             return cast("ProblemType", own)
@@ -107,8 +106,11 @@ class OpenedModel:
 
     @property
     def thresholds(self) -> list[float] | None:
-        """Probability from which each label is given; None: one half."""
-        return getattr(self.model.config, THRESHOLDS, None)
+        """What it decides with: the probability from which each label is given; by how much the score of no
+        answer has to be the higher one. None: one half, and never.
+        """
+        own = getattr(self.model.config, THRESHOLDS, None)
+        return own if own is not None or self.task is None else self.kind.thresholds(self.task)
 
     @property
     def license(self) -> str | None:
@@ -277,7 +279,19 @@ def open_model(
         _warn_of_random_weights(source)
     if found is not None and found is not task and (found.folder is not None or found.matched_by):
         console.step(describe(found))
-    return OpenedModel(source, model, tokenizer, head_trained, found, artifact, data)
+    opened = OpenedModel(source, model, tokenizer, head_trained, found, artifact, data)
+    if options is not None and options.null_threshold is not None:
+        _set_null_threshold(opened, options.null_threshold)
+    return opened
+
+
+def _set_null_threshold(opened: OpenedModel, threshold: float) -> None:
+    if not opened.kind.abstains or not np.isfinite(threshold):
+        raise EdgepressError(
+            f"--null-threshold {threshold:g}: {opened.source.name} is for {opened.kind.pipeline}",
+            "it is a number, of models that answer questions",
+        )
+    set_thresholds(opened.model, [threshold])
 
 
 def artifact_task(artifact: Artifact, data: Path | None = None, name: str | None = None) -> Task | None:
@@ -302,14 +316,20 @@ def _trained_head(source: ModelSource, artifact: Artifact | None) -> TrainedHead
     config = load_config(source)
     checkpoint = read_checkpoint(source.folder)
     found = find_head(config, checkpoint)
-    if found.head not in (TEXT_CLASSIFIER, TOKEN_CLASSIFIER):
+    if not found.head.labelled:
         return None
     labels = tuple(label for _, label in sorted((config.id2label or {}).items()))
     _require_rows(source.folder, len(labels), found.tensors, checkpoint)
     problem = config.problem_type if config.problem_type in get_args(ProblemType) else None
-    if found.head is TOKEN_CLASSIFIER:
-        problem = TAGS  # type: ignore[assignment]
-    return TrainedHead(labels, cast("ProblemType | None", problem))
+    said = _recorded_type(artifact) or cast("ProblemType | None", problem)
+    told = problem_of_head(found.head) or said
+    return TrainedHead(labels, told)
+
+
+def _recorded_type(artifact: Artifact | None) -> ProblemType | None:
+    """What an artifact's manifest says that its logits mean."""
+    known = (artifact.manifest.data or {}).get("problem_type") if artifact else None
+    return cast("ProblemType", known) if known in get_args(ProblemType) else None
 
 
 def _require_rows(folder: Path, classes: int, tensors: Sequence[str], checkpoint: Checkpoint) -> None:
@@ -327,18 +347,7 @@ def _require_rows(folder: Path, classes: int, tensors: Sequence[str], checkpoint
 
 
 def check_kind(opened: OpenedModel) -> None:
-    """Refuse a model whose files nobody here runs, and say where a head on a pretrained encoder is random.
-
-    Of random weights `open_model` has said it.
-
-    Raises:
-        EdgepressError: it answers questions.
-    """
-    if head_of_class(opened.model) is QUESTION_ANSWERING:
-        raise EdgepressError(
-            f"{opened.source.name} is asked questions and contexts: it labels no texts",
-            "only compress.finetune and compress.distill take such models so far",
-        )
+    """Say where a head on a pretrained encoder is random; of random weights `open_model` has said it."""
     if not opened.head_trained and opened.source.origin != "random":
         warn(f"{opened.source.name} has no trained classifier: its accuracy is shown as '-'")
 

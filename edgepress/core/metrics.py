@@ -15,6 +15,10 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, roc_curve
 
 from edgepress.core.console import warn_once
+from edgepress.core.ranking import METRICS as RANK_METRICS
+from edgepress.core.ranking import query_scores
+from edgepress.core.squad import SCORES as ANSWER_METRICS
+from edgepress.core.squad import answer_scores
 from edgepress.core.tags import entity_counts
 from edgepress.core.tasks import ON_TRAIN, ProblemType
 from edgepress.core.tasks.kinds import kind_of
@@ -100,10 +104,17 @@ ENTITY_METRICS: dict[str, Callable[[float, float, float], float | None]] = {
     "entity_precision": lambda right, given, _: right / given if given else None,
     "entity_recall": lambda right, _, there: right / there if there else None,
 }
-NAMES = (*METRICS, *ENTITY_METRICS)
+NAMES = (*METRICS, *ENTITY_METRICS, *ANSWER_METRICS, *RANK_METRICS)
 CORRELATIONS = ("pearson", "spearman")
 COUNTS = ("f1", "f1_micro")
 """Metrics that are 0 / 0 where no label is there and none is given."""
+
+
+def contributions(name: str, predicted: np.ndarray, labels: np.ndarray) -> np.ndarray | None:
+    """What each question or query adds to a metric that is their mean; None where a metric is none."""
+    if name in RANK_METRICS:
+        return query_scores(name, predicted, labels)
+    return answer_scores(name, predicted, labels) if name in ANSWER_METRICS else None
 
 
 def of_counts(metric: str, counts: np.ndarray) -> float | None:
@@ -161,7 +172,7 @@ def score(
     value = None
     if not reason:
         value = value_of(name, predicted, labels)
-        reason = "" if value is not None else "there is no entity to count"
+        reason = "" if value is not None else "there is nothing to count"
     if reason:
         warn_once(f"{metric} is undefined: {reason}")
     return value
@@ -171,6 +182,9 @@ def value_of(name: str, predicted: np.ndarray, labels: np.ndarray) -> float | No
     """The metric of what was decided; None where it is 0 / 0."""
     if name in ENTITY_METRICS:
         return of_counts(name, entity_counts(predicted, labels))
+    own = contributions(name, predicted, labels)
+    if own is not None:
+        return float(own.mean()) if len(own) else None
     return METRICS[name](predicted, labels)
 
 
@@ -198,6 +212,6 @@ def agreement(
     For values it is their rank correlation, -1..1, and None where that is undefined.
     """
     ours, theirs = (predict(logits, problem_type, thresholds) for logits in (child, parent))
-    if problem_type == "regression":
+    if kind_of(problem_type).values:
         return None if undefined("spearman", ours, theirs) else METRICS["spearman"](ours, theirs)
     return float((ours == theirs).mean())

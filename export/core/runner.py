@@ -12,7 +12,8 @@ Batch = Mapping[str, np.ndarray]
 
 class Runner(Protocol):
     """Takes `input_ids`, `attention_mask`, ... (batch, sequence) int64 and gives logits (batch, labels), or
-    (batch, sequence, labels) of a model that labels tokens.
+    (batch, sequence, labels) of a model that labels tokens; start and end are the labels of one that
+    answers questions.
 
     A call returns when the logits lie in host memory, so that timing it needs no case by device.
     """

@@ -5,6 +5,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from edgepress.core.inputs import input_names
+from edgepress.core.outputs import model_outputs
 
 # Tracers keep a size of 1 as a constant; the ids are the smallest vocabulary's.
 EXAMPLE_ROWS = 2
@@ -12,17 +13,21 @@ EXAMPLE_LENGTH = 16
 
 
 class Traceable(nn.Module):
-    """Takes `input_ids, attention_mask[, token_type_ids]` by position and gives the logits alone."""
+    """Takes `input_ids, attention_mask[, token_type_ids]` by position and gives the logits alone; those of
+    start and end, where it answers questions.
+    """
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
         self.model = model
         self.names = input_names(model)
 
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Logits (batch, labels) or (batch, sequence, labels) of inputs (batch, sequence) int64."""
-        logits: torch.Tensor = self.model(**dict(zip(self.names, inputs, strict=True))).logits
-        return logits
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """Logits (batch, labels) or (batch, sequence, labels) of inputs (batch, sequence) int64; or those of
+        start and end, (batch, sequence) each.
+        """
+        found = model_outputs(self.model(**dict(zip(self.names, inputs, strict=True))))
+        return found[0] if len(found) == 1 else found
 
 
 def example_inputs(

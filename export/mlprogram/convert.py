@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.heads import gives_tokens
 from edgepress.core.inputs import input_names, longest_input
+from edgepress.core.outputs import LOGITS, output_names
 from export.core.config import ExportConfig, derive
 from export.core.shapes import Shapes
 from export.mlprogram.config import CoreMlConfig
@@ -58,7 +59,8 @@ def convert(
     """Write `model` to the folder `target`, for one batch size and a range of lengths that ends, or some.
 
     Inputs are `input_ids, attention_mask[, token_type_ids]` int32 (batch, length), the output is `logits`
-    float32 (batch, labels), or (batch, length, labels) of tokens; the class labels stand in the metadata.
+    float32 (batch, labels), or (batch, length, labels) of tokens, or those of start and end (batch, length);
+    the class labels stand in the metadata.
 
     Raises:
         EdgepressError: coremltools cannot convert this model.
@@ -75,7 +77,7 @@ def convert(
                 traced,
                 convert_to="mlprogram",
                 inputs=_inputs(input_names(model), shapes),
-                outputs=[coremltools.TensorType("logits", dtype=np.float32)],
+                outputs=[coremltools.TensorType(name, dtype=np.float32) for name in output_names(model)],
                 compute_precision=coremltools.precision[{"fp16": "FLOAT16", "fp32": "FLOAT32"}[precision]],
                 minimum_deployment_target=coremltools.target[deployment_target],
                 pass_pipeline=_pipeline(),
@@ -135,11 +137,15 @@ def _pipeline() -> Any:
 def _describe(package: Any, model: PreTrainedModel) -> None:
     """Labels and descriptions, as Xcode shows them."""
     labels = [label for _, label in sorted((model.config.id2label or {}).items())]
-    kind = "token" if gives_tokens(model) else "text"
-    package.short_description = f"{model.config.model_type} {kind} classifier: {', '.join(labels)}"
+    outputs = output_names(model)
+    kind = f"{'token' if gives_tokens(model) else 'text'} classifier: {', '.join(labels)}"
+    kind = kind if outputs == LOGITS else "that answers questions"
+    package.short_description = f"{model.config.model_type} {kind}"
     package.user_defined_metadata["labels"] = json.dumps(labels, ensure_ascii=False)
     package.input_description["input_ids"] = "Token ids, with the special tokens."
     package.input_description["attention_mask"] = "1 for a token, 0 for padding."
     if "token_type_ids" in input_names(model):
         package.input_description["token_type_ids"] = "0 for the first text, 1 for the second."
-    package.output_description["logits"] = f"One for each of: {', '.join(labels)}."
+    for name in outputs:
+        said = f"One for each of: {', '.join(labels)}." if outputs == LOGITS else "One for each token."
+        package.output_description[name] = said

@@ -10,7 +10,7 @@ sums inside one operation, which are single precision here and each device's own
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,17 +89,17 @@ def _read(argument: Any, values: Mapping[str, Array]) -> Any:
 class Program:
     """A saved package's program, ready to run; weights are decompressed once."""
 
-    def __init__(self, path: Path, spec: Any, output: str = "logits") -> None:
-        self._output = output
-        self._instructions = _Reader(path).instructions(load_program(path, spec), output)
+    def __init__(self, path: Path, spec: Any, outputs: Sequence[str]) -> None:
+        self._outputs = outputs
+        self._instructions = _Reader(path).instructions(load_program(path, spec), outputs)
 
-    def __call__(self, inputs: Mapping[str, Array]) -> Array:
-        """The output for inputs of the element types that the program declares."""
+    def __call__(self, inputs: Mapping[str, Array]) -> list[Array]:
+        """The outputs for inputs of the element types that the program declares."""
         values = dict(inputs)
         with np.errstate(all="ignore"):  # infinities are the program's: the comparison sees them
             for instruction in self._instructions:
                 instruction.run(values)
-        return values[self._output]
+        return [values[name] for name in self._outputs]
 
 
 class _Reader:
@@ -109,9 +109,9 @@ class _Reader:
         self._path = path
         self._constants: dict[str, Any] = {}
 
-    def instructions(self, function: Any, output: str) -> list[Instruction]:
-        """The operations that the output hangs on, in order."""
-        needed = {output}
+    def instructions(self, function: Any, outputs: Sequence[str]) -> list[Instruction]:
+        """The operations that the outputs hang on, in order."""
+        needed = {*outputs}
         found: list[Instruction] = []
         for operation in reversed(function.operations):
             if needed.isdisjoint(var.name for var in operation.outputs) or _is_constant(operation):

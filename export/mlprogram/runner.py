@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from edgepress.core.errors import EdgepressError, first_line
+from edgepress.core.outputs import as_one, file_outputs, named_as_one
 from export.core.runner import Batch, Runner
 from export.mlprogram.package import load_spec, quiet, shapes_of
 from export.mlprogram.program import Program
@@ -30,7 +31,9 @@ class CoreMlRunner(Runner):
             self._predict = _core_ml(path)
         else:
             self.runtime = f"coremltools {version('coremltools')} interpreted in numpy"
-            self._predict = Program(path, spec)
+            names = {feature.name for feature in spec.description.output}
+            program = Program(path, spec, file_outputs(names, str(path)))
+            self._predict = lambda inputs: as_one(program(inputs))
 
     def __call__(self, batch: Batch) -> np.ndarray:
         """Logits (rows, labels) float32.
@@ -57,4 +60,4 @@ def _core_ml(path: Path) -> Predict:
             model = coremltools.models.MLModel(str(path))
         except Exception as error:  # Core ML's own errors come as RuntimeError and others
             raise EdgepressError(f"{path}: Core ML cannot open it: {first_line(error)}") from error
-    return lambda inputs: model.predict(dict(inputs))["logits"]
+    return lambda inputs: named_as_one(model.predict(dict(inputs)))

@@ -23,11 +23,11 @@ from transformers import PreTrainedModel
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.heads import gives_tokens
 from edgepress.core.inputs import input_names, longest_input
+from edgepress.core.outputs import as_one, model_logits, model_outputs, output_names
 from export.core.traceable import Traceable, example_inputs
 from export.onnx_graph.graph import inline_shared_constants
 
 AXES = {0: "batch_size", 1: "sequence_length"}
-OUTPUT = "logits"
 LEAST_DYNAMO_OPSET = 18
 ATOL = 1e-3
 """Largest difference of a logit at which a graph is kept; parity is judged more strictly afterwards."""
@@ -83,14 +83,15 @@ def write_graph(model: PreTrainedModel, target: Path, opset: int) -> Route:
 
 def _by_torchscript(model: PreTrainedModel, target: Path, opset: int) -> None:
     names, inputs = input_names(model), example_inputs(model)
-    axes = {**dict.fromkeys(names, AXES), OUTPUT: AXES if gives_tokens(model) else {0: AXES[0]}}
+    outputs, own = output_names(model), AXES if gives_tokens(model) else {0: AXES[0]}
+    axes = {**dict.fromkeys(names, AXES), **dict.fromkeys(outputs, own)}
     with _logits_alone(model, names), torch.no_grad():
         torch.onnx.export(
             model,
             inputs,
             str(target),
             input_names=list(names),
-            output_names=[OUTPUT],
+            output_names=list(outputs),
             dynamic_axes=axes,
             opset_version=opset,
             do_constant_folding=True,
@@ -106,9 +107,8 @@ def _logits_alone(model: PreTrainedModel, names: tuple[str, ...]) -> Iterator[No
     """
     original = model.forward
 
-    def forward(*inputs: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = original(**dict(zip(names, inputs, strict=True))).logits
-        return logits
+    def forward(*inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return model_outputs(original(**dict(zip(names, inputs, strict=True))))
 
     model.forward = forward
     try:
@@ -126,7 +126,7 @@ def _by_dynamo(model: PreTrainedModel, target: Path, opset: int) -> None:
             example_inputs(model),
             str(target),
             input_names=list(names),
-            output_names=[OUTPUT],
+            output_names=list(output_names(model)),
             dynamic_shapes=(tuple(free for _ in names),),
             opset_version=opset,
             dynamo=True,
@@ -168,9 +168,10 @@ def _largest_difference(model: PreTrainedModel, target: Path) -> float:
     for rows, length in SHAPES:
         inputs = example_inputs(model, rows, min(length, longest))
         named = dict(zip(names, inputs, strict=True))
-        (ours,) = session.run([OUTPUT], {name: value.numpy() for name, value in named.items()})
+        feeds = {name: value.numpy() for name, value in named.items()}
+        ours = as_one(session.run(list(output_names(model)), feeds))
         with torch.no_grad():
-            theirs = model(**named).logits.numpy()
+            theirs = model_logits(model(**named)).numpy()
         if not np.isfinite(theirs).all():
             return 0.0  # no exporter's fault: comparing the file says so
         found.append(float(np.abs(ours - theirs).max()))

@@ -11,8 +11,8 @@ from edgepress.core.console import Command
 
 @dataclass(frozen=True, kw_only=True)
 class PredictConfig(Command):
-    """Give the labels of texts, or the named entities in them, by a model's folder or one of its files in any
-    format.
+    """Give the labels of texts, the named entities in them, or the answers to questions about them, by a
+    model's folder or one of its files in any format.
 
     edgepress predict outputs/minilm-movie_reviews-int8 --text "a film to remember"
 
@@ -29,12 +29,17 @@ class PredictConfig(Command):
     stdin: tyro.conf.Positional[Literal["-"] | None] = None
     """- reads texts from standard input, one a line."""
     text: tuple[str, ...] = ()
-    """Texts; for a model of pairs, such as title and body, two for each: --text TITLE BODY is one input."""
+    """Texts; for a model of pairs, such as title and body, two for each: --text TITLE BODY is one input; of a
+    question and its context --text QUESTION CONTEXT."""
     file: Path | None = None
     """File of texts: one a line (pairs with a tab), or .csv, .tsv, .jsonl, .parquet with the text columns."""
     text_columns: tuple[str, ...] = ()
     """Column of the text in --file, or two for pairs. Default: as the model was trained, else by name."""
+    null_threshold: float | None = None
+    """Of questions: by how much the score of no answer has to be above that of the best one for none to be
+    given. Default: the model's."""
     threads: int = 0
     """Threads to run with; 0: one for each core."""
     json: bool = False
-    """Print a JSON object for each text, with the probability of every label, or the places of entities."""
+    """Print a JSON object for each text, with the probability of every label, or the places of entities and
+    answers."""

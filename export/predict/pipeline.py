@@ -14,9 +14,9 @@ from edgepress.core.artifact import Artifact, is_artifact, open_artifact
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError, require_flags
 from edgepress.core.loading import OpenedModel, check_kind, open_model
-from edgepress.core.prediction import EntityPrediction, Prediction
+from edgepress.core.prediction import AnswerPrediction, EntityPrediction, Prediction, RankPrediction
 from edgepress.core.tables import ScreenTable
-from edgepress.core.tasks import MOST_TEXTS, TASKS
+from edgepress.core.tasks import MOST_TEXTS, TASKS, TaskOptions
 from export.core.eager import EagerRunner
 from export.core.registry import formats, open_runner
 from export.core.runner import Runner
@@ -32,7 +32,7 @@ class Answer:
     """Answer of the model to one text, or pair of texts."""
 
     texts: Row
-    prediction: Prediction | EntityPrediction
+    prediction: Prediction | EntityPrediction | AnswerPrediction | RankPrediction
     milliseconds: float
     """Milliseconds of tokenization, one run, and reading its answer."""
 
@@ -47,8 +47,13 @@ def run(config: PredictConfig) -> list[Answer]:
     folder = _folder_of(config.model)
     artifact = open_artifact(folder) if is_artifact(folder) else None
     columns = config.text_columns or tuple(_text_columns(artifact))
-    rows = read_texts(config, columns)
-    opened = open_model(str(folder), without_task=True)
+    if columns:  # before a model is opened, which takes seconds
+        rows = read_texts(config, columns)
+    options = TaskOptions(null_threshold=config.null_threshold)
+    opened = open_model(str(folder), without_task=True, options=options)
+    if not columns:
+        columns = opened.kind.text_columns
+        rows = read_texts(config, columns)
     check_kind(opened)
     if not opened.head_trained:
         raise EdgepressError(
@@ -62,7 +67,7 @@ def run(config: PredictConfig) -> list[Answer]:
         if len(columns) == MOST_TEXTS:
             console.step(f"it reads pairs: {' and '.join(columns)} are one input")
         answers = _answers(opened, runner, rows)
-    _show(answers, columns, config.json, "entities" if opened.kind.per_token else "label")
+    _show(answers, columns, config.json, opened.kind.heading)
     return answers
 
 
@@ -116,12 +121,15 @@ def _runs_here(name: str) -> bool:
 def _answers(opened: OpenedModel, runner: Runner, rows: Sequence[Row]) -> list[Answer]:
     reader = opened.reader(runner)
     opened.kind.answer(reader, rows[0])  # the first run is slower than others
-    found = []
+    found, times = [], []
     for row in rows:
         start = time.perf_counter()
         prediction = opened.kind.answer(reader, row)
-        found.append(Answer(row, prediction, 1000 * (time.perf_counter() - start)))
-    return found
+        times.append(1000 * (time.perf_counter() - start))
+        found.append(prediction)
+    whole = opened.kind.answered(found, rows)
+    answers = [Answer(*each) for each in zip(rows, whole, times, strict=True)]
+    return [answers[row] for row in opened.kind.shown_order(whole, rows)]
 
 
 def _show(answers: Sequence[Answer], columns: Sequence[str], as_json: bool, heading: str) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from edgepress.core.errors import ExpectationError
-from edgepress.core.metrics import agreement
 from edgepress.core.tasks import ProblemType
 from edgepress.core.tasks.kind import TaskKind
 from edgepress.core.tasks.kinds import kind_of
@@ -64,10 +63,11 @@ def compare_logits(
         if difference > worst:
             worst, where = difference, batch["input_ids"].shape
     all_parent, all_child = (compared(kind, own, batches) for own in (parent, child))
+    agreed = kind.agreement(parent, child, _masks(batches), thresholds)
     return Parity(
         max_abs=worst,
         mean_abs=float(np.abs(all_child - all_parent).mean()),
-        agreement=agreement(all_parent, all_child, problem_type, thresholds),
+        agreement=agreed,
         worst_batch=where[0],
         worst_length=where[1],
         rows=sum(map(len, parent)),
@@ -75,9 +75,13 @@ def compare_logits(
 
 
 def compared(kind: TaskKind, logits: Sequence[np.ndarray], batches: Sequence[Batch]) -> np.ndarray:
-    """Return the logits of batches without those of padding, (rows or tokens, labels)."""
-    masks = (batch.get("attention_mask", np.ones_like(batch["input_ids"])) for batch in batches)
-    return np.concatenate([kind.compared(own, mask) for own, mask in zip(logits, masks, strict=True)])
+    """What of the logits of batches means something, (rows or tokens, labels): padding does not."""
+    pairs = zip(logits, _masks(batches), strict=True)
+    return np.concatenate([kind.compared(own, mask) for own, mask in pairs])
+
+
+def _masks(batches: Sequence[Batch]) -> list[np.ndarray]:
+    return [batch.get("attention_mask", np.ones_like(batch["input_ids"])) for batch in batches]
 
 
 def _require_comparable(parent: np.ndarray, child: np.ndarray, batch: Batch) -> None:

@@ -4,7 +4,6 @@ import numpy as np
 
 from edgepress.core.evaluation import EvaluationSet
 from edgepress.core.loading import OpenedModel
-from edgepress.core.pretrained import encode
 from edgepress.core.splits import Examples, load_split
 from export.core.runner import Batch
 from export.core.shapes import Shapes
@@ -62,7 +61,7 @@ def sweep_batches(
 
 
 def calibration_sentences(opened: OpenedModel, count: int, seed: int, shapes: Shapes = ANY) -> list[Batch]:
-    """`count` sentences of the train split, one batch of size 1 each.
+    """`count` sentences of the train split, one batch of size 1 each, or several windows of a long text.
 
     Raises:
         EdgepressError: no source has the split.
@@ -72,5 +71,5 @@ def calibration_sentences(opened: OpenedModel, count: int, seed: int, shapes: Sh
 
 
 def _batches(opened: OpenedModel, examples: Examples, shapes: Shapes, length: int) -> list[Batch]:
-    encoded = encode(opened.tokenizer, examples.texts, length)
+    encoded = opened.kind.batches(opened.tokenizer, examples.texts, length)
     return [shapes.fit(batch) for batch in encoded]

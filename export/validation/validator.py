@@ -22,7 +22,9 @@ from export.validation.parity import Parity
 
 @dataclass(frozen=True)
 class Sentences:
-    """Real sentences, one batch of size 1 each, and their labels where the model can be scored."""
+    """Real sentences, or windows of long texts, one batch of size 1 each, and their labels where the model
+    can be scored.
+    """
 
     batches: Sequence[Batch]
     labels: np.ndarray | None

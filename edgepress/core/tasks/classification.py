@@ -12,7 +12,7 @@ from sklearn.metrics import confusion_matrix
 from edgepress.core.errors import EdgepressError
 from edgepress.core.labels import label_key, label_text, shown
 from edgepress.core.metrics import decide
-from edgepress.core.prediction import Prediction, Reader, predictions
+from edgepress.core.prediction import Prediction, RankPrediction, Reader, predictions
 from edgepress.core.splits import Examples, RowNames, class_numbers, flag_number, read_texts
 from edgepress.core.tasks.kind import Collator, LabelScore, Places, TaskKind
 from edgepress.core.tasks.task import MOST_TEXTS, Task
@@ -79,7 +79,12 @@ class TextClassification(TaskKind):
         return np.stack(raw)
 
     def trained_outputs(
-        self, logits: np.ndarray, labels: np.ndarray, names: Sequence[str]
+        self,
+        logits: np.ndarray,
+        labels: np.ndarray,
+        names: Sequence[str],
+        places: Places | None,
+        truth: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         return logits, labels
 
@@ -90,7 +95,7 @@ class TextClassification(TaskKind):
         return list(raw)
 
     def learned(
-        self, student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor
+        self, student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         return student, teacher
 
@@ -113,8 +118,8 @@ class TextClassification(TaskKind):
     def truth(self, own: np.ndarray, texts: tuple[str, ...], labels: Sequence[str]) -> Any:
         return own.tolist()
 
-    def answer(self, reader: Reader, texts: tuple[str, ...]) -> Prediction:
-        logits = reader.run(reader.encode(texts))
+    def answer(self, reader: Reader, texts: tuple[str, ...]) -> Prediction | RankPrediction:
+        logits = reader.logits(reader.encode(texts))
         (found,) = predictions(logits, reader.labels, self.problem_type, reader.thresholds)
         return found
 
@@ -122,7 +127,7 @@ class TextClassification(TaskKind):
 class SingleLabel(TextClassification):
     """One class a text."""
 
-    problem_type = "single_label_classification"
+    problem_type = config_type = "single_label_classification"
     metric = "accuracy"
     usual = ("accuracy", "f1_macro")
     beside: ClassVar[Mapping[str, str]] = {"macro F1": "f1_macro"}
@@ -172,9 +177,9 @@ class SingleLabel(TextClassification):
 class MultiLabel(TextClassification):
     """Any of several labels at once."""
 
-    problem_type = "multi_label_classification"
+    problem_type = config_type = "multi_label_classification"
     metric = "f1_micro"
-    usual = ("f1_micro", "f1_macro", "hamming_score", "hamming_labelwise")
+    usual: ClassVar[tuple[str, ...]] = ("f1_micro", "f1_macro", "hamming_score", "hamming_labelwise")
 
     def confusion(self, task: Task, decided: np.ndarray, truth: np.ndarray) -> dict[str, list[list[int]]]:
         """No and yes of each label: of a single column scikit-learn makes a matrix for "no" as well."""
@@ -224,9 +229,10 @@ class MultiLabel(TextClassification):
 class Regression(TextClassification):
     """A value."""
 
-    problem_type = "regression"
+    problem_type = config_type = "regression"
     metric = "spearman"
     usual = ("pearson", "spearman")
+    values = True
 
     def said_words(self, said: Sequence[Any], labels: Sequence[str]) -> str:
         return f"{said[0]:.2f}"

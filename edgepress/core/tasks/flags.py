@@ -6,7 +6,9 @@ from typing import Literal
 from edgepress.core.labels import parse_label_map
 from edgepress.core.tasks.task import TaskOptions
 
-LabelledProblem = Literal["single_label_classification", "multi_label_classification", "regression"]
+LabelledProblem = Literal[
+    "single_label_classification", "multi_label_classification", "regression", "reranking"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,9 +20,13 @@ class TaskFlags:
     text_columns: tuple[str, ...] = ()
     """Column of the text, two for pairs; more are joined. Default: text, sentence, or a known pair."""
     problem_type: LabelledProblem | None = None
-    """What the labels are. Default: the model's, else by their values."""
+    """What the labels are; reranking: 1 where the second text of a pair, a passage, answers the first, a
+    query. Default: the model's, else by their values."""
     split: str | None = None
     """Split to score on. Default: validation, else test."""
+    null_threshold: float | None = None
+    """By how much the score of no answer to a question has to be above that of the best one. Default: the
+    model's, else 0 where some questions have none, as in SQuAD 2.0."""
     label_map: tuple[str, ...] = ()
     """What a label of the data means to the model: DATA=MODEL ..., MODEL a name or number of a class; or id:
     integers are its class numbers. Default: by name."""
@@ -33,5 +39,6 @@ class TaskFlags:
             text_columns=self.text_columns,
             problem_type=self.problem_type,
             split=self.split,
+            null_threshold=self.null_threshold,
             label_map=parse_label_map(self.label_map),
         )

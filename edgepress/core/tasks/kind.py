@@ -17,7 +17,8 @@ from edgepress.core.tasks.task import ProblemType, Task
 if TYPE_CHECKING:
     import torch
     from datasets import Dataset
-    from transformers import PreTrainedTokenizerBase
+    from torch import nn
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from edgepress.core.heads import Head
     from edgepress.core.prediction import Reader
@@ -27,7 +28,10 @@ TEACHER_LOGITS = "teacher_logits"
 """Column of a row's teacher logits, beside its labels."""
 
 Places = Sequence[np.ndarray]
-"""For each text, numbers of the tokens whose outputs count; -1 where a text was cut before one."""
+"""For each row that a model reads, which of its outputs count: numbers of tokens, -1 where a text was cut
+before one; or of each token the question and the characters that it stands for."""
+CURVE_ROWS = 4000
+"""Rows that a learning curve is of, at most: of all of IMDb's it would take as long as the training."""
 Collator = Callable[[list[dict[str, Any]]], dict[str, Any]]
 
 
@@ -60,9 +64,13 @@ class LabelScore:
 
 
 class TaskKind:
-    """A kind of task. Outputs are logits (rows, labels), or (rows, places, labels) where words count."""
+    """A kind of task. Outputs are logits (texts, labels), (texts, places, labels) where words count, or what
+    `collect` makes of them.
+    """
 
     problem_type: ClassVar[ProblemType]
+    config_type: ClassVar[str | None] = None
+    """`problem_type` of a model's config.json, by which transformers takes a loss; None: it has one alone."""
     pipeline: ClassVar[str]
     """What transformers and the Hub call its pipeline: "text-classification"."""
     metric: ClassVar[str]
@@ -75,12 +83,28 @@ class TaskKind:
     """What its labels are of: texts, or entities."""
     tabled: ClassVar[str] = ""
     """Heading of labels in tables of how each fares; empty: there are none."""
-    files: ClassVar[bool] = True
-    """Whether its models are written in formats and judged through them."""
     per_token: ClassVar[bool] = False
     """Whether a model gives logits (rows, tokens, labels)."""
     own_heads: ClassVar[bool] = False
     """Whether `--head mlp` can stand on the encoder."""
+    values: ClassVar[bool] = False
+    """Whether values are decided, which two models agree on by their ranks."""
+    curve_rows: ClassVar[int | None] = CURVE_ROWS
+    """Most rows that a learning curve is of; None: all, where a score is of rows together."""
+    shares_tokens: ClassVar[bool] = False
+    """Whether a student learns of the very tokens that its teacher reads."""
+    abstains: ClassVar[bool] = False
+    """Whether a model may give no answer, by a threshold of its own."""
+    texts_a_row: ClassVar[int | None] = None
+    """How many texts a model of this kind reads at once; None: as its task says."""
+    text_columns: ClassVar[tuple[str, ...]] = ()
+    """What its texts are called where nobody says; empty: text."""
+    heading: ClassVar[str] = "label"
+    """Heading of answers in a table."""
+    example: ClassVar[tuple[str, ...]] = ("a film to remember", "so it is")
+    """A text, or two, that a model card asks about."""
+    program: ClassVar[str] = "print(dict(zip(labels.values(), logits.tolist())))"
+    """What a model card does with `logits` (of the first row), `labels`, `inputs` and `folder`."""
 
     @property
     def head(self) -> Head:
@@ -117,9 +141,26 @@ class TaskKind:
         """The columns that a model is trained on: its inputs and `labels`, a row a text, not padded."""
         raise NotImplementedError(self.problem_type)
 
+    def require_learnable(self, task: Task, rows: Dataset, max_length: int) -> None:
+        """Raise where the encoded rows of the train split have nothing to learn.
+
+        Args:
+            task: that they are of.
+            rows: with the columns of `encode`.
+            max_length: what rows were cut to [tokens].
+        """
+
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Collator:
         """What makes a batch of rows, with `teacher_logits` where rows have them."""
         raise NotImplementedError(self.problem_type)
+
+    def batches(
+        self, tokenizer: PreTrainedTokenizerBase, texts: Sequence[tuple[str, ...]], max_length: int
+    ) -> list[dict[str, np.ndarray]]:
+        """What a model reads of texts, a batch of one row each: (1, length) int64, not padded."""
+        from edgepress.core.pretrained import encode
+
+        return encode(tokenizer, list(texts), max_length)
 
     def places(
         self, tokenizer: PreTrainedTokenizerBase, texts: Sequence[tuple[str, ...]], max_length: int
@@ -137,11 +178,56 @@ class TaskKind:
         """
         raise NotImplementedError(self.problem_type)
 
+    def unread(self, places: Places | None, max_length: int) -> str:
+        """What to say of places that are beyond the tokens that are read; empty where there are none."""
+        return ""
+
+    def loss_and_logits(
+        self, model: PreTrainedModel, inputs: Mapping[str, torch.Tensor], labels: torch.Tensor, **wanted: bool
+    ) -> tuple[torch.Tensor, torch.Tensor, Any]:
+        """The loss of a batch, its logits, and all that the model gave.
+
+        Args:
+            model: with the head of this kind.
+            inputs: that it takes.
+            labels: as `collator` gives them.
+            wanted: further outputs, such as `output_hidden_states`.
+        """
+        from edgepress.core.outputs import model_logits
+
+        found = model(**self.arguments({**inputs, "labels": labels}), **wanted)
+        return found.loss, model_logits(found), found
+
+    def arguments(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """What a model's forward is called with, of a batch with `labels`."""
+        return dict(batch)
+
+    def trainable(self, model: PreTrainedModel) -> nn.Module:
+        """What a Trainer trains: it takes the columns of `encode` and gives loss and logits."""
+        return model
+
     def trained_outputs(
-        self, logits: np.ndarray, labels: np.ndarray, names: Sequence[str]
+        self,
+        logits: np.ndarray,
+        labels: np.ndarray,
+        names: Sequence[str],
+        places: Places | None,
+        truth: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Outputs and truth of rows as a Trainer gives them: both in the head's own numbers, padded."""
+        """Outputs and truth of the rows of a learning curve: both in the head's own numbers, padded.
+
+        Args:
+            logits: of the rows, in their order.
+            labels: as `collator` gives them, padded.
+            names: the head's labels.
+            places: of all rows of the split.
+            truth: of the split, as `read` gives it.
+        """
         raise NotImplementedError(self.problem_type)
+
+    def thresholds(self, task: Task) -> list[float] | None:
+        """What models of a task decide with where their config says nothing; None: the usual."""
+        return None
 
     def decide(self, outputs: np.ndarray, thresholds: Sequence[float] | None = None) -> np.ndarray:
         """What is given: class numbers (rows,) or (rows, places), flags (rows, labels), values (rows,)."""
@@ -150,6 +236,29 @@ class TaskKind:
     def compared(self, logits: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Those of a batch's logits that mean something, (n, labels); `mask` is 1 for a token."""
         raise NotImplementedError(self.problem_type)
+
+    def agreement(
+        self,
+        parent: Sequence[np.ndarray],
+        child: Sequence[np.ndarray],
+        masks: Sequence[np.ndarray],
+        thresholds: Sequence[float] | None,
+    ) -> float | None:
+        """How often two models decide alike, 0..1; of values their rank correlation, None where undefined.
+
+        Args:
+            parent: logits of each batch.
+            child: the other's.
+            masks: of each batch (rows, tokens), 1 for a token.
+            thresholds: that both decide with.
+        """
+        from edgepress.core.metrics import agreement
+
+        theirs, ours = (
+            np.concatenate([self.compared(own, mask) for own, mask in zip(logits, masks, strict=True)])
+            for logits in (parent, child)
+        )
+        return agreement(theirs, ours, self.problem_type, thresholds)
 
     def label_scores(self, decided: np.ndarray, truth: np.ndarray, labels: Sequence[str]) -> list[LabelScore]:
         """How each label fares; none where there are no labels."""
@@ -186,10 +295,23 @@ class TaskKind:
         """
         raise NotImplementedError(self.problem_type)
 
+    def of_gathered(
+        self, gathered: Sequence[np.ndarray], places: Places | None, labels: Sequence[str]
+    ) -> np.ndarray:
+        """Outputs, as `collect` gives them, of what `gathered` gave for the same places."""
+        return self.collect(gathered, None, labels)
+
     def learned(
-        self, student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor
+        self, student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Those of a batch's logits that a student learns from its teacher's, (n, labels) each."""
+        """Those of a batch's logits that a student learns from its teacher's, (n, labels) each.
+
+        Args:
+            student: its logits.
+            teacher: the teacher's.
+            labels: of the batch.
+            mask: (rows, tokens), 1 for a token and 0 for padding.
+        """
         raise NotImplementedError(self.problem_type)
 
     def divergence(self, student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -199,3 +321,15 @@ class TaskKind:
     def answer(self, reader: Reader, texts: tuple[str, ...]) -> Any:
         """What a model says to one text, or to one pair."""
         raise NotImplementedError(self.problem_type)
+
+    def answered(self, found: Sequence[Any], rows: Sequence[tuple[str, ...]]) -> list[Any]:
+        """Answers to several texts, of what `answer` said to each."""
+        return list(found)
+
+    def shown_order(self, found: Sequence[Any], rows: Sequence[tuple[str, ...]]) -> list[int]:
+        """Numbers of the rows in the order in which their answers are shown."""
+        return list(range(len(rows)))
+
+    def split_by(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """The columns whose rows stay on one side where a table is split: all of the text's."""
+        return tuple(columns)

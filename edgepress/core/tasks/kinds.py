@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgepress.core.tasks.task import ProblemType
 
 if TYPE_CHECKING:
+    from edgepress.core.heads import Head
     from edgepress.core.tasks.kind import TaskKind
 
 # Module of this package and class; imported when it is asked for, since what is behind it takes seconds.
@@ -19,7 +20,14 @@ KINDS: dict[ProblemType, str] = {
     "regression": "classification:Regression",
     "token_classification": "token_classification:TokenClassification",
     "question_answering": "question_answering:QuestionAnswering",
+    "reranking": "reranking:Reranking",
 }
+
+
+def problem_of_head(head: Head) -> ProblemType | None:
+    """The problem type that a head alone tells; None where several have it, or none."""
+    found = [problem for problem in KINDS if kind_of(problem).head is head]
+    return found[0] if len(found) == 1 else None
 
 
 @cache

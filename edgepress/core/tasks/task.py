@@ -14,6 +14,7 @@ ProblemType = Literal[
     "regression",
     "token_classification",
     "question_answering",
+    "reranking",
 ]
 
 MOST_TEXTS = 2
@@ -38,6 +39,9 @@ class TaskOptions:
     """Label of the data -> name or number of the model's class."""
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Split -> names of its files, which decide where two could be it."""
+    null_threshold: float | None = None
+    """By how much the score of no answer has to be above that of the answer; None: as the model says, else 0
+    where the data have questions without one."""
     recorded_labels: Mapping[str, str] = field(default_factory=dict)
     """What a manifest says that labels mean; `label_map` comes before it."""
 
@@ -61,6 +65,8 @@ class Task:
     hub_id: str | None = None
     hub_files: str = ""
     """Pattern of a split's Parquet files inside the Hub repository."""
+    hub_columns: Mapping[str, str] = field(default_factory=dict)
+    """Column on the Hub -> what it is called here, where the two differ."""
     mirror: Mirror | None = None
     root: Path | None = None
     """The data root, where a task of the zoo is looked for first; None: EDGEPRESS_DATA."""
@@ -79,6 +85,9 @@ class Task:
     """How the data's labels were mapped to a trained model's: name, number or map; empty: they are alike."""
     unused: tuple[str, ...] = ()
     """Columns that nothing is read from."""
+    null_threshold: float | None = None
+    """By how much the score of no answer has to be above that of the answer, where some questions have none
+    (SQuAD 2.0); None: every question has one."""
     own_split: Mapping[str, Any] | None = None
     """What the split was made from (`own_split.OwnSplit`), and the name of its folder; None: it was given."""
 

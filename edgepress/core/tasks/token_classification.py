@@ -51,6 +51,12 @@ class TokenClassification(TaskKind):
     counted = "entities"
     tabled = "entity"
     per_token = True
+    heading = "entities"
+    example = ("Ada Lovelace was born in London",)
+    program = """
+tokens = AutoTokenizer.from_pretrained(folder).convert_ids_to_tokens(inputs["input_ids"][0])
+print([(token, labels[str(int(row.argmax()))]) for token, row in zip(tokens, logits)])
+""".strip()
 
     @property
     def head(self) -> Head:
@@ -140,8 +146,23 @@ class TokenClassification(TaskKind):
             outputs[row, seen] = tags.in_order(own[where[seen]])
         return outputs
 
+    def unread(self, places: Places | None, max_length: int) -> str:
+        assert places is not None
+        cut = sum(int((own < 0).sum()) for own in places)
+        if not cut:
+            return ""
+        return (
+            f"{cut:,} words of {len(places):,} texts are not among the {max_length} tokens that are read: "
+            "entities there count as missed"
+        )
+
     def trained_outputs(
-        self, logits: np.ndarray, labels: np.ndarray, names: Sequence[str]
+        self,
+        logits: np.ndarray,
+        labels: np.ndarray,
+        names: Sequence[str],
+        places: Places | None,
+        truth: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         tags = TagSet(tuple(names))
         return tags.in_order(logits), np.where(
@@ -199,8 +220,15 @@ class TokenClassification(TaskKind):
             found.append(rows)
         return found
 
+    def of_gathered(
+        self, gathered: Sequence[np.ndarray], places: Places | None, labels: Sequence[str]
+    ) -> np.ndarray:
+        """Words are gathered one after another; those that were not seen are no places."""
+        seen = [np.where(np.isnan(own).any(axis=-1), -1, np.arange(len(own))) for own in gathered]
+        return self.collect(gathered, seen, labels)
+
     def learned(
-        self, student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor
+        self, student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Words that both see, at their first pieces, as labels are."""
         kept = (labels != IGNORED) & teacher.isfinite().all(-1)
@@ -215,7 +243,7 @@ class TokenClassification(TaskKind):
         if not spans:
             return EntityPrediction(())
         (places,) = first_pieces(reader.tokenizer, [text], [spans], reader.max_length)
-        (logits,) = reader.run(reader.encode(texts))
+        (logits,) = reader.logits(reader.encode(texts))
         (outputs,) = self.collect([logits], [places], reader.labels)
         return EntityPrediction(tuple(_entities(text, spans, outputs, TagSet(reader.labels).types)))
 

@@ -79,6 +79,17 @@ TASKS: dict[str, Task] = {
             evaluation_split="test",
             selection_split="validation",
         ),
+        Task(
+            "wikiqa",
+            ("question", "sentence"),
+            ("relevance",),
+            problem_type="reranking",
+            metric="map",
+            evaluation_split="test",
+            hub_id="microsoft/wiki_qa",
+            hub_files="data/{split}-*.parquet",
+            hub_columns={"answer": "sentence"},
+        ),
         _entities("wikiann_en", ("PER", "ORG", "LOC"), "unimelb-nlp/wikiann", "en"),
         _entities(
             "wnut17",

@@ -33,6 +33,7 @@ PROBABILITY: dict[ProblemType, str] = {
     "single_label_classification": "Softmax",  # over the last axis
     "multi_label_classification": "Sigmoid",
     "regression": "Identity",
+    "reranking": "Sigmoid",
 }
 # Nodes from texts to their ids, by the tokenizer's model: (nodes, name of the texts, tokenizer) -> name.
 MODELS: dict[str, Callable[[Nodes, str, Tokenizer], str]] = {

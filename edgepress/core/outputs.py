@@ -1,0 +1,66 @@
+"""What a model, or a file of it, gives: one array of logits, or those of start and end, which are stacked.
+
+Whoever runs a file needs neither torch nor transformers: this imports none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgepress.core.errors import EdgepressError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+LOGITS = ("logits",)
+SPANS = ("start_logits", "end_logits")
+"""transformers' and transformers.js' names, of models that answer questions: (rows, tokens) each."""
+
+
+def output_names(model: PreTrainedModel) -> tuple[str, ...]:
+    """Names of a model's outputs, in their order."""
+    from edgepress.core.heads import QUESTION_ANSWERING, head_of_class
+
+    return SPANS if head_of_class(model) is QUESTION_ANSWERING else LOGITS
+
+
+def model_outputs(found: Any) -> tuple[torch.Tensor, ...]:
+    """The outputs of what a model of transformers gave, in the order of `output_names`."""
+    names = SPANS if hasattr(found, SPANS[0]) else LOGITS
+    return tuple(getattr(found, name) for name in names)
+
+
+def model_logits(found: Any) -> torch.Tensor:
+    """The outputs of what a model of transformers gave, as one tensor: (rows, ..., labels)."""
+    import torch
+
+    parts = model_outputs(found)
+    return parts[0] if len(parts) == 1 else torch.stack(parts, -1)
+
+
+def file_outputs(names: Collection[str], where: str) -> tuple[str, ...]:
+    """Which outputs of a file hold its logits.
+
+    Raises:
+        EdgepressError: it has none of these names.
+    """
+    for known in (LOGITS, SPANS):
+        if set(known) <= {*names}:
+            return known
+    raise EdgepressError(
+        f"{where}: its outputs are {', '.join(sorted(names))}, not {LOGITS[0]}", "name a file of a classifier"
+    )
+
+
+def as_one(parts: tuple[np.ndarray, ...] | list[np.ndarray]) -> np.ndarray:
+    """Logits as one array: those of start and end are stacked, (rows, tokens, 2)."""
+    return parts[0] if len(parts) == 1 else np.stack(parts, -1)
+
+
+def named_as_one(found: Mapping[str, np.ndarray]) -> np.ndarray:
+    """As `as_one`, of outputs by name."""
+    return as_one([found[name] for name in file_outputs(found.keys(), "the file")])

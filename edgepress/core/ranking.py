@@ -1,0 +1,73 @@
+"""Metrics of rankings: mean average precision, MRR@10 and nDCG@10 over the candidates of each query.
+
+Queries without a relevant passage are left out, as trec_eval and the data sets' own scripts do: no order of
+their passages is better than another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import average_precision_score, ndcg_score
+
+from edgepress.core.console import warn_once
+
+DEPTH = 10
+QUERY_IDS = ("query_id", "question_id", "qid")
+"""Columns that number queries; without one, equal texts are one query."""
+
+
+def query_numbers(values: Sequence[Any]) -> np.ndarray:
+    """(rows,): a number for each query, in the order in which they come."""
+    known: dict[Any, int] = {}
+    return np.asarray([known.setdefault(value, len(known)) for value in values], dtype=np.int64)
+
+
+def average_precision(scores: np.ndarray, relevant: np.ndarray) -> float:
+    """Mean of the precision at each relevant passage; equal scores are one place."""
+    return float(average_precision_score(relevant, scores))
+
+
+def reciprocal_rank(scores: np.ndarray, relevant: np.ndarray) -> float:
+    """1 / rank of the first relevant passage, 0 beyond `DEPTH`; behind others of the same score."""
+    rank = 1 + int((scores[relevant == 0] >= scores[relevant == 1].max()).sum())
+    return 1 / rank if rank <= DEPTH else 0.0
+
+
+def ndcg(scores: np.ndarray, relevant: np.ndarray) -> float:
+    """Discounted gain of the first `DEPTH` passages over the best there could be (Jarvelin and Kekalainen
+    2002).
+    """
+    if len(scores) == 1:  # scikit-learn refuses to rank one
+        return 1.0
+    return float(ndcg_score(relevant[None], scores[None], k=DEPTH))
+
+
+METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "map": average_precision,
+    "mrr_at_10": reciprocal_rank,
+    "ndcg_at_10": ndcg,
+}
+
+
+def query_scores(metric: str, scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """A metric of each query that has a relevant passage, 0..1.
+
+    Args:
+        metric: a name in `METRICS`.
+        scores: (rows,), larger is better.
+        truth: (rows, 2): relevant or not, and the number of the query.
+    """
+    order = np.argsort(truth[:, 1], kind="stable")
+    starts = np.flatnonzero(np.diff(truth[order, 1], prepend=-1))
+    queries = np.split(order, starts[1:])
+    judged = [rows for rows in queries if truth[rows, 0].any()]
+    if len(judged) < len(queries):
+        warn_once(
+            f"{len(queries) - len(judged):,} of {len(queries):,} queries have no relevant passage, and are "
+            "left out of MAP, MRR and nDCG"
+        )
+    compute = METRICS[metric]
+    return np.asarray([compute(scores[rows], truth[rows, 0]) for rows in judged])
