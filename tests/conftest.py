@@ -267,6 +267,12 @@ def onnx_file(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTok
     return target
 
 
+def finetuned(folder: Path, model: Path, task: Path, *flags: object) -> Path:
+    """Train a model on a task; the folder that it was written to."""
+    run_well("compress.finetune", "--model", model, "--task", task, "--output", folder, *flags)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def entities(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder of named entities: words and tags, train and validation."""
@@ -276,15 +282,10 @@ def entities(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def entity_model(
-    tmp_path_factory: pytest.TempPathFactory, cli: Callable[..., Result], bare_encoder: Path, entities: Path
-) -> Path:
+def entity_model(tmp_path_factory: pytest.TempPathFactory, bare_encoder: Path, entities: Path) -> Path:
     """An artifact that finds those entities, made by `compress.finetune` once."""
-    folder = tmp_path_factory.mktemp("models") / "finder"
     flags = ("--epochs", 12, "--learning-rate", 2e-3, "--batch-size", 8, "--max-length", 48)
-    result = cli("compress.finetune", "--model", bare_encoder, "--task", entities, "--output", folder, *flags)
-    assert result.code == 0, result.err
-    return folder
+    return finetuned(tmp_path_factory.mktemp("models") / "finder", bare_encoder, entities, *flags)
 
 
 @pytest.fixture(scope="session")
@@ -296,16 +297,10 @@ def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def answer_model(
-    tmp_path_factory: pytest.TempPathFactory, cli: Callable[..., Result], bare_encoder: Path, questions: Path
-) -> Path:
+def answer_model(tmp_path_factory: pytest.TempPathFactory, bare_encoder: Path, questions: Path) -> Path:
     """An artifact that answers those questions, made by `compress.finetune` once."""
-    folder = tmp_path_factory.mktemp("models") / "answerer"
     flags = ("--epochs", 30, "--learning-rate", 2e-3, "--max-length", 24)
-    own = ("--model", bare_encoder, "--task", questions, "--output", folder)
-    result = cli("compress.finetune", *own, *flags)
-    assert result.code == 0, result.err
-    return folder
+    return finetuned(tmp_path_factory.mktemp("models") / "answerer", bare_encoder, questions, *flags)
 
 
 @pytest.fixture(scope="session")
@@ -317,12 +312,7 @@ def queries(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def ranking_model(
-    tmp_path_factory: pytest.TempPathFactory, cli: Callable[..., Result], bare_encoder: Path, queries: Path
-) -> Path:
+def ranking_model(tmp_path_factory: pytest.TempPathFactory, bare_encoder: Path, queries: Path) -> Path:
     """An artifact that ranks those passages, made by `compress.finetune` once."""
-    folder = tmp_path_factory.mktemp("models") / "ranker"
     flags = ("--epochs", 20, "--learning-rate", 1e-3, "--batch-size", 8, "--max-length", 32)
-    result = cli("compress.finetune", "--model", bare_encoder, "--task", queries, "--output", folder, *flags)
-    assert result.code == 0, result.err
-    return folder
+    return finetuned(tmp_path_factory.mktemp("models") / "ranker", bare_encoder, queries, *flags)

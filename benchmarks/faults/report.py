@@ -96,12 +96,12 @@ def _page(config: FaultsConfig, found: Sequence[Found]) -> str:
 
 
 def table(found: Sequence[Found]) -> str:
-    """Both tables as Markdown."""
+    """Return the tables of disturbed commands and of damaged files as Markdown."""
     return "\n\n".join(markdown_table(headings, rows) for headings, rows in _tables(found)) + "\n"
 
 
 def show(found: Sequence[Found]) -> None:
-    """Print both tables."""
+    """Print the tables of disturbed commands and of damaged files."""
     for headings, rows in _tables(found):
         screen_table("", headings, rows).show()
 

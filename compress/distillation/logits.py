@@ -51,7 +51,7 @@ class TeacherLogits:
 def teacher_logits(
     teacher: OpenedModel, examples: Examples, max_length: int, bf16: bool = False
 ) -> TextLogits:
-    """What the teacher says to each text, or to each window of one, float32.
+    """Return the teacher's logits for each text, or for each window of one, float32.
 
     They are cached under a digest of all that they are made from (the teacher's weights, config and
     tokenizer, the texts and their longest length, arithmetic, libraries), so that they are computed anew

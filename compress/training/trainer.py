@@ -30,7 +30,7 @@ from edgepress.core.console import step
 from edgepress.core.errors import EdgepressError
 from edgepress.core.metrics import score
 from edgepress.core.tasks import Task
-from edgepress.core.tasks.kind import Places
+from edgepress.core.tasks.kind import EvaluatedRows, Places
 from edgepress.core.tasks.kinds import kind_of
 
 # Batches whose rows are sorted by length together: enough for like lengths, few enough for chance.
@@ -322,7 +322,7 @@ def _metrics(task: Task, rows: Dataset, places: Places | None, truth: np.ndarray
         logits, labels = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
         if kind.curve_rows is None:  # a score is of rows together
             logits, labels = in_order(rows, logits), in_order(rows, labels)
-        found = kind.trained_outputs(logits, labels, task.labels, places, truth)
+        found = kind.trained_outputs(EvaluatedRows(logits, labels, task.labels, places, truth))
         value = score(task.metric, *found, task.problem_type, thresholds)
         return {task.metric: UNDEFINED if value is None else value}
 

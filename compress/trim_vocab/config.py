@@ -8,7 +8,7 @@ from edgepress.core.errors import EdgepressError, require_flags
 
 @dataclass(frozen=True, kw_only=True)
 class TrimVocabOptions(DistillationOptions):
-    """Which tokens are kept."""
+    """Options that say which tokens are kept."""
 
     corpus: str | None = None
     """What has to be split as before: SET/SPLIT below the data root, of a zoo task or the Hub

@@ -1,4 +1,4 @@
-"""What the command says at the end, on the screen and in the card."""
+"""Report of the command, on the screen and in the card."""
 
 from collections import Counter
 from collections.abc import Sequence

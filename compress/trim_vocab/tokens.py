@@ -1,4 +1,4 @@
-"""Which tokens stay, a tokenizer and an embedding table of those alone, and texts in other pieces.
+"""Choice of the tokens that stay; a tokenizer and an embedding table of those alone.
 
 Of a WordPiece or Unigram vocabulary the tokens that a text is split into are enough to split it so again: the
 longest match, or the likeliest split, is still there, and nothing that could beat it has come. A byte-pair
@@ -45,7 +45,7 @@ def check_trimmable(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
 
 
 def count_tokens(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Counter[int]:
-    """How often each token stands in the texts, which are neither cut nor wrapped in special tokens."""
+    """Count each token in the texts, which are neither cut nor wrapped in special tokens."""
     counts: Counter[int] = Counter()
     for start in range(0, len(texts), BATCH):
         part = list(texts[start : start + BATCH])
@@ -103,7 +103,7 @@ def choose(
 def indispensable(
     tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig, tokens: Iterable[int]
 ) -> set[int]:
-    """What stays in any case: special tokens, single characters of ASCII and those that `tokens` have."""
+    """Return the tokens that always stay: special ones, and characters of ASCII and of `tokens`."""
     return _special(tokenizer, config) | _characters(tokenizer, tokens)
 
 

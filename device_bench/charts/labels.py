@@ -30,7 +30,7 @@ def wrap(label: str, width: int) -> str:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a label may lie; offsets in points, the box (x0, y0, x1, y1) and the line in pixels."""
+    """Possible place of a label: offsets in points, the box (x0, y0, x1, y1) and the line in pixels."""
 
     offset: tuple[float, float]
     box: np.ndarray

@@ -35,7 +35,7 @@ def load(
     seed: int = 0,
     progress: Callable[[str], object] | None = None,
 ) -> Model:
-    """Open a classifier.
+    """Open a model with its tokenizer and task.
 
     Args:
         source: zoo name, Hub id or local folder; or a model of transformers, which is copied.

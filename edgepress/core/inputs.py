@@ -29,7 +29,7 @@ def input_names(model: PreTrainedModel) -> tuple[str, ...]:
 
 
 def _taken(model: PreTrainedModel) -> tuple[str, ...]:
-    """Those that make a difference: a table of one token type gives all tokens the same."""
+    """Return the inputs that make a difference: a table of one token type gives all tokens the same."""
     forward = inspect.signature(model.forward).parameters
     one_type = getattr(model.config, "type_vocab_size", None) in (0, 1)
     return tuple(name for name in NAMES if name in forward and not (one_type and name == TOKEN_TYPES))

@@ -106,8 +106,8 @@ class OpenedModel:
 
     @property
     def thresholds(self) -> list[float] | None:
-        """What it decides with: the probability from which each label is given; by how much the score of no
-        answer has to be the higher one. None: one half, and never.
+        """Thresholds of its decisions: the probability from which each label is given; or by how much the
+        score of no answer has to be the higher one. None: one half, and never.
         """
         own = getattr(self.model.config, THRESHOLDS, None)
         return own if own is not None or self.task is None else self.kind.thresholds(self.task)
@@ -256,11 +256,7 @@ def open_model(
     Raises:
         EdgepressError: as `find_model`, `open_artifact`, `find_task` and `load_model`.
     """
-    source = find_model(name, weights)
-    artifact = None
-    if source.origin == "local" and source.folder is not None and is_artifact(source.folder):
-        artifact = open_artifact(source.folder)
-        source = replace(source, origin="trained")
+    source, artifact = _find(name, weights)
     head = None if new_head else _trained_head(source, artifact)
     found = None if without_task else _task(task, artifact, data, options, head)
     shown = found or (TASKS[DEFAULT_TASK] if source.spec else None)
@@ -283,6 +279,14 @@ def open_model(
     if options is not None and options.null_threshold is not None:
         _set_null_threshold(opened, options.null_threshold)
     return opened
+
+
+def _find(name: str, weights: Weights) -> tuple[ModelSource, Artifact | None]:
+    """A model's source, and its artifact where it is one of this suite."""
+    source = find_model(name, weights)
+    if source.origin != "local" or source.folder is None or not is_artifact(source.folder):
+        return source, None
+    return replace(source, origin="trained"), open_artifact(source.folder)
 
 
 def _set_null_threshold(opened: OpenedModel, threshold: float) -> None:

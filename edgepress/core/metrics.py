@@ -111,7 +111,7 @@ COUNTS = ("f1", "f1_micro")
 
 
 def contributions(name: str, predicted: np.ndarray, labels: np.ndarray) -> np.ndarray | None:
-    """What each question or query adds to a metric that is their mean; None where a metric is none."""
+    """Return the part of each question or query in a metric that is their mean; None for other metrics."""
     if name in RANK_METRICS:
         return query_scores(name, predicted, labels)
     return answer_scores(name, predicted, labels) if name in ANSWER_METRICS else None

@@ -1,4 +1,4 @@
-"""What a model, or a file of it, gives: one array of logits, or those of start and end, which are stacked.
+"""Outputs of models and of their files: one array of logits, or those of start and end, stacked.
 
 Whoever runs a file needs neither torch nor transformers: this imports none of them.
 """
@@ -43,7 +43,7 @@ def model_logits(found: Any) -> torch.Tensor:
 
 
 def file_outputs(names: Collection[str], where: str) -> tuple[str, ...]:
-    """Which outputs of a file hold its logits.
+    """Return the names of a file's outputs that hold logits.
 
     Raises:
         EdgepressError: it has none of these names.
@@ -62,5 +62,5 @@ def as_one(parts: tuple[np.ndarray, ...] | list[np.ndarray]) -> np.ndarray:
 
 
 def named_as_one(found: Mapping[str, np.ndarray]) -> np.ndarray:
-    """As `as_one`, of outputs by name."""
+    """Return outputs by name as `as_one` returns those in order."""
     return as_one([found[name] for name in file_outputs(found.keys(), "the file")])

@@ -143,18 +143,18 @@ class AnswerPrediction:
 
     @property
     def probability(self) -> float | None:
-        """Its score."""
+        """Probability of the answer, 0..1."""
         return self.score
 
 
 @dataclass(frozen=True)
 class RankPrediction:
-    """How well a passage answers a query."""
+    """Score of a passage for its query, and its rank."""
 
     score: float
-    """Probability that it does, 0..1."""
+    """Probability that it answers the query, 0..1."""
     rank: int
-    """Its place among the passages that the query was asked with, from 1 on."""
+    """Rank among the passages of the query, from 1 on."""
 
     @property
     def recorded(self) -> dict[str, Any]:
@@ -163,12 +163,12 @@ class RankPrediction:
 
     @property
     def words(self) -> str:
-        """Its rank."""
+        """Rank in words."""
         return str(self.rank)
 
     @property
     def probability(self) -> float | None:
-        """Its score."""
+        """Probability that the passage answers its query, 0..1."""
         return self.score
 
 

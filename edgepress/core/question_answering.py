@@ -192,7 +192,7 @@ def _share(logits: np.ndarray, allowed: np.ndarray, first: int, last: int) -> fl
 
 
 def decided(answers: np.ndarray, threshold: float | None) -> np.ndarray:
-    """What is given: (questions, 2) characters; (0, 0) where that is no answer.
+    """Return the answers that are given: (questions, 2) characters; (0, 0) where there is none.
 
     Args:
         answers: of `best_answers`.

@@ -24,7 +24,7 @@ MARK = b'"paragraphs"'
 
 
 class Answers(NamedTuple):
-    """What people answered to a question."""
+    """Answers of people to a question."""
 
     context: str
     texts: tuple[str, ...]
@@ -121,7 +121,7 @@ SCORES = {"answer_f1": word_f1, "exact_match": exact_match}
 
 
 def answer_scores(metric: str, spans: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """What each question contributes to `exact_match` or `answer_f1`: the best over its answers, 0..1.
+    """Return each question's part of `exact_match` or `answer_f1`: the best over its answers, 0..1.
 
     Args:
         metric: a name in `SCORES`.

@@ -103,7 +103,7 @@ class Program:
 
 
 class _Reader:
-    """From pymil's operations to instructions."""
+    """Translate pymil's operations to instructions."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -75,7 +75,7 @@ def compare_logits(
 
 
 def compared(kind: TaskKind, logits: Sequence[np.ndarray], batches: Sequence[Batch]) -> np.ndarray:
-    """What of the logits of batches means something, (rows or tokens, labels): padding does not."""
+    """Return the logits of batches without those of padding, (rows or tokens, labels)."""
     pairs = zip(logits, _masks(batches), strict=True)
     return np.concatenate([kind.compared(own, mask) for own, mask in pairs])
 

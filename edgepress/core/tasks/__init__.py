@@ -1,4 +1,4 @@
-"""What a task is: `Task`, the zoo, a command's flags; `kinds.kind_of` finds the module of a kind of task."""
+"""Tasks: `Task`, the zoo, a command's flags; `kinds.kind_of` finds the module of a kind of task."""
 
 from edgepress.core.tasks.flags import TaskFlags
 from edgepress.core.tasks.task import MOST_TEXTS, ON_TRAIN, ProblemType, Task, TaskOptions, judged_on

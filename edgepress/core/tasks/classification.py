@@ -14,7 +14,7 @@ from edgepress.core.labels import label_key, label_text, shown
 from edgepress.core.metrics import decide
 from edgepress.core.prediction import Prediction, RankPrediction, Reader, predictions
 from edgepress.core.splits import Examples, RowNames, class_numbers, flag_number, read_texts
-from edgepress.core.tasks.kind import Collator, LabelScore, Places, TaskKind
+from edgepress.core.tasks.kind import Collator, EvaluatedRows, LabelScore, Places, TaskKind
 from edgepress.core.tasks.task import MOST_TEXTS, Task
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ DIGITS = 4
 
 
 class TextClassification(TaskKind):
-    """What the three have in common: one row of logits a text."""
+    """Kinds that give one row of logits a text: single-label, multi-label and regression."""
 
     pipeline = "text-classification"
     own_heads = True
@@ -78,15 +78,8 @@ class TextClassification(TaskKind):
     def collect(self, raw: Sequence[np.ndarray], places: Places | None, labels: Sequence[str]) -> np.ndarray:
         return np.stack(raw)
 
-    def trained_outputs(
-        self,
-        logits: np.ndarray,
-        labels: np.ndarray,
-        names: Sequence[str],
-        places: Places | None,
-        truth: np.ndarray,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        return logits, labels
+    def trained_outputs(self, rows: EvaluatedRows) -> tuple[np.ndarray, np.ndarray]:
+        return rows.logits, rows.labels
 
     def compared(self, logits: np.ndarray, mask: np.ndarray) -> np.ndarray:
         return logits
@@ -99,12 +92,6 @@ class TextClassification(TaskKind):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         return student, teacher
 
-    def label_scores(self, decided: np.ndarray, truth: np.ndarray, labels: Sequence[str]) -> list[LabelScore]:
-        return []
-
-    def confusion(self, task: Task, decided: np.ndarray, truth: np.ndarray) -> dict[str, list[list[int]]]:
-        return {}
-
     def said(self, outputs: np.ndarray, texts: tuple[str, ...], labels: Sequence[str]) -> list[Any]:
         """A probability a label."""
         shares: np.ndarray = self.probabilities(outputs)
@@ -112,7 +99,7 @@ class TextClassification(TaskKind):
         return rounded
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
-        """Of logits of one text; of a value itself."""
+        """Return the probabilities of logits; a value as it is."""
         return outputs
 
     def truth(self, own: np.ndarray, texts: tuple[str, ...], labels: Sequence[str]) -> Any:
@@ -193,7 +180,7 @@ class MultiLabel(TextClassification):
         return shares
 
     def said_words(self, said: Sequence[Any], labels: Sequence[str]) -> str:
-        """All labels that are more likely than not, each with its probability."""
+        """Return the labels that are more likely than not, each with its probability."""
         return _with_shares([pair for pair in zip(labels, said, strict=True) if pair[1] > 1 / 2]) or "none"
 
     def truth_words(self, truth: Any, labels: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ LabelledProblem = Literal[
 
 @dataclass(frozen=True, kw_only=True)
 class TaskFlags:
-    """What a data folder holds, where that is not plain."""
+    """Flags that say what a data folder holds, where its files do not."""
 
     label_column: tuple[str, ...] = ()
     """Column of the label; several for a task of several labels at once. Default: label."""

@@ -1,4 +1,4 @@
-"""What a kind of task is: how its data become rows of a model, and a model's outputs scores and answers.
+"""Kinds of tasks: how data become rows of a model, and how its outputs become scores and answers.
 
 Everything that trains, writes, judges or runs models asks here, and knows no kind by name. To add one: a
 module with a subclass of `TaskKind`, and a line in `kinds.KINDS`.
@@ -37,7 +37,7 @@ Collator = Callable[[list[dict[str, Any]]], dict[str, Any]]
 
 @dataclass(frozen=True)
 class LabelScore:
-    """How one label fares among several."""
+    """Counts of one label among several."""
 
     label: str
     texts: int
@@ -61,6 +61,22 @@ class LabelScore:
     def f1(self) -> float | None:
         """2 right / (texts + given); None where both are 0."""
         return 2 * self.right / (self.texts + self.given) if self.texts + self.given else None
+
+
+@dataclass(frozen=True)
+class EvaluatedRows:
+    """Rows of the evaluation split as a Trainer read them, for a learning curve."""
+
+    logits: np.ndarray
+    """Logits of the rows, in their order; padded where they are of tokens."""
+    labels: np.ndarray
+    """Labels as `TaskKind.collator` gives them, padded."""
+    names: Sequence[str]
+    """Labels of the head."""
+    places: Places | None
+    """Places of all rows of the split."""
+    truth: np.ndarray
+    """Truth of the split, as `TaskKind.read` gives it."""
 
 
 class TaskKind:
@@ -108,11 +124,11 @@ class TaskKind:
 
     @property
     def head(self) -> Head:
-        """What stands on the encoder."""
+        """Return the head that the encoder has for this kind."""
         raise NotImplementedError(self.problem_type)
 
     def describe(self, task: Task) -> str:
-        """What was understood of a task's data, in words."""
+        """Return in words how the data of a task are read."""
         raise NotImplementedError(self.problem_type)
 
     def load(self, task: Task, split: str) -> Examples:
@@ -151,13 +167,13 @@ class TaskKind:
         """
 
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Collator:
-        """What makes a batch of rows, with `teacher_logits` where rows have them."""
+        """Return the function that makes a batch of rows, with `teacher_logits` where rows have them."""
         raise NotImplementedError(self.problem_type)
 
     def batches(
         self, tokenizer: PreTrainedTokenizerBase, texts: Sequence[tuple[str, ...]], max_length: int
     ) -> list[dict[str, np.ndarray]]:
-        """What a model reads of texts, a batch of one row each: (1, length) int64, not padded."""
+        """Return the inputs of texts, a batch of one row each: (1, length) int64, not padded."""
         from edgepress.core.pretrained import encode
 
         return encode(tokenizer, list(texts), max_length)
@@ -165,7 +181,7 @@ class TaskKind:
     def places(
         self, tokenizer: PreTrainedTokenizerBase, texts: Sequence[tuple[str, ...]], max_length: int
     ) -> Places | None:
-        """Which of a model's outputs count; None where it gives one a text."""
+        """Return which of a model's outputs count; None where it gives one a text."""
         raise NotImplementedError(self.problem_type)
 
     def collect(self, raw: Sequence[np.ndarray], places: Places | None, labels: Sequence[str]) -> np.ndarray:
@@ -179,7 +195,7 @@ class TaskKind:
         raise NotImplementedError(self.problem_type)
 
     def unread(self, places: Places | None, max_length: int) -> str:
-        """What to say of places that are beyond the tokens that are read; empty where there are none."""
+        """Return a warning of places beyond the tokens that are read; empty where there are none."""
         return ""
 
     def loss_and_logits(
@@ -199,42 +215,27 @@ class TaskKind:
         return found.loss, model_logits(found), found
 
     def arguments(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """What a model's forward is called with, of a batch with `labels`."""
+        """Return the arguments of a model's forward for a batch with `labels`."""
         return dict(batch)
 
     def trainable(self, model: PreTrainedModel) -> nn.Module:
-        """What a Trainer trains: it takes the columns of `encode` and gives loss and logits."""
+        """Return the module to train: it takes the columns of `encode` and gives loss and logits."""
         return model
 
-    def trained_outputs(
-        self,
-        logits: np.ndarray,
-        labels: np.ndarray,
-        names: Sequence[str],
-        places: Places | None,
-        truth: np.ndarray,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Outputs and truth of the rows of a learning curve: both in the head's own numbers, padded.
-
-        Args:
-            logits: of the rows, in their order.
-            labels: as `collator` gives them, padded.
-            names: the head's labels.
-            places: of all rows of the split.
-            truth: of the split, as `read` gives it.
-        """
+    def trained_outputs(self, rows: EvaluatedRows) -> tuple[np.ndarray, np.ndarray]:
+        """Return outputs and truth of these rows: both in the head's own numbers, padded."""
         raise NotImplementedError(self.problem_type)
 
     def thresholds(self, task: Task) -> list[float] | None:
-        """What models of a task decide with where their config says nothing; None: the usual."""
+        """Return the thresholds of a task for models whose config has none; None: the usual ones."""
         return None
 
     def decide(self, outputs: np.ndarray, thresholds: Sequence[float] | None = None) -> np.ndarray:
-        """What is given: class numbers (rows,) or (rows, places), flags (rows, labels), values (rows,)."""
+        """Return decisions: class numbers (rows,) or (rows, places), flags (rows, labels), values (rows,)."""
         raise NotImplementedError(self.problem_type)
 
     def compared(self, logits: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Those of a batch's logits that mean something, (n, labels); `mask` is 1 for a token."""
+        """Return the logits of a batch without those of padding, (n, labels); `mask` is 1 for a token."""
         raise NotImplementedError(self.problem_type)
 
     def agreement(
@@ -244,7 +245,7 @@ class TaskKind:
         masks: Sequence[np.ndarray],
         thresholds: Sequence[float] | None,
     ) -> float | None:
-        """How often two models decide alike, 0..1; of values their rank correlation, None where undefined.
+        """Return how often two models decide alike, 0..1; of values the rank correlation, None if undefined.
 
         Args:
             parent: logits of each batch.
@@ -261,35 +262,35 @@ class TaskKind:
         return agreement(theirs, ours, self.problem_type, thresholds)
 
     def label_scores(self, decided: np.ndarray, truth: np.ndarray, labels: Sequence[str]) -> list[LabelScore]:
-        """How each label fares; none where there are no labels."""
-        raise NotImplementedError(self.problem_type)
+        """Return the score of each label; none where there are no labels."""
+        return []
 
     def classes(self, labels: Sequence[str]) -> tuple[str, ...]:
-        """What rows and columns of a confusion matrix are."""
+        """Return the names of the rows and columns of a confusion matrix."""
         return tuple(labels)
 
     def confusion(self, task: Task, decided: np.ndarray, truth: np.ndarray) -> dict[str, list[list[int]]]:
-        """Matrices of what is right (rows) and what is given (columns), by name."""
-        raise NotImplementedError(self.problem_type)
+        """Return matrices of right (rows) and given (columns) labels, by name; none without labels."""
+        return {}
 
     def said(self, outputs: np.ndarray, texts: tuple[str, ...], labels: Sequence[str]) -> list[Any]:
-        """What a model says to one text, for a manifest, and `said_words`: in words."""
+        """Return the answer to one text as a manifest keeps it; `said_words` puts it in words."""
         raise NotImplementedError(self.problem_type)
 
     def said_words(self, said: Sequence[Any], labels: Sequence[str]) -> str:
-        """In words, what `said` gave."""
+        """Return in words what `said` returned."""
         raise NotImplementedError(self.problem_type)
 
     def truth(self, own: np.ndarray, texts: tuple[str, ...], labels: Sequence[str]) -> Any:
-        """What is right for one text, for a manifest, and `truth_words`: in words."""
+        """Return the right answer to one text as a manifest keeps it; `truth_words` puts it in words."""
         raise NotImplementedError(self.problem_type)
 
     def truth_words(self, truth: Any, labels: Sequence[str]) -> str:
-        """In words, what `truth` gave."""
+        """Return in words what `truth` returned."""
         raise NotImplementedError(self.problem_type)
 
     def gathered(self, raw: Sequence[np.ndarray], places: Places | None) -> list[np.ndarray]:
-        """What a teacher gave of each text where it counts, in its own order: (labels,) or (places, labels).
+        """Return a teacher's logits where they count, for each text: (labels,) or (places, labels).
 
         It is NaN where the text was cut before.
         """
@@ -304,7 +305,7 @@ class TaskKind:
     def learned(
         self, student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Those of a batch's logits that a student learns from its teacher's, (n, labels) each.
+        """Return the logits that a student learns and its teacher's, (n, labels) each.
 
         Args:
             student: its logits.
@@ -315,11 +316,11 @@ class TaskKind:
         raise NotImplementedError(self.problem_type)
 
     def divergence(self, student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
-        """How far answers (n, labels) at temperature T are from a teacher's, times T² (Hinton 2015)."""
+        """Return the divergence of answers (n, labels) from a teacher's at T, times T² (Hinton 2015)."""
         raise NotImplementedError(self.problem_type)
 
     def answer(self, reader: Reader, texts: tuple[str, ...]) -> Any:
-        """What a model says to one text, or to one pair."""
+        """Return the answer to one text, or to one pair."""
         raise NotImplementedError(self.problem_type)
 
     def answered(self, found: Sequence[Any], rows: Sequence[tuple[str, ...]]) -> list[Any]:

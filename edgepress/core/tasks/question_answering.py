@@ -23,7 +23,7 @@ from edgepress.core.question_answering import (
 from edgepress.core.splits import Examples, RowNames, read_texts
 from edgepress.core.squad import CONTEXT, QUESTION, read_answers
 from edgepress.core.tasks.classification import kl_divergence
-from edgepress.core.tasks.kind import TEACHER_LOGITS, Collator, LabelScore, Places, TaskKind
+from edgepress.core.tasks.kind import TEACHER_LOGITS, Collator, EvaluatedRows, Places, TaskKind
 from edgepress.core.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ HIDDEN = -1e4
 
 
 class QuestionAnswering(TaskKind):
-    """Where in a context the answer to a question stands."""
+    """Extractive question answering: the characters of a context that answer a question."""
 
     problem_type = "question_answering"
     pipeline = "question-answering"
@@ -144,15 +144,8 @@ print(tokens[start : end + 1])
 
         return TaskModule(model, self)
 
-    def trained_outputs(
-        self,
-        logits: np.ndarray,
-        labels: np.ndarray,
-        names: Sequence[str],
-        places: Places | None,
-        truth: np.ndarray,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        return self.collect(list(logits), places, names), truth
+    def trained_outputs(self, rows: EvaluatedRows) -> tuple[np.ndarray, np.ndarray]:
+        return self.collect(list(rows.logits), rows.places, rows.names), rows.truth
 
     def thresholds(self, task: Task) -> list[float] | None:
         return None if task.null_threshold is None else [task.null_threshold]
@@ -177,12 +170,6 @@ print(tokens[start : end + 1])
             for theirs, ours, mask in zip(parent, child, masks, strict=True)
         ]
         return float(np.concatenate(same).mean())
-
-    def label_scores(self, decided: np.ndarray, truth: np.ndarray, labels: Sequence[str]) -> list[LabelScore]:
-        return []
-
-    def confusion(self, task: Task, decided: np.ndarray, truth: np.ndarray) -> dict[str, list[list[int]]]:
-        return {}
 
     def said(self, outputs: np.ndarray, texts: tuple[str, ...], labels: Sequence[str]) -> list[str]:
         """The answer."""

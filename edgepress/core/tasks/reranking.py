@@ -18,7 +18,7 @@ from edgepress.core.prediction import RankPrediction, Reader
 from edgepress.core.ranking import QUERY_IDS, query_numbers
 from edgepress.core.splits import Examples, RowNames, read_texts
 from edgepress.core.tasks.classification import MultiLabel
-from edgepress.core.tasks.kind import LabelScore, Places
+from edgepress.core.tasks.kind import EvaluatedRows, LabelScore
 from edgepress.core.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -70,15 +70,8 @@ class Reranking(MultiLabel):
         relevant = examples.labels[:, :1].astype(np.float32)
         return super().encode(tokenizer, task, replace(examples, labels=relevant), max_length)
 
-    def trained_outputs(
-        self,
-        logits: np.ndarray,
-        labels: np.ndarray,
-        names: Sequence[str],
-        places: Places | None,
-        truth: np.ndarray,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        return logits, truth
+    def trained_outputs(self, rows: EvaluatedRows) -> tuple[np.ndarray, np.ndarray]:
+        return rows.logits, rows.truth
 
     def decide(self, outputs: np.ndarray, thresholds: Sequence[float] | None = None) -> np.ndarray:
         """(rows,): the logits, which are the order."""
@@ -105,7 +98,7 @@ class Reranking(MultiLabel):
         return RankPrediction(float(self.probabilities(logits)[0, 0]), 1)
 
     def answered(self, found: Sequence[Any], rows: Sequence[tuple[str, ...]]) -> list[Any]:
-        """With the rank of each among the passages of an equal query, from 1 on."""
+        """Return the answers with their ranks among the passages of an equal query, from 1 on."""
         queries: dict[str, list[int]] = defaultdict(list)
         for row, (query, _) in enumerate(rows):
             queries[query].append(row)

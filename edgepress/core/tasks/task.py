@@ -27,7 +27,7 @@ ON_TRAIN = "_on_train"
 
 @dataclass(frozen=True)
 class TaskOptions:
-    """What the user, or a manifest, says of a task's data; what is not said is inferred, and shown."""
+    """Description of a task's data by the user or a manifest; what it leaves out is inferred, and shown."""
 
     label_column: tuple[str, ...] = ()
     """The column of the label; several for a multi-label task."""
@@ -48,7 +48,7 @@ class TaskOptions:
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be predicted from which columns, and how that is scored."""
+    """Labels to predict, the columns to predict them from, and the metric."""
 
     name: str
     text_columns: tuple[str, ...]
@@ -93,7 +93,7 @@ class Task:
 
     @property
     def texts_a_row(self) -> int:
-        """How many texts the model reads at once: a pair, else one; more columns are joined to one text."""
+        """Number of texts that the model reads at once: 2 for a pair; more columns are joined to one."""
         return MOST_TEXTS if len(self.text_columns) == MOST_TEXTS else 1
 
     @property
@@ -104,7 +104,7 @@ class Task:
 
     @property
     def understood(self) -> dict[str, Any]:
-        """What a manifest keeps of it: the columns, labels and splits that figures are of."""
+        """Columns, labels and splits that figures are of, as a manifest keeps them."""
         return {
             "text_columns": list(self.text_columns),
             "label_columns": list(self.label_columns),

@@ -20,7 +20,7 @@ from edgepress.core.prediction import Entity, EntityPrediction, Reader
 from edgepress.core.splits import Examples, RowNames
 from edgepress.core.tags import IGNORED, OUTSIDE, TagSet, as_iob2, entities, entity_counts
 from edgepress.core.tasks.classification import kl_divergence
-from edgepress.core.tasks.kind import TEACHER_LOGITS, Collator, LabelScore, Places, TaskKind
+from edgepress.core.tasks.kind import TEACHER_LOGITS, Collator, EvaluatedRows, LabelScore, Places, TaskKind
 from edgepress.core.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -156,18 +156,10 @@ print([(token, labels[str(int(row.argmax()))]) for token, row in zip(tokens, log
             "entities there count as missed"
         )
 
-    def trained_outputs(
-        self,
-        logits: np.ndarray,
-        labels: np.ndarray,
-        names: Sequence[str],
-        places: Places | None,
-        truth: np.ndarray,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        tags = TagSet(tuple(names))
-        return tags.in_order(logits), np.where(
-            labels == IGNORED, IGNORED, tags.numbers[np.maximum(labels, 0)]
-        )
+    def trained_outputs(self, rows: EvaluatedRows) -> tuple[np.ndarray, np.ndarray]:
+        tags, unused = TagSet(tuple(rows.names)), rows.labels == IGNORED
+        truth = np.where(unused, IGNORED, tags.numbers[np.maximum(rows.labels, 0)])
+        return tags.in_order(rows.logits), truth
 
     def decide(self, outputs: np.ndarray, thresholds: Sequence[float] | None = None) -> np.ndarray:
         return outputs.argmax(axis=-1)
@@ -176,7 +168,7 @@ print([(token, labels[str(int(row.argmax()))]) for token, row in zip(tokens, log
         return logits[mask > 0]
 
     def label_scores(self, decided: np.ndarray, truth: np.ndarray, labels: Sequence[str]) -> list[LabelScore]:
-        """How each type of entity fares."""
+        """Return the score of each type of entity."""
         counts = entity_counts(decided, truth).sum(axis=0)
         types = TagSet(tuple(labels)).types
         none = np.zeros(3, dtype=np.int64)
@@ -303,7 +295,7 @@ def first_pieces(
     spans: Sequence[Sequence[tuple[int, int]]],
     max_length: int,
 ) -> list[np.ndarray]:
-    """For each text the token that each of its words begins with, -1 where there is none.
+    """Return for each text the number of the token that each word begins with; -1 where it was cut.
 
     Args:
         tokenizer: a fast one.

@@ -79,7 +79,7 @@ def byte_characters() -> list[str]:
 
 @dataclass(frozen=True)
 class ByteBpe:
-    """What the graph has to know of a tokenizer."""
+    """Tables of a byte-level BPE tokenizer that the graph holds."""
 
     vocabulary: dict[str, int]
     merges: tuple[tuple[str, str], ...]

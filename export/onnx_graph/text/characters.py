@@ -1,4 +1,4 @@
-"""What a tokenizer does to each character, found by asking it about every code point of Unicode.
+"""Effects of a tokenizer on single characters, found by asking it about every code point of Unicode.
 
 Libraries differ in their tables of accents, punctuation, control characters and ideographs. The graph
 takes the tokenizer's own. BERT's normalizer looks at each character by itself, but for one thing: it

@@ -28,7 +28,7 @@ INT64 = 7
 
 @dataclass(frozen=True)
 class Charsmap:
-    """What the graph has to know of the table."""
+    """Parts of SentencePiece's table that the graph holds."""
 
     single: dict[str, str]
     clusters: dict[str, str]

@@ -126,5 +126,5 @@ def mark_added(nodes: Nodes, text: str, tokens: Iterable[tuple[AddedToken, str]]
 
 
 def one_text(nodes: Nodes, text: str) -> str:
-    """All rows as one string, (1,), with `ROW` before each."""
+    """Join all rows to one string, (1,), with `ROW` before each."""
     return nodes.join(nodes.regex_replace(text, r"\A", ROW), "", axis=0)

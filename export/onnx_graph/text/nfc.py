@@ -24,7 +24,7 @@ INT64 = 7
 
 @dataclass(frozen=True)
 class Tables:
-    """What is known of the characters that normalization has to do with; they are numbered from 1 on."""
+    """Tables of the characters that normalization changes; they are numbered from 1 on."""
 
     decomposed: dict[str, str]
     """Character -> its decomposition; Hangul syllables stay whole."""

@@ -1,4 +1,4 @@
-"""From ids one behind the other to the padded rows that a model takes."""
+"""Nodes that make the padded rows of a model of ids in one sequence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Layout:
-    """How the tokenizer lays out a row: `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`."""
+    """Layout of a row: `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`."""
 
     slots: tuple[Slot, ...]
     padding: int
@@ -29,7 +29,7 @@ class Layout:
 
     @property
     def room(self) -> int:
-        """What special tokens leave to the texts [tokens]."""
+        """Number of tokens that special tokens leave to the texts."""
         return self.longest - sum(slot.token is not None for slot in self.slots)
 
     @property

@@ -45,7 +45,7 @@ Normalize = Callable[[Nodes, str], str]
 
 @dataclass(frozen=True)
 class Unigram:
-    """What the graph has to know of a tokenizer."""
+    """Tables of a Unigram tokenizer that the graph holds."""
 
     pieces: tuple[tuple[str, float], ...]
     unknown: int

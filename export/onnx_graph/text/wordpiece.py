@@ -31,7 +31,7 @@ UNKNOWN_ID = -2
 
 @dataclass(frozen=True)
 class WordPiece:
-    """What the graph has to know of a tokenizer."""
+    """Tables of a WordPiece tokenizer that the graph holds."""
 
     characters: Characters
     vocabulary: dict[str, int]
