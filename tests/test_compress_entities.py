@@ -155,7 +155,9 @@ FORMATS: dict[str, tuple[object, ...]] = {
 }
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "executorch" else ()) for name in FORMATS]
+)
 def test_every_format_finds_the_same(cli: Cli, entity_model: Path, tmp_path: Path, name: str) -> None:
     flags = ("--model", entity_model, "--output", tmp_path / "out", "--eval-samples", 6, *FORMATS[name])
     out = tmp_path / "out"

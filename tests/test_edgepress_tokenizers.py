@@ -169,6 +169,7 @@ def asked_without(library: str, folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_library_that_a_tokenizer_needs(tmp_path: Path) -> None:
     config = FlaubertConfig(vocab_size=30, emb_dim=8, n_layers=1, n_heads=2)
     save(tmp_path, config, vocab__json="{}", merges__txt="#version: 0.2\n")

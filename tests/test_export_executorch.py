@@ -184,15 +184,14 @@ def test_keep_float_is_honoured(int8_file: Path, trained_bert: PreTrainedModel, 
         assert 0.8 * 3 * matrix < grown < 1.4 * 3 * matrix
 
 
-@pytest.mark.parametrize(("rows", "length"), first_slow([(4, 32), (None, 32), (4, None)], 1))
+@pytest.mark.parametrize("shape", first_slow([(4, 32), (None, 32), (4, None)], 1))
 def test_fixed_shapes(
-    rows: int | None,
-    length: int | None,
+    shape: tuple[int | None, int | None],
     trained_bert: PreTrainedModel,
     sentences: list[Batch],
     tmp_path: Path,
 ) -> None:
-    target = tmp_path / "model.pte"
+    (rows, length), target = shape, tmp_path / "model.pte"
     export(trained_bert, target, Shapes(rows, (length,) if length else ()))
     with ExecuTorchRunner(target) as runner:
         assert runner.shapes == Shapes(rows or 1, (length,) if length else ())
