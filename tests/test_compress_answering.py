@@ -114,7 +114,7 @@ def test_a_student_learns_from_its_teacher(
         ("qat", ("--max-drop", 0, *LITTLE)),
         ("trim_vocab", ("--size", 200, *LEARN)),
         pytest.param("prune", ("--ffn", 0.25, "--importance", "activation", *LEARN), marks=pytest.mark.slow),
-        pytest.param("sparsify", ("--sparsity", 0.3, "--time-budget", 0.5, *LEARN), marks=pytest.mark.slow),
+        pytest.param("sparsify", ("--sparsity", 0.3, "--time-budget", 0.5, *LEARN), marks=pytest.mark.long),
     ],
 )
 def test_techniques_keep_what_it_answers(

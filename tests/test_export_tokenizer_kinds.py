@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from conftest import first_slow
 from onnx import TensorProto, helper
 from tokenizer_kinds import KINDS, LONGEST, bpe, fast, roberta, unigram
 from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
@@ -100,8 +101,7 @@ def test_characters_that_the_graph_marks_texts_with(encoders, kind: str) -> None
     assert_same(*encoders(kind), texts)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", first_slow(KINDS, 1))
 def test_every_character_of_unicode(encoders, kind: str) -> None:
     for start in range(0, len(EVERY), 20_000):
         assert_same(*encoders(kind), [f"the{c}film" for c in EVERY[start : start + 20_000]])
