@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from transformers.utils import logging as transformers_logging
+
+from edgepress.core.loading import open_model, save_model
 
 SESSION = """
 import sys, time
@@ -65,6 +68,26 @@ for package in ("edgepress", "export", "device_bench", "compress"):
             import_module(entry.name)
 assert process() == before, [(a, b) for a, b in zip(before, process()) if a != b]
 """
+
+
+def test_transformers_is_as_it_was_after_a_model_is_opened_and_written(
+    model_folder: Path, data_root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    try:
+        transformers_logging.set_verbosity_info()
+        transformers_logging.enable_progress_bar()
+        save_model(open_model(str(model_folder), task="verdicts", data=data_root), tmp_path)
+        assert transformers_logging.get_verbosity() == transformers_logging.INFO
+        assert transformers_logging.is_progress_bar_enabled()
+    finally:
+        transformers_logging.set_verbosity(before[0])
+        (
+            transformers_logging.enable_progress_bar
+            if before[1]
+            else transformers_logging.disable_progress_bar
+        )()
+    assert "it/s" not in capfd.readouterr().err  # of "Writing model shards"
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ from compress.training.progress import Progress
 from edgepress.core.console import step
 from edgepress.core.errors import EdgepressError
 from edgepress.core.metrics import score
+from edgepress.core.process import quiet_transformers
 from edgepress.core.tasks import Task
 from edgepress.core.tasks.kind import EvaluatedRows, Places
 from edgepress.core.tasks.kinds import kind_of
@@ -125,7 +126,7 @@ def train(
     newest = newest_checkpoint(checkpoints, model, config.keep == "best")
     if newest is not None:
         step(f"resuming from step {newest.name.rpartition('-')[2]}")
-    with progress.bar, progress.interruptible(), warnings.catch_warnings():
+    with progress.bar, progress.interruptible(), quiet_transformers(), warnings.catch_warnings():
         # Checkpoints have numbers; that two were written at one moment of the disk's clock is no matter.
         warnings.filterwarnings("ignore", message="mtime may not be reliable")
         try:

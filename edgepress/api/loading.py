@@ -16,6 +16,7 @@ from edgepress.core.console import reporting
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import open_model
 from edgepress.core.models import Weights
+from edgepress.core.process import quiet_transformers
 from edgepress.core.tasks import TaskOptions
 
 
@@ -89,5 +90,6 @@ def _name(model: PreTrainedModel) -> str:
 def _save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, folder: Path) -> None:
     if tokenizer is None:
         raise EdgepressError("a model of transformers has no tokenizer with it", "load(model, tokenizer)")
-    model.save_pretrained(folder)
+    with quiet_transformers():
+        model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -31,6 +31,7 @@ from edgepress.core.models import FINE_TUNING, MODELS, ModelSource, ModelSpec, S
 from edgepress.core.own_split import split_again, table_of, task_name
 from edgepress.core.prediction import Reader
 from edgepress.core.pretrained import keep_whole, load_config, load_model, load_tokenizer
+from edgepress.core.process import quiet_transformers
 from edgepress.core.split_files import MODEL_CONFIG
 from edgepress.core.splits import data_root
 from edgepress.core.task_discovery import describe, find_task
@@ -497,7 +498,8 @@ def save_model(opened: OpenedModel, folder: Path) -> None:
     """
     record_shapes(opened.model)
     try:
-        opened.model.save_pretrained(folder)
+        with quiet_transformers():
+            opened.model.save_pretrained(folder)
     except SafetensorError as error:
         raise EdgepressError(
             f"cannot write the weights: {first_line(error)}", "name another --output"

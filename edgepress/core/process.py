@@ -2,6 +2,8 @@
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from edgepress.core.caches import move_unusable
 
@@ -24,6 +26,22 @@ def prepare() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     silence_telemetry()
     move_unusable()
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Let transformers log errors alone and draw no bars in a block; afterwards it is as the user has it."""
+    from transformers.utils import logging as own  # seconds of imports
+
+    verbosity, bars = own.get_verbosity(), own.is_progress_bar_enabled()
+    own.set_verbosity_error()
+    own.disable_progress_bar()
+    try:
+        yield
+    finally:
+        own.set_verbosity(verbosity)
+        if bars:
+            own.enable_progress_bar()
 
 
 def silence_telemetry() -> None:

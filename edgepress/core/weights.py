@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
-from transformers.utils import logging
 
 from edgepress.core import console
 from edgepress.core.architectures.pruned import SHAPES
@@ -37,6 +36,7 @@ from edgepress.core.heads import (
     tied_names,
 )
 from edgepress.core.models import ModelSource
+from edgepress.core.process import quiet_transformers
 
 Drops = Literal["none", "others", "all"]
 # transformers' own renamings of tensors of models that came from TensorFlow.
@@ -356,21 +356,17 @@ def _load(
     values: Mapping[str, torch.Tensor] | None,
     seed: int,
 ) -> PreTrainedModel:
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # what it would say was said
-    logging.disable_progress_bar()
     torch.manual_seed(seed)
     try:
-        model, info = kind.from_pretrained(
-            folder if values is None else None,
-            config=config,
-            state_dict=values,
-            output_loading_info=True,
-        )
+        with quiet_transformers():  # what it would say was said
+            model, info = kind.from_pretrained(
+                folder if values is None else None,
+                config=config,
+                state_dict=values,
+                output_loading_info=True,
+            )
     except Exception as error:  # of safetensors, torch and transformers, each with their own
         raise EdgepressError(f"{folder}: unreadable weights: {first_line(error)}") from error
-    finally:
-        logging.set_verbosity(verbosity)
     random = {*info["missing_keys"], *info["mismatched_keys"]} - set(missing)
     if random:  # where the comparison above and transformers do not agree
         raise EdgepressError(f"{folder}: transformers did not load {listed(map(str, random))}")
