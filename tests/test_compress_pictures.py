@@ -69,6 +69,27 @@ def test_curves_have_their_area_and_a_key_of_thresholds():
         assert f"<!-- {part} -->" in text
 
 
+LABELLED = Trained(
+    "perfect",
+    "accuracy",
+    {
+        "labels": {name: {"texts": 9, "given": 9, "right": 9} for name in ("no", "ok")},
+        "history": [{**point, "accuracy": 1.0} for point in HISTORY],
+    },
+    ("no", "ok"),
+)
+
+
+@pytest.mark.parametrize(("name", "panel", "axis"), [("labels", 0, "x"), ("epochs", 1, "y")])
+def test_an_axis_of_scores_ends_at_100_percent(name, panel, axis):
+    chart = next(chart for chart in pictures([LABELLED]) if chart.name == name)
+    ((_, figure),) = chart.in_each([THEMES["light"]])
+    axes = figure.axes[panel]
+    assert (axes.get_xlim() if axis == "x" else axes.get_ylim())[1] == 100
+    figure.draw_without_rendering()
+    assert all(text.get_window_extent().x1 <= figure.bbox.x1 for text in axes.texts)
+
+
 def test_masked_language_models_have_a_loss_alone():
     (chart,) = pictures([Trained("student", "", {"history": [{**point} for point in HISTORY]})])
     assert chart.title == "Loss by epoch"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pytest
-from bench_records import OTHER_MACHINE, measured
+from bench_records import OTHER_MACHINE, ROUNDS, measured
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -23,7 +23,7 @@ from device_bench.charts.lines import by_length
 from device_bench.charts.theme import THEMES, WIDTH_INCHES
 from device_bench.charts.view import view
 from device_bench.grouping import sections
-from device_bench.records import Measurement, append
+from device_bench.records import Launch, Measurement, append
 
 SCORES = {"fp32": 0.90, "int8": 0.89, "slow": 0.88}
 TIMES = {"fp32": 20.0, "int8": 8.0, "slow": 30.0}
@@ -224,6 +224,30 @@ def written(chart: Chart) -> str:
     """The texts of the picture."""
     with mpl.rc_context({"svg.fonttype": "none"}):
         return chart.render(THEMES["light"], "svg").decode()
+
+
+@pytest.mark.parametrize("name", ["size-latency", "accuracy-latency", "latency-length", "speed-up"])
+@pytest.mark.parametrize("wide", [False, True])
+def test_an_interval_that_is_cut_off_has_an_arrowhead(name: str, wide: bool) -> None:
+    launch = Launch(rounds=ROUNDS // 3, load_ms=1.0, first_forward_ms=1.0, peak_memory_bytes=1)
+    spread = (0.1, 1.0, 10.0) if wide else (0.99, 1.0, 1.01)
+    odd = [
+        replace(own, samples_ms=tuple((own.all_samples_ms[0] * x,) for x in spread for _ in range(4)))
+        for own in (*RECORDS, *(replace(own, name="far", file="far.onnx") for own in RECORDS[:2]))
+    ]
+    found = charts(sections([replace(own, launches=(launch,) * 3) for own in odd]))
+    text = html.unescape(written(next(chart for chart in found if chart.name == name)))
+    if name == "speed-up":  # every file is slowed alike, and ratios are as they were
+        assert "arrowheads" not in text
+    else:
+        assert ("(arrowheads: it reaches further)" in text) == wide
+
+
+def test_scores_end_at_100_percent() -> None:
+    found = [replace(own, score_interval=(0.97, 1.0), score=1.0) for own in RECORDS]
+    chart = next(own for own in charts(sections(found)) if own.name == "accuracy-latency")
+    ((_, figure),) = chart.in_each([THEMES["light"]])
+    assert figure.axes[0].get_ylim()[1] == 100
 
 
 def test_a_score_outside_of_its_interval_is_drawn() -> None:

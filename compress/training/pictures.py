@@ -40,8 +40,8 @@ DARK_CELL = 0.5
 YES_NO = ("no", "yes")
 LABEL_HEIGHT = 0.24
 """Inches of a bar."""
-BARS, AFTER_BAR = 0.8, 8
-"""Share of a label's room that its bars take; room for the figure behind the longest one [points]."""
+BARS = 0.8
+"""Share of a label's room that its bars take."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,7 @@ def _paint_task(figure: SubFigure, models: Sequence[Trained], theme: Theme) -> N
     axes.set(ylabel="loss (dashed: training)")
     for scores in further:
         scores.set(ylabel=f"{metrics.pop() if len(metrics) == 1 else 'score'} [%]")
+        scores.set_ylim(top=min(scores.get_ylim()[1], PERCENT))
     for own in (axes, *further):
         own.set(xlabel="epoch")
         own.xaxis.set_major_locator(MaxNLocator(6, min_n_ticks=2))
@@ -129,7 +130,7 @@ def _curve(axes: Axes, model: Trained, figure: str, factor: float = 1, **style: 
     history = [point for point in model.metrics["history"] if point.get(figure) is not None]
     if history:
         epochs = [point["epoch"] for point in history]
-        axes.plot(epochs, [factor * point[figure] for point in history], **style)
+        axes.plot(epochs, [factor * point[figure] for point in history], clip_on=False, **style)
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,7 @@ def _paint_labels(figure: Figure, models: Sequence[Trained], names: Sequence[str
         bars = axes.barh(places + number * thick, values, height=thick, color=color, label=model.title)
         axes.bar_label(bars, [f"{value:.1f}" for value in values], padding=3, fontsize=7.5)
     axes.set_yticks(places + thick * (len(models) - 1) / 2, list(names), fontsize=8)
-    axes.set(xlabel="F1 [%]", xlim=(0, PERCENT + AFTER_BAR))
+    axes.set(xlabel="F1 [%]", xlim=(0, PERCENT))  # the figures stand beyond it
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.4, fontsize=8)
@@ -246,7 +247,9 @@ def _paint_roc(figure: Figure, models: Sequence[Trained], theme: Theme) -> None:
     for axes, label in zip(grid.flat, labels, strict=False):
         _paint_label(axes, label, models, theme)
     figure.supylabel("true positive rate", fontsize=9, color=theme.muted)
-    grid[-1, 0].set_xlabel("false positive rate", fontsize=9)
+    for axes in grid.flat[: len(labels)][-A_ROW:]:  # those with no panel below
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("false positive rate", fontsize=9)
     figure.legend(
         handles=_key(models, theme), loc="outside lower right", ncols=3, fontsize=8, labelcolor=theme.ink
     )

@@ -12,6 +12,11 @@ from device_bench.stats import Interval
 FAR_APART = 8
 """Ratio of the largest to the smallest value above which small ones would lie on one another."""
 ROOM = 1.12
+ARROWS = {"x": "<>", "y": "v^"}
+"""Markers of an interval that is cut off at the lower and at the upper limit."""
+CUT = "\n(arrowheads: it reaches further)"
+PERFECT = 100
+"""Largest score [%]."""
 TICK_INCHES = 0.32
 """What a label of four digits needs, and a gap."""
 
@@ -36,6 +41,30 @@ def log_limits(values: Sequence[Interval]) -> tuple[float, float]:
     high = max(v.high for v in values)
     more = (high / low) ** 0.08
     return low / more, high * more
+
+
+def mark_cut(
+    axes: Axes, which: Literal["x", "y"], spots: Sequence[tuple[float, Interval]], colour: str
+) -> bool:
+    """Draw an arrowhead at the axis' limit for each interval that reaches beyond it.
+
+    Args:
+        axes: with its final limits.
+        which: the axis that the intervals lie along.
+        spots: position on the other axis, and the interval.
+        colour: of the arrowheads.
+
+    Returns:
+        Whether there is one.
+    """
+    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    down, up = ARROWS[which]
+    ends = [(place, low, down) for place, own in spots if own.low < low]
+    ends += [(place, high, up) for place, own in spots if own.high > high]
+    for place, end, marker in ends:
+        x, y = (end, place) if which == "x" else (place, end)
+        axes.plot([x], [y], marker=marker, color=colour, markersize=5, clip_on=False, zorder=4)
+    return bool(ends)
 
 
 def log_ticks(axis: Axis) -> None:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from device_bench.charts.axis import far_apart, log_limits, log_ticks
+from device_bench.charts.axis import CUT, far_apart, log_limits, log_ticks, mark_cut
 from device_bench.charts.labels import FONT_SIZE, wrap
 from device_bench.charts.theme import PALETTE, Theme
 from device_bench.charts.view import Point, View
@@ -47,6 +47,8 @@ def speed_up(figure: Figure, own: View, theme: Theme) -> None:
         low, high = log_limits([AS_FAST, *ratios])
         axes.set(xscale="log", xlim=(low, ROOM**2 * high))
         log_ticks(axes.xaxis)
+        if mark_cut(axes, "x", list(enumerate(ratios)), theme.ink):
+            axes.set_xlabel(title + CUT)
 
 
 def cold_start_memory(figure: Figure, own: View, theme: Theme) -> None:

@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from device_bench.charts.axis import log_limits, log_ticks, with_room
+from device_bench.charts.axis import CUT, log_limits, log_ticks, mark_cut, with_room
 from device_bench.charts.labels import FONT_SIZE, wrap
 from device_bench.charts.theme import MARKERS, PALETTE, WIDTH_INCHES, Theme
 from device_bench.charts.view import View
@@ -79,7 +79,9 @@ class Lines:
             _panel(axes, panel)
             axes.tick_params(labelleft=True, labelbottom=True)
         self._finish(grid)
-        figure.supylabel("median latency [ms], 95 % interval", fontsize=9.5, color=theme.muted)
+        marked = [_mark_cut(axes, panel) for axes, panel in zip(grid.flat, self.panels, strict=False)]
+        label = "median latency [ms], 95 % interval" + (CUT if any(marked) else "")
+        figure.supylabel(label, fontsize=9.5, color=theme.muted)
 
     def _finish(self, grid: np.ndarray) -> None:
         """Scales, which the panels share, and their ticks."""
@@ -118,6 +120,14 @@ def _panel(axes: Axes, panel: Sequence[Curve]) -> None:
         borderaxespad=0.2,
         borderpad=0,
     )
+
+
+def _mark_cut(axes: Axes, panel: Sequence[Curve]) -> bool:
+    found = [
+        mark_cut(axes, "y", list(zip(line.x, line.y, strict=True)), PALETTE[index])
+        for index, line in enumerate(panel)
+    ]
+    return any(found)
 
 
 def by_length(own: View) -> Lines | None:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.ticker import FuncFormatter
 
-from device_bench.charts.axis import from_zero_or_log
+from device_bench.charts.axis import CUT, PERFECT, from_zero_or_log, mark_cut
 from device_bench.charts.labels import FONT_SIZE, place_labels
 from device_bench.charts.theme import FRONT, PALETTE, SEQUENTIAL, Theme
 from device_bench.charts.view import Point, View
@@ -26,9 +26,6 @@ KEY_COLUMN = 56
 MOST_NAMES = 10
 Bar = tuple[float, float, float, float]
 """Ends of an interval: x0, y0, x1, y1."""
-PERFECT = 100
-EDGE = 0.03
-"""Share of the axis above a perfect score, which leaves its dot whole."""
 SMALLEST_SPAN = 0.5
 """Limits of an axis or a scale of scores [%]."""
 
@@ -40,9 +37,10 @@ def size_latency(figure: Figure, own: View, theme: Theme) -> None:
     axes.errorbar(x, y, yerr=_reach(own.points), fmt="none", ecolor=theme.muted, zorder=2)
     _dots(figure, axes, own, theme)
     _front(axes, own.front())
-    axes.set(xlabel="size [MB]", ylabel="median latency [ms], 95 % interval")
     from_zero_or_log(axes, "x", [Interval(size, size, size) for size in x])
     from_zero_or_log(axes, "y", [p.latency for p in own.points])
+    cut = mark_cut(axes, "y", [(p.megabytes, p.latency) for p in own.points], theme.muted)
+    axes.set(xlabel="size [MB]", ylabel=_interval_label("median latency [ms]", cut))
     bars = [(size, p.latency.low, size, p.latency.high) for p, size in zip(own.points, x, strict=True)]
     _name_or_number(axes, own, list(zip(own.points, x, y, strict=True)), bars, theme)
 
@@ -54,17 +52,24 @@ def accuracy_latency(figure: Figure, own: View, theme: Theme) -> None:
     x, y = [x for _, x, _ in scored], [y for _, _, y in scored]
     ends = [p.bounds or Interval(y, y, y) for p, _, y in scored]
     reach: Any = {"xerr": _reach([p for p, _, _ in scored]), "yerr": _reach_of(ends)}
-    axes.errorbar(x, y, fmt="o", **reach, color=PALETTE[0], ecolor=theme.muted, markersize=7)
-    known = any(p.bounds for p, _, _ in scored)
-    axes.set(xlabel="median latency [ms], 95 % interval")
-    axes.set(ylabel=f"{own.score_label}, 95 % interval" if known else own.score_label)
+    axes.errorbar(x, y, fmt="none", **reach, ecolor=theme.muted)
+    axes.plot(x, y, "o", color=PALETTE[0], markersize=7, clip_on=False, zorder=3)
     from_zero_or_log(axes, "x", [p.latency for p, _, _ in scored])
     low, high = _span([end for own_ends in ends for end in (own_ends.low, own_ends.high)], 0.15)
-    axes.set_ylim(low, min(high, PERFECT + EDGE * (PERFECT - low)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}" if value <= PERFECT else ""))
+    axes.set_ylim(max(low, 0) if min(y) >= 0 else low, min(high, PERFECT))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+    cut = mark_cut(axes, "x", [(score, p.latency) for p, _, score in scored], theme.muted)
+    axes.set(xlabel=_interval_label("median latency [ms]", cut))
+    known = any(p.bounds for p, _, _ in scored)
+    cut = mark_cut(axes, "y", list(zip(x, ends, strict=True)), theme.muted)
+    axes.set(ylabel=_interval_label(own.score_label, cut) if known else own.score_label)
     across = [(p.latency.low, y, p.latency.high, y) for p, _, y in scored]
     upright = [(x, each.low, x, each.high) for x, each in zip(x, ends, strict=True)]
     _name_or_number(axes, own, scored, [*across, *upright], theme)
+
+
+def _interval_label(what: str, cut: bool) -> str:
+    return f"{what}, 95 % interval{CUT if cut else ''}"
 
 
 def _reach(points: Sequence[Point]) -> np.ndarray:

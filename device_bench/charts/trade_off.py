@@ -1,5 +1,6 @@
 """Charts: size, latency and accuracy of a parent and its variants, side by side."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -9,12 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
 from device_bench import stats
+from device_bench.charts.axis import PERFECT
 from device_bench.charts.png import png
 from device_bench.summary import Row
 
 INK, MUTED, PARENT, VARIANT = "#1f2328", "#6e7781", "#9aa5b1", "#2f6fdd"
 BAR_HEIGHT = 0.55
 SMALLEST_RANGE = 0.01
+TICK, BEHIND = 20, 4
+"""Distance of the ticks of a score [%], and of a figure from its bar or interval [points]."""
 
 
 def trade_off_chart(rows: Sequence[Row], metric: str, title: str, target: Path) -> None:
@@ -40,7 +44,7 @@ def trade_off_chart(rows: Sequence[Row], metric: str, title: str, target: Path) 
 def _bars(axes: Axes, rows: Sequence[Row], values: Sequence[float], label: str, form: str) -> None:
     colors = [PARENT] + [VARIANT] * (len(rows) - 1)
     bars = axes.barh(range(len(rows)), values, height=BAR_HEIGHT, color=colors)
-    axes.bar_label(bars, [form.format(value) for value in values], padding=4, color=INK, fontsize=10)
+    axes.bar_label(bars, [form.format(value) for value in values], padding=BEHIND, color=INK, fontsize=10)
     axes.set_title(label, color=MUTED, fontsize=10, loc="left")
     axes.set_xlim(0, max(max(values) * 1.3, SMALLEST_RANGE))
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -66,10 +70,15 @@ def _quality_panel(axes: Axes, rows: Sequence[Row], metric: str) -> None:
     values = [100 * value if value is not None else 0.0 for value in shown]
     label = f"{metric} [%]" if scored else "agreement with the parent [%]"
     _bars(axes, rows, values, label, "{:.1f}")
+    lows = [100 * row.bounds.low for row in rows if scored and row.bounds is not None]
+    start = TICK * math.floor(min(0.0, *values, *lows) / TICK)
+    axes.set_xlim(start, PERFECT)  # the figures stand beyond it
     for index, row in enumerate(rows if scored else ()):
         if row.bounds is not None:
             ends = (100 * row.bounds.low, 100 * row.bounds.high)
             axes.plot(ends, (index, index), color=INK, linewidth=1)
             # The figure stands behind the interval.
-            cast("Annotation", axes.texts[index]).xy = (max(ends), index)
-    axes.set_xticks(range(0, 101, 20))
+            text = cast("Annotation", axes.texts[index])
+            text.xy = (max(*ends, values[index]), index)
+            text.set(ha="left", position=(BEHIND, 0))
+    axes.set_xticks(range(start, PERFECT + 1, TICK))
