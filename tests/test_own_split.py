@@ -9,8 +9,8 @@ import pytest
 from conftest import SENTENCES, write_split
 
 from edgepress.core.artifact import open_artifact
+from edgepress.core.artifact_task import artifact_task
 from edgepress.core.errors import EdgepressError
-from edgepress.core.loading import artifact_task
 from edgepress.core.own_split import (
     RECORD,
     provisional_split,

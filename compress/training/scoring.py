@@ -126,14 +126,10 @@ def judge(
         several = _several(task, text, found, selected)
     evaluated = EvaluationSet.of(task, text.evaluation, max_length)
     bounds = score_bounds(task.metric, found, labels, task.problem_type, thresholds)
-    own = label_scores(task, found, labels, thresholds)
-    warn_of_labels_never_given(task, own)
     metrics = {
-        **scores(task.metric, found, labels, task.problem_type, thresholds),
+        **_scored(task, found, labels, thresholds),
         INTERVAL: bounds.recorded if bounds else None,
         EVALUATION_SET: evaluated.recorded(),
-        "confusion": confusion(task, found, labels, thresholds),
-        LABELS: recorded(own),
         "history": history(trainer),
         **kept_epoch(trainer),
         **several,
@@ -141,6 +137,19 @@ def judge(
     if hint := hint_after(task, metrics, bounds, labels):
         step(hint)
     return TrainingResult(found, evaluated, thresholds, metrics, seconds(trainer))
+
+
+def _scored(
+    task: Task, found: np.ndarray, labels: np.ndarray, thresholds: list[float] | None
+) -> dict[str, Any]:
+    """Return the metrics that the rows alone give, and warn of labels that are never given."""
+    own = label_scores(task, found, labels, thresholds)
+    warn_of_labels_never_given(task, own)
+    return {
+        **scores(task.metric, found, labels, task.problem_type, thresholds),
+        "confusion": confusion(task, found, labels, thresholds),
+        LABELS: recorded(own),
+    }
 
 
 def refuse_thresholds(options: ClassifierOptions, task: Task) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from device_bench.phone.app import artifact_folder
 from device_bench.plan import Subject
 from edgepress.core.artifact import is_artifact, open_artifact
+from edgepress.core.artifact_task import artifact_task
 from edgepress.core.console import warn
 from edgepress.core.errors import EdgepressError
-from edgepress.core.loading import artifact_task
 from edgepress.core.metrics import THRESHOLDS
 from edgepress.core.splits import Examples, load_split
 from edgepress.core.tasks import Task

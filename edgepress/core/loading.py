@@ -14,31 +14,24 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from edgepress.core import console
 from edgepress.core.architectures.pruned import record_shapes
 from edgepress.core.artifact import Artifact, Manifest, ModelRecord, Step, is_artifact, open_artifact
-from edgepress.core.checkpoint import Checkpoint, read_checkpoint
-from edgepress.core.columns import SINGLE, VALUES, TrainedHead
+from edgepress.core.artifact_task import named_task, recorded_type, trained_head
+from edgepress.core.columns import SINGLE, VALUES
 from edgepress.core.console import warn
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.files import sha256
-from edgepress.core.heads import (
-    find_head,
-    head_of_class,
-)
+from edgepress.core.heads import head_of_class
 from edgepress.core.inputs import longest_input
-from edgepress.core.labels import LabelMismatchError, label_key
 from edgepress.core.metrics import THRESHOLDS
 from edgepress.core.model_card import card_language
 from edgepress.core.models import FINE_TUNING, MODELS, ModelSource, ModelSpec, Schedule, Weights, find_model
-from edgepress.core.own_split import split_again, table_of, task_name
 from edgepress.core.prediction import Reader
-from edgepress.core.pretrained import keep_whole, load_config, load_model, load_tokenizer
+from edgepress.core.pretrained import keep_whole, load_model, load_tokenizer
 from edgepress.core.process import quiet_transformers
 from edgepress.core.split_files import MODEL_CONFIG
-from edgepress.core.splits import data_root
-from edgepress.core.task_discovery import describe, find_task
+from edgepress.core.task_discovery import describe
 from edgepress.core.tasks import DEFAULT_TASK, TASKS, ProblemType, Task, TaskOptions
 from edgepress.core.tasks.kind import TaskKind
 from edgepress.core.tasks.kinds import kind_of, problem_of_head
-from edgepress.core.tasks.task import digests_in
 
 # Techniques whose `max_length` is of the texts that a classifier learned from, and was scored on.
 TRAININGS = ("finetune", "distill", "prune", "sparsify", "qat", "trim_vocab")
@@ -82,7 +75,7 @@ class OpenedModel:
         """Problem type that the logits are of: the task's, else that of the model's own config."""
         if self.task is not None:
             return self.task.problem_type
-        if (recorded := _recorded_type(self.artifact)) is not None:
+        if (recorded := recorded_type(self.artifact)) is not None:
             return recorded
         if (told := problem_of_head(head_of_class(self.model))) is not None:
             return told
@@ -258,8 +251,8 @@ def open_model(
         EdgepressError: as `find_model`, `open_artifact`, `find_task` and `load_model`.
     """
     source, artifact = _find(name, weights)
-    head = None if new_head else _trained_head(source, artifact)
-    found = None if without_task else _task(task, artifact, data, options, head)
+    head = None if new_head else trained_head(source, artifact)
+    found = None if without_task else named_task(task, artifact, data, options, head)
     shown = found or (TASKS[DEFAULT_TASK] if source.spec else None)
     model, head_trained = load_model(
         source,
@@ -299,58 +292,6 @@ def _set_null_threshold(opened: OpenedModel, threshold: float) -> None:
     set_thresholds(opened.model, [threshold])
 
 
-def artifact_task(artifact: Artifact, data: Path | None = None, name: str | None = None) -> Task | None:
-    """The task that an artifact was trained on, with the data that its manifest records; None: it has none.
-
-    Args:
-        artifact: the folder.
-        data: the data root; None takes `EDGEPRESS_DATA`.
-        name: another task, or the folder of other data; None takes the manifest's.
-
-    Raises:
-        EdgepressError: the task's data are not here, or are others.
-    """
-    source = ModelSource(str(artifact.folder), "trained", artifact.folder)
-    return _task(name, artifact, data, None, _trained_head(source, artifact))
-
-
-def _trained_head(source: ModelSource, artifact: Artifact | None) -> TrainedHead | None:
-    """The classes that the model's folder records; None where it has no trained classifier."""
-    if source.folder is None or (artifact is not None and not artifact.manifest.model.head_trained):
-        return None
-    config = load_config(source)
-    checkpoint = read_checkpoint(source.folder)
-    found = find_head(config, checkpoint)
-    if not found.head.labelled:
-        return None
-    labels = tuple(label for _, label in sorted((config.id2label or {}).items()))
-    _require_rows(source.folder, len(labels), found.tensors, checkpoint)
-    problem = config.problem_type if config.problem_type in get_args(ProblemType) else None
-    said = _recorded_type(artifact) or cast("ProblemType | None", problem)
-    told = problem_of_head(found.head) or said
-    return TrainedHead(labels, told)
-
-
-def _recorded_type(artifact: Artifact | None) -> ProblemType | None:
-    """What an artifact's manifest says that its logits mean."""
-    known = (artifact.manifest.data or {}).get("problem_type") if artifact else None
-    return cast("ProblemType", known) if known in get_args(ProblemType) else None
-
-
-def _require_rows(folder: Path, classes: int, tensors: Sequence[str], checkpoint: Checkpoint) -> None:
-    """Raise if no tensor of a classifier gives as many logits as the config names classes.
-
-    Raises:
-        EdgepressError: config.json names another number of them.
-    """
-    rows = {checkpoint.tensors[name].shape[0] for name in tensors if len(checkpoint.tensors[name].shape) == 1}
-    if rows and classes not in rows:
-        raise EdgepressError(
-            f"{folder}: config.json names {classes} classes, and the classifier gives {min(rows)} logits",
-            'name them all in config.json: "id2label": {"0": "...", ...}',
-        )
-
-
 def check_kind(opened: OpenedModel) -> None:
     """Say where a head on a pretrained encoder is random; of random weights `open_model` has said it."""
     if not opened.head_trained and opened.source.origin != "random":
@@ -365,116 +306,6 @@ def _warn_of_random_weights(source: ModelSource) -> None:
     warn(
         f"RANDOM WEIGHTS for {source.name}: {why}. "
         "Size and latency are real; accuracy cannot be, and is shown as '-'."
-    )
-
-
-def _split_near(artifact: Artifact, name: str) -> str | None:
-    """The folder of the split that a model was trained with: beside it, or beside the folder it lies in."""
-    places = (place / name for place in artifact.folder.absolute().parents[:2])
-    return next((str(place) for place in places if place.is_dir()), None)
-
-
-def _recorded_place(artifact: Artifact, own: str, data: Path | None) -> str | None:
-    """The folder that the artifact's manifest records of its data, where they still lie there unchanged."""
-    known = artifact.manifest.data or {}
-    place, digests = known.get("folder"), known.get("file_sha256")
-    roots = (Path(), *([root] if (root := data_root(data)) else []))
-    if own in TASKS or any((root / own).exists() for root in roots):
-        return None
-    if not isinstance(place, str) or not isinstance(digests, dict) or not Path(place).is_dir():
-        return None
-    return place if digests_in(Path(place), digests) == digests else None
-
-
-def _task(
-    task: str | Task | None,
-    artifact: Artifact | None,
-    data: Path | None,
-    options: TaskOptions | None,
-    head: TrainedHead | None,
-) -> Task | None:
-    """The task that the user names, or the artifact's own, with the data that its manifest records."""
-    own = artifact.manifest.task if artifact else None
-    if isinstance(task, Task):
-        _require_labels(task, head)
-        return task
-    split = (artifact.manifest.data or {}).get("own_split") if artifact else None
-    if task is not None:
-        table = table_of(task, data) if task not in TASKS else None
-        if table is not None and isinstance(split, dict):
-            task = str(split_again(table, split))
-        elif table is not None and head is not None:
-            console.step(
-                f"scored on all rows of {table.name}: if the model was trained on some of them, the score "
-                "flatters it"
-            )
-        recorded = artifact if own == task_name(Path(task)) else None
-        return find_task(task, data, _with_recorded(options, recorded), head)
-    if artifact is None or own is None:
-        return None
-    try:
-        near = _split_near(artifact, str(split["folder"])) if isinstance(split, dict) else None
-        named = near or _recorded_place(artifact, own, data) or own
-        found = find_task(named, data, _with_recorded(options, artifact), head)
-        _require_same_data(found, artifact)
-        return found
-    except (LabelMismatchError, OtherDataError):
-        raise
-    except EdgepressError as error:
-        raise EdgepressError(
-            f"{artifact.folder} was trained on '{own}', which is not here: {error}",
-            "name its folder with --task, or the data root with --data",
-        ) from error
-
-
-class OtherDataError(EdgepressError):
-    """The data of an artifact's task are not those that it was trained on."""
-
-
-def _require_same_data(task: Task, artifact: Artifact) -> None:
-    """Raise if a folder that was found by its name holds other data than the artifact was made with.
-
-    Raises:
-        OtherDataError: a file has another content.
-    """
-    recorded = (artifact.manifest.data or {}).get("file_sha256")
-    if not isinstance(recorded, dict):
-        return
-    other = [name for name, digest in task.file_digests.items() if recorded.get(name, digest) != digest]
-    if other:
-        raise OtherDataError(
-            f"{artifact.folder} was trained on '{task.name}', and {task.folder} is another, or was changed: "
-            f"{', '.join(other)} has other content",
-            f"--task {task.folder} says that it is meant, or name the one that it was trained on",
-        )
-
-
-def _require_labels(task: Task, head: TrainedHead | None) -> None:
-    """Raise unless a trained head gives the task's labels in their order."""
-    if head is not None and [*map(label_key, head.labels)] != [*map(label_key, task.labels)]:
-        raise LabelMismatchError(
-            f"the labels do not fit: {task.name} has {list(task.labels)}, the model {list(head.labels)}",
-            "--head new gives it a new classifier",
-        )
-
-
-def _with_recorded(options: TaskOptions | None, artifact: Artifact | None) -> TaskOptions | None:
-    """What the user says, then what the artifact's manifest records."""
-    known = artifact.manifest.data if artifact else None
-    if not known:
-        return options
-    options = options or TaskOptions()
-    labels = known["labels"]
-    meant = {text: labels[number] for text, number in known["label_ids"].items()}
-    meant |= known.get("tag_names", {})
-    return replace(
-        options,
-        label_column=options.label_column or tuple(known["label_columns"]),
-        text_columns=options.text_columns or tuple(known["text_columns"]),
-        problem_type=options.problem_type or known["problem_type"],
-        split=options.split or known["evaluation_split"],
-        recorded_labels=meant,
-        files=options.files or {split: tuple(names) for split, names in known["files"].items()},
     )
 
 
