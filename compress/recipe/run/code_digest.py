@@ -4,6 +4,7 @@ import ast
 import hashlib
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -26,8 +27,7 @@ def code_digest(module: str) -> str:
     for name in sorted(_closure(module)):
         path = _source(name)
         assert path is not None
-        tree = ast.dump(_without_docstrings(_tree(path)))
-        digest.update(f"{name} {hashlib.sha256(tree.encode()).hexdigest()}\n".encode())
+        digest.update(f"{name} {_parsed(path).digest}\n".encode())
     return digest.hexdigest()
 
 
@@ -36,7 +36,7 @@ def libraries(module: str) -> tuple[str, ...]:
     """The libraries that decide what a file holds, of those that `module` or what it imports of the suite
     imports anywhere. Of the suite's own code its digest tells more than a version."""
     paths = (path for name in _closure(module) if (path := _source(name)))
-    imported = {name.partition(".")[0] for path in paths for name in _imports(path)}
+    imported = {name.partition(".")[0] for path in paths for name in _parsed(path).imports}
     return tuple(sorted((imported & {*RECORDED, *LIBRARIES}) - {*PACKAGES}))
 
 
@@ -49,7 +49,7 @@ def _closure(module: str) -> set[str]:
         if name in found or path is None:
             continue
         found.add(name)
-        waiting += _imports(path)
+        waiting += _parsed(path).imports
         waiting += _registered(name)
         waiting.append(name.rpartition(".")[0])
     return found
@@ -64,9 +64,31 @@ def _source(name: str) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
-def _imports(path: Path) -> Iterator[str]:
-    """What a file imports anywhere; `from a import b` may mean the module a.b."""
-    for node in ast.walk(_tree(path)):
+@dataclass(frozen=True)
+class _Parsed:
+    """What is asked of a source file."""
+
+    imports: tuple[str, ...]
+    """What it imports anywhere; `from a import b` may mean the module a.b."""
+    digest: str
+    """SHA-256 of its syntax tree without docstrings."""
+
+
+def _parsed(path: Path) -> _Parsed:
+    return _parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _parse(source: str) -> _Parsed:
+    """Parse a file once for all verbs that run it: a recipe of four verbs asks of each file twelve times."""
+    tree = ast.parse(source)
+    imports = tuple(_imports(tree))
+    dumped = ast.dump(_without_docstrings(tree))
+    return _Parsed(imports, hashlib.sha256(dumped.encode()).hexdigest())
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -77,16 +99,12 @@ def _imports(path: Path) -> Iterator[str]:
 def _registered(name: str) -> Iterator[str]:
     """The modules of a folder that a module lists with pkgutil: its own, or that of a package it names."""
     path = _source(name)
-    if path is None or "pkgutil" not in _imports(path):
+    if path is None or "pkgutil" not in _parsed(path).imports:
         return
     for listed in LISTED.findall(path.read_text(encoding="utf-8")):
         root = _source(listed or name)
         if root is not None:
             yield from (f"{listed or name}.{file.stem}" for file in root.parent.glob("*.py"))
-
-
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
