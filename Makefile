@@ -27,7 +27,7 @@ CORE := $(addprefix tests/test_,edgepress_weights.py edgepress_head.py edgepress
 
 demo: $(VENV)/demo.stamp
 	$(PY) -m compress.quantize --model distilbert --time-budget 10 --overwrite
-	$(PY) -m compress.finetune --model minilm --task movie_reviews --epochs 1 --train-samples 1500 --eval-samples 300 --overwrite
+	$(PY) -m compress.finetune --model minilm --task movie_reviews --epochs 2 --train-samples 1500 --eval-samples 300 --overwrite
 	$(PY) -m compress.quantize --model outputs/minilm-movie_reviews --eval-samples 300 --time-budget 10 --overwrite
 	@echo "made   outputs/minilm-movie_reviews: a classifier of film reviews, trained here on 1,500 of them"
 	@echo "       outputs/minilm-movie_reviews-int8, outputs/distilbert-int8: ONNX files in fp32 and int8"

@@ -195,6 +195,7 @@ def test_split_from_the_hub_and_then_from_the_cache(glue: Path, ask: Ask) -> Non
     assert ask(LOAD_SPLIT, endpoint, "sst2", "validation") == expected
 
 
+@pytest.mark.slow
 def test_split_that_the_hub_does_not_have(glue: Path, ask: Ask) -> None:
     with serve(glue) as (endpoint, _):
         answer = ask(LOAD_SPLIT, endpoint, "sst2", "train")
@@ -291,6 +292,7 @@ def test_altered_package_in_the_cache_is_refused(
     assert refused.value.hint == f"delete {folder} and run again"
 
 
+@pytest.mark.slow
 def test_a_hub_that_never_answers_is_given_up(ask: Ask) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"

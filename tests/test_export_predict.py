@@ -187,7 +187,8 @@ def snippets(card):
     return re.findall(r"^```python\n(.*?)^```", card, re.M | re.S)
 
 
-@pytest.mark.parametrize("inside", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("inside", [False, True])
 def test_a_cards_programs_run_as_printed(exported, predict, tmp_path, inside):
     (tmp_path / "outputs").mkdir()
     shutil.copytree(exported, tmp_path / "outputs" / "it's 1")
