@@ -1,24 +1,37 @@
 """`compress.trim_vocab` as a user types it, and the vocabulary that it leaves."""
 
+import json
 from collections import Counter
 from dataclasses import replace
+from functools import cache
+from random import Random
 
 import numpy as np
 import pytest
 import torch
 from conftest import SENTENCES, write_split
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from small_models import ARCHITECTURES
+from tokenizer_kinds import KINDS, fast
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 from compress.trim_vocab.report import PieceChange, changes
 from compress.trim_vocab.tokens import (
+    Kept,
     choose,
     count_tokens,
     encode_with_dropout,
     trim_embeddings,
     trimmed_tokenizer,
 )
+from compress.trim_vocab.vocabularies import check_trimmable, vocabulary_of
 from edgepress.core.artifact import open_artifact
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import open_model
@@ -52,80 +65,229 @@ def unigram() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=pieces, pad_token="<pad>", unk_token="<unk>")
 
 
-def trim(tokenizer, config, texts, min_count=1, size=None):
-    kept = choose(tokenizer, config, count_tokens(tokenizer, texts), min_count, size)
+def byte_bpe() -> PreTrainedTokenizerFast:
+    return published("RoBERTa")
+
+
+@cache
+def published(kind: str) -> PreTrainedTokenizerFast:
+    return fast(KINDS[kind]())
+
+
+@cache
+def reader() -> PreTrainedModel:
+    return ARCHITECTURES["bert"]()
+
+
+def trim(tokenizer, model, texts, min_count=1, size=None):
+    kept = choose(tokenizer, model, count_tokens(tokenizer, texts), min_count, size)
     return kept, trimmed_tokenizer(tokenizer, kept)
 
 
-@pytest.fixture
-def config():
-    return ARCHITECTURES["bert"]().config
+@pytest.fixture(scope="module")
+def model():
+    return reader()
 
 
-@pytest.mark.parametrize("kind", ["wordpiece", "unigram"])
-def test_the_corpus_is_split_as_before(kind, tokenizer, config):
-    own = unigram() if kind == "unigram" else tokenizer
-    kept, trimmed = trim(own, config, CORPUS)
+@pytest.fixture(scope="module", params=["wordpiece", "unigram", "byte-level BPE"])
+def own(request, tokenizer):
+    """A tokenizer of each kind."""
+    return {"wordpiece": lambda: tokenizer, "unigram": unigram, "byte-level BPE": byte_bpe}[request.param]()
+
+
+def test_the_corpus_is_split_as_before(own, model):
+    kept, trimmed = trim(own, model, CORPUS)
     assert len(trimmed) == len(kept.ids) < len(own)
     assert [trimmed.tokenize(text) for text in CORPUS] == [own.tokenize(text) for text in CORPUS]
     assert changes(own, trimmed, [(text,) for text in CORPUS]) == []
 
 
-@pytest.mark.parametrize("kind", ["wordpiece", "unigram"])
-def test_tokens_keep_their_meaning_under_new_ids(kind, tokenizer, config):
-    own = unigram() if kind == "unigram" else tokenizer
-    kept, trimmed = trim(own, config, CORPUS)
+def test_tokens_keep_their_meaning_under_new_ids(own, model):
+    kept, trimmed = trim(own, model, CORPUS)
     assert [own.convert_ids_to_tokens(old) for old in kept.ids] == trimmed.convert_ids_to_tokens(
         [*range(len(kept.ids))]
     )
     assert trimmed.pad_token_id == kept.new[own.pad_token_id]
-    assert trimmed.unk_token_id == kept.new[own.unk_token_id]
+    if own.unk_token_id is not None:
+        assert trimmed.unk_token_id == kept.new[own.unk_token_id]
 
 
-def test_special_tokens_still_surround_a_text(tokenizer, config):
-    kept, trimmed = trim(tokenizer, config, CORPUS)
+# Letters of the tokenizers' texts, blanks, and characters that none has met.
+WORDS = st.one_of(
+    st.sampled_from(sorted({word for text in TEXTS for word in text.split()})),
+    st.text("aehilmnorst .,'\n", min_size=1, max_size=8),
+    st.text(min_size=1, max_size=4),
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(
+    needed=st.lists(WORDS, min_size=1, max_size=12),
+    others=st.lists(st.integers(0, 10**6), max_size=12),
+    blank=st.sampled_from(["", " "]),
+)
+def test_a_text_is_split_as_before_where_its_tokens_are_kept(kind, needed, others, blank):
+    """The corpus itself, and any other text that is split into tokens of the corpus."""
+    own = published(kind)
+    text = blank.join(needed)
+    kept, trimmed = trim(own, reader(), [text])
+    spelled = [own.decode([kept.ids[number % len(kept.ids)]]) for number in others]
+    for each in (text, blank.join(spelled), blank.join([*spelled, *needed[:2]])):
+        ids = own(each)["input_ids"]
+        if kept.new.keys() >= set(ids):
+            assert [kept.ids[new] for new in trimmed(each)["input_ids"]] == ids
+
+
+def overlapping_merges(random: Random) -> Tokenizer:
+    """Merges that nobody trained: they lead to one token in several ways."""
+    symbols = [*"abc"]
+    pairs: dict[tuple[str, str], None] = {}
+    while len(pairs) < 60:
+        pair = random.choice(symbols), random.choice(symbols)
+        if len("".join(pair)) <= 5:
+            pairs[pair] = None
+            symbols.append("".join(pair))
+    order = [*pairs]
+    random.shuffle(order)
+    tokens = dict.fromkeys([*pre_tokenizers.ByteLevel.alphabet(), *map("".join, pairs)])
+    pieces = Tokenizer(models.BPE({token: at for at, token in enumerate(tokens)}, order))
+    pieces.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    return pieces
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    needed=st.text("abc", min_size=1, max_size=12),
+    others=st.lists(st.text("abc", max_size=12), max_size=12),
+)
+@settings(max_examples=100)
+def test_any_byte_pair_vocabulary(seed, needed, others):
+    own = PreTrainedTokenizerFast(tokenizer_object=overlapping_merges(Random(seed)), pad_token="!")
+    kept, trimmed = trim(own, reader(), [needed])
+    for text in (needed, *others):
+        ids = own(text)["input_ids"]
+        if kept.new.keys() >= set(ids):
+            assert [kept.ids[new] for new in trimmed(text)["input_ids"]] == ids
+
+
+def test_tokens_that_others_are_built_from_stay(model):
+    own, text = byte_bpe(), " delight"
+    token = next(own.vocab[piece] for piece in own.tokenize(text) if len(piece) > 4)
+    kept, trimmed = trim(own, model, [text])
+    vocabulary = vocabulary_of(own)
+    between = vocabulary.parts(token) - vocabulary.characters([]) - {token}
+    assert between
+    assert between <= {*kept.ids}
+    assert trimmed.tokenize(text) == own.tokenize(text)
+    without = trimmed_tokenizer(own, Kept(tuple(sorted({*kept.ids} - between))))
+    assert without.tokenize(text) != own.tokenize(text)
+
+
+def test_every_byte_stays(model):
+    own, text = byte_bpe(), "漢字 \U0001f600 \x00 é"
+    _, trimmed = trim(own, model, ["the"])
+    assert "".join(trimmed.tokenize(text)) == "".join(own.tokenize(text))
+    assert {*pre_tokenizers.ByteLevel.alphabet()} <= trimmed.get_vocab().keys()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "config"),
+    [
+        ("RoBERTa", "RobertaTokenizer", "roberta"),
+        ("ModernBERT", "PreTrainedTokenizerFast", "modernbert"),
+        ("XLM-R", "XLMRobertaTokenizer", "xlm-roberta"),
+    ],
+)
+def test_transformers_opens_it_as_it_was_saved(kind, name, config, tmp_path):
+    """By the class that the folder names, which under transformers 5 builds tokenizers of its own."""
+    whole = open_tokenizer(published(kind), name, config, tmp_path / "whole")
+    kept, trimmed = trim(whole, ARCHITECTURES[config](), CORPUS)
+    again = open_tokenizer(trimmed, name, config, tmp_path / "trimmed")
+    assert len(again) == len(kept.ids)
+    for texts in (CORPUS, ["a  b <mask> [MASK] 漢", "tedious"]):
+        assert again(texts)["input_ids"] == trimmed(texts)["input_ids"]
+    assert again(CORPUS[0], CORPUS[1])["input_ids"] == trimmed(CORPUS[0], CORPUS[1])["input_ids"]
+    assert again.all_special_ids == trimmed.all_special_ids
+
+
+def open_tokenizer(tokenizer, name, config, folder):
+    tokenizer.save_pretrained(folder)
+    ARCHITECTURES[config]().config.save_pretrained(folder)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "tokenizer_class": name}))
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def test_padding_keeps_its_place_where_positions_begin_behind_it(tmp_path):
+    """As CamemBERT's: a token before it that no text needs."""
+    words = {"unused": 0, "<pad>": 1, "<unk>": 2, "a": 3, "b": 4, "rare": 5, "often": 6}
+    pieces = Tokenizer(models.WordPiece(words, unk_token="<unk>"))
+    pieces.pre_tokenizer = pre_tokenizers.Whitespace()
+    own = PreTrainedTokenizerFast(tokenizer_object=pieces, pad_token="<pad>", unk_token="<unk>")
+    model = ARCHITECTURES["roberta"]().eval()
+    kept, trimmed = trim(own, model, ["often"])
+    ids = [split("often b", return_tensors="pt")["input_ids"] for split in (own, trimmed)]
+    assert not torch.equal(*ids)
+    with torch.inference_mode():
+        before = model(input_ids=ids[0]).logits
+        trim_embeddings(model, kept)
+        model.save_pretrained(tmp_path)
+        again = type(model).from_pretrained(tmp_path).eval()
+        torch.testing.assert_close(again(input_ids=ids[1]).logits, before)
+
+
+def test_gaps_among_ids_are_refused():
+    pieces = Tokenizer(models.WordPiece({"[PAD]": 0, "[UNK]": 1, "a": 2, "b": 7}, unk_token="[UNK]"))
+    pieces.add_tokens(["<new>"])
+    own = PreTrainedTokenizerFast(tokenizer_object=pieces, pad_token="[PAD]", unk_token="[UNK]")
+    with pytest.raises(EdgepressError, match="cannot be trimmed: its ids have gaps"):
+        trimmed_tokenizer(own, Kept((0, 1, 2, own.vocab["<new>"], 7)))
+
+
+def test_special_tokens_still_surround_a_text(tokenizer, model):
+    kept, trimmed = trim(tokenizer, model, CORPUS)
     ids = trimmed(CORPUS[0], CORPUS[1])["input_ids"]
     assert [kept.ids[new] for new in ids] == tokenizer(CORPUS[0], CORPUS[1])["input_ids"]
 
 
-def test_a_text_that_needs_a_dropped_token_is_split_into_smaller_ones(tokenizer, config):
-    _, trimmed = trim(tokenizer, config, [text for text in TEXTS if "tedious" not in text])
+def test_a_text_that_needs_a_dropped_token_is_split_into_smaller_ones(tokenizer, model):
+    _, trimmed = trim(tokenizer, model, [text for text in TEXTS if "tedious" not in text])
     assert tokenizer.tokenize("tedious") != trimmed.tokenize("tedious")
     assert "[UNK]" not in trimmed.tokenize("tedious")
     assert "".join(piece.removeprefix("##") for piece in trimmed.tokenize("tedious")) == "tedious"
     assert trimmed.tokenize("漢") == ["[UNK]"]
 
 
-def test_what_differs_is_named(tokenizer, config):
-    _, trimmed = trim(tokenizer, config, ["never"])
+def test_what_differs_is_named(tokenizer, model):
+    _, trimmed = trim(tokenizer, model, ["never"])
     (change,) = changes(tokenizer, trimmed, [("never", "the film"), ("never", "never")])
     assert change == PieceChange("never | the film", ("the", "film"), change.after)
     assert "".join(change.after).replace("##", "") == "thefilm"
 
 
-def test_rare_tokens_go(tokenizer, config):
+def test_rare_tokens_go(tokenizer, model):
     counts = Counter({tokenizer.vocab["film"]: 1, tokenizer.vocab["story"]: 2})
-    kept = choose(tokenizer, config, counts, 2, None)
+    kept = choose(tokenizer, model, counts, 2, None)
     assert tokenizer.vocab["story"] in kept.ids
     assert tokenizer.vocab["film"] not in kept.ids
 
 
-def test_a_size_keeps_the_most_frequent(tokenizer, config):
+def test_a_size_keeps_the_most_frequent(tokenizer, model):
     counts = Counter({tokenizer.vocab["film"]: 3, tokenizer.vocab["story"]: 2, tokenizer.vocab["the"]: 1})
-    every = choose(tokenizer, config, counts, 1, None)
-    kept = choose(tokenizer, config, counts, 1, len(every.ids) - 1)
+    every = choose(tokenizer, model, counts, 1, None)
+    kept = choose(tokenizer, model, counts, 1, len(every.ids) - 1)
     assert set(every.ids) - set(kept.ids) == {tokenizer.vocab["the"]}
 
 
-def test_below_what_has_to_stay(tokenizer, config):
+def test_below_what_has_to_stay(tokenizer, model):
     with pytest.raises(EdgepressError, match=r"--size 3: \d+ special tokens and single characters"):
-        choose(tokenizer, config, Counter(), 1, 3)
+        choose(tokenizer, model, Counter(), 1, 3)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_architecture_answers_as_before(name, tokenizer, tmp_path):
     model = ARCHITECTURES[name]().eval()
-    kept, trimmed = trim(tokenizer, model.config, CORPUS)
+    kept, trimmed = trim(tokenizer, model, CORPUS)
     with torch.inference_mode():
         ids = tokenizer(CORPUS[0], return_tensors="pt")["input_ids"]
         before = model(input_ids=ids).logits
@@ -138,10 +300,9 @@ def test_every_architecture_answers_as_before(name, tokenizer, tmp_path):
     assert again.config.pad_token_id == model.config.pad_token_id < len(kept.ids)
 
 
-@pytest.fixture(params=["wordpiece", "unigram"])
-def opened(request, model_folder):
-    found = open_model(str(model_folder))
-    return replace(found, tokenizer=unigram()) if request.param == "unigram" else found
+@pytest.fixture
+def opened(own, model_folder):
+    return replace(open_model(str(model_folder)), tokenizer=own)
 
 
 def spelled(tokenizer, rows):
@@ -248,7 +409,68 @@ def test_a_quantized_artifact_is_refused(cli, model_folder, flags, data_root, tm
     assert not (tmp_path / "out").exists()
 
 
-def test_a_byte_pair_vocabulary_is_refused(cli, model_folder, flags, tmp_path):
+def test_several_corpora_are_one(cli, model_folder, half_of_it, flags, tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text("\n".join(text for text, label in SENTENCES if label == "negative"))
+    both = ("--corpus", half_of_it, other)
+    done = cli("compress.trim_vocab", "--model", model_folder, *flags, *both)
+    assert done.code == 0, done.err
+    step = open_artifact(tmp_path / "out").manifest.steps[-1]
+    assert step.config["corpus"] == [str(half_of_it), str(other)]
+    assert step.metrics["changed"] == []
+    whole = tmp_path / "whole.txt"
+    whole.write_text("\n".join(TEXTS))
+    assert (
+        cli("compress.trim_vocab", "--model", model_folder, *flags, "--corpus", whole, "--overwrite").code
+        == 0
+    )
+    assert open_artifact(tmp_path / "out").manifest.steps[-1].metrics["after"] == step.metrics["after"]
+
+
+def test_a_byte_pair_vocabulary_through_the_command(cli, half_of_it, flags, tmp_path):
+    model, own = ARCHITECTURES["roberta"](), byte_bpe()
+    model.resize_token_embeddings(len(own), mean_resizing=False)
+    model.config.id2label = {0: "negative", 1: "positive"}
+    model.config.label2id = {"negative": 0, "positive": 1}
+    for folder in (model, own):
+        folder.save_pretrained(tmp_path / "pairs")
+    done = cli("compress.trim_vocab", "--model", tmp_path / "pairs", *flags, "--corpus", half_of_it)
+    assert done.code == 0, done.err
+    after = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
+    assert after.config.vocab_size == len(tokenizer) < len(own)
+    for text in half_of_it.read_text().split("\n"):
+        assert tokenizer.tokenize(text) == own.tokenize(text)
+    data = flags[:2]
+    done = cli("export.onnx", "--model", tmp_path / "out", *data, "--output", tmp_path / "onnx")
+    assert done.code == 0, done.err
+
+
+def bpe_with(**settings) -> PreTrainedTokenizerFast:
+    alphabet = [*pre_tokenizers.ByteLevel.alphabet(), "[UNK]"]
+    pieces = Tokenizer(models.BPE({token: at for at, token in enumerate(alphabet)}, [], **settings))
+    return PreTrainedTokenizerFast(tokenizer_object=pieces, pad_token="!")
+
+
+REFUSED = {
+    "it is a BPE with dropout 0.1": lambda: bpe_with(dropout=0.1),
+    "it is a BPE with end_of_word_suffix '</w>'": lambda: bpe_with(end_of_word_suffix="</w>"),
+    "it is a BPE, and lacks 256 of the 256 bytes": lambda: PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.BPE({"[UNK]": 0}, []))
+    ),
+    "it is a WordLevel": lambda: PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.WordLevel({"a": 0}))
+    ),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_what_cannot_be_trimmed(reason):
+    with pytest.raises(EdgepressError, match=f"the vocabulary of it cannot be trimmed: {reason}"):
+        check_trimmable(REFUSED[reason](), "it")
+
+
+def test_a_byte_pair_vocabulary_without_bytes_is_refused(cli, model_folder, flags, tmp_path):
     folder = tmp_path / "pairs"
     AutoModelForSequenceClassification.from_pretrained(model_folder).save_pretrained(folder)
     pieces = Tokenizer(models.BPE(unk_token="[UNK]"))
@@ -256,7 +478,7 @@ def test_a_byte_pair_vocabulary_is_refused(cli, model_folder, flags, tmp_path):
     PreTrainedTokenizerFast(tokenizer_object=pieces, unk_token="[UNK]").save_pretrained(folder)
     done = cli("compress.trim_vocab", "--model", folder, *flags)
     assert done.code == 2
-    assert "(BPE) cannot be trimmed" in done.error
+    assert "cannot be trimmed: it is a BPE, and lacks" in done.error
     assert not (tmp_path / "out").exists()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from compress.prune.parts import parts
 from compress.shrink.config import ShrinkConfig
-from compress.trim_vocab.tokens import check_trimmable
+from compress.trim_vocab.vocabularies import check_trimmable
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel
 from edgepress.core.tasks import TaskFlags

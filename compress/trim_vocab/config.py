@@ -10,11 +10,11 @@ from edgepress.core.errors import EdgepressError, require_flags
 class TrimVocabOptions(DistillationOptions):
     """Options that say which tokens are kept."""
 
-    corpus: str | None = None
-    """What has to be split as before: SET/SPLIT below the data root, of a zoo task or the Hub
+    corpus: tuple[str, ...] = ()
+    """What has to be split as before, one or several: SET/SPLIT below the data root, of a zoo task or the Hub
     (imdb/unsupervised, wikitext2), or a file with a text a line; default: the train split of the task."""
     min_count: int = 1
-    """Drop what the corpus needs less often than this."""
+    """Drop what all of it together needs less often than this."""
     size: int | None = None
     """Keep this many tokens at most, the most frequent ones; default: all that are needed."""
     epochs: float | None = 0.0
@@ -52,6 +52,8 @@ class TrimVocabConfig(TrimVocabOptions, CompressionConfig):
     python -m compress.trim_vocab --model outputs/minilm-sst2
 
     python -m compress.trim_vocab --model outputs/minilm-sst2 --corpus wikitext2 --min-count 3
+
+    python -m compress.trim_vocab --model outputs/xlm-roberta-tickets --corpus english.txt german.txt
 
     python -m compress.trim_vocab --model outputs/minilm-sst2 --epochs 1 --label-weight 0 --response-weight 1
     """

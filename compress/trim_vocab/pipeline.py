@@ -15,13 +15,13 @@ from compress.trim_vocab.config import TrimVocabConfig, TrimVocabOptions
 from compress.trim_vocab.report import changes, report
 from compress.trim_vocab.tokens import (
     Kept,
-    check_trimmable,
     choose,
     count_tokens,
     encode_with_dropout,
     trim_embeddings,
     trimmed_tokenizer,
 )
+from compress.trim_vocab.vocabularies import check_trimmable
 from edgepress.core import console
 from edgepress.core.corpus import load_corpus
 from edgepress.core.errors import EdgepressError
@@ -71,16 +71,16 @@ def trim_vocab(opened: OpenedModel, options: TrimVocabOptions, run: TechniqueRun
 def _choose(options: TrimVocabOptions, opened: OpenedModel) -> tuple[str, Kept]:
     """What the corpus is called, and the tokens that it needs."""
     task = opened.text_task
-    name = options.corpus or f"{task.name}/train"
+    name = ", ".join(options.corpus) or f"{task.name}/train"
     console.step(f"counting the tokens of {name}")
-    if options.corpus is not None:
-        texts = load_corpus(options.corpus, opened.data).texts
+    if options.corpus:
+        texts = [text for own in options.corpus for text in load_corpus(own, opened.data).texts]
     else:
         texts = list(chain.from_iterable(load_split(task, "train").texts))
     counts = count_tokens(opened.tokenizer, texts)
     if not counts:
         raise EdgepressError(f"{name} has no text", "name another --corpus")
-    return name, choose(opened.tokenizer, opened.model.config, counts, options.min_count, options.size)
+    return name, choose(opened.tokenizer, opened.model, counts, options.min_count, options.size)
 
 
 def _recover(

@@ -71,7 +71,7 @@ def report(
     sentence = f"{len(changed):,} of {where} are split otherwise than before."
     if not changed:
         sentence = f"All {where} are split as before."
-    said = f"Vocabulary trimmed to what {corpus} needs. {sentence}"
+    said = f"Vocabulary trimmed to the tokens of {corpus}. {sentence}"
     pieces = [f"  {' '.join(own.before)} -> {' '.join(own.after)}" for own in changed[:SHOWN]]
     whole = {"after": [*named.values()][-1], "texts": texts, "changed": [asdict(own) for own in changed]}
     return Report(

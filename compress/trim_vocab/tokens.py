@@ -1,15 +1,11 @@
-"""Choice of the tokens that stay; a tokenizer and an embedding table of those alone.
-
-Of a WordPiece or Unigram vocabulary the tokens that a text is split into are enough to split it so again: the
-longest match, or the likeliest split, is still there, and nothing that could beat it has come. A byte-pair
-vocabulary is put together by merges, whose way leads over tokens that no text ends with.
-"""
+"""Choice of the tokens that stay; a tokenizer and an embedding table of those alone."""
 
 import copy
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -17,31 +13,17 @@ import torch
 from datasets import Dataset, concatenate_datasets
 from tokenizers import Tokenizer
 from torch import nn
-from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from compress.training.data import encode_examples
+from compress.trim_vocab.vocabularies import tokenizer_content, vocabulary_of
 from edgepress.core.errors import EdgepressError
+from edgepress.core.inputs import rows_before_text
 from edgepress.core.loading import OpenedModel
 from edgepress.core.splits import Examples
 
-# What a token that does not begin a word, or one that does, has before its characters.
-MARKS = {"WordPiece": "##", "Unigram": "▁"}
 BATCH = 1000
 IDS = "_token_id"
-
-
-def check_trimmable(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
-    """Refuse a vocabulary that cannot be thinned out.
-
-    Raises:
-        EdgepressError: it is a byte-pair encoding, or not one of the tokenizers library.
-    """
-    kind = _content(tokenizer)["model"]["type"] if tokenizer.is_fast else "slow"
-    if kind not in MARKS:
-        raise EdgepressError(
-            f"the vocabulary of {name} ({kind}) cannot be trimmed: its tokens are built from one another",
-            f"models with {' or '.join(MARKS)} can: bert, distilbert, minilm, mpnet, tinybert, albert",
-        )
 
 
 def count_tokens(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Counter[int]:
@@ -68,19 +50,20 @@ class Kept:
 
 def choose(
     tokenizer: PreTrainedTokenizerBase,
-    config: PretrainedConfig,
+    model: PreTrainedModel,
     counts: Mapping[int, int],
     min_count: int,
     size: int | None,
 ) -> Kept:
-    """The tokens that are frequent enough, and those that stay in any case.
+    """The tokens that are frequent enough with all that they are built from, and those that stay in any case.
 
     In any case stay special tokens, those that the config names, and single characters: of ASCII, and of all
-    frequent tokens. With them every text is still split into pieces, down to its letters where need be.
+    frequent tokens; or all bytes. With them every text is still split into pieces, down to its letters where
+    need be.
 
     Args:
         tokenizer: its vocabulary is chosen from.
-        config: may name special tokens by id.
+        model: reads it; its config may name special tokens by id.
         counts: how often each id is needed.
         min_count: what is needed less often goes.
         size: of the new vocabulary, at most; the rarest go first.
@@ -88,61 +71,65 @@ def choose(
     Raises:
         EdgepressError: more than `size` have to stay.
     """
+    vocabulary = vocabulary_of(tokenizer)
     frequent = [token for token, count in Counter(counts).most_common() if count >= min_count]
-    always = indispensable(tokenizer, config, frequent)
-    if size is not None and len(always) > size:
+    kept = indispensable(tokenizer, model, frequent)
+    if size is not None and len(kept) > size:
         raise EdgepressError(
-            f"--size {size}: {len(always)} special tokens and single characters have to stay",
+            f"--size {size}: {len(kept)} special tokens and single characters have to stay",
             "name a larger one",
         )
-    wanted = [token for token in frequent if token not in always]
-    room = None if size is None else size - len(always)
-    return Kept(tuple(sorted(always | set(wanted[:room]))))
+    for token in frequent:
+        wanted = vocabulary.parts(token) - kept
+        if size is not None and len(kept) + len(wanted) > size:
+            break
+        kept |= wanted
+    return Kept(tuple(sorted(kept)))
 
 
 def indispensable(
-    tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig, tokens: Iterable[int]
+    tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, tokens: Iterable[int]
 ) -> set[int]:
-    """Return the tokens that always stay: special ones, and characters of ASCII and of `tokens`."""
-    return _special(tokenizer, config) | _characters(tokenizer, tokens)
+    """Return the tokens that always stay: special ones, and characters of ASCII and of `tokens`, or bytes."""
+    vocabulary = vocabulary_of(tokenizer)
+    named = _special(tokenizer, model) | vocabulary.fixed
+    return {*chain.from_iterable(map(vocabulary.parts, named | vocabulary.characters(tokens)))}
 
 
-def _special(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> set[int]:
-    own = [token for name, token in config.to_dict().items() if name.endswith(IDS)]
-    return {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder, *(i for i in own if i is not None)}
+def _special(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> set[int]:
+    """Special tokens; and where positions begin behind the padding id, all up to it, so that it stays."""
+    rows = model.get_input_embeddings().num_embeddings
+    known = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder, *range(rows_before_text(model))}
+    return known | {token for token in _named_ids(model).values() if 0 <= token < rows}
 
 
-def _characters(tokenizer: PreTrainedTokenizerBase, frequent: Iterable[int]) -> set[int]:
-    mark = MARKS[_content(tokenizer)["model"]["type"]]
-    bare = {token: text.removeprefix(mark) for text, token in tokenizer.get_vocab().items()}
-    wanted = {character for token in frequent for character in bare.get(token, "")}
-    return {token for token, text in bare.items() if len(text) == 1 and (text.isascii() or text in wanted)}
+def _named_ids(model: PreTrainedModel) -> dict[str, int]:
+    """Names in the config, and the tokens that stand under them."""
+    entries = model.config.to_dict().items()
+    return {name: token for name, token in entries if name.endswith(IDS) and isinstance(token, int)}
 
 
 def trimmed_tokenizer(tokenizer: PreTrainedTokenizerBase, kept: Kept) -> PreTrainedTokenizerBase:
-    """The same tokenizer with these tokens alone, under their new ids."""
-    content = _renumbered(_content(tokenizer), kept.new)
-    own: Any = copy.deepcopy(tokenizer)
-    own._tokenizer = Tokenizer.from_str(json.dumps(content))
-    return own
+    """The same tokenizer with these tokens alone, under their new ids.
 
-
-def _content(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())
-    return content
-
-
-def _renumbered(content: dict[str, Any], new: Mapping[int, int]) -> dict[str, Any]:
-    """tokenizer.json with the new ids wherever it names one."""
-    model = content["model"]
-    if isinstance(model["vocab"], dict):
-        model["vocab"] = {text: new[token] for text, token in model["vocab"].items() if token in new}
-    else:  # Unigram's is a list of (token, log probability)
-        model["vocab"] = [entry for token, entry in enumerate(model["vocab"]) if token in new]
-        model["unk_id"] = new[model["unk_id"]]
+    Raises:
+        EdgepressError: tokenizers would give its added tokens other ids.
+    """
+    new, vocabulary = kept.new, vocabulary_of(tokenizer)
+    content = tokenizer_content(tokenizer)
+    content["model"] = vocabulary.renumbered(new)
     content["added_tokens"] = [{**token, "id": new[token["id"]]} for token in content["added_tokens"]]
     content["post_processor"] = _processor(content["post_processor"], new)
-    return content
+    own: Any = copy.deepcopy(tokenizer)
+    own._tokenizer = Tokenizer.from_str(json.dumps(content))
+    if own.get_vocab() != {text: new[token] for text, token in vocabulary.ids.items() if token in new}:
+        raise EdgepressError(
+            "the vocabulary cannot be trimmed: its ids have gaps, and added tokens would get others",
+            "save the tokenizer with ids that follow one another",
+        )
+    if getattr(own, "vocab_file", None):
+        own.vocab_file = None  # transformers 4 would put the whole one beside it
+    return own
 
 
 def _processor(content: dict[str, Any] | None, new: Mapping[int, int]) -> dict[str, Any] | None:
@@ -173,8 +160,8 @@ def trim_embeddings(model: PreTrainedModel, kept: Kept) -> None:
     own.weight = nn.Parameter(rows.clone())
     model.set_input_embeddings(own)
     model.config.vocab_size = len(kept.ids)
-    for name, token in model.config.to_dict().items():
-        if name.endswith(IDS) and token is not None:
+    for name, token in _named_ids(model).items():
+        if token in new:
             setattr(model.config, name, new[token])
 
 
@@ -185,10 +172,10 @@ def encode_with_dropout(
 
     Kudo 2018 draws one of a text's likely splits, MaxMatch-Dropout (Hiraoka 2022) lets WordPiece's search for
     the longest match overlook tokens. Here tokens are left out of the vocabulary itself, as trimming does,
-    and so it serves both kinds.
+    and so it serves every kind; of byte pairs, what is built from a missing token is missing with it.
 
     Args:
-        opened: its tokenizer is WordPiece or Unigram.
+        opened: its tokenizer is one that can be trimmed.
         examples: drawn at random into groups that share a vocabulary, since it takes longer to make one than
             to split a text.
         max_length: longer texts are cut [tokens].
@@ -197,7 +184,7 @@ def encode_with_dropout(
     """
     rng = np.random.default_rng(seed)
     tokenizer = opened.tokenizer
-    always = indispensable(tokenizer, opened.model.config, range(len(tokenizer)))
+    always = indispensable(tokenizer, opened.model, range(len(tokenizer)))
     # In the order of the texts, which may be that of their labels, a split would tell the label.
     order, parts = rng.permutation(len(examples)), []
     for start in range(0, len(order), BATCH):

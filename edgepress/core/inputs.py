@@ -69,9 +69,19 @@ def _is_positions(name: str, module: nn.Module) -> bool:
     return name.rpartition(".")[2] == POSITIONS and hasattr(module, "weight")
 
 
-def _rows_for_text(table: Any) -> int:
+def rows_before_text(model: nn.Module) -> int:
+    """Number of rows of the table of positions that no text takes: RoBERTa's begin behind the padding id."""
+    tables = (table for name, table in model.named_modules() if _is_positions(name, table))
+    return max(map(_rows_before, tables), default=0)
+
+
+def _rows_before(table: Any) -> int:
     padding = getattr(table, "padding_idx", None)
-    return int(table.weight.shape[0]) - (0 if padding is None else padding + 1)
+    return 0 if padding is None else int(padding) + 1
+
+
+def _rows_for_text(table: Any) -> int:
+    return int(table.weight.shape[0]) - _rows_before(table)
 
 
 def fit_padding(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
