@@ -12,7 +12,7 @@ from device_bench.stats import Interval
 FAR_APART = 8
 """Ratio of the largest to the smallest value above which small ones would lie on one another."""
 ROOM = 1.12
-ARROWS = {"x": "<>", "y": "v^"}
+ARROWS = {"x": ("<", ">"), "y": ("v", "^")}
 """Markers of an interval that is cut off at the lower and at the upper limit."""
 CUT = "\n(arrowheads: it reaches further)"
 PERFECT = 100
