@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from device_bench.texts import load, pass_batches, stacked
 from edgepress.core.errors import EdgepressError, first_line
+from edgepress.core.memory import peak_memory_bytes
 from edgepress.core.process import prepare
 from export.core.runner import Batch, Runner
 
@@ -52,15 +52,6 @@ def timed_ms(call: Callable[[], object]) -> float:
     return (time.perf_counter_ns() - start) / 1e6
 
 
-def peak_memory_bytes(_: Runner | None = None) -> int:
-    """The largest resident set of this process so far [bytes]; on macOS and Windows the present one."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return int(psutil.Process().memory_info().rss)
-    peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-    return int(peak.split()[1]) * 1024
-
-
 Clock = Callable[[Runner, Batch, int], list[float]]
 Memory = Callable[[Runner], int]
 
@@ -78,12 +69,17 @@ def wall_clock(runner: Runner, batch: Batch, runs: int) -> list[float]:
     return samples
 
 
+def own_memory(_: Runner) -> int:
+    """Peak memory of the process [bytes]: a runtime on the CPU has it all."""
+    return peak_memory_bytes()
+
+
 def serve(
     open_: Callable[[], Runner],
     vocabulary: int,
     clock: Clock = wall_clock,
     environment: Callable[[], dict[str, Any]] = dict,
-    memory: Memory = peak_memory_bytes,
+    memory: Memory = own_memory,
 ) -> None:
     """Open the runner and answer requests until the input ends.
 

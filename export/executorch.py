@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgepress.core import console
 from edgepress.core.errors import EdgepressError, first_line, unknown_name
+from edgepress.core.memory import LONG, gigabytes
 from edgepress.core.outputs import as_one
 from export.core.config import ExportConfig
 from export.core.format import Format
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 # planned for the largest input.
 ROWS = 1
 EXAMPLE_LENGTH = 8
+# Fact of the manifest.
+PLANNED = "planned_memory_bytes"
 # torch.export makes constants of 0 and 1, and MobileBERT looks one token ahead and one back. The
 # program that it writes runs shorter inputs all the same.
 SHORTEST = 3
@@ -49,8 +53,8 @@ class ExecuTorchFormat(Format):
     modules = ("executorch",)
     extra = "executorch"
 
-    def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
-        export(model, target, config.shapes)
+    def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> Mapping[str, object]:
+        return {PLANNED: export(model, target, config.shapes)}
 
     def open(self, path: Path, threads: int) -> Runner:
         return ExecuTorchRunner(path, threads)
@@ -59,15 +63,23 @@ class ExecuTorchFormat(Format):
         return SCHEMES
 
 
-def export(model: PreTrainedModel, target: Path, shapes: Shapes | None = None) -> None:
+def export(model: PreTrainedModel, target: Path, shapes: Shapes | None = None) -> int:
     """Write `model` in fp32 to `target`; one row of any length unless `shapes` says otherwise.
+
+    Returns:
+        the memory that is planned for the longest input, and taken when the file is opened [bytes].
 
     Raises:
         EdgepressError: torch.export or ExecuTorch cannot follow the model.
     """
     with _quiet(), _failing(model):
         captured = _Capture(model, shapes or Shapes())
-        _save(captured, captured.program(model), target)
+        planned = _save(captured, captured.program(model), target)
+    longest = captured.lengths[1]
+    if longest > LONG:
+        said = f"memory is planned for {longest:,} tokens: {gigabytes(planned)}"
+        console.step(f"ExecuTorch: {said}; --max-length N plans for less")
+    return planned
 
 
 @contextlib.contextmanager
@@ -107,7 +119,8 @@ class _Capture:
         from edgepress.core.inputs import input_names, longest_input
 
         fixed = shapes.fixed_length
-        self.lengths = (fixed, fixed) if fixed else (1, longest_input(model))
+        longest = longest_input(model)
+        self.lengths = (fixed, fixed) if fixed else (1, min(longest, shapes.longest or longest))
         size = (shapes.batch or ROWS, fixed or EXAMPLE_LENGTH)
         self.inputs = {name: torch.ones(size, dtype=torch.int64) for name in input_names(model)}
 
@@ -120,8 +133,12 @@ class _Capture:
         return export(model, (), self.inputs, dynamic_shapes=axes, strict=False)
 
 
-def _save(captured: _Capture, program: ExportedProgram, target: Path) -> None:
-    """Lower a graph to XNNPACK and write it, with the names and lengths of its inputs as its methods."""
+def _save(captured: _Capture, program: ExportedProgram, target: Path) -> int:
+    """Lower a graph to XNNPACK and write it, with the names and lengths of its inputs as its methods.
+
+    Returns:
+        the size of its planned memory [bytes].
+    """
     import torch
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
@@ -131,7 +148,10 @@ def _save(captured: _Capture, program: ExportedProgram, target: Path) -> None:
     partitioner = [XnnpackPartitioner()]
     lowered = to_edge_transform_and_lower(program, partitioner=partitioner, constant_methods=facts)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(lowered.to_executorch().buffer)
+    written = lowered.to_executorch()
+    target.write_bytes(written.buffer)
+    plans = written.executorch_program.execution_plan
+    return max(sum(plan.non_const_buffer_sizes) for plan in plans)
 
 
 def _attention(

@@ -69,12 +69,12 @@ def export(model: PreTrainedModel, target: Path, config: ExportConfig) -> None:
     from edgepress.core.inputs import input_names, longest_input
     from export.core.traceable import EXAMPLE_LENGTH, EXAMPLE_ROWS, Traceable, example_inputs
 
-    shapes, names = config.shapes, input_names(model)
+    shapes, names, longest = config.shapes, input_names(model), longest_input(model)
     dimensions = {
         axis: dimension
         for axis, size, dimension in (
             (0, shapes.batch, Dim("batch")),
-            (1, shapes.fixed_length, Dim("sequence", max=longest_input(model))),
+            (1, shapes.fixed_length, Dim("sequence", max=min(longest, shapes.longest or longest))),
         )
         if size is None
     }

@@ -64,6 +64,7 @@ def _check_ranges(config: QuantizeConfig) -> None:
         "--seed": 0 <= config.seed < 2**32,
         "--threads": config.threads > 0,
         "--time-budget": config.time_budget >= 0,
+        "--max-length": config.max_length is None or config.max_length > 0,
         "--sequence-lengths": min(config.sequence_lengths, default=0) > 0,
         "--atol": config.atol is None or config.atol >= 0,
     }

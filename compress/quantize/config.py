@@ -59,6 +59,9 @@ class QuantizeConfig(CpuFlags, TaskFlags, Command):
     """Largest difference of a logit from the parent's; default: by precision (1e-4 for fp32)."""
     sequence_lengths: tuple[int, ...] = (16, 64, 128)
     """Lengths to time at batch 1 [tokens]."""
+    max_length: int | None = None
+    """Longest input that files are compared with the model on, and that ExecuTorch plans memory for [tokens];
+    default: the model's longest."""
     threads: int = 1
     """Threads to time with."""
     time_budget: float = 20.0

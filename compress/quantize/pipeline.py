@@ -11,6 +11,7 @@ from device_bench.measure import Plan, Subject, measure_shown
 from device_bench.records import Measurement
 from edgepress.core import console
 from edgepress.core.artifact import Draft, create_artifact
+from edgepress.core.inputs import require_length
 from edgepress.core.loading import OpenedModel, check_kind, open_model
 from export.command.session import ExportSession, Whole, Written
 from export.core.config import derive
@@ -54,7 +55,9 @@ def quantize(opened: OpenedModel, config: QuantizeConfig, order: QuantizeRequest
         EdgepressError: the format cannot hold the model, or a quantizer fails.
         ExpectationError: a file is too far from the model, or loses more than --max-drop.
     """
-    session = ExportSession(opened, draft, config.eval_samples, config.calibration_samples, config.seed)
+    require_length(config.max_length, opened.longest)
+    samples = config.eval_samples, config.calibration_samples
+    session = ExportSession(opened, draft, *samples, config.seed, config.max_length)
     console.step(f"exporting {opened.source.name} to {order.format.title} and comparing it with torch")
     session.begin()
     whole = session.write(order.format, derive(order.format.config, config))
@@ -63,7 +66,7 @@ def quantize(opened: OpenedModel, config: QuantizeConfig, order: QuantizeRequest
     session.record([parent, *found.kept])
     parent_score, parent_bounds = session.parent_score(), session.parent_bounds()
     judged_on = session.evaluation_set()
-    return Quantized(config, order, opened, parent_score, parent_bounds, judged_on, parent, found)
+    return Quantized(config, order, session.opened, parent_score, parent_bounds, judged_on, parent, found)
 
 
 def _quantize(config: QuantizeConfig, order: QuantizeRequest, session: ExportSession, whole: Whole) -> Found:

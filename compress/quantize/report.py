@@ -16,6 +16,7 @@ from edgepress.core.artifact import Draft, Step
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.core.intervals import Bounds
 from edgepress.core.loading import OpenedModel
+from edgepress.core.memory import peak_note
 from edgepress.core.model_card import Card
 from edgepress.core.tables import ScreenTable, screen_table
 from export.command.report import agreement_heading, cpu_notes, intervals, judged_on, usage
@@ -230,6 +231,8 @@ def show(quantized: Quantized) -> None:
     own = (quantized.metric, quantized.title, quantized.agreement, quantized.untimed)
     summary.table(quantized.rows, *own).show()
     console.line(quantized.judged_on)
+    if said := peak_note(quantized.opened.longest):
+        console.line(said)
     for table in label_tables(quantized):
         table.show()
     if found := quantized.found.sensitivities:

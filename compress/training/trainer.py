@@ -28,6 +28,7 @@ from compress.training.machine import has_accelerator, has_bf16, keep_freed_memo
 from compress.training.progress import Progress
 from edgepress.core.console import step
 from edgepress.core.errors import EdgepressError
+from edgepress.core.memory import LONG, peak_note
 from edgepress.core.metrics import score
 from edgepress.core.process import quiet_transformers
 from edgepress.core.tasks import Task
@@ -37,6 +38,7 @@ from edgepress.core.tasks.kinds import kind_of
 # Batches whose rows are sorted by length together: enough for like lengths, few enough for chance.
 POOLED_BATCHES = 50
 NEVER = 10**9
+LESS_MEMORY = "--batch-size 1 with --gradient-accumulation takes least memory"
 # What the Trainer compares an undefined score as: any other is better.
 UNDEFINED = float("-inf")
 
@@ -121,6 +123,9 @@ def train(
         EdgepressError: no checkpoint can be resumed from.
     """
     keep_freed_memory()
+    longest = max(_lengths(data.train), default=0)
+    if longest > LONG:
+        step(f"texts of up to {longest:,} tokens, {config.batch_size} a batch: {LESS_MEMORY}")
     progress = Progress()
     trainer = _trainer(model, data, config, checkpoints, [progress, Marking(), *callbacks])
     newest = newest_checkpoint(checkpoints, model, config.keep == "best")
@@ -133,6 +138,8 @@ def train(
             trainer.train(resume_from_checkpoint=str(newest) if newest else None)
         except UnpicklingError as error:
             raise EdgepressError(f"{newest} holds more than tensors, and is not opened", AGAIN) from error
+    if said := peak_note(longest):
+        step(said)
     return trainer
 
 

@@ -98,10 +98,10 @@ def indispensable(
 
 def _special(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> set[int]:
     """Special tokens; and where positions begin behind the padding id, all up to it, so that it stays."""
-    table: Any = model.get_input_embeddings()
-    rows = table.num_embeddings
+    table = model.get_input_embeddings()
+    assert isinstance(table, nn.Embedding)
     known = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder, *range(rows_before_text(model))}
-    return known | {token for token in _named_ids(model).values() if 0 <= token < rows}
+    return known | {token for token in _named_ids(model).values() if 0 <= token < table.num_embeddings}
 
 
 def _named_ids(model: PreTrainedModel) -> dict[str, int]:

@@ -13,7 +13,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from edgepress.core.errors import EdgepressError
 
-LONGEST_INPUT = 512
+# Of a model that does not say how many positions it has [tokens].
+USUAL_LENGTH = 512
 TOKEN_TYPES = "token_type_ids"
 NAMES = ("input_ids", "attention_mask", TOKEN_TYPES)
 INPUTS = "edgepress_inputs"
@@ -53,16 +54,31 @@ def fit_inputs(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> No
 def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None = None) -> int:
     """The longest input [tokens]: as many as there are positions, and as the tokenizer allows.
 
-    Positions of RoBERTa's family begin behind the padding id, which their table then records.
+    Positions of RoBERTa's family begin behind the padding id, which their table then records. A model that
+    names no number of positions takes the usual 512.
 
     Args:
         model: with its table of positions, if it has one.
         tokenizer: cuts at `model_max_length`, where that is known.
     """
-    limits = [LONGEST_INPUT, getattr(model.config, "max_position_embeddings", None)]
+    limits = [getattr(model.config, "max_position_embeddings", None)]
     limits += [_rows_for_text(table) for name, table in model.named_modules() if _is_positions(name, table)]
-    limits.append(None if tokenizer is None else tokenizer.model_max_length)
-    return int(min(limit for limit in limits if limit is not None and limit > 0))  # XLNet's -1: no limit
+    own = [limit for limit in limits if limit is not None and limit > 0]  # XLNet's -1: no limit
+    allowed = 0 if tokenizer is None else tokenizer.model_max_length
+    return int(min([*(own or [USUAL_LENGTH]), *([allowed] if allowed > 0 else [])]))
+
+
+def require_length(asked: int | None, longest: int) -> None:
+    """Raise for a length that a model has no positions for.
+
+    Raises:
+        EdgepressError: more is asked for than the longest input.
+    """
+    if (asked or 0) > longest:
+        raise EdgepressError(
+            f"a sequence length of {asked} is beyond the model's {longest} positions",
+            f"name a length of 1 to {longest}",
+        )
 
 
 def _is_positions(name: str, module: nn.Module) -> bool:

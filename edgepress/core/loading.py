@@ -54,6 +54,8 @@ class OpenedModel:
     """What was done to it since it was opened."""
     remade: ModelRecord | None = None
     """What it is since then."""
+    most: int | None = None
+    """Longest input that is asked for [tokens]; None: as long as the model takes."""
 
     @property
     def scored(self) -> bool:
@@ -134,8 +136,9 @@ class OpenedModel:
 
     @property
     def longest(self) -> int:
-        """The longest input [tokens]."""
-        return longest_input(self.model, self.tokenizer)
+        """The longest input [tokens]: that the model takes, or less where less is asked for."""
+        own = longest_input(self.model, self.tokenizer)
+        return min(own, self.most or own)
 
     @property
     def text_length(self) -> int:

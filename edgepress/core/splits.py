@@ -271,7 +271,7 @@ def _texts(column: Sequence[Any], name: str, names: RowNames) -> list[str]:
             raise EdgepressError(
                 f"{names.name(row)}: {len(text):,} characters in column '{name}' "
                 f"(at most {LONGEST_TEXT_CHARS:,})",
-                "split or drop that row: a model reads at most 512 tokens",
+                "split or drop that row: no model reads that much",
             )
     return texts
 

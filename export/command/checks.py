@@ -7,6 +7,7 @@ from pathlib import Path
 from edgepress.core import console
 from edgepress.core.artifact import refuse_output
 from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.inputs import require_length
 from edgepress.core.models import short_name
 from export.core.config import ExportConfig
 from export.core.format import Format
@@ -38,12 +39,7 @@ class ExportRequest:
             EdgepressError: there is one.
         """
         for part in self.parts:
-            asked = part.config.shapes.longest or 0
-            if asked > longest:
-                raise EdgepressError(
-                    f"a sequence length of {asked} is beyond the model's {longest} positions",
-                    f"name a length of 1 to {longest}",
-                )
+            require_length(part.config.shapes.longest, longest)
 
 
 def check(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) -> ExportRequest:
@@ -65,12 +61,18 @@ def _check_ranges(config: ExportConfig) -> None:
     holds = {
         "--batch-size": config.batch_size is None or config.batch_size > 0,
         "--sequence-length": config.sequence_length is None or config.sequence_length > 0,
+        "--max-length": config.max_length is None or config.max_length > 0,
         "--eval-samples": config.eval_samples > 0,
         "--seed": 0 <= config.seed < 2**32,
         "--calibration-samples": config.calibration_samples > 0,
         "--atol": config.atol is None or config.atol >= 0,
     }
     require_flags(holds)
+    if config.max_length and config.sequence_length:
+        raise EdgepressError(
+            "--max-length is for a file that takes any length, --sequence-length for one that takes one",
+            "name one of them",
+        )
 
 
 def _parts(wanted: Sequence[tuple[Format, ExportConfig]]) -> tuple[FormatRequest, ...]:

@@ -54,13 +54,14 @@ def write_files(
         EdgepressError: a format cannot hold the model, or its library fails.
         ExpectationError: a file is too far from the model.
     """
-    session = ExportSession(opened, draft, config.eval_samples, config.calibration_samples, config.seed)
+    samples = config.eval_samples, config.calibration_samples
+    session = ExportSession(opened, draft, *samples, config.seed, config.max_length)
     session.begin()
     written = [file for part in order.parts for file in _write(session, part)]
     session.record(written)
     score, bounds = session.parent_score(config.shapes), session.parent_bounds(config.shapes)
     judged_on = session.evaluation_set(config.shapes)
-    return report.Exported(config, order, opened, score, bounds, judged_on, written)
+    return report.Exported(config, order, session.opened, score, bounds, judged_on, written)
 
 
 def _write(session: ExportSession, part: FormatRequest) -> Iterator[Written]:

@@ -11,6 +11,7 @@ from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.core.inputs import input_names
 from edgepress.core.intervals import Bounds, score_text
 from edgepress.core.loading import OpenedModel
+from edgepress.core.memory import peak_note
 from edgepress.core.model_card import Card
 from edgepress.core.outputs import output_names
 from edgepress.core.tables import ScreenTable, markdown_table
@@ -36,6 +37,11 @@ class Exported:
     evaluation_set: EvaluationSet
     """What scores are of."""
     files: Sequence[Written]
+
+    @property
+    def longest(self) -> int:
+        """Longest input that files were compared on [tokens]."""
+        return self.config.shapes.longest or self.opened.longest
 
     @property
     def remade(self) -> OpenedModel:
@@ -117,6 +123,8 @@ def show(exported: Exported) -> None:
     title = f"{exported.opened.source.short_name}: each file beside the model"
     ScreenTable(title, exported.headings, exported.rows, words=(0, 1)).show()
     console.line(judged_on(exported.opened, exported.evaluation_set, exported.files))
+    if said := peak_note(exported.longest):
+        console.line(said)
     for note in cpu_notes(exported.files):
         console.warn(note)
 
@@ -135,7 +143,7 @@ def _card(exported: Exported, target: Path) -> str:
     body = CARD_BODY.format(
         table=markdown_table(exported.headings, exported.rows),
         judged_on=judged_on(opened, exported.evaluation_set, written),
-        longest=exported.config.shapes.longest or opened.longest,
+        longest=exported.longest,
         notes="".join(f"\n{note}.\n" for note in cpu_notes(written)),
         usage="\n".join(usages.values()),
     )

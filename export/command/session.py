@@ -15,6 +15,7 @@ from edgepress.core.files import remove
 from edgepress.core.intervals import Bounds
 from edgepress.core.labels import shown
 from edgepress.core.loading import OpenedModel, save_model
+from edgepress.core.memory import require_room
 from edgepress.core.tasks.kind import LabelScore
 from export.core.config import CpuFlags, ExportConfig
 from export.core.eager import EagerRunner
@@ -86,8 +87,13 @@ class ExportSession:
     """Sentences to judge by, drawn from the evaluation split of the task."""
     calibration_samples: int
     seed: int
+    max_length: int | None = None
+    """Longest input that files are compared on [tokens]; None: the model's."""
     _judges: dict[Shapes, Validator] = field(default_factory=dict)
     _calibrations: dict[Shapes, list[Batch]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.opened = replace(self.opened, most=self.max_length)
 
     def begin(self) -> None:
         """Write weights, configuration and tokenizer.
@@ -187,9 +193,18 @@ class ExportSession:
         return self._calibrations[shapes]
 
     def judge(self, shapes: Shapes) -> Validator:
-        """The judge of files with these shapes; the model runs once for all formats that share them."""
+        """The judge of files with these shapes; the model runs once for all formats that share them.
+
+        Raises:
+            EdgepressError: the longest input needs more memory than there is.
+        """
+        opened = self.opened
+        if shapes.most == opened.longest:
+            shapes = replace(shapes, most=None)
         if shapes not in self._judges:
-            opened = self.opened
+            longest = shapes.longest or opened.longest
+            if said := require_room(opened.model, longest, "--max-length N compares shorter ones"):
+                console.step(said)
             if not self._judges and opened.on_foreign_texts:
                 _warn_of_foreign_texts(opened)
             sentences = evaluation_sentences(opened, self.eval_samples, self.seed, shapes)

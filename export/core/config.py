@@ -42,6 +42,9 @@ class ExportConfig(CpuFlags, TaskFlags, Command):
     """The one batch size that the file takes; default: any."""
     sequence_length: int | None = None
     """The one sequence length that the file takes [tokens]; default: any."""
+    max_length: int | None = None
+    """Longest input of a file that takes any [tokens]: memory is planned, and the file is compared with the
+    model, up to it; default: the model's longest."""
     atol: float | None = None
     """Largest difference of a logit from the parent's; default: by precision (1e-4 for fp32)."""
     eval_samples: int = 200
@@ -54,7 +57,8 @@ class ExportConfig(CpuFlags, TaskFlags, Command):
     @property
     def shapes(self) -> Shapes:
         """Shapes of the inputs that the file takes."""
-        return Shapes(self.batch_size, (self.sequence_length,) if self.sequence_length else ())
+        lengths = (self.sequence_length,) if self.sequence_length else ()
+        return Shapes(self.batch_size, lengths, most=self.max_length)
 
 
 ConfigT = TypeVar("ConfigT", bound=ExportConfig)

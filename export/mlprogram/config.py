@@ -20,9 +20,7 @@ class CoreMlConfig(ExportConfig):
     """Sequence lengths that the package takes, listed [tokens]: a text is padded to the next; needs iOS 18,
     and raises the deployment target to it."""
     min_length: int = 1
-    """Shortest input of a package that takes a range of lengths [tokens]."""
-    max_length: int | None = None
-    """Longest input of a package that takes a range of lengths [tokens]; default: the model's longest."""
+    """Shortest input of a package that takes a range of lengths, which ends with --max-length [tokens]."""
     minimum_deployment_target: Literal["iOS16", "iOS17", "iOS18"] = "iOS16"
     """Oldest system that runs the package (macOS 13, 14, 15 go with them)."""
     sparsity: float = 0.5

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.heads import gives_tokens
-from edgepress.core.inputs import input_names, longest_input
+from edgepress.core.inputs import input_names, longest_input, require_length
 from edgepress.core.outputs import LOGITS, output_names
 from export.core.config import ExportConfig, derive
 from export.core.shapes import Shapes
@@ -40,12 +40,7 @@ def write(
 def _shapes(model: PreTrainedModel, config: CoreMlConfig) -> Shapes:
     """The config's shapes; a range ends with the model's positions."""
     longest, shapes = longest_input(model), config.shapes
-    asked = max(shapes.longest or 0, shapes.least)
-    if asked > longest:
-        raise EdgepressError(
-            f"a sequence length of {asked} is beyond the model's {longest} positions",
-            f"name a length of 1 to {longest}",
-        )
+    require_length(max(shapes.longest or 0, shapes.least), longest)
     return shapes if shapes.lengths else replace(shapes, most=shapes.most or longest)
 
 
