@@ -1,5 +1,6 @@
 """Small models and data sets of the kinds that people bring, each odd in one way, by name."""
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,11 +8,13 @@ from pathlib import Path
 import torch
 from conftest import SENTENCES, small_bert
 from safetensors.torch import load_file, save_file
-from small_models import MOBILEBERT
+from small_models import MOBILEBERT, MODERNBERT
 from transformers import (
     BertForSequenceClassification,
     MobileBertConfig,
     MobileBertForTokenClassification,
+    ModernBertConfig,
+    ModernBertForSequenceClassification,
     PreTrainedTokenizerFast,
 )
 
@@ -202,6 +205,82 @@ def two_vocabularies(shop: Workshop, folder: Path) -> None:
     (folder / "vocab.txt").write_text("\n".join(words) + "\n")
 
 
+def vocabulary_alone(shop: Workshop, folder: Path) -> None:
+    """As BERT was published: vocab.txt, and no other file of a tokenizer."""
+    without_files(*TOKENIZER_FILES)(shop, folder)
+    vocabulary = shop.tokenizer.get_vocab()
+    words = sorted(vocabulary, key=vocabulary.__getitem__)
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
+
+
+def larger_tokenizer(shop: Workshop, folder: Path) -> None:
+    """A token was added, and the embedding table has no row for it."""
+    shop.classifier(folder, [0, 1], ("negative", "positive"))
+    tokenizer = copy.deepcopy(shop.tokenizer)
+    tokenizer.add_tokens(["<new>"])
+    tokenizer.save_pretrained(folder)
+
+
+def modern_bert(prefix: str = "") -> Build:
+    """A ModernBERT, whose own names begin with `model.`, with another prefix before them."""
+
+    def build(shop: Workshop, folder: Path) -> None:
+        torch.manual_seed(0)
+        names = {"id2label": {0: "negative", 1: "positive"}, "label2id": {"negative": 0, "positive": 1}}
+        sizes = {**MODERNBERT, "vocab_size": len(shop.tokenizer)}
+        shop.save(ModernBertForSequenceClassification(ModernBertConfig(**sizes, **names)), folder)
+        path = folder / "model.safetensors"
+        weights = {prefix + name: value for name, value in load_file(path).items()}
+        save_file(weights, path, {"format": "pt"})
+
+    return build
+
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+# What config.json of a classifier had in 2020, beside what it still has; `None` had no entry.
+TRANSFORMERS_3 = {
+    "transformers_version": None,
+    "dtype": None,
+    "problem_type": None,
+    "position_embedding_type": None,
+    "use_cache": None,
+    "classifier_dropout": None,
+    "_num_labels": 2,
+    "num_labels": 2,
+    "finetuning_task": "sst-2",
+    "gradient_checkpointing": False,
+    "output_attentions": False,
+    "output_hidden_states": False,
+    "output_past": True,
+    "pruned_heads": {},
+    "torchscript": False,
+    "use_bfloat16": False,
+    "is_decoder": False,
+    "do_sample": False,
+    "early_stopping": False,
+    "length_penalty": 1.0,
+    "max_length": 20,
+    "min_length": 0,
+    "num_beams": 1,
+    "num_return_sequences": 1,
+    "repetition_penalty": 1.0,
+    "temperature": 1.0,
+    "top_k": 50,
+    "top_p": 1.0,
+    "bos_token_id": 0,
+    "eos_token_ids": 0,
+}
+
+
+def of_transformers_3(shop: Workshop, folder: Path) -> None:
+    """A folder of 2020: its config, a pickle with counted positions, vocab.txt."""
+    vocabulary_alone(shop, folder)
+    rewrite(folder, **TRANSFORMERS_3)
+    weights = {**load_file(folder / "model.safetensors"), POSITION_IDS: torch.arange(64)[None]}
+    torch.save(weights, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
 POSITION_IDS = "bert.embeddings.position_ids"
 MODELS: dict[str, Build] = {
     "GPT-2": decoder("GPT2"),
@@ -268,9 +347,16 @@ MODELS: dict[str, Build] = {
     "no second layer": without("layer.1."),
     "module. before names": prefixed("module."),
     "_orig_mod. before names": prefixed("_orig_mod."),
+    "model. before names": prefixed("model."),
+    "ModernBERT": modern_bert(),
+    "ModernBERT with model. twice": modern_bert("model."),
+    "ModernBERT with module. first": modern_bert("module."),
+    "vocab.txt alone": vocabulary_alone,
+    "more tokens than rows": larger_tokenizer,
+    "of transformers 3": of_transformers_3,
     "no config": without_files("config.json"),
     "no weights": without_files("model.safetensors"),
-    "no tokenizer": without_files("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+    "no tokenizer": without_files(*TOKENIZER_FILES),
     "weights cut off": with_file("model.safetensors", b"\x10\x00\x00\x00\x00\x00\x00\x00{}"),
     "config cut off": with_file("config.json", b'{"model_type": "be'),
     "config that is a list": with_file("config.json", b"[]"),
