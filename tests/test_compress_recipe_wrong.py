@@ -13,6 +13,8 @@ from edgepress.core.errors import EdgepressError
 
 WRONG = [
     ("verb: distill", "verb: distil", "steps.student.verb: unknown verb 'distil'", "mean 'distill'"),
+    ("verb: distill", "verb: shrink", "steps.student.verb: shrink makes no artifact", "name one that does: "),
+    ("verb: distill", "verb: recipe", "steps.student.verb: recipe makes no artifact", "distill"),
     (
         "vocabulary: 150",
         "vocabulery: 150",
@@ -166,7 +168,7 @@ def test_a_matrix_is_every_combination_and_takes_its_own(tmp_path):
 
 def test_verbs_are_found_by_being_there():
     assert {"finetune", "distill", "quantize", "export", "export.onnx"} <= set(verbs())
-    assert not {"recipe", "training"} & set(verbs())
+    assert not {"recipe", "shrink", "training"} & set(verbs())
 
 
 def test_flags_are_typed_as_tyro_takes_them():

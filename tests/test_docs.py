@@ -12,7 +12,7 @@ import tyro
 from transformers import BertConfig, BertForSequenceClassification
 
 import edgepress
-from compress.recipe.schema.verbs import verbs
+from compress.recipe.schema.verbs import commands
 from edgepress.core.console import Command
 
 ROOT = Path(__file__).parents[1]
@@ -42,11 +42,9 @@ def config_of(words):
         module = BENCH[words[1]]
         own = (each for each in vars(module).values() if isinstance(each, type) and issubclass(each, Command))
         return next(each for each in own if each.__module__ == module.__name__), words[2:]
-    if words[0] == "compress.recipe":
-        return import_module("compress.recipe.config").RecipeConfig, words[1:]
     if words[0] == "export.android":
         return import_module("export.android.config").AndroidConfig, words[1:]
-    return verbs()[words[0].removeprefix("compress.")].config, words[1:]
+    return commands()[words[0].removeprefix("compress.")].config, words[1:]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from edgepress.core.console import Command
+from edgepress.core.flags import DataRoot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +27,7 @@ class RecipeConfig(Command):
     """NAME=VALUE: another value for one of the recipe's settings; may be given several times."""
     quick: bool = False
     """The recipe's short form: shows that it runs, its figures mean nothing."""
-    data: Path | None = None
-    """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
+    data: DataRoot = None
     output: Path | None = None
     """Folder for what the steps make; default: outputs/recipes/NAME, or NAME-quick."""
     results: Path | None = None

@@ -63,7 +63,7 @@ def run(config: RecipeConfig) -> Path:
 
 
 def _folders(config: RecipeConfig, own: Recipe) -> tuple[Path, Path]:
-    """Where the steps write, and where the results go."""
+    """Folder of the steps, and folder of the results."""
     name = f"{own.name}-quick" if config.quick else own.name
     output = config.output or Path("outputs") / RECIPES / name
     kept = output / RESULTS if config.quick else Path("results") / RECIPES / own.name

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TextIO, TypeVar
 
 from rich.console import Console
 from rich.text import Text
@@ -63,6 +63,9 @@ class Command:
 
     debug: bool = False
     """Show the traceback of an error instead of its one line."""
+
+    MAKES_ARTIFACT: ClassVar[bool] = False
+    """Whether the command's output is an artifact, as that of a recipe's step has to be."""
 
     def recorded(self) -> dict[str, Any]:
         """The flags that belong in a manifest."""
@@ -184,7 +187,7 @@ def _drop(stream: TextIO) -> None:
 
 
 def _folders(config: Command) -> list[Path]:
-    """Where the command writes."""
+    """Folder that the command writes in; empty without one."""
     output = getattr(config, "output", None)
     return [output.absolute().parent] if isinstance(output, Path) else []
 

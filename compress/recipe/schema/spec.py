@@ -8,7 +8,7 @@ from typing import Any
 
 from compress.recipe.schema.located import Node, need, read
 from compress.recipe.schema.settings import SPACE, resolve
-from compress.recipe.schema.verbs import Verb, verbs
+from compress.recipe.schema.verbs import Verb, commands, verbs
 
 SEED = "seed"
 RESULTS = "results"
@@ -67,6 +67,8 @@ def _step(name: str, node: Node, before: Mapping[str, StepSpec]) -> StepSpec:
     entries = node.entries(("verb", "flags", "over", "when"))
     verb = need(entries, "verb", node)
     if verb.text() not in verbs():
+        if verb.text() in commands():
+            raise verb.error(f"{verb.text()} makes no artifact", f"name one that does: {', '.join(verbs())}")
         raise verb.unknown("verb", verb.text(), verbs())
     over = entries["over"].entries() if "over" in entries else {}
     return StepSpec(
@@ -116,7 +118,7 @@ class RowSpec:
     title: str
     step: str
     path: tuple[str, ...]
-    """Where in the metrics of its last step the row's score stands; empty: its own."""
+    """Path to the row's score in the metrics of its last step; empty: the step's own score."""
     deployed: bool
     """Whether it is of the step's file, exported, timed and scored; else of what the step noted."""
     file: str | None

@@ -22,7 +22,7 @@ EXPORT_VERB = "export.onnx"
 
 @dataclass(frozen=True)
 class Verb:
-    """A command that makes an artifact."""
+    """A command, with the flags that a step may give it."""
 
     name: str
     module: str
@@ -38,22 +38,26 @@ class Verb:
         return any(entry.name == flag for entry in fields(self.config))
 
 
-@cache
 def verbs() -> dict[str, Verb]:
-    """Every verb by name: the commands among the packages of `compress`, `export`, and its formats."""
+    """The commands that a step may name: those that make an artifact."""
+    return {name: verb for name, verb in commands().items() if verb.config.MAKES_ARTIFACT}
+
+
+@cache
+def commands() -> dict[str, Verb]:
+    """Every command by name: those among the packages of `compress`, `export`, and its formats."""
     found = {"export": Verb("export", "export", FormatsConfig)}
-    for name in _commands():
+    for name in _packages():
         found[name] = Verb(name, f"compress.{name}", _config(f"compress.{name}.config"))
     for name, format_ in formats().items():
         found[f"export.{name}"] = Verb(f"export.{name}", f"export.{name}", format_.config)
     return found
 
 
-def _commands() -> Iterator[str]:
-    """The packages of `compress` that are commands, this one left out."""
+def _packages() -> Iterator[str]:
+    """The packages of `compress` that are commands."""
     for entry in pkgutil.iter_modules(compress.__path__):
-        folder = Path(compress.__path__[0], entry.name)
-        if (folder / "__main__.py").is_file() and folder != Path(__file__).parents[1]:
+        if Path(compress.__path__[0], entry.name, "__main__.py").is_file():
             yield entry.name
 
 
