@@ -5,7 +5,7 @@ from typing import Annotated
 
 from typing_extensions import Doc
 
-from compress.training.config import VOCABULARY_HELP, ClassifierOptions, StepFlags
+from compress.training.config import VOCABULARY_HELP, ClassifierOptions, StepFlags, check_vocabulary
 from edgepress.core.models import FROM_SCRATCH_ONLY, MODEL_HELP, Weights
 from edgepress.core.tasks import TASK_HELP, TaskFlags
 
@@ -31,3 +31,8 @@ class FinetuneConfig(ClassifierOptions, TaskFlags, StepFlags):
     task: Annotated[str, Doc(f"{TASK_HELP}.")]
     weights: Annotated[Weights | None, Doc(WEIGHTS_HELP)] = None
     vocabulary: Annotated[int, Doc(VOCABULARY_HELP)] = 0
+
+    def check(self) -> None:
+        """Raise for a flag that is out of range."""
+        super().check()
+        check_vocabulary(self.model, self.vocabulary)

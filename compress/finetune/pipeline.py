@@ -5,7 +5,7 @@ from pathlib import Path
 from compress.finetune.config import FinetuneConfig
 from compress.step import StepResult, prepare, run_step, with_split
 from compress.training.checkpoints import TechniqueRun
-from compress.training.config import ClassifierOptions, check_vocabulary, passes, with_defaults
+from compress.training.config import ClassifierOptions, passes, with_defaults
 from compress.training.data import TrainingText, load_text, open_untrained
 from compress.training.mistakes import label_tables
 from compress.training.scoring import (
@@ -32,7 +32,6 @@ from edgepress.core.task_discovery import describe, find_task
 
 def run(config: FinetuneConfig) -> Path:
     """The command; the artifact's folder."""
-    check_vocabulary(config.model, config.vocabulary)
     output = prepare(config, config.model, task_name(Path(config.task)))
     with with_split(config, config.model, output) as own:
         opened, text = open_for_training(own)

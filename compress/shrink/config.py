@@ -8,6 +8,7 @@ from typing_extensions import Doc
 
 from edgepress.core.console import Command
 from edgepress.core.errors import require_flags
+from edgepress.core.flags import DataRoot
 from edgepress.core.tasks import TASK_HELP, TaskFlags
 
 
@@ -28,8 +29,7 @@ class ShrinkConfig(TaskFlags, Command):
     model: str
     """The fine-tuned classifier: a local folder or a Hub id."""
     task: Annotated[str | None, Doc(f"{TASK_HELP}; default: what the model was trained on.")] = None
-    data: Path | None = None
-    """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
+    data: DataRoot = None
     max_drop: float = 1.0
     """Largest loss of the file against the model [points of the metric]."""
     max_ms: float | None = None

@@ -9,7 +9,8 @@ from typing_extensions import Doc
 
 from edgepress.core.console import Command
 from edgepress.core.errors import HELP_SAYS, EdgepressError, require_flags
-from edgepress.core.models import FROM_SCRATCH_ONLY, Schedule, Weights
+from edgepress.core.flags import DataRoot, Overwrite, WeightsFrom
+from edgepress.core.models import FROM_SCRATCH_ONLY, Schedule
 from edgepress.core.tasks import TASK_HELP, TaskFlags
 
 if TYPE_CHECKING:
@@ -127,15 +128,15 @@ class ClassifierOptions(TrainingOptions):
 class StepFlags(Command):
     """Flags of a command that trains: where it reads data, and where it writes."""
 
-    data: Path | None = None
-    """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
+    data: DataRoot = None
     output: Path | None = None
     """Folder to write; default: in outputs/, named after model and task."""
-    overwrite: bool = False
-    """Replace an existing output."""
+    overwrite: Overwrite = False
     restart: bool = False
     """Begin again: checkpoints that an interrupted run left are removed. Without it the same command resumes,
     and one that differs in what it trains is refused."""
+
+    MAKES_ARTIFACT: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,8 +146,7 @@ class ClassifierStepFlags(TaskFlags, StepFlags):
     model: str
     """Local folder, zoo name, or Hub id of a classifier."""
     task: Annotated[str | None, Doc(f"{TASK_HELP}; default: what the model was trained on.")] = None
-    weights: Weights = "auto"
-    """auto: local, Hub, package index, else random; pretrained: fail instead; random: ask for it."""
+    weights: WeightsFrom = "auto"
 
 
 OptionsT = TypeVar("OptionsT", bound=TrainingOptions)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgepress.core.console import Command
+from edgepress.core.flags import Overwrite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,10 +21,9 @@ class ChartConfig(Command):
     """File that speed-ups are over, by its name in the records; default: the one that the oldest measurement
     of the machine and task was told first."""
     output: Path = Path("charts")
-    """Folder to write."""
+    """Folder to write pictures into."""
     theme: Literal["light", "dark", "both"] = "both"
-    """For light pages, dark ones or both."""
+    """Pages that charts are drawn for: light ones, dark ones or both."""
     svg: bool = False
     """Write SVG besides PNG."""
-    overwrite: bool = False
-    """Replace an existing output."""
+    overwrite: Overwrite = False

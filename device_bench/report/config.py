@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgepress.core.console import Command
+from edgepress.core.flags import Overwrite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,5 @@ class ReportConfig(Command):
     """File that speed-ups are over, by its name in the records; default: the one that the oldest measurement
     of the machine and task was told first."""
     output: Path = Path("report.html")
-    """File to write."""
-    overwrite: bool = False
-    """Replace an existing output."""
+    """File to write the page into."""
+    overwrite: Overwrite = False

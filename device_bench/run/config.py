@@ -5,6 +5,7 @@ from pathlib import Path
 
 from device_bench.records import Device
 from edgepress.core.console import Command
+from edgepress.core.flags import DataRoot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +32,9 @@ class RunConfig(Command):
     precisions: tuple[str, ...] = ()
     """Only these precisions (fp32, fp16, int8, int4); default: all."""
     sequence_lengths: tuple[int, ...] = (16, 64, 128)
-    """Sequence lengths [tokens]."""
+    """Sequence lengths to time at [tokens]."""
     batch_sizes: tuple[int, ...] = (1,)
-    """Batch sizes."""
+    """Batch sizes to time at."""
     threads: tuple[int, ...] = (1,)
     """Numbers of threads; each has processes of its own."""
     modes: tuple[str, ...] = ()
@@ -55,8 +56,7 @@ class RunConfig(Command):
     """Texts of the task's evaluation split to score on."""
     task: str | None = None
     """Task to score on: a zoo name, or a data folder; default: the one that each artifact was made with."""
-    data: Path | None = None
-    """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
+    data: DataRoot = None
     passes: int = 0
     """Also time whole passes over the evaluation split, this often: text by text at batch 1, else in
     batches as they come and sorted by length."""

@@ -24,11 +24,13 @@ from export.command.config import FormatsConfig
 from export.command.pipeline import write_files
 from export.command.report import Exported
 from export.command.session import Written
-from export.core.config import derive
+from export.core.config import ModelFlags, derive
 from export.core.registry import find_format, open_runner
 from export.core.runner import Runner
 
 Progress = Callable[[str], object]
+# The command times its files; here `benchmark` does, when it is asked to.
+UNTIMED = {"time_budget": 0.0, "threads": 1, "sequence_lengths": QuantizeConfig.sequence_lengths}
 
 
 class ExportedModel(Model):
@@ -88,14 +90,16 @@ def quantize(
         scheme: one, several, or `auto` for the smallest within `max_drop`; empty: the format's own int8.
         format: by name: onnx, torchscript, coreml, openvino, executorch.
         progress: called with each step in words.
-        options: further fields of `compress.quantize.config.QuantizeConfig`, such as `max_drop`.
+        options: further fields of `compress.quantize.config.QuantizeConfig`, such as `max_drop`; those that
+            name the model, its task or the output are `load`'s and `save`'s.
 
     Raises:
         EdgepressError: an option is wrong, or the format cannot hold the model.
         ExpectationError: a file is too far from the model, or loses more than `max_drop`.
     """
     folder = TemporaryDirectory(prefix="edgepress-")
-    config = _config(QuantizeConfig, model, folder, {"scheme": scheme, "format": format, **options})
+    own = {**_own(model, folder), **UNTIMED, "scheme": scheme, "format": format}
+    config = make_options(QuantizeConfig, options, own, without=ModelFlags)
     with reporting(progress):
         order, draft = check_quantize(config), _draft(folder)
         check_kind(model.opened)
@@ -114,14 +118,16 @@ def export(
         model: a classifier.
         formats: by name: onnx, torchscript, torch_export, coreml, openvino, executorch.
         progress: called with each step in words.
-        options: further fields of `export.core.config.ExportConfig`, such as `scheme`, `sequence_length`.
+        options: further fields of `export.core.config.ExportConfig`, such as `scheme`, `sequence_length`;
+            those that name the model, its task or the output are `load`'s and `save`'s.
 
     Raises:
         EdgepressError: an option is wrong, or a format cannot hold the model.
         ExpectationError: a file is too far from the model.
     """
     folder = TemporaryDirectory(prefix="edgepress-")
-    config = _config(FormatsConfig, model, folder, {"formats": formats, **options})
+    own = {**_own(model, folder), "formats": formats}
+    config = make_options(FormatsConfig, options, own, without=ModelFlags)
     with reporting(progress):
         wanted = [find_format(name) for name in config.formats]
         order = check_export(config, [(own, derive(own.config, config)) for own in wanted])
@@ -131,9 +137,8 @@ def export(
         return ExportedModel(write_files(model.copied(), config, order, draft), draft, folder)
 
 
-def _config(kind: Any, model: Model, folder: TemporaryDirectory[str], options: dict[str, Any]) -> Any:
-    own = {"model": model.opened.source.short_name, "output": Path(folder.name) / "new"}
-    return make_options(kind, {**own, **options})
+def _own(model: Model, folder: TemporaryDirectory[str]) -> dict[str, Any]:
+    return {"model": model.opened.source.short_name, "output": Path(folder.name) / "new"}
 
 
 def _draft(folder: TemporaryDirectory[str]) -> Draft:

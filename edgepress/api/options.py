@@ -2,28 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
+from types import MappingProxyType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from edgepress.core.errors import EdgepressError, first_line, unknown_name
+from edgepress.core.tasks import TaskFlags
 
 OptionsT = TypeVar("OptionsT")
 
 
-def make_options(kind: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:
+def _names(kind: type) -> set[str]:
+    return {entry.name for entry in fields(kind)}
+
+
+# What commands have flags for and techniques do not read -> where the library takes it.
+ELSEWHERE = {
+    **dict.fromkeys(("task", "data", "weights", *_names(TaskFlags)), "edgepress.load takes it"),
+    **dict.fromkeys(("output", "overwrite"), "save(folder, overwrite=True) of what comes back takes them"),
+    **dict.fromkeys(("time_budget", "threads", "sequence_lengths"), "benchmark times files"),
+    "restart": "remove the folder that checkpoints names",
+    "debug": "an error is an exception, with its traceback",
+}
+
+
+def accepted(kind: type, own: Collection[str] = (), without: type | None = None) -> set[str]:
+    """Names of the options that a function takes.
+
+    Args:
+        kind: the dataclass of its options.
+        own: those that the function fills in itself.
+        without: the class of flags among them that the command alone reads.
+    """
+    return _names(kind) - set(own) - (_names(without) if without else set())
+
+
+def make_options(
+    kind: type[OptionsT],
+    values: Mapping[str, Any],
+    own: Mapping[str, Any] = MappingProxyType({}),
+    without: type | None = None,
+) -> OptionsT:
     """An instance of an options dataclass; what may be several may also be given as one, or as a list.
 
+    Args:
+        kind: the dataclass.
+        values: options as the user gave them.
+        own: options that the function fills in itself.
+        without: the class of flags among them that the command alone reads: here they would do nothing.
+
     Raises:
-        EdgepressError: there is no such option, or one is missing.
+        EdgepressError: there is no such option, it would have no effect, or one is missing.
     """
     hints = get_type_hints(kind, include_extras=False)
-    known = {entry.name for entry in fields(kind)}  # type: ignore[arg-type]  # a dataclass, as all options are
+    known = accepted(kind, own, without)
     for name in values:
+        if name not in known and name in ELSEWHERE:
+            raise EdgepressError(f"'{name}' would have no effect here", ELSEWHERE[name])
         if name not in known:
-            raise unknown_name("option", name, known)
+            raise unknown_name("option", name, known | (own.keys() - ELSEWHERE.keys()))
+    given = {**own, **values}
     try:
-        return kind(**{name: _fitted(value, hints[name]) for name, value in values.items()})
+        return kind(**{name: _fitted(value, hints[name]) for name, value in given.items()})
     except TypeError as error:
         raise EdgepressError(first_line(error).partition("__init__() ")[2] or first_line(error)) from error
 

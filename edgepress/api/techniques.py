@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from compress.distill.config import DistillOptions
@@ -24,7 +25,7 @@ from compress.sparsify.config import SparsifyOptions
 from compress.sparsify.pipeline import sparsify as set_to_zero
 from compress.step import StepResult, refuse_quantized
 from compress.training.checkpoints import TechniqueRun
-from compress.training.config import TrainingOptions
+from compress.training.config import StepFlags, TrainingOptions
 from compress.trim_vocab.config import TrimVocabOptions
 from compress.trim_vocab.pipeline import trim_vocab as drop_tokens
 from edgepress.api.data import data_folder
@@ -64,8 +65,8 @@ def finetune(
     """
     root = None if data is None else Path(data)
     with _working(checkpoints, progress) as run:
-        named = {"model": str(model), "task": data_folder(task), "data": root, **options}
-        config = _options(FinetuneConfig, named)
+        own = {"model": str(model), "task": data_folder(task), "data": root}
+        config = _options(FinetuneConfig, options, own, without=StepFlags)
         opened, text = open_for_training(config)
         return _model(train_classifier(opened, text, config, run))
 
@@ -92,7 +93,7 @@ def pretrain(
     Raises:
         EdgepressError: an option is wrong, or there is no such model or corpus.
     """
-    own = _options(PretrainOptions, {"corpus": str(corpus), **options})
+    own = _options(PretrainOptions, options, {"corpus": str(corpus)})
     with _working(checkpoints, progress) as run:
         texts = load_corpus(str(corpus), None if data is None else Path(data))
         return _model(train_masked_lm(open_masked_lm(str(model), own.seed), texts, own, run))
@@ -119,7 +120,7 @@ def distill(
     Raises:
         EdgepressError: an option is wrong, the teacher is not trained, or the student cannot learn from it.
     """
-    own = _options(DistillOptions, {"student": str(student), **options})
+    own = _options(DistillOptions, options, {"student": str(student)})
     if own.stage != "task":
         raise EdgepressError(
             "a masked language model is no classifier", "python -m compress.distill distills it"
@@ -156,7 +157,7 @@ def prune(
         EdgepressError: an option is wrong, or the model has no such parts.
     """
     shares = {"heads": heads, "ffn": ffn, "hidden": hidden, "layers": layers}
-    own = _options(PruneOptions, {**shares, **options})
+    own = _options(PruneOptions, options, shares)
     return _compress(cut, model, own, checkpoints, progress)
 
 
@@ -246,14 +247,19 @@ def _working(checkpoints: str | Path | None, progress: Progress | None) -> Itera
             run.clear()
 
 
-def _options(kind: type[OptionsT], values: dict[str, Any]) -> OptionsT:
-    """Checked options.
+def _options(
+    kind: type[OptionsT],
+    values: dict[str, Any],
+    own: Mapping[str, Any] = MappingProxyType({}),
+    without: type | None = None,
+) -> OptionsT:
+    """Checked options, as `make_options` makes them.
 
     Raises:
-        EdgepressError: there is no such option, or a value is out of range.
+        EdgepressError: there is no such option, it would have no effect, or a value is out of range.
     """
     with errors_in_library_words():
-        options = make_options(kind, values)
+        options = make_options(kind, values, own, without)
         options.check()
     return options
 

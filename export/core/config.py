@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from typing_extensions import Doc
 
 from edgepress.core.console import Command
-from edgepress.core.models import MODEL_HELP, Weights
+from edgepress.core.flags import DataRoot, Overwrite, WeightsFrom
+from edgepress.core.models import MODEL_HELP
 from edgepress.core.tasks import TASK_HELP, TaskFlags
 from export.core.shapes import Shapes
 
@@ -22,22 +23,27 @@ class CpuFlags:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportConfig(CpuFlags, TaskFlags, Command):
-    """Write a model in another format, and compare the file with the model before it is kept."""
+class ModelFlags(TaskFlags, Command):
+    """Flags that name a model, what it is judged on, and the artifact of its files."""
 
     model: Annotated[str, Doc(MODEL_HELP)]
+    task: Annotated[str | None, Doc(f"{TASK_HELP}; default: what the model was trained on.")] = None
+    data: DataRoot = None
+    weights: WeightsFrom = "auto"
+    output: Path | None = None
+    """Folder to write; default: outputs/MODEL-FORMAT."""
+    overwrite: Overwrite = False
+
+    MAKES_ARTIFACT: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig(CpuFlags, ModelFlags):
+    """Write a model in another format, and compare the file with the model before it is kept."""
+
     scheme: tuple[str, ...] = ()
     """Schemes of the format by name (int8-dynamic), or by precision (fp32, fp16, int8, int4), which takes the
     first of it; default: fp16 in Core ML, fp32 elsewhere."""
-    task: Annotated[str | None, Doc(f"{TASK_HELP}; default: what the model was trained on.")] = None
-    data: Path | None = None
-    """Folder of local data sets, one folder each; default: EDGEPRESS_DATA."""
-    weights: Weights = "auto"
-    """auto: local, Hub, package index, else random; pretrained: fail instead; random: ask for it."""
-    output: Path | None = None
-    """Folder to write; default: outputs/MODEL-FORMAT."""
-    overwrite: bool = False
-    """Replace an existing output."""
     batch_size: int | None = None
     """The one batch size that the file takes; default: any."""
     sequence_length: int | None = None

@@ -1,0 +1,15 @@
+"""Types of flags that several commands share, each with its help text."""
+
+from pathlib import Path
+from typing import Annotated
+
+from typing_extensions import Doc
+
+from edgepress.core.models import Weights
+
+DataRoot = Annotated[Path | None, Doc("Folder of local data sets, one folder each; default: EDGEPRESS_DATA.")]
+Overwrite = Annotated[bool, Doc("Replace an existing output.")]
+WeightsFrom = Annotated[
+    Weights,
+    Doc("auto: local, Hub, package index, else random; pretrained: fail instead; random: ask for it."),
+]
