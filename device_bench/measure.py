@@ -217,9 +217,9 @@ def _record(session: Session, case: Case, run: str, baseline: str) -> Measuremen
         threads=plan.threads,
         batch=case.batch,
         sequence_length=case.sequence_length,
-        load_ms=_middle([launch.load_ms for launch in launches]),
-        first_forward_ms=_middle([launch.first_forward_ms for launch in launches]),
-        peak_memory_bytes=int(_middle([launch.peak_memory_bytes for launch in launches])),
+        load_ms=stats.median_or_zero([launch.load_ms for launch in launches]),
+        first_forward_ms=stats.median_or_zero([launch.first_forward_ms for launch in launches]),
+        peak_memory_bytes=int(stats.median_or_zero([launch.peak_memory_bytes for launch in launches])),
         warm_up_runs=taken.warm_up_runs,
         samples_ms=tuple(tuple(samples) for rounds in taken.launches_ms for samples in rounds)
         if launches
@@ -237,7 +237,3 @@ def _record(session: Session, case: Case, run: str, baseline: str) -> Measuremen
         error=taken.error,
         **known,
     )
-
-
-def _middle(values: Sequence[float]) -> float:
-    return stats.percentile(values, 50) if values else 0.0

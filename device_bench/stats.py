@@ -49,6 +49,11 @@ def percentile(samples: Sequence[float], q: float) -> float:
     return float(np.percentile(samples, q))
 
 
+def median_or_zero(values: Sequence[float]) -> float:
+    """The 50th percentile; 0 of no values."""
+    return percentile(values, 50) if values else 0.0
+
+
 def launch_medians(launches: Launches) -> list[float]:
     """The median over its rounds' medians, of each launch."""
     return [_middle([_middle(samples) for samples in rounds]) for rounds in launches]

@@ -23,7 +23,7 @@ from export.core.config import ExportConfig
 from export.core.format import Format
 from export.core.runner import Batch, Runner
 from export.core.scheme import Options, Scheme
-from export.core.shapes import Shapes
+from export.core.shapes import ShapedRunner, Shapes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -184,7 +184,7 @@ def _attention(
     return attended.transpose(1, 2).contiguous().transpose(1, 2)
 
 
-class ExecuTorchRunner(Runner):
+class ExecuTorchRunner(ShapedRunner):
     """A .pte program in this process; ExecuTorch's thread pool is the process's, so the last `threads` holds.
 
     Its bindings take torch tensors, so that a process that measures it has torch in its memory.
@@ -206,7 +206,7 @@ class ExecuTorchRunner(Runner):
             ):  # its C++ logs there; what fails is raised as well
                 portable_lib._unsafe_reset_threadpool(threads)
                 program = Runtime.get().load_program(path)
-                self._inputs: list[str] = program.load_method("input_names").execute([])
+                self.names: list[str] = program.load_method("input_names").execute([])
                 low, high = program.load_method("lengths").execute([])
                 self._method = program.load_method("forward")
         except (RuntimeError, KeyError) as error:
@@ -214,11 +214,7 @@ class ExecuTorchRunner(Runner):
         rows = self._method.metadata.input_tensor_meta(0).sizes()[0]
         self.shapes = Shapes(rows, (low,) if low == high else ())
 
-    def __call__(self, batch: Batch) -> np.ndarray:
-        feeds = {name: batch[name] for name in self._inputs}
-        return self.shapes.run(self._run, feeds)
-
-    def _run(self, batch: Batch) -> np.ndarray:
+    def run(self, batch: Batch) -> np.ndarray:
         import torch
 
         found: list[Tensor] = self._method.execute([torch.from_numpy(value) for value in batch.values()])

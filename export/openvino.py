@@ -23,7 +23,7 @@ from export.core.config import ExportConfig
 from export.core.format import Format
 from export.core.runner import Batch, Runner
 from export.core.scheme import Options, Scheme
-from export.core.shapes import Shapes
+from export.core.shapes import ShapedRunner, Shapes
 
 if TYPE_CHECKING:  # the process that measures a file needs neither torch nor transformers
     from transformers import PreTrainedModel
@@ -35,6 +35,7 @@ IN_FULL_PRECISION = "precision_sensitive_0"  # OpenVINO's mark of inputs that ar
 # Added to the score of a token that is not to be seen: exp(-30000) is 0, and fp16 holds the number.
 HIDDEN = np.float32(-3e4)
 MASK = 3  # the place of the mask among the inputs of an attention operation
+REPORTS = "openvino_telemetry"
 FUSED_PRODUCTS = 2  # one attention operation multiplies queries by keys, and the result by values
 
 
@@ -71,11 +72,23 @@ outputs = [found[name] for name in {outputs}]
 
 
 def _openvino() -> ModuleType:
-    """The library, without the usage reports that it and nncf send when they are imported and used."""
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # Python's way to forbid it
-    import openvino
+    with _without_reports():
+        import openvino
 
-    return openvino
+        return openvino
+
+
+@contextlib.contextmanager
+def _without_reports() -> Iterator[None]:
+    """Let openvino and nncf, which are imported in the block, send no reports of their use."""
+    if REPORTS in sys.modules:
+        yield
+        return
+    sys.modules[REPORTS] = None  # type: ignore[assignment]  # Python's way to forbid an import
+    try:
+        yield
+    finally:
+        del sys.modules[REPORTS]
 
 
 def export(model: PreTrainedModel, target: Path, shapes: Shapes | None = None) -> None:
@@ -156,7 +169,7 @@ def _shapes(graph: Any) -> Shapes:
     return Shapes(rows, () if length is None else (length,))
 
 
-class OpenVinoRunner(Runner):
+class OpenVinoRunner(ShapedRunner):
     """An IR in OpenVINO's CPU plugin, in fp32: by itself the plugin rounds to bf16 where the CPU has it."""
 
     def __init__(self, path: Path, threads: int = 1) -> None:
@@ -164,7 +177,7 @@ class OpenVinoRunner(Runner):
         self.runtime = f"openvino {openvino.__version__.split('-')[0]}"
         graph = _read(path)
         self.shapes = _shapes(graph)
-        self._inputs = [entry.get_any_name() for entry in graph.inputs]
+        self.names = [entry.get_any_name() for entry in graph.inputs]
         names = {name for entry in graph.outputs for name in entry.get_names()}
         self._outputs = file_outputs(names, str(path))
         flags = {
@@ -178,11 +191,7 @@ class OpenVinoRunner(Runner):
         except RuntimeError as error:
             raise EdgepressError(f"{path}: OpenVINO cannot run it: {_last_line(error)}") from error
 
-    def __call__(self, batch: Batch) -> np.ndarray:
-        feeds = {name: batch[name] for name in self._inputs}
-        return self.shapes.run(self._run, feeds)
-
-    def _run(self, batch: Batch) -> np.ndarray:
+    def run(self, batch: Batch) -> np.ndarray:
         found = self.compiled(batch)
         return as_one([found[name] for name in self._outputs])
 
@@ -236,8 +245,8 @@ def _kept(graph: Any, keep_float: frozenset[str]) -> list[str]:
 
 
 def _nncf() -> ModuleType:
-    _openvino()
-    import nncf
+    with _without_reports():
+        import nncf
 
     nncf.set_log_level(logging.ERROR)
     return nncf

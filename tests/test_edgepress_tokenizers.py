@@ -1,6 +1,7 @@
 """A tokenizer is what AutoTokenizer opens: files by any name, slow ones; what is said where it opens none."""
 
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from transformers import (
 )
 
 from edgepress.core.errors import EdgepressError
+from edgepress.core.inputs import CUTTING, encode_texts
 from edgepress.core.models import find_model
 from edgepress.core.pretrained import load_model, load_tokenizer
 
@@ -115,6 +117,21 @@ def test_sentencepiece_alone(config: PretrainedConfig, file: str, pieces: bytes,
     source = find_model(str(save(tmp_path, config, **{file: pieces})))
     tokenizer = load_tokenizer(source, load_model(source, None, None, seed=0)[0])
     assert len(tokenizer("the film is a quiet delight")["input_ids"]) > 4
+
+
+def test_cut_pairs_are_not_spoken_of_and_loggers_stay_as_they_were(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    loggers = [logging.getLogger(name) for name in CUTTING]
+    before = [logger.level for logger in loggers]
+    source = find_model(str(of_characters(tmp_path)))
+    own = load_tokenizer(source, load_model(source, None, None, seed=0)[0])
+    (ids,) = encode_texts(own, [("film" * 20, "delight" * 20)], 16)["input_ids"]
+    assert len(ids) == 16
+    assert [logger.level for logger in loggers] == before
+    assert "overflowing" not in caplog.text
+    own("film" * 20, "delight" * 20, truncation=True, max_length=16)
+    assert "overflowing" in caplog.text
 
 
 def test_vocabulary_alone(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:

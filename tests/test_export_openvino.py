@@ -277,6 +277,6 @@ def test_model_that_cannot_be_traced_is_refused(tmp_path: Path) -> None:
 
 
 def test_nothing_reports_usage(parent: Path) -> None:
+    """And whoever imports the library that reports finds it as before."""
     assert parent.exists()
-    assert sys.modules["openvino_telemetry"] is None
-    assert not any(name.startswith("openvino_telemetry.") for name in sys.modules)
+    assert not any(name.partition(".")[0] == "openvino_telemetry" for name in sys.modules)

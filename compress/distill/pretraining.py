@@ -19,8 +19,8 @@ from compress.training.masked_lm import (
     corpus_data,
     loss_words,
     masked_lm_loss,
+    masked_logits,
     train_masked_lm,
-    vocabulary_head,
 )
 from compress.training.trainer import loss_before
 from edgepress.core.artifact import Step
@@ -67,7 +67,7 @@ class PretrainingDistillation(nn.Module):
             labels: (rows, tokens), the hidden tokens, and -100 elsewhere.
         """
         masked = labels != IGNORED
-        states, logits = _read(self.student, input_ids, attention_mask, masked)
+        states, logits = masked_logits(self.student, input_ids, attention_mask, masked)
         hidden_tokens = masked_lm_loss(logits, labels[masked])
         if not self.training:
             return {"loss": hidden_tokens}
@@ -87,7 +87,7 @@ class PretrainingDistillation(nn.Module):
         """What the teacher has to say, weighted."""
         teacher = self._teacher[0].to(input_ids.device)  # no submodule: nobody else moves it
         with torch.no_grad():
-            their_states, their_logits = _read(teacher, input_ids, attention_mask, masked)
+            their_states, their_logits = masked_logits(teacher, input_ids, attention_mask, masked)
         loss = logits.new_zeros((), dtype=torch.float32)
         if self.options.response_weight and len(logits):
             response = response_loss(self.options, logits, their_logits, "single_label_classification")
@@ -96,15 +96,6 @@ class PretrainingDistillation(nn.Module):
             angle = hidden_cosine(states, their_states, attention_mask)
             loss = loss + self.options.cosine_weight * angle
         return loss
-
-
-def _read(
-    model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, masked: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Last hidden states (rows, tokens, width), and logits (masked tokens, vocabulary) of the masked tokens
-    alone: those of all tokens would cost more than the model."""
-    states = model.base_model(input_ids, attention_mask=attention_mask).last_hidden_state
-    return states, vocabulary_head(model)(states[masked])
 
 
 def open_pretraining(config: DistillConfig) -> tuple[Corpus, OpenedModel]:

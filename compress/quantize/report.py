@@ -18,7 +18,7 @@ from edgepress.core.intervals import Bounds
 from edgepress.core.loading import OpenedModel
 from edgepress.core.memory import peak_note
 from edgepress.core.model_card import Card
-from edgepress.core.tables import ScreenTable, screen_table
+from edgepress.core.tables import ScreenTable, screen_table, share_text
 from export.command.report import agreement_heading, cpu_notes, intervals, judged_on, usage
 from export.command.session import Written
 from export.core.scheme import cpu_targets
@@ -197,15 +197,11 @@ def label_tables(quantized: Quantized) -> list[ScreenTable]:
         return []
     counted = quantized.opened.kind.counted
     rows = [
-        (own.label, f"{own.texts:,}", *(_recall(known[own.label]) for _, known in files))
+        (own.label, f"{own.texts:,}", *(share_text(known[own.label]) for _, known in files))
         for own in sorted(moved, key=lambda own: -own.texts)[:SHOWN_LABELS]
     ]
     headings = ("recall of", counted, *(name for name, _ in files))
     return [screen_table("labels whose recall moved", headings, rows)]
-
-
-def _recall(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
 
 
 def _card(quantized: Quantized, target: Path) -> str:

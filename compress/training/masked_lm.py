@@ -99,6 +99,15 @@ def vocabulary_head(model: Any) -> nn.Module:
     return nn.Sequential(*(getattr(model, name) for name in whole))
 
 
+def masked_logits(
+    model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, masked: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Last hidden states (rows, tokens, width), and logits (masked tokens, vocabulary) of the masked tokens
+    alone: those of all tokens would cost more than the model."""
+    states = model.base_model(input_ids, attention_mask=attention_mask).last_hidden_state
+    return states, vocabulary_head(model)(states[masked])
+
+
 def masked_lm_loss(logits: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of the hidden tokens, their mean; 0 where a batch hides none.
 
@@ -129,8 +138,7 @@ class MaskedLanguageModel(nn.Module):
             labels: (rows, tokens), the hidden tokens, and -100 elsewhere.
         """
         masked = labels != IGNORED
-        states = self.model.base_model(input_ids, attention_mask=attention_mask).last_hidden_state
-        logits = vocabulary_head(self.model)(states[masked])
+        _, logits = masked_logits(self.model, input_ids, attention_mask, masked)
         return {"loss": masked_lm_loss(logits, labels[masked])}
 
 

@@ -9,7 +9,7 @@ from sklearn.metrics import auc, roc_curve
 
 from edgepress.core.console import warn
 from edgepress.core.splits import Examples
-from edgepress.core.tables import ScreenTable, markdown_table
+from edgepress.core.tables import ScreenTable, markdown_table, share_text
 from edgepress.core.tasks import Task
 from edgepress.core.tasks.kind import LabelScore
 from edgepress.core.tasks.kinds import kind_of
@@ -74,13 +74,10 @@ def label_tables(task: Task, metrics: Mapping[str, Any]) -> list[ScreenTable]:
         return []
     ordered = sorted(found, key=lambda own: -own.texts)
     rows = [
-        (own.label, f"{own.texts:,}", *map(_share, (own.precision, own.recall, own.f1))) for own in ordered
+        (own.label, f"{own.texts:,}", *map(share_text, (own.precision, own.recall, own.f1)))
+        for own in ordered
     ]
     return [ScreenTable("", (kind.tabled, kind.counted, "precision", "recall", "F1"), rows)]
-
-
-def _share(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
 
 
 def roc(

@@ -29,7 +29,7 @@ BESIDE = {"baseline": "without the teacher", "teacher": "teacher"}
 PERCENT = 100
 EPOCHS_HEIGHT, HEIGHT_OF_SEVERAL, LEGEND_ROW = 4.0, 2.2, 0.24
 PANEL_HEIGHT, SMALL_HEIGHT = 2.9, 1.75
-"""Inches."""
+"""Heights of a row of panels [inches]."""
 A_ROW, SMALL_A_ROW = 3, 6
 """Panels beside each other; matrices of two classes are small where they are many."""
 TITLE_WIDTH, SMALL_TITLE_WIDTH = 30, 18

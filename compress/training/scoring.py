@@ -57,7 +57,7 @@ class TrainingResult:
 
 
 STILL_FALLS = 0.05
-"""From this share on by which the evaluation loss fell at last, it still falls clearly."""
+"""Share by which the evaluation loss fell in the last epoch, from which it still falls clearly."""
 
 
 def hint_after(

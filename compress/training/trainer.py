@@ -59,7 +59,7 @@ class TrainingData:
     metric: str = "loss"
     """What the best weights are best by: one of `metrics`, or the loss."""
     selection: Dataset | None = None
-    """Where choices are made; None: where the model is judged."""
+    """Texts that choices are made on; None: those that the model is judged on."""
     curve_rows: int | None = None
     """Maximum number of rows used for learning curves; None uses all."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -32,9 +31,9 @@ def record(series: PhoneSeries, run: str) -> Measurement:
         threads=plan.threads,
         batch=case.batch,
         sequence_length=case.sequence_length,
-        load_ms=_median([one.load_ms for one in launches]),
-        first_forward_ms=_median([one.first_forward_ms for one in launches]),
-        peak_memory_bytes=int(_median([one.peak_memory_bytes for one in launches])),
+        load_ms=stats.median_or_zero([one.load_ms for one in launches]),
+        first_forward_ms=stats.median_or_zero([one.first_forward_ms for one in launches]),
+        peak_memory_bytes=int(stats.median_or_zero([one.peak_memory_bytes for one in launches])),
         warm_up_runs=series.protocol.warm_up_runs,
         environment=series.environment,
         kind=case.kind,
@@ -90,7 +89,3 @@ def _scored(series: PhoneSeries) -> dict[str, Any]:
 def _untrained(file: File) -> bool:
     folder = artifact_folder(file.subject.path)
     return is_artifact(folder) and not open_artifact(folder).manifest.model.head_trained
-
-
-def _median(values: Sequence[float]) -> float:
-    return stats.percentile(values, 50) if values else 0.0

@@ -6,16 +6,21 @@ tokenizer withholds stands in the model's config under `INPUTS`, so that whoever
 """
 
 import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from logging import ERROR, getLogger
 from typing import Any
 
 from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase
 
 from edgepress.core.errors import EdgepressError
 
 # Of a model that does not say how many positions it has [tokens].
 USUAL_LENGTH = 512
 TOKEN_TYPES = "token_type_ids"
+# Loggers of slow tokenizers, in transformers 4 and 5.
+CUTTING = ("transformers.tokenization_utils_base", "transformers.tokenization_python")
 NAMES = ("input_ids", "attention_mask", TOKEN_TYPES)
 INPUTS = "edgepress_inputs"
 POSITIONS = "position_embeddings"
@@ -144,3 +149,25 @@ def require_token_types(tokenizer: PreTrainedTokenizerBase, model: PreTrainedMod
             f"{name}: its tokenizer gives token types up to {largest}, the model has {rows}",
             "the tokenizer is another model's: save the model's own there",
         )
+
+
+def encode_texts(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[tuple[str, ...]], longest: int
+) -> BatchEncoding:
+    """The inputs of texts, or of pairs of texts, cut to `longest` tokens and not padded."""
+    columns = [list(column) for column in zip(*texts, strict=True)]
+    with _quiet_cuts():
+        return tokenizer(*columns, truncation=True, max_length=longest)
+
+
+@contextmanager
+def _quiet_cuts() -> Iterator[None]:
+    """Keep slow tokenizers from saying of each pair that they cut that the rest of it is not kept."""
+    levels = {logger: logger.level for logger in map(getLogger, CUTTING)}
+    for logger in levels:
+        logger.setLevel(ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)

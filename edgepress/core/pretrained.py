@@ -3,7 +3,6 @@
 import json
 import re
 from importlib.util import find_spec
-from logging import ERROR
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +20,13 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
 )
-from transformers.utils import logging
 
 from edgepress.core import sources
 from edgepress.core.architectures.pruned import model_type
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.foreign_code import refuse_foreign_code
 from edgepress.core.heads import TEXT_CLASSIFIER
-from edgepress.core.inputs import fit_inputs, fit_padding, require_token_types
+from edgepress.core.inputs import encode_texts, fit_inputs, fit_padding, require_token_types
 from edgepress.core.models import MINILM_MIRROR, ModelSource
 from edgepress.core.tasks import ProblemType
 from edgepress.core.tasks.kinds import kind_of
@@ -188,8 +186,6 @@ def _read_tokenizer(folder: Path, config: PretrainedConfig) -> PreTrainedTokeniz
             f"{folder}: tokenizer_config.json: model_max_length is {tokenizer.model_max_length!r}, no number",
             "write how many tokens the model takes",
         )
-    if not tokenizer.is_fast:  # of each pair that it cuts it would say that the rest is not kept
-        logging.get_logger("transformers.tokenization_utils_base").setLevel(ERROR)
     keep_whole(tokenizer)  # some repositories ship padding and truncation inside tokenizer.json
     return tokenizer
 
@@ -271,8 +267,7 @@ def encode(
     tokenizer: PreTrainedTokenizerBase, texts: list[tuple[str, ...]], longest: int
 ) -> list[dict[str, np.ndarray]]:
     """Encode each text as a batch of size 1 without padding: int64 arrays of shape (1, length)."""
-    columns = [list(column) for column in zip(*texts, strict=True)]
-    encoded = tokenizer(*columns, truncation=True, max_length=longest)
+    encoded = encode_texts(tokenizer, texts, longest)
     return [
         {key: np.asarray([ids[row]], dtype=np.int64) for key, ids in encoded.items()}
         for row in range(len(texts))

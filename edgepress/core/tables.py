@@ -130,6 +130,11 @@ def flow(pieces: Iterable[str], width: int, gap: str = " ") -> list[str]:
     return lines
 
 
+def share_text(share: float | None) -> str:
+    """A share in percent with one decimal; "-" where it is undefined."""
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
 def _plain(text: str) -> str:
     return console.visible(text).expandtabs(TAB)
 

@@ -1,11 +1,12 @@
 """Shapes of the inputs that an exported file takes."""
 
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from export.core.runner import Batch
+from export.core.runner import Batch, Runner
 
 OF_TOKENS = 3
 """Dimensions of logits of tokens: (rows, tokens, labels)."""
@@ -20,7 +21,7 @@ class Shapes:
     lengths: tuple[int, ...] = ()
     """The sequence lengths [tokens]: one if it is fixed, several where a format lists them, none for any."""
     least: int = 1
-    """Where lengths are not fixed: the shortest [tokens], and `most`: the longest, None for the model's."""
+    """Shortest length where none is fixed [tokens], and `most`: the longest, None for the model's."""
     most: int | None = None
 
     @property
@@ -71,3 +72,18 @@ class Shapes:
         ]
         found = np.concatenate([call(self.fit(part))[: len(part["input_ids"])] for part in parts])
         return found[:, :length] if found.ndim == OF_TOKENS else found
+
+
+class ShapedRunner(Runner):
+    """A file that takes these shapes only, and its inputs by name."""
+
+    shapes: Shapes
+    names: Sequence[str]
+    """Inputs of the file, in its own order."""
+
+    def __call__(self, batch: Batch) -> np.ndarray:
+        return self.shapes.run(self.run, {name: batch[name] for name in self.names})
+
+    @abstractmethod
+    def run(self, batch: Batch) -> np.ndarray:
+        """Logits of a batch of one of the shapes."""

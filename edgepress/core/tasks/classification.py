@@ -61,8 +61,9 @@ class TextClassification(TaskKind):
     def encode(
         self, tokenizer: PreTrainedTokenizerBase, task: Task, examples: Examples, max_length: int
     ) -> dict[str, Any]:
-        columns = [list(column) for column in zip(*examples.texts, strict=True)]
-        encoded = tokenizer(*columns, truncation=True, max_length=max_length)
+        from edgepress.core.inputs import encode_texts
+
+        encoded = encode_texts(tokenizer, examples.texts, max_length)
         return {**encoded, "labels": examples.labels}
 
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Collator:
@@ -214,7 +215,7 @@ class MultiLabel(TextClassification):
 
 
 class Regression(TextClassification):
-    """A value."""
+    """Regression: a text has a number, not a class."""
 
     problem_type = config_type = "regression"
     metric = "spearman"
