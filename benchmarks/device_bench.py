@@ -43,17 +43,17 @@ class MeasuringBenchmark:
     lengths: tuple[int, ...] = (16, 128)
     """Tokens of the comparison."""
     batches: tuple[int, ...] = (1, 8)
-    """Its batch sizes."""
+    """Batch sizes of the comparison."""
     budget: float = 58.0
     """Time for a file at a shape of the comparison [s]; starting and writing come on top."""
     sweep_lengths: tuple[int, ...] = (8, 16, 32, 64, 128, 256, 512)
     """Tokens of the sweep."""
     sweep_batches: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
-    """Its batch sizes."""
+    """Batch sizes of the sweep."""
     records: int = 10_000
     """Records to load and chart, 10,000 at most: 50 files at 4 numbers of threads and 50 shapes."""
     work: Path = Path("outputs/goals")
-    """Where models are written."""
+    """Folder that models are written into."""
     kept: bool = False
     """Judge the comparison that is kept instead of taking it again: statistics are derived when read."""
 

@@ -27,7 +27,7 @@ from export.core.registry import formats, size_bytes
 KEPT = RESULTS / "export"
 MEASUREMENTS = KEPT / "minilm-sst2-measurements.jsonl.xz"
 CELLS = KEPT / "files.json"
-"""By file, the cells of those columns that samples do not give, as printed."""
+"""Cells of those columns that samples do not give, as printed, by file."""
 PARENT = "onnx/model.onnx"
 CHAIN = ("onnx", "torchscript", "coreml")
 DISTILBERT = ("--model", "distilbert", "--weights", "random")
@@ -55,7 +55,7 @@ class ExportBenchmark:
     classifier: Path
     """A MiniLM trained on SST-2 with compress.finetune."""
     work: Path = Path("outputs/goals")
-    """Where files are written."""
+    """Folder that files are written into."""
 
 
 def distilbert_goals(work: Path) -> Iterator[Goal]:

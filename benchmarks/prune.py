@@ -46,7 +46,7 @@ class PruneBenchmark:
     classifier: Path
     """A MiniLM trained on SST-2 with compress.finetune."""
     work: Path = Path("outputs/goals")
-    """Where models are written."""
+    """Folder that models are written into."""
     only_vocabulary: bool = False
     """Measure trimming alone; the other goals stay as they were measured."""
 
@@ -71,7 +71,7 @@ def _config(pruned: Path) -> str:
 
 
 def _peak_bytes(program: str) -> int:
-    """Of a Python process that runs this program."""
+    """Peak memory of a Python process that runs this program [bytes]."""
     told = f"{program}\nimport resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
     return int(done.stdout.split()[-1]) * 1024

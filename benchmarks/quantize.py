@@ -36,7 +36,7 @@ MEASUREMENTS = KEPT / "minilm-sst2-measurements.jsonl.xz"
 METRIC = "accuracy"
 SCHEMES = ("int8-dynamic", "int8-static", "int8-weights", "int4-weights", "fp16")
 CELLS = KEPT / "files.json"
-"""By file, the cells of those columns that samples do not give, as printed."""
+"""Cells of those columns that samples do not give, as printed, by file."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class QuantizeBenchmark:
     classifier: Path | None = None
     """A MiniLM trained on SST-2 with compress.finetune; default: train one."""
     work: Path = Path("outputs/goals")
-    """Where models are written."""
+    """Folder that models are written into."""
 
 
 def distilbert_goals(work: Path) -> Iterator[Goal]:

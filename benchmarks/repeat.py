@@ -114,7 +114,7 @@ class Repeated:
     """The comparison, taken twice one after another."""
 
     pairs: Sequence[Pair]
-    """One a ratio."""
+    """A pair for each ratio."""
     seconds: float
     """The longest that a configuration of one comparison took, on average over its shapes."""
 
@@ -166,7 +166,7 @@ class Repeated:
 
 
 def _spread(values: Sequence[float]) -> float:
-    """From the least to the greatest [% of the median]."""
+    """Distance from the least to the greatest [% of the median]."""
     return float(100 * np.ptp(values) / np.median(values))
 
 

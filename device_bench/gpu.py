@@ -137,7 +137,7 @@ class TorchGpuRunner(Runner):
         return graph, places, logits
 
     def close(self) -> None:
-        """Release the model."""
+        """Release the model and its memory."""
         del self._model, self._forward
         self._graphs = None
 
@@ -166,7 +166,7 @@ class OnnxGpuRunner(Runner):
         return as_one(self._session.run(list(self._outputs), feeds))
 
     def close(self) -> None:
-        """Release the session."""
+        """Release the session and its memory."""
         del self._session
 
 

@@ -110,7 +110,7 @@ class Process:
         return " ".join(self._words.read().strip().splitlines()[-1:])
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, and wait for it."""
         self._child.kill()
         self._child.communicate()
         self._words.close()

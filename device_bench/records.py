@@ -92,7 +92,7 @@ class Measurement:
     """Size of the file deflated, as an app package holds it; 0 where it was not tried."""
     parameters: int = 0
     weights: str = ""
-    """Where they came from, as the manifest says it; a random one has no score."""
+    """Origin of the weights, as the manifest says it; a model of random ones has no score."""
     tokenize_ms: tuple[float, ...] = ()
     """Raw times of tokenizing one text each, apart from the runs."""
     task: str = ""

@@ -117,7 +117,7 @@ class Session:
         taken.energy_j += present.energy_j
 
     def close(self) -> None:
-        """End the launch."""
+        """End the launch and its process."""
         if self.process is not None:
             self.process.close()
             self.process = None

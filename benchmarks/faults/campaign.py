@@ -72,9 +72,11 @@ def _run(
     mounts = config.sizes > 0 and disk.can_mount(scratch)
     if config.sizes and not mounts:
         console.warn("no case of a full file system: mounting one needs root")
-    runs = _in_peace([name for name in INTERRUPTED if name in config.names], pool, material, scratch, mounts)
+    runs = _in_peace(
+        [name for name in INTERRUPTED if name in config.commands], pool, material, scratch, mounts
+    )
     calls: list[Call] = [*_calls(config, runs, material, mounts)]
-    if MUTATIONS in config.names:
+    if MUTATIONS in config.commands:
         calls += [partial(damaged, material, job) for job in plan(config.mutations, config.seed)]
     waiting = [pool.submit(_in_a_folder, call, scratch) for call in calls]
     for number, each in enumerate(as_completed(waiting), start=1):

@@ -18,34 +18,29 @@ class FaultsConfig(Command):
 
     python -m benchmarks.faults
 
-    python -m benchmarks.faults --commands finetune,quantize --moments 2 --sizes 1
+    python -m benchmarks.faults --commands finetune quantize --moments 2 --sizes 1
 
     After each kill and each full file system the target has to be the old output or the new one, whole, and
     the same command has to give the weights of a run that nobody disturbed, byte for byte. Exit code 1 where
     something else came.
     """
 
-    commands: str = ",".join(KNOWN)
-    """What to try, with commas: finetune, distill, prune, quantize, export, recipe, mutations."""
+    commands: tuple[str, ...] = KNOWN
+    """What to try: finetune, distill, prune, quantize, export, recipe, mutations."""
     moments: int = 10
     """Moments at which each command is killed."""
     sizes: int = 5
     """Sizes of a file system that is too small for each command; mounting one needs root."""
     mutations: int = 200
-    """Damaged files."""
+    """Number of damaged files."""
     seed: int = 0
-    """For moments and mutations."""
+    """Seed of moments and mutations."""
     workers: int = 2
     """Cases at once, each on one thread."""
     quick: bool = False
     """Two commands, 2 moments, 1 size, 30 mutations."""
     output: Path = KEPT
     """Folder of the record; what is there is replaced. A quick one goes to outputs/faults."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The commands to try."""
-        return tuple(name.strip() for name in self.commands.split(","))
 
     def check(self) -> None:
         """Raise for a flag that is out of range, or an unknown command."""
@@ -57,7 +52,7 @@ class FaultsConfig(Command):
                 "--workers": self.workers > 0,
             }
         )
-        for name in self.names:
+        for name in self.commands:
             if name not in KNOWN:
                 raise unknown_name("command", name, KNOWN)
 
@@ -66,6 +61,6 @@ def shortened(config: FaultsConfig) -> FaultsConfig:
     """The quick form, where it was asked for."""
     if not config.quick:
         return config
-    names = config.commands if config.commands != ",".join(KNOWN) else "finetune,quantize,mutations"
+    names = config.commands if config.commands != KNOWN else ("finetune", "quantize", MUTATIONS)
     output = Path("outputs/faults") if config.output == KEPT else config.output
     return replace(config, commands=names, moments=2, sizes=1, mutations=30, output=output)

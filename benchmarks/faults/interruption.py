@@ -35,13 +35,13 @@ class Undisturbed:
 
     expected: Expected
     starting_s: float
-    """Until something appeared in its working folder."""
+    """Time until something appeared in its working folder [s]."""
     writing_s: float
-    """From then to its end."""
+    """Time from then to its end [s]."""
     room: int
     """The most that it took on its file system [bytes]; 0 where none was mounted."""
     kept: Path
-    """Its working folder."""
+    """Working folder of the command."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Disturbance:
 
     command: str
     fault: str
-    """kill or full."""
+    """Kind of disturbance: kill or full."""
     where: dict[str, Any]
     """The moment, or the room that was given and the room that it needs [bytes]."""
     state: str
@@ -68,8 +68,6 @@ class Disturbance:
     code: int
     said: str
     seconds: float
-    again_seconds: float
-    """Of the same command, afterwards."""
     problems: tuple[str, ...]
 
     @property
@@ -227,9 +225,7 @@ def _judged(
     problems += [f"again: {problem}" for problem in _after(again, own, work, old)]
     shutil.rmtree(folder, ignore_errors=True)
     said, *shown = (_without_folders(text, work, folder) for text in (ended.error, *problems))
-    return Disturbance(
-        command, fault, where, found, ended.code, said, ended.seconds, again.seconds, tuple(shown)
-    )
+    return Disturbance(command, fault, where, found, ended.code, said, ended.seconds, tuple(shown))
 
 
 def _without_folders(text: str, work: Path, folder: Path) -> str:

@@ -29,7 +29,7 @@ class Job:
     file: str
     mutation: str
     seed: str
-    """Of everything that is drawn."""
+    """Seed of everything that is drawn."""
 
 
 def plan(count: int, seed: int) -> list[Job]:

@@ -31,7 +31,7 @@ class Damaged:
 
     job: Job
     command: str
-    """Module and verb."""
+    """Module and verb of the command."""
     code: int
     said: str
     seconds: float

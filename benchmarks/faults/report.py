@@ -84,7 +84,7 @@ def _keep_failed(stage: Path, found: Sequence[Found]) -> None:
 
 def _page(config: FaultsConfig, found: Sequence[Found]) -> str:
     flags = [f"--{name} {getattr(config, name)}" for name in ("moments", "sizes", "mutations", "seed")]
-    command = " ".join(["python -m benchmarks.faults --commands", config.commands, *flags])
+    command = " ".join(["python -m benchmarks.faults --commands", *config.commands, *flags])
     known = versions(("edgepress", "torch", "transformers"))
     about = ABOUT.format(
         command=command,

@@ -214,7 +214,7 @@ def layer_map(student: int, teacher: int) -> list[tuple[int, int]]:
 
 
 def _projection(student: int, teacher: int) -> nn.Linear:
-    """Into the teacher's width; where it is the same, nothing to begin with."""
+    """Linear map into the teacher's width; where that is the same, the identity to begin with."""
     layer = nn.Linear(student, teacher, bias=False)
     if student == teacher:
         nn.init.eye_(layer.weight)

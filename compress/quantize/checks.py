@@ -26,7 +26,7 @@ class QuantizeRequest:
 
     format: Format
     schemes: tuple[Scheme, ...]
-    """Empty for `auto`."""
+    """Schemes to make; empty for `auto`."""
     output: Path
 
     @property

@@ -26,7 +26,7 @@ class Candidate:
     drop: Estimate
     """Loss against the model [points]."""
     latency: Estimate
-    """Median latency [ms]."""
+    """Median latency of one text [ms]."""
     size_mb: float
     speed_up: Estimate | None
     """Times as fast as the model's ONNX file; None for that itself."""

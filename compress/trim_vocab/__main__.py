@@ -1,4 +1,4 @@
-"""`python -m compress.trim_vocab`."""
+"""The command `python -m compress.trim_vocab`."""
 
 from compress.trim_vocab.config import TrimVocabConfig
 from edgepress.core import console

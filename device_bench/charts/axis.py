@@ -16,7 +16,7 @@ ARROWS = {"x": ("<", ">"), "y": ("v", "^")}
 """Markers of an interval that is cut off at the lower and at the upper limit."""
 CUT = "\n(arrowheads: it reaches further)"
 PERFECT = 100
-"""Largest score [%]."""
+"""Largest score that there is [%]."""
 TICK_INCHES = 0.32
 """What a label of four digits needs, and a gap."""
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 COLOURS, EXACT = 128, 32
-"""Of a palette, and how many of them are the most frequent ones as they are: page, text, grid, lines."""
+"""Number of colours in a palette, and of those that are kept as they are: page, text, grid, lines."""
 QUICK, SMALLEST = 6, 9
 """Levels of zlib. The second takes a tenth off in six times the time: for pictures that are kept for long."""
 

@@ -17,7 +17,7 @@ from device_bench.stats import Interval
 
 HEIGHT = 4.4
 KEY_LINE = 0.17
-"""Inches."""
+"""Height of a line of the key [inches]."""
 FRAME = 0.9
 """Title, conditions and the axis' own label, about [inches]."""
 DOT, RING = 64, 170

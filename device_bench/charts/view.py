@@ -17,7 +17,7 @@ class Point:
     record: Measurement
     latency: Interval
     score: float | None
-    """Score [%]."""
+    """Score of the file [%]."""
     bounds: Interval | None
     """The score with its 95 % interval [%], where that is known."""
     speed_up: Interval | None

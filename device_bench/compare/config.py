@@ -36,7 +36,7 @@ class CompareConfig(Command):
     """Compare speed-ups over the baseline within each measurement, sizes and scores, in place of times and
     memory: for measurements of two machines, as hosted CI has them."""
     baseline: str | None = None
-    """With --ratios: file that speed-ups are over, by its name in the records; default: the first that each
+    """File that speed-ups are over with --ratios, by its name in the records; default: the first that each
     measurement was told."""
     allow_missing: bool = False
     """Only tell what the newer measurement lacks: for a part of the older one's files, shapes or scores."""

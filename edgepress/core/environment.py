@@ -65,7 +65,7 @@ class Environment:
 
 @lru_cache
 def environment() -> Environment:
-    """Describe this machine."""
+    """Describe this machine: CPU, cores, memory."""
     model, flags = _cpu()
     return Environment(
         cpu=model or platform.processor() or platform.machine(),

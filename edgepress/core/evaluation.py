@@ -29,7 +29,7 @@ class EvaluationSet:
 
     @property
     def where(self) -> str:
-        """Task and split."""
+        """Name of the task, slash, name of the split."""
         return f"{self.task}/{self.split}"
 
     @property

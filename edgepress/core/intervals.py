@@ -155,7 +155,7 @@ def tango(lost: int, won: int, count: int) -> Bounds:
 
 
 def _upper(lost: int, won: int, count: int) -> float:
-    """Where the score test turns, above the estimate."""
+    """Difference above the estimate at which the score test turns."""
     found = (lost - won) / count
 
     def beyond(difference: float) -> float:

@@ -34,7 +34,7 @@ from edgepress.core.tasks.kinds import kind_of
 HELD_OUT = 0.2
 """Share of each class' texts that is held out."""
 TEXT_PROBLEMS = (SINGLE, MULTI, VALUES, RANKS)
-"""Of which each row has texts and labels; named entities have words and tags."""
+"""Problem types whose rows have texts and labels; named entities have words and tags."""
 RECORD = "split.json"
 SUFFIX = "-split"
 

@@ -29,7 +29,7 @@ class Reader:
     max_length: int
     """Longer texts are cut [tokens]."""
     thresholds: Sequence[float] | None = None
-    """From which probability on each label is given, where several may be; None: one half."""
+    """Probability from which each label is given, where several may be; None: one half."""
 
     def logits(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
         """The logits of a batch.
@@ -88,7 +88,7 @@ class Entity:
 
     text: str
     label: str
-    """Its type, without B- and I-."""
+    """Type of the entity, without B- and I-."""
     start: int
     """First character, and `end`: the one behind the last."""
     end: int
@@ -138,7 +138,7 @@ class AnswerPrediction:
 
     @property
     def words(self) -> str:
-        """The answer."""
+        """Text of the answer."""
         return self.answer or "none"
 
     @property
@@ -163,7 +163,7 @@ class RankPrediction:
 
     @property
     def words(self) -> str:
-        """Rank in words."""
+        """Rank, as it is shown."""
         return str(self.rank)
 
     @property

@@ -56,7 +56,7 @@ def _context() -> BaseContext:
 
 
 class _Streams:
-    """This process's output and errors as they are now; the server's are those of when it began."""
+    """Output and errors of this process as they are now; the server's are those of when it began."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         if WINDOWS:

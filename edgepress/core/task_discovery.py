@@ -156,7 +156,7 @@ def _task_from_files(
 
 
 def _judged(task: Task, files: Mapping[str, Sequence[Path]], options: TaskOptions) -> Task:
-    """Where models are judged: as the user says, else on validation, or test where there is none.
+    """The task with its evaluation split: as the user says, else validation, or test without one.
 
     Thresholds are chosen: a task that has some is judged on test where both are there, and they are chosen on
     validation.

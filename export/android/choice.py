@@ -106,7 +106,7 @@ def _beside(folder: Path) -> tuple[Path, ...]:
 
 
 def _records(artifact: Artifact, precisions: Sequence[str]) -> list[FileRecord]:
-    """Its ONNX files of these precisions; only those that were compared with the model take token ids."""
+    """ONNX files of these precisions; only those that were compared with the model take token ids."""
     found = [
         record for record in artifact.manifest.files if record.format == "onnx" and record.parity is not None
     ]

@@ -18,7 +18,7 @@ from export.android.config import AndroidConfig
 INDEX = "index.json"
 SCHEMA_VERSION = 1
 MANIFEST_OF_APP = Path("app/src/main/AndroidManifest.xml")
-"""By this a folder is known as an Android project with a module `app`."""
+"""File by which a folder is known as an Android project with a module `app`."""
 OWN_FOLDER = Path("app/src/main/assets/models")
 LARGE_MB = 50
 

@@ -24,7 +24,7 @@ class CoreMlConfig(ExportConfig):
     minimum_deployment_target: Literal["iOS16", "iOS17", "iOS18"] = "iOS16"
     """Oldest system that runs the package (macOS 13, 14, 15 go with them)."""
     sparsity: float = 0.5
-    """For scheme pruned: share of each matrix that becomes zero, smallest magnitudes first."""
+    """Share of each matrix that the scheme pruned sets to zero, smallest magnitudes first."""
 
     @property
     def shapes(self) -> Shapes:

@@ -17,13 +17,13 @@ from coremltools.converters.mil.mil import Builder, types
 
 @register_torch_op(override=True)  # type: ignore[untyped-decorator]
 def new_ones(context: Any, node: Any) -> None:
-    """Convert `tensor.new_ones(size, dtype)`."""
+    """Convert `tensor.new_ones(size, dtype)` to a fill."""
     _filled(context, node, 1)
 
 
 @register_torch_op(override=True)  # type: ignore[untyped-decorator]
 def new_zeros(context: Any, node: Any) -> None:
-    """Convert `tensor.new_zeros(size, dtype)`."""
+    """Convert `tensor.new_zeros(size, dtype)` to a fill."""
     _filled(context, node, 0)
 
 

@@ -48,7 +48,7 @@ class CoreMlRunner(Runner):
             raise EdgepressError(str(error), "truncate the text") from error
 
     def close(self) -> None:
-        """Release the weights."""
+        """Release the weights of the program."""
         del self._predict
 
 

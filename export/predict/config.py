@@ -36,8 +36,8 @@ class PredictConfig(Command):
     text_columns: tuple[str, ...] = ()
     """Column of the text in --file, or two for pairs. Default: as the model was trained, else by name."""
     null_threshold: float | None = None
-    """Of questions: by how much the score of no answer has to be above that of the best one for none to be
-    given. Default: the model's."""
+    """Least lead of the score of no answer to a question over that of the best one, for none to be given.
+    Default: the model's."""
     threads: int = 0
     """Threads to run with; 0: one for each core."""
     json: bool = False

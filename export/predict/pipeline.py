@@ -156,7 +156,7 @@ def _object(answer: Answer) -> dict[str, object]:
 
 
 def _percent(share: float | None) -> str:
-    """Of a value, or where nothing is found, nothing."""
+    """Percentage with one decimal; empty for a value, and where nothing is found."""
     return "" if share is None else f"{100 * share:.1f} %"
 
 

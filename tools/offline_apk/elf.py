@@ -67,7 +67,7 @@ class Library:
         return self.content[at : self.content.index(0, at)].decode()
 
     def _place(self, address: int) -> int:
-        """Where in the file an address in memory comes from."""
+        """Place in the file that an address in memory comes from."""
         for kind, _, offset, start, _, size, *_ in self.segments:
             if kind == LOAD and start <= address < start + size:
                 return int(offset + address - start)

@@ -14,7 +14,7 @@ ABI = "arm64-v8a"
 
 @dataclass(frozen=True)
 class Project:
-    """The folder `android_demo`."""
+    """Folder of the demo app, `android_demo`."""
 
     folder: Path
 

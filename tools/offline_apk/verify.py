@@ -38,7 +38,7 @@ class Apk:
     classes: frozenset[str]
     abis: frozenset[str]
     own_bytes: int
-    """Its size without the assets [bytes]."""
+    """Size of the APK without the assets [bytes]."""
 
     @property
     def permissions(self) -> list[str]:

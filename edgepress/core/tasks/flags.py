@@ -25,8 +25,8 @@ class TaskFlags:
     split: str | None = None
     """Split to score on. Default: validation, else test."""
     null_threshold: float | None = None
-    """By how much the score of no answer to a question has to be above that of the best one. Default: the
-    model's, else 0 where some questions have none, as in SQuAD 2.0."""
+    """Least lead of the score of no answer to a question over that of the best one. Default: the model's,
+    else 0 where some questions have none, as in SQuAD 2.0."""
     label_map: tuple[str, ...] = ()
     """What a label of the data means to the model: DATA=MODEL ..., MODEL a name or number of a class; or id:
     integers are its class numbers. Default: by name."""

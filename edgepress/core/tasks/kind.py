@@ -28,8 +28,8 @@ TEACHER_LOGITS = "teacher_logits"
 """Column of a row's teacher logits, beside its labels."""
 
 Places = Sequence[np.ndarray]
-"""For each row that a model reads, which of its outputs count: numbers of tokens, -1 where a text was cut
-before one; or of each token the question and the characters that it stands for."""
+"""Outputs that count, for each row that a model reads: numbers of tokens, -1 where a text was cut before one;
+or of each token the question and the characters that it stands for."""
 CURVE_ROWS = 4000
 """Rows that a learning curve is of, at most: of all of IMDb's it would take as long as the training."""
 Collator = Callable[[list[dict[str, Any]]], dict[str, Any]]

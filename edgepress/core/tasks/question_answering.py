@@ -172,7 +172,7 @@ print(tokens[start : end + 1])
         return float(np.concatenate(same).mean())
 
     def said(self, outputs: np.ndarray, texts: tuple[str, ...], labels: Sequence[str]) -> list[str]:
-        """The answer."""
+        """The answer, as the only item."""
         ((begin, end),) = self.decide(outputs[None])
         return [texts[1][begin:end]]
 

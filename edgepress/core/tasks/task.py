@@ -34,13 +34,13 @@ class TaskOptions:
     text_columns: tuple[str, ...] = ()
     problem_type: str | None = None
     split: str | None = None
-    """Where models are judged."""
+    """Split that models are judged on."""
     label_map: Mapping[str, str] = field(default_factory=dict)
     """Label of the data -> name or number of the model's class."""
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Split -> names of its files, which decide where two could be it."""
     null_threshold: float | None = None
-    """By how much the score of no answer has to be above that of the answer; None: as the model says, else 0
+    """Least lead of the score of no answer over that of the answer; None: as the model says, else 0
     where the data have questions without one."""
     recorded_labels: Mapping[str, str] = field(default_factory=dict)
     """What a manifest says that labels mean; `label_map` comes before it."""
@@ -58,10 +58,10 @@ class Task:
     problem_type: ProblemType = "single_label_classification"
     metric: str = "accuracy"
     evaluation_split: str = "validation"
-    """Where a model is judged; every figure that is reported is of it."""
+    """Split that a model is judged on; every figure that is reported is of it."""
     selection_split: str | None = None
-    """Where choices are made meanwhile (learning curves, thresholds); None: there is no split for that, and
-    they are made where the model is judged."""
+    """Split that choices are made on meanwhile (learning curves, thresholds); None: there is none for that,
+    and they are made where the model is judged."""
     hub_id: str | None = None
     hub_files: str = ""
     """Pattern of a split's Parquet files inside the Hub repository."""
@@ -71,7 +71,7 @@ class Task:
     root: Path | None = None
     """The data root, where a task of the zoo is looked for first; None: EDGEPRESS_DATA."""
     folder: Path | None = None
-    """Where a task that is a local folder lies."""
+    """Folder of a task that is a local one."""
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Names of the files of each split, where the task is a local folder."""
     rows: Mapping[str, int] = field(default_factory=dict)
@@ -86,8 +86,8 @@ class Task:
     unused: tuple[str, ...] = ()
     """Columns that nothing is read from."""
     null_threshold: float | None = None
-    """By how much the score of no answer has to be above that of the answer, where some questions have none
-    (SQuAD 2.0); None: every question has one."""
+    """Least lead of the score of no answer over that of the answer, where some questions have none (SQuAD
+    2.0); None: every question has one."""
     own_split: Mapping[str, Any] | None = None
     """What the split was made from (`own_split.OwnSplit`), and the name of its folder; None: it was given."""
 
@@ -123,7 +123,7 @@ class Task:
 
     @property
     def _place(self) -> dict[str, str]:
-        """Where a local folder lies, as it was given; nothing of data that were given as objects."""
+        """Path of a local folder, as it was given; nothing of data that were given as objects."""
         known = self.folder is not None and self.folder.name != IN_MEMORY
         return {"folder": str(self.folder)} if known else {}
 

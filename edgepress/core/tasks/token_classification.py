@@ -187,7 +187,7 @@ print([(token, labels[str(int(row.argmax()))]) for token, row in zip(tokens, log
         }
 
     def said(self, outputs: np.ndarray, texts: tuple[str, ...], labels: Sequence[str]) -> list[str]:
-        """The entities."""
+        """The entities, as they are compared."""
         return self.truth(outputs.argmax(axis=-1), texts, labels)
 
     def said_words(self, said: Sequence[str], labels: Sequence[str]) -> str:
@@ -357,7 +357,7 @@ def _require_room(
 
 
 def _spans_of_words(text: str) -> Iterator[tuple[int, int]]:
-    """Where the words of a text of data stand, one space apart."""
+    """Yield first and last characters of the words of a text, which stand one space apart."""
     begin = 0
     for word in text.split(SPACE):
         yield begin, begin + len(word)

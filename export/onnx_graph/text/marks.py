@@ -17,7 +17,7 @@ from export.onnx_graph.text.nodes import Nodes
 
 QUOTE = "\ue000"
 ROW, BEGIN, END, CUT = "\ue010", "\ue011", "\ue012", "\ue013"
-"""Before each row; before and behind an added token; between words."""
+"""Marks before each row, before and behind an added token, and between words."""
 MARKS = ROW + BEGIN + END + CUT
 ROW_ID = -1
 NUL = "\0"

@@ -82,7 +82,7 @@ def rows(nodes: Nodes, ids: str, sign: int, form: Layout) -> dict[str, str]:
 
 
 def _spans(nodes: Nodes, ids: str, sign: int, pair: bool) -> tuple[list[str], list[str]]:
-    """Where each text begins in the ids and how long it is, (rows, 1); of pairs the second ones apart."""
+    """Beginning and length of each text in the ids, (rows, 1); those of a pair's second texts apart."""
     signs = nodes.op("NonZero", nodes.op("Equal", ids, nodes.integers(sign)))
     signs = nodes.op("Reshape", signs, nodes.integers([-1, 1]))
     starts = nodes.op("Add", signs, nodes.integers(1))

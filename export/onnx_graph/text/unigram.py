@@ -251,7 +251,7 @@ def _ends(nodes: Nodes, length: str, first: str, beyond: str) -> str:
 def _without_repeated_unknown(
     nodes: Nodes, tokens: str, start: str, first: str, characters: str, pieces: Unigram
 ) -> str:
-    """Of unknown tokens that follow each other within a word the first one."""
+    """The tokens, with the first alone of unknown ones that follow each other within a word."""
     zero = nodes.integers(0)
     shape = nodes.op("Reshape", nodes.op("Size", characters), nodes.integers([1]))
     nothing = nodes.op("Expand", nodes.integers([0]), shape)
