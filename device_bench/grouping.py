@@ -15,7 +15,7 @@ from device_bench import records, stats
 from device_bench.records import Measurement
 from edgepress.core.errors import EdgepressError, unknown_name
 
-Shape = tuple[str, str, int, int]
+ShapeKey = tuple[str, str, int, int]
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,12 @@ class Section:
         return [record for series in self.series for record in series.records]
 
     @cached_property
-    def _bases(self) -> dict[tuple[str, Shape, int], Measurement]:
+    def _bases(self) -> dict[tuple[str, ShapeKey, int], Measurement]:
         """The baseline's records by what they were measured beside."""
         series = (own for own in self.series if own.is_of(self.baseline))
         return {_turn(record): record for own in series for record in own.history}
 
-    def speed_up(self, own: RecordSeries, of: Shape) -> stats.Interval | None:
+    def speed_up(self, own: RecordSeries, of: ShapeKey) -> stats.Interval | None:
         """Return the baseline's latency at a shape divided by the file's; None where there is none.
 
         It is from the newest measurement in which both files took their turns, if the file is still the same.
@@ -193,22 +193,22 @@ def _file(record: Measurement) -> tuple[str, ...]:
     return (record.name, record.artifact, record.file, library(record.runtime))
 
 
-def shape(record: Measurement) -> Shape:
+def shape(record: Measurement) -> ShapeKey:
     """Return the key that tells the records of one series apart."""
     return (record.kind, record.padding, record.batch, record.sequence_length)
 
 
-def _turn(record: Measurement) -> tuple[str, Shape, int]:
+def _turn(record: Measurement) -> tuple[str, ShapeKey, int]:
     """What records that were taken in turn share."""
     return (record.run, shape(record), record.threads)
 
 
-def newest(found: Iterable[Measurement]) -> dict[tuple[tuple[str, ...], Shape], Measurement]:
+def newest(found: Iterable[Measurement]) -> dict[tuple[tuple[str, ...], ShapeKey], Measurement]:
     """The last record of each series and shape, by time, then by place; keys in order of first sight.
 
     A failure that was mended later is gone with it, and a file that fails now shows no old figures.
     """
-    kept: dict[tuple[tuple[str, ...], Shape], Measurement] = {}
+    kept: dict[tuple[tuple[str, ...], ShapeKey], Measurement] = {}
     for record in found:
         key = (identity(record), shape(record))
         if key not in kept or record.taken_at >= kept[key].taken_at:

@@ -19,7 +19,7 @@ PACKED = ".xz"
 MOST_BYTES, MOST_MEMORY = 1 << 29, 1 << 27
 """What a packed file may unpack to, and what unpacking may take: one that asks for more was made to."""
 
-Device = Literal["cpu", "gpu", "phone"]
+DeviceKind = Literal["cpu", "gpu", "phone"]
 Kind = Literal["latency", "pass"]
 Padding = Literal["none", "longest", "sorted"]
 

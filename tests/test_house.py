@@ -1,5 +1,6 @@
 """The house's own rules: import direction, lint, format, types."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -26,10 +27,57 @@ def test_rule(rule):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_no_class_name_stands_for_two_things():
-    places: dict[str, list[str]] = {}
+def modules():
+    """(path below the repository, its syntax) of every module."""
     for package in ("edgepress", "compress", "device_bench", "export", "benchmarks", "tools"):
         for path in (ROOT / package).rglob("*.py"):
-            for name in re.findall(r"^class (\w+)", path.read_text(encoding="utf-8"), re.M):
-                places.setdefault(name, []).append(str(path.relative_to(ROOT)))
+            yield str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def named_types(tree):
+    """Names of a module's classes, and of its type aliases, which begin as a class does."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name, value = node.targets[0].id, ast.unparse(node.value)
+            if re.match("[A-Z][a-z]", name) and not value.startswith("TypeVar("):
+                yield name
+
+
+def test_no_type_name_stands_for_two_things():
+    places: dict[str, list[str]] = {}
+    for path, tree in modules():
+        for name in named_types(tree):
+            places.setdefault(name, []).append(path)
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+# They begin what hangs on a thing that is not said: "Of a manifest.", "Where it is.", "Its name."
+HANGING = {
+    *("After", "At", "Before", "Below", "Beside", "Between", "By", "For", "From", "In", "Into", "Of", "On"),
+    *("Over", "To", "Under", "Until", "Where", "With", "Without"),
+    *("It", "Its", "That", "Their", "These", "They", "This", "Those"),
+}
+FEWEST_WORDS = 4
+
+
+def docstrings(tree):
+    """(line, text) of each docstring: of modules, classes, functions, and names in modules and classes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            for before, text in zip([None, *node.body], node.body, strict=False):
+                documented = before is None or isinstance(before, ast.Assign | ast.AnnAssign)
+                if documented and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                    yield text.lineno, text.value.value
+
+
+def test_docstrings_name_what_they_are_of():
+    hanging = [
+        f"{path}:{line}: {text}"
+        for path, tree in modules()
+        for line, text in docstrings(tree)
+        if isinstance(text, str)
+        if len(text.split()) < FEWEST_WORDS or text.split()[0].strip(",.:;") in HANGING
+    ]
+    assert hanging == []

@@ -25,12 +25,12 @@ from benchmarks.faults.interruption import (
 )
 from benchmarks.faults.material import ENVIRONMENT, Material, make_material
 from benchmarks.faults.mutations import plan
-from benchmarks.faults.openers import Damaged, damaged
+from benchmarks.faults.openers import damaged
+from benchmarks.faults.report import FaultCase
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError, ExpectationError
 
-Found = Disturbance | Damaged
-Call = Callable[[Path], Found]
+Call = Callable[[Path], FaultCase]
 FIRST = INTERRUPTED[0]
 """Makes the artifact that the others start from."""
 
@@ -67,7 +67,7 @@ def _heed_interrupt() -> None:
 
 def _run(
     config: FaultsConfig, pool: ProcessPoolExecutor, material: Material, scratch: Path
-) -> Iterator[Found]:
+) -> Iterator[FaultCase]:
     """All cases, as they end."""
     mounts = config.sizes > 0 and disk.can_mount(scratch)
     if config.sizes and not mounts:
@@ -128,7 +128,7 @@ def _calls(
             yield partial(without_room, name, material, own, share)
 
 
-def _in_a_folder(call: Call, scratch: Path) -> Found:
+def _in_a_folder(call: Call, scratch: Path) -> FaultCase:
     """One case in a folder of its own."""
     folder = Path(tempfile.mkdtemp(dir=scratch))
     try:
@@ -137,7 +137,7 @@ def _in_a_folder(call: Call, scratch: Path) -> Found:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _concluded(config: FaultsConfig, found: list[Found]) -> Path:
+def _concluded(config: FaultsConfig, found: list[FaultCase]) -> Path:
     report.show(found)
     console.step(f"written: {config.output}")
     wrong = sum(bool(case.problems) for case in found)

@@ -15,7 +15,7 @@ from edgepress.core.environment import environment
 from edgepress.core.files import staged_folder
 from edgepress.core.tables import markdown_table, screen_table
 
-Found = Disturbance | Damaged
+FaultCase = Disturbance | Damaged
 CASES, PAGE, FAILED = "cases.jsonl", "README.md", "failed"
 
 ABOUT = """# What is left after a kill, on a full file system, and of damaged files
@@ -44,7 +44,7 @@ DAMAGED = [
 ]
 
 
-def line(found: Found) -> str:
+def line(found: FaultCase) -> str:
     """One case in one line."""
     verdict = "; ".join(found.problems) or "ok"
     if isinstance(found, Damaged):
@@ -53,7 +53,7 @@ def line(found: Found) -> str:
     return f"{found.command}: {found.fault} ({where}): {found.state}, exit {found.code}, {verdict}"
 
 
-def write(config: FaultsConfig, found: Sequence[Found]) -> None:
+def write(config: FaultsConfig, found: Sequence[FaultCase]) -> None:
     """Replace the record in `--output`: cases, page, and the damaged files that were handled wrongly."""
     with staged_folder(config.output, overwrite=True) as stage:
         lines = [json.dumps(_plain(case)) + "\n" for case in sorted(found, key=_order)]
@@ -62,19 +62,19 @@ def write(config: FaultsConfig, found: Sequence[Found]) -> None:
         _keep_failed(stage, found)
 
 
-def _order(found: Found) -> tuple[str, ...]:
+def _order(found: FaultCase) -> tuple[str, ...]:
     if isinstance(found, Damaged):
         return ("~", f"{found.job.number:06}")
     return (found.command, found.fault, json.dumps(found.where))
 
 
-def _plain(found: Found) -> dict[str, object]:
+def _plain(found: FaultCase) -> dict[str, object]:
     content = asdict(found)
     content.pop("content", None)
     return {name: round(value, 2) if isinstance(value, float) else value for name, value in content.items()}
 
 
-def _keep_failed(stage: Path, found: Sequence[Found]) -> None:
+def _keep_failed(stage: Path, found: Sequence[FaultCase]) -> None:
     """The damaged files that something came of that must not."""
     for case in found:
         if isinstance(case, Damaged) and case.problems:
@@ -82,7 +82,7 @@ def _keep_failed(stage: Path, found: Sequence[Found]) -> None:
             (stage / FAILED / f"{case.job.number}-{case.job.file}").write_bytes(case.content)
 
 
-def _page(config: FaultsConfig, found: Sequence[Found]) -> str:
+def _page(config: FaultsConfig, found: Sequence[FaultCase]) -> str:
     flags = [f"--{name} {getattr(config, name)}" for name in ("moments", "sizes", "mutations", "seed")]
     command = " ".join(["python -m benchmarks.faults --commands", *config.commands, *flags])
     known = versions(("edgepress", "torch", "transformers"))
@@ -95,18 +95,18 @@ def _page(config: FaultsConfig, found: Sequence[Found]) -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-def table(found: Sequence[Found]) -> str:
+def table(found: Sequence[FaultCase]) -> str:
     """Return the tables of disturbed commands and of damaged files as Markdown."""
     return "\n\n".join(markdown_table(headings, rows) for headings, rows in _tables(found)) + "\n"
 
 
-def show(found: Sequence[Found]) -> None:
+def show(found: Sequence[FaultCase]) -> None:
     """Print the tables of disturbed commands and of damaged files."""
     for headings, rows in _tables(found):
         screen_table("", headings, rows).show()
 
 
-def _tables(found: Sequence[Found]) -> Iterator[tuple[Sequence[str], list[list[str]]]]:
+def _tables(found: Sequence[FaultCase]) -> Iterator[tuple[Sequence[str], list[list[str]]]]:
     """Headings and rows, where there are any."""
     cases = [case for case in found if isinstance(case, Disturbance)]
     files = [case for case in found if isinstance(case, Damaged)]
@@ -137,11 +137,11 @@ def _file_rows(files: Sequence[Damaged]) -> Iterator[list[str]]:
         yield [name, *map(str, counts), f"{slowest:.1f}", f"{most / 1e6:.0f}"]
 
 
-def _tracebacks(cases: Sequence[Found]) -> int:
+def _tracebacks(cases: Sequence[FaultCase]) -> int:
     return sum(any("traceback:" in problem for problem in case.problems) for case in cases)
 
 
-def _others(cases: Sequence[Found]) -> int:
+def _others(cases: Sequence[FaultCase]) -> int:
     """Cases with a problem that is neither a traceback nor in another column."""
     known = ("traceback:", "again: ", "hung:", "neither old nor new", "the target is gone")
     return sum(any(not problem.startswith(known) for problem in case.problems) for case in cases)

@@ -12,7 +12,15 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from compress.prune.config import PruneOptions
-from compress.prune.importance import Batch, Kept, Scores, best_of_each_head, choose, counts, score
+from compress.prune.importance import (
+    KeptUnits,
+    TensorBatch,
+    UnitScores,
+    best_of_each_head,
+    choose,
+    counts,
+    score,
+)
 from compress.prune.parts import FINDERS, PrunablePart, classifier_parts, dependency_graph, group, parts
 from edgepress.core.architectures.depth import first_stays, keep_layers
 from edgepress.core.architectures.pruned import kept_heads, set_heads
@@ -32,7 +40,7 @@ def cut_layers(model: PreTrainedModel, part: PrunablePart, kept: Sequence[int]) 
             del layers[number]
 
 
-def cut_units(model: PreTrainedModel, kept: Mapping[str, Kept], scores: Scores) -> None:
+def cut_units(model: PreTrainedModel, kept: Mapping[str, KeptUnits], scores: UnitScores) -> None:
     """Leave only these units of every other part, in place.
 
     Args:
@@ -59,7 +67,10 @@ def cut_units(model: PreTrainedModel, kept: Mapping[str, Kept], scores: Scores) 
 
 
 def _attention_channels(
-    model: PreTrainedModel, attentions: Mapping[str, PrunablePart], kept: Mapping[str, Kept], scores: Scores
+    model: PreTrainedModel,
+    attentions: Mapping[str, PrunablePart],
+    kept: Mapping[str, KeptUnits],
+    scores: UnitScores,
 ) -> dict[str, list[int]]:
     """Part -> channels that stay, where heads go, or become narrower with the hidden width."""
     if not {"heads", "hidden"} & set(kept):
@@ -74,7 +85,7 @@ def _attention_channels(
     return found
 
 
-def _width(hidden: Kept) -> int:
+def _width(hidden: KeptUnits) -> int:
     """What is left of it: the same in all parts that are as wide as the layers."""
     return len(next(iter(hidden.values())))
 
@@ -86,7 +97,7 @@ def _cut(graph: tp.DependencyGraph, part: PrunablePart, kept: Sequence[int]) -> 
     group(graph, part, gone).prune()
 
 
-def _tell_config(model: PreTrainedModel, kept: Mapping[str, Kept]) -> None:
+def _tell_config(model: PreTrainedModel, kept: Mapping[str, KeptUnits]) -> None:
     """What a stock config can say: one width for all layers."""
     config: Any = model.config
     if "hidden" in kept:
@@ -119,7 +130,7 @@ class Cutting:
         steps = [{kind: counts(whole[kind], shares[kind], way) for kind in shares} for way in ways]
         return cls(model, config, steps)
 
-    def cut(self, number: int, batches: Sequence[Batch]) -> None:
+    def cut(self, number: int, batches: Sequence[TensorBatch]) -> None:
         """Cut one iteration, in place; texts are for importances that look at them."""
         wanted = self.steps[number]
         if "layers" in wanted:
@@ -127,14 +138,14 @@ class Cutting:
         if set(wanted) & set(UNITS):
             self._cut_units(wanted, batches)
 
-    def _cut_layers(self, wanted: Mapping[nn.Module, int], batches: Sequence[Batch]) -> None:
+    def _cut_layers(self, wanted: Mapping[nn.Module, int], batches: Sequence[TensorBatch]) -> None:
         (part,) = parts(self.model, "layers")
         scores = score(self.model, [part], self.config.importance, batches)
         if first_stays(self.model.config):
             scores[part.name][0] = torch.inf
         cut_layers(self.model, part, choose([part], wanted, scores, over_layers=False)[part.name])
 
-    def _cut_units(self, wanted: Wanted, batches: Sequence[Batch]) -> None:
+    def _cut_units(self, wanted: Wanted, batches: Sequence[TensorBatch]) -> None:
         own = {kind: parts(self.model, kind) for kind in UNITS if kind in wanted}
         if "hidden" in own:  # each head, and the classifier, becomes narrower with it
             width = wanted["hidden"][own["hidden"][0].root]

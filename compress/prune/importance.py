@@ -16,17 +16,17 @@ from transformers import PreTrainedModel
 from compress.prune.parts import PrunablePart, dependency_graph, group
 from edgepress.core.errors import EdgepressError
 
-Batch = Mapping[str, torch.Tensor]
-Scores = dict[str, torch.Tensor]
+TensorBatch = Mapping[str, torch.Tensor]
+UnitScores = dict[str, torch.Tensor]
 """Part -> (channels,) of it, or (layers,); larger is more important."""
-Kept = dict[str, list[int]]
+KeptUnits = dict[str, list[int]]
 """Part -> numbers of the units that stay, in rising order."""
 SMALL = 1e-12
 
 
 def score(
-    model: PreTrainedModel, parts: Sequence[PrunablePart], importance: str, batches: Sequence[Batch]
-) -> Scores:
+    model: PreTrainedModel, parts: Sequence[PrunablePart], importance: str, batches: Sequence[TensorBatch]
+) -> UnitScores:
     """The importance of every channel of every part, and of every layer.
 
     Args:
@@ -38,7 +38,9 @@ def score(
     return SCORERS[importance](model, parts, batches)
 
 
-def _magnitude(p: int, model: PreTrainedModel, parts: Sequence[PrunablePart], _: Sequence[Batch]) -> Scores:
+def _magnitude(
+    p: int, model: PreTrainedModel, parts: Sequence[PrunablePart], _: Sequence[TensorBatch]
+) -> UnitScores:
     """Mean of |w|^p over the weights that would go; of a layer over all of its weights."""
     graph, estimate = dependency_graph(model), tp.importance.GroupMagnitudeImportance(p=p)
 
@@ -49,7 +51,9 @@ def _magnitude(p: int, model: PreTrainedModel, parts: Sequence[PrunablePart], _:
     return {part.name: _each(part, layer, lambda own: estimate(group(graph, own))) for part in parts}
 
 
-def _taylor(model: PreTrainedModel, parts: Sequence[PrunablePart], batches: Sequence[Batch]) -> Scores:
+def _taylor(
+    model: PreTrainedModel, parts: Sequence[PrunablePart], batches: Sequence[TensorBatch]
+) -> UnitScores:
     """What the loss would change by, to first order: |w dL/dw|, summed over batches (Molchanov et al. 2019,
     "Importance Estimation for Neural Network Pruning"; of heads Michel et al. 2019).
 
@@ -62,7 +66,7 @@ def _taylor(model: PreTrainedModel, parts: Sequence[PrunablePart], batches: Sequ
     def layer(own: nn.Module) -> torch.Tensor:
         return torch.stack([(w * w.grad).abs().sum() for w in own.parameters() if w.grad is not None]).sum()
 
-    found: Scores = defaultdict(lambda: torch.zeros(()))
+    found: UnitScores = defaultdict(lambda: torch.zeros(()))
     for batch in batches:
         model.zero_grad()
         model(**batch).loss.backward()
@@ -74,7 +78,9 @@ def _taylor(model: PreTrainedModel, parts: Sequence[PrunablePart], batches: Sequ
     return dict(found)
 
 
-def _activation(model: PreTrainedModel, parts: Sequence[PrunablePart], batches: Sequence[Batch]) -> Scores:
+def _activation(
+    model: PreTrainedModel, parts: Sequence[PrunablePart], batches: Sequence[TensorBatch]
+) -> UnitScores:
     """Root mean square of a channel, times the norm of the weights that read it (Sun et al. 2023, "A Simple
     and Effective Pruning Approach for Large Language Models", section 3); of a layer how far it turns what
     passes through it, 1 - cosine (Men et al. 2024, "ShortGPT", section 3).
@@ -148,7 +154,7 @@ def _hooks(
             hook.remove()
 
 
-SCORERS: dict[str, Callable[[PreTrainedModel, Sequence[PrunablePart], Sequence[Batch]], Scores]] = {
+SCORERS: dict[str, Callable[[PreTrainedModel, Sequence[PrunablePart], Sequence[TensorBatch]], UnitScores]] = {
     "l1": partial(_magnitude, 1),
     "l2": partial(_magnitude, 2),
     "taylor": _taylor,
@@ -191,8 +197,8 @@ def _rounded(part: PrunablePart, wanted: float) -> int:
 
 
 def choose(
-    parts: Sequence[PrunablePart], wanted: Mapping[nn.Module, int], scores: Scores, over_layers: bool
-) -> Kept:
+    parts: Sequence[PrunablePart], wanted: Mapping[nn.Module, int], scores: UnitScores, over_layers: bool
+) -> KeptUnits:
     """Choose the most important units of parts of one kind.
 
     Args:
@@ -205,7 +211,7 @@ def choose(
     return {part.name: _best(_units(part, scores), min(found[part.root], part.units)) for part in parts}
 
 
-def _units(part: PrunablePart, scores: Scores) -> torch.Tensor:
+def _units(part: PrunablePart, scores: UnitScores) -> torch.Tensor:
     return scores[part.name].view(part.units, part.size).sum(1)
 
 
@@ -214,7 +220,7 @@ def _best(scores: torch.Tensor, count: int) -> list[int]:
 
 
 def _shared_out(
-    parts: Sequence[PrunablePart], wanted: Mapping[nn.Module, int], scores: Scores
+    parts: Sequence[PrunablePart], wanted: Mapping[nn.Module, int], scores: UnitScores
 ) -> dict[nn.Module, int]:
     """The same number of units in all, ranked over all parts; each keeps at least its best one."""
     owners = torch.cat([torch.full((part.units,), number) for number, part in enumerate(parts)])
@@ -233,7 +239,7 @@ def _with_best_first(scores: torch.Tensor) -> torch.Tensor:
     return ranked
 
 
-def best_of_each_head(part: PrunablePart, heads: Sequence[int], size: int, scores: Scores) -> list[int]:
+def best_of_each_head(part: PrunablePart, heads: Sequence[int], size: int, scores: UnitScores) -> list[int]:
     """Channels that stay of an attention part: the `size` best ones of each head that stays."""
     table = scores[part.name].view(part.units, part.size)
     return [head * part.size + channel for head in heads for channel in _best(table[head], size)]

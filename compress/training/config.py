@@ -16,7 +16,7 @@ from edgepress.core.tasks import TASK_HELP, TaskFlags
 if TYPE_CHECKING:
     from edgepress.core.loading import OpenedModel
 
-Head = Literal["own", "new", "mlp"]
+HeadChoice = Literal["own", "new", "mlp"]
 Thresholds = Literal["half", "gmean"]
 Keep = Literal["last", "best"]
 MAX_LENGTH = 128
@@ -113,7 +113,7 @@ class TrainingOptions:
 class ClassifierOptions(TrainingOptions):
     """Options of training a classifier."""
 
-    head: Head = "own"
+    head: HeadChoice = "own"
     """own: the architecture's classifier, and its weights where the model has them; new: the same with new
     weights and the data's labels; mlp: one hidden layer of 50 units, dropout 0.2."""
     thresholds: Thresholds = "half"

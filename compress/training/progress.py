@@ -39,7 +39,7 @@ def marks(steps: int, epochs: float) -> set[int]:
     return {min(max(1, end), steps) for end in ends} | {steps}
 
 
-class Progress(TrainerCallback):
+class TrainingProgress(TrainerCallback):
     """Asks for checkpoints at the marks, writes the seconds of training into each log entry, and shows a bar.
 
     Evaluations and checkpoints are not counted; what was trained before an interruption is.

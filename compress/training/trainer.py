@@ -25,7 +25,7 @@ from compress.training.checkpoints import AGAIN, WEIGHTS, Marking, newest_checkp
 from compress.training.config import TrainingOptions
 from compress.training.data import TrainingText, encode_examples
 from compress.training.machine import has_accelerator, has_bf16, keep_freed_memory
-from compress.training.progress import Progress
+from compress.training.progress import TrainingProgress
 from edgepress.core.console import step
 from edgepress.core.errors import EdgepressError
 from edgepress.core.memory import LONG, peak_note
@@ -126,7 +126,7 @@ def train(
     longest = max(_lengths(data.train), default=0)
     if longest > LONG:
         step(f"texts of up to {longest:,} tokens, {config.batch_size} a batch: {LESS_MEMORY}")
-    progress = Progress()
+    progress = TrainingProgress()
     trainer = _trainer(model, data, config, checkpoints, [progress, Marking(), *callbacks])
     newest = newest_checkpoint(checkpoints, model, config.keep == "best")
     if newest is not None:
@@ -304,7 +304,7 @@ def _arguments(config: TrainingOptions, checkpoints: Path, metric: str) -> Train
         weight_decay=config.weight_decay,
         use_cpu=not has_accelerator(),
         bf16=has_bf16(),
-        # `Progress` says when; only the best of steps are looked for.
+        # `TrainingProgress` says when; only the best of steps are looked for.
         eval_strategy="steps",
         save_strategy="steps",
         eval_steps=NEVER,
@@ -318,7 +318,7 @@ def _arguments(config: TrainingOptions, checkpoints: Path, metric: str) -> Train
         remove_unused_columns=False,  # the data holds what the model takes, and nothing else
         label_names=["labels"],
         report_to=[],
-        disable_tqdm=True,  # `Progress` shows one bar for all
+        disable_tqdm=True,  # `TrainingProgress` shows one bar for all
         seed=config.seed,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from device_bench.records import Device as Kind
+from device_bench.records import DeviceKind
 from device_bench.stats import Interval
 from edgepress.core.environment import environment
 
@@ -23,7 +23,7 @@ BIG = 100
 class Device:
     """Device that a figure was measured on."""
 
-    kind: Kind
+    kind: DeviceKind
     name: str
 
     @property
@@ -168,7 +168,7 @@ class Claim:
         }
 
 
-Found = Sequence[tuple[Claim, Finding | None]]
+Judged = Sequence[tuple[Claim, Finding | None]]
 """Claims in their order, with what was measured of each."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from device_bench.claims.claim import Claim, Device, Finding, Found
+from device_bench.claims.claim import Claim, Device, Finding, Judged
 from device_bench.claims.config import ClaimsConfig
 from device_bench.stats import Interval
 from edgepress.core import console
@@ -54,7 +54,7 @@ class ClaimsLedger:
         readable = row.get("interval") and (row.get("measured_on") or not claim.needs)
         return self._finding(row) if readable else None
 
-    def judge(self, found: Found) -> None:
+    def judge(self, found: Judged) -> None:
         """Write the verdicts on what is kept anew; the figures, their commands and machines stay."""
         for claim, own in found:
             row: dict[str, Any] = self._rows.get(claim.name, {})
@@ -62,7 +62,7 @@ class ClaimsLedger:
                 self._rows[claim.name] = {**row, **claim.record(own)}
         self._save(list(self._rows))
 
-    def write(self, found: Found) -> None:
+    def write(self, found: Judged) -> None:
         """Put what was found so far into the file, and keep what an earlier run found behind it."""
         if self._config.output is None:
             return

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from device_bench import records
 from device_bench.claims import table
-from device_bench.claims.claim import FAILS, Claim, Finding, Found
+from device_bench.claims.claim import FAILS, Claim, Finding, Judged
 from device_bench.claims.config import ClaimsConfig
 from device_bench.claims.context import Lab
 from device_bench.claims.ledger import ClaimsLedger, command
@@ -15,7 +15,7 @@ from device_bench.claims.registry import CLAIMS
 from edgepress.core.errors import EdgepressError, ExpectationError, require_flags, unknown_name
 
 
-def run(config: ClaimsConfig) -> Found:
+def run(config: ClaimsConfig) -> Judged:
     """Run the command; gives each claim with what was measured.
 
     Raises:
@@ -33,7 +33,7 @@ def run(config: ClaimsConfig) -> Found:
     return found
 
 
-def _kept(config: ClaimsConfig, chosen: list[Claim], ledger: ClaimsLedger) -> Found:
+def _kept(config: ClaimsConfig, chosen: list[Claim], ledger: ClaimsLedger) -> Judged:
     if config.output is None or not config.output.exists():
         raise EdgepressError("--judge-only needs the table of an earlier run", "name it with --output")
     found = [(claim, ledger.kept(claim)) for claim in chosen]
@@ -41,7 +41,7 @@ def _kept(config: ClaimsConfig, chosen: list[Claim], ledger: ClaimsLedger) -> Fo
     return found
 
 
-def _measured(config: ClaimsConfig, chosen: list[Claim], ledger: ClaimsLedger) -> Found:
+def _measured(config: ClaimsConfig, chosen: list[Claim], ledger: ClaimsLedger) -> Judged:
     known = [record for path in config.records for record in records.read(path)]
     found: list[tuple[Claim, Finding | None]] = []
     with TemporaryDirectory() as folder:

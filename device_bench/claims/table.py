@@ -7,7 +7,7 @@ from itertools import groupby
 
 from rich.text import Text
 
-from device_bench.claims.claim import FAILS, HOLDS, Claim, Finding, Found
+from device_bench.claims.claim import FAILS, HOLDS, Claim, Finding, Judged
 from edgepress.core import console
 from edgepress.core.tables import flow
 
@@ -15,7 +15,7 @@ VERDICT_WIDTH, INDENT = 15, " " * 2
 STYLES = {HOLDS: "green", FAILS: "bold red"}
 
 
-def show(found: Found, again: str) -> None:
+def show(found: Judged, again: str) -> None:
     """Print the table to stdout.
 
     Args:
@@ -27,7 +27,7 @@ def show(found: Found, again: str) -> None:
     console.out.print(Text("\n").join(lines))
 
 
-def screen_lines(found: Found, width: int) -> Iterator[Text]:
+def screen_lines(found: Judged, width: int) -> Iterator[Text]:
     """The lines between title and caption; at 80 columns none is longer, and no word is broken."""
     for source, group in groupby(found, lambda entry: entry[0].source):
         yield Text()

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from device_bench.compare.figures import Change, Figure, Margins, changes, lasting_figures
-from device_bench.grouping import Shape, identity, shape, speed_up
+from device_bench.grouping import ShapeKey, identity, shape, speed_up
 from device_bench.records import Measurement
 from device_bench.stats import Interval
 from edgepress.core.console import step, warn
 from edgepress.core.environment import native_int8
 from edgepress.core.errors import EdgepressError, unknown_name
 
-Key = tuple[tuple[str, ...], Shape]
+Key = tuple[tuple[str, ...], ShapeKey]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def ratios(found: Sequence[Measurement], baseline: str | None) -> dict[Key, Rati
     """
     if baseline is not None and all(record.name != baseline for record in found):
         raise unknown_name("file", baseline, {record.name for record in found})
-    bases: dict[tuple[str, Shape, int], Measurement] = {}
+    bases: dict[tuple[str, ShapeKey, int], Measurement] = {}
     for record in found:
         named = baseline or record.baseline
         if record.all_samples_ms and named in ("", record.name):

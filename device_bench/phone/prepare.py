@@ -22,7 +22,7 @@ UNSET = "null"
 JOURNAL = "/data/local/tmp/edgepress-undo.sh"
 
 Undo = Callable[..., None]
-Command = tuple[str, ...]
+ShellCommand = tuple[str, ...]
 
 
 def reserved(phone: Adb) -> AbstractContextManager[None]:
@@ -43,7 +43,7 @@ def prepared(phone: Adb, warn: Callable[[str], None]) -> Iterator[Undo]:
     What was there before is read first and put back at the end, also after an error or Ctrl-C. Where the
     phone is gone by then, a warning says what to type.
     """
-    commands: list[Command] = [("rm", "-f", JOURNAL)]
+    commands: list[ShellCommand] = [("rm", "-f", JOURNAL)]
 
     def undo(*command: str) -> None:
         commands.insert(0, command)
@@ -68,7 +68,7 @@ def restore(phone: Adb, warn: Callable[[str], None]) -> None:
         _put_back(phone, [tuple(shlex.split(line)) for line in left.splitlines()], warn)
 
 
-def _write_down(phone: Adb, commands: Sequence[Command]) -> None:
+def _write_down(phone: Adb, commands: Sequence[ShellCommand]) -> None:
     """Write the journal under another name first: it is whole or not there."""
     lines = shlex.join(["printf", r"%s\n", *map(shlex.join, commands)])
     phone.shell("sh", "-c", f"{lines} >{JOURNAL}.new && mv {JOURNAL}.new {JOURNAL}")
@@ -100,7 +100,7 @@ def _switch_idle_mode_off(phone: Adb, undo: Undo) -> None:
             phone.shell("dumpsys", "deviceidle", "disable", half)
 
 
-def _put_back(phone: Adb, commands: Sequence[Command], warn: Callable[[str], None]) -> None:
+def _put_back(phone: Adb, commands: Sequence[ShellCommand], warn: Callable[[str], None]) -> None:
     for command in commands:
         try:
             phone.require_alive()  # its cable may be in again

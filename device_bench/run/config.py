@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from device_bench.records import Device
+from device_bench.records import DeviceKind
 from edgepress.core.console import Command
 from edgepress.core.flags import DataRoot
 
@@ -23,7 +23,7 @@ class RunConfig(Command):
 
     artifacts: tuple[Path, ...]
     """Artifact folders, or model files of any format; ratios are to the first."""
-    device: Device = "cpu"
+    device: DeviceKind = "cpu"
     """cpu: this machine; gpu: its NVIDIA GPU; phone: one attached with adb."""
     output: Path = Path("records.jsonl")
     """JSON lines to append the records to."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ from compress.quantize.report import Quantized
 from edgepress.api.model import Model
 from edgepress.api.options import make_options
 from edgepress.core.artifact import Draft, create_artifact
-from edgepress.core.console import reporting
+from edgepress.core.console import Listener, reporting
 from edgepress.core.environment import environment
 from edgepress.core.loading import check_kind
 from export.command.checks import check as check_export
@@ -28,7 +28,6 @@ from export.core.config import ModelFlags, derive
 from export.core.registry import find_format, open_runner
 from export.core.runner import Runner
 
-Progress = Callable[[str], object]
 # The command times its files; here `benchmark` does, when it is asked to.
 UNTIMED = {"time_budget": 0.0, "threads": 1, "sequence_lengths": QuantizeConfig.sequence_lengths}
 
@@ -80,7 +79,7 @@ def quantize(
     model: Model,
     scheme: str | Sequence[str] = (),
     format: str = "onnx",  # noqa: A002  # as the command's flag
-    progress: Progress | None = None,
+    progress: Listener | None = None,
     **options: Any,
 ) -> ExportedModel:
     """Write a classifier with 8, 4 or 16 bits.
@@ -109,7 +108,7 @@ def quantize(
 def export(
     model: Model,
     formats: str | Sequence[str] = "onnx",
-    progress: Progress | None = None,
+    progress: Listener | None = None,
     **options: Any,
 ) -> ExportedModel:
     """Write a classifier in one or several formats, each file compared with it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from edgepress.api.data import data_folder
 from edgepress.api.model import Model
-from edgepress.core.console import reporting
+from edgepress.core.console import Listener, reporting
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import open_model
 from edgepress.core.models import Weights
@@ -34,7 +34,7 @@ def load(
     label_map: Mapping[str, str] | None = None,
     null_threshold: float | None = None,
     seed: int = 0,
-    progress: Callable[[str], object] | None = None,
+    progress: Listener | None = None,
 ) -> Model:
     """Open a model with its tokenizer and task.
 

@@ -31,13 +31,12 @@ from compress.trim_vocab.pipeline import trim_vocab as drop_tokens
 from edgepress.api.data import data_folder
 from edgepress.api.model import Model
 from edgepress.api.options import make_options
-from edgepress.core.console import errors_in_library_words, reporting
+from edgepress.core.console import Listener, errors_in_library_words, reporting
 from edgepress.core.corpus import load_corpus
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel, check_kind
 from edgepress.core.masked_lm import open_masked_lm
 
-Progress = Callable[[str], object]
 OptionsT = TypeVar("OptionsT", bound=TrainingOptions)
 
 
@@ -47,7 +46,7 @@ def finetune(
     *,
     data: str | Path | None = None,
     checkpoints: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
     **options: Any,
 ) -> Model:
     """Train a classifier on a task, from a pretrained encoder or from scratch.
@@ -77,7 +76,7 @@ def pretrain(
     *,
     data: str | Path | None = None,
     checkpoints: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
     **options: Any,
 ) -> Model:
     """Train an encoder as a masked language model, on any text.
@@ -104,7 +103,7 @@ def distill(
     student: str | Path = "half",
     *,
     checkpoints: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
     **options: Any,
 ) -> Model:
     """Train a small student to answer as a classifier does.
@@ -138,7 +137,7 @@ def prune(
     hidden: float = 0.0,
     layers: float = 0.0,
     checkpoints: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
     **options: Any,
 ) -> Model:
     """Cut attention heads, feed-forward units, hidden width or whole layers out of a classifier.
@@ -165,7 +164,7 @@ def sparsify(
     model: Model,
     *,
     checkpoints: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
     **options: Any,
 ) -> Model:
     """Set weights of a classifier's matrices to zero.
@@ -186,7 +185,7 @@ def qat(
     model: Model,
     *,
     checkpoints: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
     **options: Any,
 ) -> Model:
     """Train a classifier with int8's rounding in the way, before it is quantized.
@@ -207,7 +206,7 @@ def trim_vocab(
     model: Model,
     *,
     checkpoints: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Listener | None = None,
     **options: Any,
 ) -> Model:
     """Drop the tokens that a corpus never needs, and their rows of the embedding table.
@@ -229,7 +228,7 @@ def _compress(
     model: Model,
     options: OptionsT,
     checkpoints: str | Path | None,
-    progress: Progress | None,
+    progress: Listener | None,
 ) -> Model:
     with _working(checkpoints, progress) as run:
         check_kind(model.opened)
@@ -238,7 +237,7 @@ def _compress(
 
 
 @contextmanager
-def _working(checkpoints: str | Path | None, progress: Progress | None) -> Iterator[TechniqueRun]:
+def _working(checkpoints: str | Path | None, progress: Listener | None) -> Iterator[TechniqueRun]:
     """Say nothing on the screen, and keep checkpoints where the user says, or nowhere."""
     with TemporaryDirectory(prefix="edgepress-") as folder, reporting(progress):
         place = Path(folder) / "checkpoints" if checkpoints is None else Path(checkpoints)

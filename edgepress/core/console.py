@@ -72,6 +72,8 @@ class Command:
         return {flag: value for flag, value in asdict(self).items() if flag not in LOCAL_FLAGS}
 
 
+Listener = Callable[[str], object]
+"""What the library's users give as `progress`: it is called with each step in words."""
 FLAG = re.compile(r"(?<![\w-])--(?P<name>[a-z][a-z-]*)")
 # What `edgepress.api` keeps data and models of objects in.
 PASSING_FOLDER = re.compile(r"[^\s'\"]*/edgepress-[\w-]+/([0-9a-f]{12}/)?")
@@ -266,7 +268,7 @@ def warn(text: str) -> None:
 
 
 @contextmanager
-def reporting(progress: Callable[[str], object] | None) -> Iterator[None]:
+def reporting(progress: Listener | None) -> Iterator[None]:
     """Let nothing that a block says reach the screen: steps go to a function, warnings to Python's.
 
     Errors and warnings name options and data as the library's users know them.
@@ -311,7 +313,7 @@ def _levels_to_user() -> int:
     return user
 
 
-_listener: ContextVar[Callable[[str], object] | None] = ContextVar("listener", default=None)
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 _steps: list[str] = []
 _said: set[str] = set()
 

@@ -21,7 +21,7 @@ from export.core.eager import EagerRunner
 from export.core.registry import formats, open_runner
 from export.core.runner import Runner
 from export.predict.config import PredictConfig
-from export.predict.texts import Row, read_texts
+from export.predict.texts import InputTexts, read_texts
 
 SHOWN_CHARACTERS = 60
 CONFIG = "config.json"
@@ -31,7 +31,7 @@ CONFIG = "config.json"
 class Answer:
     """Answer of the model to one text, or pair of texts."""
 
-    texts: Row
+    texts: InputTexts
     prediction: Prediction | EntityPrediction | AnswerPrediction | RankPrediction
     milliseconds: float
     """Milliseconds of tokenization, one run, and reading its answer."""
@@ -118,7 +118,7 @@ def _runs_here(name: str) -> bool:
     return own is not None and own.timed and all(find_spec(module) for module in own.modules)
 
 
-def _answers(opened: OpenedModel, runner: Runner, rows: Sequence[Row]) -> list[Answer]:
+def _answers(opened: OpenedModel, runner: Runner, rows: Sequence[InputTexts]) -> list[Answer]:
     reader = opened.reader(runner)
     opened.kind.answer(reader, rows[0])  # the first run is slower than others
     found, times = [], []

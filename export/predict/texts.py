@@ -11,10 +11,10 @@ from edgepress.core.splits import as_texts, join_texts, read_table, require_utf8
 from edgepress.core.tasks import MOST_TEXTS
 from export.predict.config import PredictConfig
 
-Row = tuple[str, ...]
+InputTexts = tuple[str, ...]
 
 
-def read_texts(config: PredictConfig, columns: Sequence[str]) -> list[Row]:
+def read_texts(config: PredictConfig, columns: Sequence[str]) -> list[InputTexts]:
     """The texts that the flags name.
 
     Args:
@@ -46,7 +46,7 @@ def read_texts(config: PredictConfig, columns: Sequence[str]) -> list[Row]:
     return rows
 
 
-def _grouped(texts: Sequence[str], columns: Sequence[str]) -> list[Row]:
+def _grouped(texts: Sequence[str], columns: Sequence[str]) -> list[InputTexts]:
     count = len(columns)
     if len(texts) % count:
         raise EdgepressError(
@@ -68,7 +68,7 @@ def _standard_input() -> Iterable[str]:
         ) from error
 
 
-def _from_file(path: Path, wanted: Sequence[str], count: int) -> list[Row]:
+def _from_file(path: Path, wanted: Sequence[str], count: int) -> list[InputTexts]:
     if not path.is_file():
         raise EdgepressError(f"no such file: {path}")
     if path.suffix.lower() not in TABLES:
@@ -83,7 +83,7 @@ def _from_file(path: Path, wanted: Sequence[str], count: int) -> list[Row]:
     return rows
 
 
-def _from_lines(lines: Iterable[str], count: int, where: str) -> list[Row]:
+def _from_lines(lines: Iterable[str], count: int, where: str) -> list[InputTexts]:
     rows = []
     for number, line in enumerate(lines, 1):
         if line.strip():

@@ -22,8 +22,8 @@ SAMPLES = "samples"
 EPOCH_HEADINGS = ("", "epoch", "training loss", "evaluation loss", "score", "training [s]", "evaluation [s]")
 # An epoch's end in floating point.
 TOLERANCE = 1e-6
-Form = Callable[[float], str]
-FORMS: dict[str, Form] = {
+NumberForm = Callable[[float], str]
+FORMS: dict[str, NumberForm] = {
     "parameters": lambda value: f"{value / 1e6:.2f} M",
     "size_mb": lambda value: f"{value:.3g}",
     "latency_ms": lambda value: f"{value:.2f}",
@@ -76,13 +76,13 @@ def cells(result: RecipeResult, line: TableLine) -> list[str]:
     ]
 
 
-def _estimate(found: Estimate, form: Form) -> str:
+def _estimate(found: Estimate, form: NumberForm) -> str:
     if found.low is None or found.high is None:
         return form(found.value)
     return f"{form(found.value)}\n[{_plain(form, found.low)}, {_plain(form, found.high)}]"
 
 
-def _plain(form: Form, value: float) -> str:
+def _plain(form: NumberForm, value: float) -> str:
     """Format an end of an interval, without its unit."""
     return form(value).rstrip(" %xM")
 

@@ -11,7 +11,7 @@ EXTENSIONS = "ai.onnx.contrib"
 PREFIX = "tokenizer/"
 
 
-Step = Callable[..., list[str]]
+LoopStep = Callable[..., list[str]]
 """Writes one round of a loop: (nodes, number of the round, states) -> the states after it."""
 
 
@@ -34,7 +34,7 @@ class Nodes:
         self.nodes.append(helper.make_node(op, list(inputs), names, name, domain=domain, **attributes))
         return names
 
-    def loop(self, rounds: str, states: Sequence[str], step: Step) -> list[str]:
+    def loop(self, rounds: str, states: Sequence[str], step: LoopStep) -> list[str]:
         """The states after some rounds of `step`; of every name in it, those from outside are seen too."""
         name = f"{self.prefix}Loop_{len(self.nodes)}"
         body = Nodes(f"{name}/")
