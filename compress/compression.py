@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, TrainerCallback
 from compress.distillation.logits import TextLogits, read_by_teacher, with_logits
 from compress.distillation.objective import Distillation
 from compress.distillation.options import CompressionConfig, DistillationOptions
-from compress.step import StepResult, prepare, refuse_quantized, run_step, with_split
+from compress.step import StepResult, prepare, refuse_quantized, refuse_untrained, run_step, with_split
 from compress.training.checkpoints import TechniqueRun
 from compress.training.data import TrainingText, load_text
 from compress.training.scoring import INTERVAL, TrainingResult, judge
@@ -55,6 +55,7 @@ def run_compression(
     with with_split(config, config.model, output) as own:
         opened = open_model(own.model, own.weights, own.task, own.data, own.seed, options=own.task_options)
         check_kind(opened)
+        refuse_untrained(opened)
         refuse_quantized(opened)
         return run_step(own, output, lambda run: technique(opened, own, run))
 

@@ -176,6 +176,19 @@ def write(result: StepResult, output: Path, overwrite: bool, seed: int) -> None:
     console.step(f"written: {output}")
 
 
+def refuse_untrained(opened: OpenedModel) -> None:
+    """Raise for a model of a kind of task that nothing is trained on.
+
+    Raises:
+        EdgepressError: it is one.
+    """
+    kind = opened.kind
+    if kind.untrained:
+        raise EdgepressError(
+            f"{opened.source.name} is for {kind.pipeline}, and {kind.untrained}", kind.untrained_hint
+        )
+
+
 def refuse_quantized(opened: OpenedModel) -> None:
     """Raise for a model whose small files would be left behind.
 

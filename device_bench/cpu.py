@@ -5,7 +5,7 @@ takes, until its input ends,
 
     {"batch": b, "sequence_length": s, "runs": n}       runs at one shape
     {"batch": b, "padding": p, "texts": file}           one pass over texts
-    {"logits": file, "texts": file}                     the texts' logits, one by one, into a file
+    {"logits": file, "texts": file, "rows": [a, b]}     logits of texts a to b - 1, one by one, into a file
 
 It imports no more than its runtime needs, so that its memory is the runtime's.
 """
@@ -103,7 +103,8 @@ def serve(
 
 def _run(runner: Runner, request: dict[str, Any], vocabulary: int, clock: Clock) -> dict[str, Any]:
     if "logits" in request:
-        np.save(request["logits"], stacked([runner(batch)[0] for batch in load(request["texts"])]))
+        texts = load(request["texts"])[slice(*request["rows"])]
+        np.save(request["logits"], stacked([runner(batch)[0] for batch in texts]))
         return {}
     if "padding" in request:
         batches = _pass_batches(request["texts"], request["batch"], request["padding"])

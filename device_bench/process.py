@@ -84,9 +84,11 @@ class Process:
         samples: list[float] = answer["samples_ms"]
         return samples
 
-    def save_logits(self, target: Path) -> None:
-        """Run the subject's texts one by one and write their logits (rows, labels) to an .npy file."""
-        self._ask({"logits": str(target), "texts": str(self.subject.texts)})
+    def save_logits(self, target: Path, first: int, end: int) -> None:
+        """Run the subject's texts from `first` to before `end`, one by one, and write their logits (rows,
+        labels) to an .npy file.
+        """
+        self._ask({"logits": str(target), "texts": str(self.subject.texts), "rows": [first, end]})
 
     def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         assert self._child.stdin is not None

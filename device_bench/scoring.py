@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from edgepress.core.intervals import Bounds, score_bounds
 from edgepress.core.loading import OpenedModel, open_model
 from edgepress.core.metrics import predict, score
 from edgepress.core.splits import Examples, load_split
+from export.core.runner import Batch
 
 TOKENIZED = 200
 
@@ -80,9 +81,14 @@ class ArtifactTexts:
             opened.kind.places(opened.tokenizer, sample.texts, opened.text_length) if sample else None
         )
         self.known |= {"texts_sha256": texts_digest(sample)}
-        self._scored = _save(opened, sample, order.folder / f"{folder.name}-scored.npz")
+        scored = (
+            opened.kind.judging_batches(opened.tokenizer, sample.texts, opened.text_length) if sample else []
+        )
+        self._rows = len(scored)
+        self._scored = _save(scored, order.folder / f"{folder.name}-scored.npz")
         whole = split.sample(order.pass_samples or len(split)) if order.passes else None
-        self.path = _save(opened, whole, order.folder / f"{folder.name}-pass.npz")
+        passed = opened.kind.batches(opened.tokenizer, whole.texts, opened.text_length) if whole else []
+        self.path = _save(passed, order.folder / f"{folder.name}-pass.npz")
         self.rows = len(whole) if whole else 0
         self.passed = {"rows": self.rows, "pass_sha256": texts_digest(whole)}
 
@@ -90,21 +96,29 @@ class ArtifactTexts:
         """Score one file, through its own process; None where there are no labels or it fails."""
         if self._labels is None:
             return None
-        process = None
+        process, kind = None, self._opened.kind
         try:
             process = Process(replace(subject, texts=self._scored), plan)
-            target = self._folder / f"{uuid4().hex}.npy"
-            process.save_logits(target)
+            logits = kind.collect(list(self._reduced(process)), self._places, self._opened.labels)
         except EdgepressError as error:
             console.warn(f"not scored: {error.with_hint}")
             return None
         finally:
             if process is not None:
                 process.close()
-        logits = self._opened.kind.collect(list(np.load(target)), self._places, self._opened.labels)
         found = score(self._metric, logits, self._labels, *self._decisions)
         bounds = score_bounds(self._metric, logits, self._labels, *self._decisions)
         return FileScore(found, bounds, predict(logits, *self._decisions), self._labels)
+
+    def _reduced(self, process: Process) -> Iterator[np.ndarray]:
+        """What is kept of each text's logits; of a vocabulary's those of one text at a time are there."""
+        target, kind = self._folder / f"{uuid4().hex}.npy", self._opened.kind
+        step = 1 if kind.over_vocabulary else self._rows
+        for first in range(0, self._rows, step):
+            process.save_logits(target, first, first + step)
+            for at, logits in enumerate(np.load(target), first):
+                yield kind.reduced(logits, None if self._places is None else self._places[at])
+        target.unlink()
 
 
 def tokenize_ms(opened: OpenedModel, examples: Examples) -> tuple[float, ...]:
@@ -114,10 +128,10 @@ def tokenize_ms(opened: OpenedModel, examples: Examples) -> tuple[float, ...]:
     return tuple(timed_ms(call) for call in calls)[1:]
 
 
-def _save(opened: OpenedModel, examples: Examples | None, target: Path) -> Path | None:
-    if examples is None:
+def _save(rows: Sequence[Batch], target: Path) -> Path | None:
+    if not rows:
         return None
-    save(target, opened.kind.batches(opened.tokenizer, examples.texts, opened.text_length))
+    save(target, rows)
     return target
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # what a type checker and an editor see
         AnswerPrediction,
         Entity,
         EntityPrediction,
+        Filling,
+        FillingPrediction,
         Prediction,
         RankPrediction,
     )
@@ -41,6 +43,8 @@ __all__ = [
     "Evaluation",
     "ExpectationError",
     "ExportedModel",
+    "Filling",
+    "FillingPrediction",
     "Model",
     "Prediction",
     "RankPrediction",
@@ -67,7 +71,15 @@ _MODULES = {
     "api.model": ("Evaluation", "Model", "evaluate"),
     "api.techniques": ("distill", "finetune", "pretrain", "prune", "qat", "sparsify", "trim_vocab"),
     "core.errors": ("EdgepressError", "EdgepressWarning", "ExpectationError"),
-    "core.prediction": ("AnswerPrediction", "Entity", "EntityPrediction", "Prediction", "RankPrediction"),
+    "core.prediction": (
+        "AnswerPrediction",
+        "Entity",
+        "EntityPrediction",
+        "Filling",
+        "FillingPrediction",
+        "Prediction",
+        "RankPrediction",
+    ),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

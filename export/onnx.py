@@ -90,7 +90,8 @@ outputs = session.run({outputs}, {{name: inputs[name].astype("int64") for name i
             return None
         from export.onnx_graph.text.model import add_tokenizer
 
-        if opened.kind.per_token:
+        config_type = opened.kind.config_type
+        if config_type is None or opened.kind.per_token:
             raise EdgepressError(
                 f"--with-tokenizer is for models that label whole texts; {opened.source.name} is for "
                 f"{opened.kind.pipeline}",
@@ -103,9 +104,9 @@ outputs = session.run({outputs}, {{name: inputs[name].astype("int64") for name i
             target,
             opened.tokenizer,
             opened.longest,
-            opened.problem_type,
+            config_type,
             labels=tuple(label for _, label in sorted(labels.items())),
-            pair=opened.text_task.texts_a_row > 1,
+            pair=opened.reads_pairs,
         )
         return target
 

@@ -19,7 +19,12 @@ from hypothesis import settings
 from phone_stand_in import bare, boot, libraries, phone  # noqa: F401  # fixtures
 from tiny_recipe import copied, experiment  # noqa: F401  # fixtures
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForSequenceClassification,
+    PreTrainedTokenizerFast,
+)
 
 from edgepress.core.process import prepare
 
@@ -301,6 +306,37 @@ def answer_model(tmp_path_factory: pytest.TempPathFactory, bare_encoder: Path, q
     """An artifact that answers those questions, made by `compress.finetune` once."""
     flags = ("--epochs", 30, "--learning-rate", 2e-3, "--max-length", 24)
     return finetuned(tmp_path_factory.mktemp("models") / "answerer", bare_encoder, questions, *flags)
+
+
+@pytest.fixture(scope="session")
+def corpus_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus, a sentence a line."""
+    path = tmp_path_factory.mktemp("data") / "said.txt"
+    path.write_text("\n".join(text for text, _ in SENTENCES), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def masked_model(
+    tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenizerFast, corpus_file: Path
+) -> Path:
+    """An artifact that fills masks in that corpus, as `compress.pretrain` writes it."""
+    from edgepress.core.masking import Masking
+
+    torch.manual_seed(1)
+    model = BertForMaskedLM(small_bert(len(tokenizer)).config)
+    rows = [tokenizer(text) for text, _ in SENTENCES[:48]]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for seed in range(160):
+        optimizer.zero_grad()
+        model(**Masking(tokenizer, seed)(rows)).loss.backward()
+        optimizer.step()
+    trained, folder = (tmp_path_factory.mktemp("models") / name for name in ("trained", "filler"))
+    model.save_pretrained(trained)
+    tokenizer.save_pretrained(trained)
+    flags = ("--corpus", corpus_file, "--max-length", 16, "--batch-size", 8, "--learning-rate", 1e-6)
+    run_well("compress.pretrain", "--model", trained, *flags, "--output", folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -192,7 +192,8 @@ def test_agreement_is_of_starts_and_ends_without_padding() -> None:
     child[0, 2, 1] = 9  # another end
     mask = np.array([[1, 1, 1], [1, 1, 0]])
     child[1, 2] = 99  # padding
-    assert KIND.agreement([parent], [child], [mask], None) == 3 / 4
+    choices = (KIND.choices(own, mask) for own in (parent, child))
+    assert KIND.agreement(*choices, None) == 3 / 4
     assert KIND.compared(child, mask).shape == (5, 2)
 
 

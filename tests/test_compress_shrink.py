@@ -176,3 +176,25 @@ def test_it_names_one_file_and_goes_on_where_it_was(cli, trained, tmp_path):
     assert again.code == 1
     assert again.err.count("nothing changed, not run again") >= len(rows)
     assert "no file keeps the limits" in again.err
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("model", "data", "metric"),
+    [
+        pytest.param("ranking_model", "queries", "map", marks=pytest.mark.slow),
+        pytest.param("answer_model", "questions", "answer_f1", marks=pytest.mark.long),
+    ],
+)
+def test_models_of_pairs_are_shrunk_too(cli, request, monkeypatch, tmp_path, model, data, metric):
+    folder, root = (request.getfixturevalue(name) for name in (model, data))
+    monkeypatch.setenv("EDGEPRESS_DATA", str(root.parent))
+    flags = ("--output", tmp_path / "out", "--max-drop", 100, "--epochs", 2, "--time-budget", 0.3)
+    done = cli("compress.shrink", "--model", folder, *flags)
+    assert done.code == 0, done.err
+    rows = [json.loads(line) for line in (tmp_path / "out/results/rows.jsonl").read_text().splitlines()]
+    assert {"int8", "student-int8", "pruned-int8"} <= {row["name"] for row in rows}
+    assert {row["metric"] for row in rows} == {metric}
+    assert all(row["gain"]["low"] <= row["gain"]["value"] <= row["gain"]["high"] for row in rows)
+    tried = next(line for line in done.out.splitlines() if line.startswith("try"))
+    assert tried.count('"..."') == 2

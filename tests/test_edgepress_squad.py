@@ -27,11 +27,21 @@ from edgepress.core.question_answering import (
     targets,
 )
 from edgepress.core.splits import Examples, load_split
-from edgepress.core.squad import Answers, exact_match, normalize, word_f1
+from edgepress.core.squad import Answers, exact_match, normalize, plain, restored, word_f1
 from edgepress.core.task_discovery import find_task
 from edgepress.core.tasks.kinds import kind_of
 
 KIND = kind_of("question_answering")
+
+
+def test_answers_are_kept_without_a_pickle(tmp_path: Path) -> None:
+    truth = np.empty(2, dtype=object)
+    truth[:] = [Answers("\u2018London\u2019", ("London",), (1,)), Answers("nobody", (), ())]
+    numbers = np.arange(3)
+    np.savez(tmp_path / "kept.npz", truth=plain(truth), numbers=plain(numbers))
+    with np.load(tmp_path / "kept.npz") as content:
+        assert restored(content["truth"]).tolist() == truth.tolist()
+        assert np.array_equal(restored(content["numbers"]), numbers)
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,7 @@ def javascript(request) -> Path:
             pytest.skip(f"{program} is not installed")
     version = json.loads((CLIENTS / "package.json").read_text())["dependencies"]["@huggingface/transformers"]
     project = request.config.cache.mkdir(f"transformers.js-{version}")
-    for file in ("package.json", "package-lock.json", "classify.mjs", "answer.mjs"):
+    for file in ("package.json", "package-lock.json", "classify.mjs", "ask.mjs"):
         shutil.copy(CLIENTS / file, project)
     install = [shutil.which("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     return prepared("transformers.js", project, install)
@@ -246,6 +246,61 @@ def test_ids_of_transformers_js(kind, javascript, tmp_path):
     assert other <= OTHER_BY_KIND[kind]
 
 
+def asked_in_javascript(project: Path, folder: Path, task: str, asked: list) -> dict[str, list]:
+    """What one of transformers.js' pipelines says, by the whole file and by the one of int8."""
+    order = {"folder": str(folder), "task": task, "dtypes": ["fp32", "q8"], "asked": asked}
+    return json.loads(ran(["node", "ask.mjs"], cwd=project, input=json.dumps(order)))
+
+
+def entities_of(tokens: list[dict]) -> list[tuple[str, str]]:
+    """Entities, by the tags of words' first pieces."""
+    words: list[tuple[str, str]] = []
+    for token in tokens:
+        if token["word"].startswith("##"):
+            words[-1] = words[-1][0] + token["word"][2:], words[-1][1]
+        else:
+            words.append((token["word"], token["entity"]))
+    found: list[tuple[str, str]] = []
+    for word, tag in words:
+        if tag.startswith("B-"):
+            found.append((word, tag[2:]))
+        elif tag.startswith("I-"):
+            found[-1] = f"{found[-1][0]} {word}", found[-1][1]
+    return found
+
+
+@pytest.mark.slow
+def test_transformers_js_finds_the_same_entities(
+    cli, entity_model, entities, javascript, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("EDGEPRESS_DATA", str(entities.parent))
+    out = tmp_path / "finder"
+    flags = ("--model", entity_model, "--output", out, "--scheme", "fp32", "int8")
+    assert cli("export.onnx", *flags).code == 0
+    texts = [text for text, _ in SENTENCES[:24:5]]
+    asked = [[text, {"ignore_labels": []}] for text in texts]
+    found = asked_in_javascript(javascript, out, "token-classification", asked)
+    ours = [[(own.text, own.label) for own in one.entities] for one in edgepress.load(out).predict(texts)]
+    assert any(ours)
+    assert [entities_of(tokens) for tokens in found["fp32"]] == ours
+    assert [len(tokens) for tokens in found["q8"]] == [len(tokens) for tokens in found["fp32"]]
+
+
+@pytest.mark.slow
+def test_transformers_js_fills_the_same_masks(cli, masked_model, data_root, javascript, tmp_path):
+    out = tmp_path / "filler"
+    flags = ("--task", "verdicts", "--data", data_root, "--scheme", "fp32", "int8", "--output", out)
+    assert cli("export.onnx", "--model", masked_model, *flags).code == 0
+    texts = ["the film is a quiet [MASK]", "her [MASK] falls apart."]
+    found = asked_in_javascript(javascript, out, "fill-mask", [[text] for text in texts])
+    for theirs, ours in zip(found["fp32"], edgepress.load(out).predict(texts), strict=True):
+        assert [own["token_str"] for own in theirs] == [own.token for own in ours.masks[0]]
+        assert [own["score"] for own in theirs] == pytest.approx(
+            [own.score for own in ours.masks[0]], abs=1e-3
+        )
+    assert [len(own) for own in found["q8"]] == [5, 5]
+
+
 @pytest.mark.slow
 def test_transformers_js_answers_questions(cli, answer_model, questions, javascript, tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEPRESS_DATA", str(questions.parent))
@@ -255,8 +310,7 @@ def test_transformers_js_answers_questions(cli, answer_model, questions, javascr
     # Those that the model, trained with short windows, reads whole.
     asked = [own[:2] for own in entries() if len(own[0].split()) <= 3 and len(own[1].split()) <= 12]
     assert len(asked) > 4
-    order = {"folder": str(out), "dtypes": ["fp32", "q8"], "asked": asked}
-    found = json.loads(ran(["node", "answer.mjs"], cwd=javascript, input=json.dumps(order)))
+    found = asked_in_javascript(javascript, out, "question-answering", asked)
     ours = edgepress.load(out).predict(asked)
     assert [own["answer"] for own in found["fp32"]] == [own.answer for own in ours]
     assert len(found["q8"]) == len(asked)

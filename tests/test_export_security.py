@@ -153,7 +153,7 @@ def test_device_bench_does_not_measure_them(
 def test_code_in_a_card_stays_inside_its_quotes() -> None:
     for own in formats().values():
         name = 'a"); import os; os.abort(); ("'
-        asked = own.usage(name, f"{name}/model", ["input_ids"], False, KIND)
+        asked = own.usage(name, f"{name}/model", ["input_ids"], [name], KIND)
         code = asked.removeprefix("```python\n")
         assert '"a\\"); import os' in code or not code
         compile(code.partition("```")[0], "card", "exec")

@@ -11,7 +11,7 @@ from compress.distill.pretraining import distill_pretraining, open_pretraining
 from compress.distill.student import open_student, reads_teachers_tokens
 from compress.distillation.logits import TeacherLogits, read_by_teacher, with_logits
 from compress.distillation.objective import Distillation
-from compress.step import StepResult, prepare, run_step, with_split
+from compress.step import StepResult, prepare, refuse_untrained, run_step, with_split
 from compress.training.checkpoints import TechniqueRun
 from compress.training.config import passes, with_defaults
 from compress.training.data import TrainingText, load_text
@@ -90,6 +90,7 @@ def require_teacher(opened: OpenedModel) -> OpenedModel:
     Raises:
         EdgepressError: nobody said what it was trained for, or it was not trained.
     """
+    refuse_untrained(opened)
     name = opened.source.name
     if opened.task is None:
         raise EdgepressError(f"nobody said what {name} was trained for", "name its --task")

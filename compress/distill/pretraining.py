@@ -13,7 +13,6 @@ from compress.step import StepResult
 from compress.training.checkpoints import TechniqueRun
 from compress.training.config import with_defaults
 from compress.training.masked_lm import (
-    IGNORED,
     PRETRAINING,
     MaskedLanguageModel,
     corpus_data,
@@ -28,6 +27,7 @@ from edgepress.core.corpus import Corpus, load_corpus
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel
 from edgepress.core.masked_lm import open_masked_lm
+from edgepress.core.masking import IGNORED
 
 
 class PretrainingDistillation(nn.Module):

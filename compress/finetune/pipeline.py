@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from compress.finetune.config import FinetuneConfig
-from compress.step import StepResult, prepare, run_step, with_split
+from compress.step import StepResult, prepare, refuse_untrained, run_step, with_split
 from compress.training.checkpoints import TechniqueRun
 from compress.training.config import ClassifierOptions, passes, with_defaults
 from compress.training.data import TrainingText, load_text, open_untrained
@@ -50,6 +50,7 @@ def open_for_training(config: FinetuneConfig) -> tuple[OpenedModel, TrainingText
         text = load_text(config, task)
         return open_untrained(config.model, task, config.data, config.seed, config.vocabulary, text), text
     opened = _open_pretrained(config)
+    refuse_untrained(opened)
     return opened, load_text(config, opened.text_task)
 
 

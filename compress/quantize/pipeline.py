@@ -16,6 +16,7 @@ from edgepress.core.loading import OpenedModel, check_kind, open_model
 from export.command.session import ExportSession, Whole, Written
 from export.core.config import derive
 from export.core.scheme import Options, cpu_targets
+from export.validation.sentences import ANY
 
 # Fewer than a measurement of its own takes: a table on the way has an interval all the same, a wider one.
 LAUNCHES = 3
@@ -66,7 +67,10 @@ def quantize(opened: OpenedModel, config: QuantizeConfig, order: QuantizeRequest
     session.record([parent, *found.kept])
     parent_score, parent_bounds = session.parent_score(), session.parent_bounds()
     judged_on = session.evaluation_set()
-    return Quantized(config, order, session.opened, parent_score, parent_bounds, judged_on, parent, found)
+    also = session.judge(ANY).parent_also
+    return Quantized(
+        config, order, session.opened, parent_score, parent_bounds, judged_on, parent, found, also
+    )
 
 
 def _quantize(config: QuantizeConfig, order: QuantizeRequest, session: ExportSession, whole: Whole) -> Found:

@@ -1,7 +1,7 @@
 """Results of a run: table rows, records, chart, card and manifest."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ from edgepress.core.loading import OpenedModel
 from edgepress.core.memory import peak_note
 from edgepress.core.model_card import Card
 from edgepress.core.tables import ScreenTable, screen_table, share_text
-from export.command.report import agreement_heading, cpu_notes, intervals, judged_on, usage
+from export.command.report import agreement_heading, also, also_lines, cpu_notes, intervals, judged_on, usage
 from export.command.session import Written
 from export.core.scheme import cpu_targets
+from export.validation.validator import FurtherScore
 
 MEASUREMENTS_FILE = "measurements.jsonl"
 CHART_FILE = "chart.png"
@@ -70,12 +71,19 @@ class Quantized:
     parent: Written
     """The file that is not quantized."""
     found: Found
+    parent_also: Mapping[str, FurtherScore] = field(default_factory=dict)
+    """What the model is judged by besides, in torch."""
     measurements: Sequence[Measurement] = ()
 
     @property
     def files(self) -> list[Written]:
         """The unquantized file, then the quantized ones."""
         return [self.parent, *self.found.kept]
+
+    @property
+    def also(self) -> list[str]:
+        """Lines on what files are judged by besides."""
+        return list(also_lines(self.opened, self.parent_also, self.files))
 
     @property
     def untimed(self) -> str:
@@ -160,6 +168,7 @@ def _step(quantized: Quantized) -> Step:
             **({"cpus": list(file.cpus)} if file.cpus else {}),
             "score": file.verdict.score,
             **intervals(file.verdict),
+            **also(file.verdict),
             "agreement": file.verdict.parity.agreement,
             "quantized_matmuls": file.format.coverage(file.path),
             "kept_float": list(file.kept_float),
@@ -211,7 +220,9 @@ def _card(quantized: Quantized, target: Path) -> str:
     body = CARD_BODY.format(
         table="\n".join([summary.markdown(rows, quantized.metric, quantized.agreement), *labels]),
         judged_on=quantized.judged_on,
-        caption="\n".join([measured_how, *(f"{note}." for note in cpu_notes(quantized.files))]),
+        caption="\n".join(
+            [measured_how, *(f"{note}." for note in (*quantized.also, *cpu_notes(quantized.files)))]
+        ),
         chart=CARD_CHART if quantized.measurements else "",
         usage=usage(own, target, quantized.found.kept[-1].path, quantized.opened),
     )
@@ -227,6 +238,8 @@ def show(quantized: Quantized) -> None:
     own = (quantized.metric, quantized.title, quantized.agreement, quantized.untimed)
     summary.table(quantized.rows, *own).show()
     console.line(quantized.judged_on)
+    for line in quantized.also:
+        console.line(line)
     if said := peak_note(quantized.opened.longest):
         console.line(said)
     for table in label_tables(quantized):

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
 import onnx
 
 from compress.quantize.report import Found, Sensitivity
@@ -124,13 +123,11 @@ def measure_sensitivity(
     """Quantize each layer alone and see how far the logits move; the most sensitive comes first."""
     layers = frozenset(weight_layers(onnx.load(str(whole.path)).graph))
     judge = session.judge(whole.config.shapes)
-    parent = judge.logits(whole.path, SENSITIVITY_SENTENCES)
     target = whole.path.with_name("sensitivity.onnx")
 
     def rms(layer: str) -> float:
         session.quantize_into(target, whole, scheme, replace(options, keep_float=layers - {layer}))
-        difference = judge.logits(target, SENSITIVITY_SENTENCES) - parent
-        return float(np.sqrt(np.mean(difference**2)))
+        return judge.rms(target, SENSITIVITY_SENTENCES)
 
     try:
         found = [Sensitivity(layer, rms(layer)) for layer in sorted(layers - options.keep_float)]

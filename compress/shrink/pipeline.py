@@ -25,7 +25,7 @@ from compress.shrink.chain import WHOLE, Chain, chain_for
 from compress.shrink.config import ShrinkConfig
 from compress.shrink.estimate import Pace, measure_pace, minutes_left
 from compress.shrink.verdict import Candidate, candidates, chosen, closest, sentence
-from compress.step import OUTPUTS, refuse_quantized, with_split
+from compress.step import OUTPUTS, refuse_quantized, refuse_untrained, with_split
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError, ExpectationError
 from edgepress.core.files import writable_folder, write_whole
@@ -133,6 +133,7 @@ def _open(config: ShrinkConfig) -> OpenedModel:
         config.model, "pretrained", config.task, config.data, config.seed, options=config.task_options
     )
     check_kind(opened)
+    refuse_untrained(opened)
     refuse_quantized(opened)
     if not opened.scored:
         raise EdgepressError(

@@ -33,6 +33,9 @@ def load(
     split: str | None = None,
     label_map: Mapping[str, str] | None = None,
     null_threshold: float | None = None,
+    labels: Sequence[str] = (),
+    hypothesis_template: str | None = None,
+    entailment_label: str | None = None,
     seed: int = 0,
     progress: Listener | None = None,
 ) -> Model:
@@ -50,6 +53,9 @@ def load(
         problem_type: of the data, where it is not plain.
         split: to score on.
         null_threshold: by how much the score of no answer to a question has to be above that of the best one.
+        labels: classes that a model of entailment is asked about (zero-shot).
+        hypothesis_template: how it is asked, with {} for a class.
+        entailment_label: its label that means entailment, where its name does not say so.
         label_map: label of the data -> name or number of the model's class.
         seed: for random weights.
         progress: called with each step in words.
@@ -64,6 +70,9 @@ def load(
         split=split,
         label_map=dict(label_map or {}),
         null_threshold=null_threshold,
+        candidates=tuple(labels),
+        hypothesis_template=hypothesis_template,
+        entailment_label=entailment_label,
     )
     root = None if data is None else Path(data)
     with reporting(progress):

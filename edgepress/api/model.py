@@ -21,7 +21,7 @@ from edgepress.core.evaluation import EvaluationSet
 from edgepress.core.intervals import Bounds, score_bounds, score_text
 from edgepress.core.loading import OpenedModel
 from edgepress.core.metrics import scores
-from edgepress.core.prediction import AnswerPrediction, EntityPrediction, Prediction, RankPrediction
+from edgepress.core.prediction import AnyPrediction
 from edgepress.core.split_files import split_name
 from edgepress.core.tasks import judged_on
 from export.core.eager import EagerRunner
@@ -29,7 +29,6 @@ from export.core.runner import Runner
 from export.validation.sentences import evaluation_sentences
 
 Texts = Sequence[str] | Sequence[tuple[str, str]]
-Predictions = list[Prediction] | list[EntityPrediction] | list[AnswerPrediction] | list[RankPrediction]
 
 
 @dataclass(frozen=True)
@@ -96,13 +95,14 @@ class Model:
         parts = self.result.shown if self.result else ()
         return "\n".join(part if isinstance(part, str) else part.text(100).plain for part in parts)
 
-    def predict(self, texts: Texts) -> Predictions:
+    def predict(self, texts: Texts) -> list[AnyPrediction]:
         """Answers to texts, or to pairs of texts (a question and its context); longer ones are cut to
         `OpenedModel.text_length` tokens, contexts read in windows of as many.
 
         Returns:
             of a classifier labels, of a model of named entities the entities in each text, of one that
-            answers questions the answers, of one that ranks each passage's rank among those of its query.
+            answers questions the answers, of one that ranks each passage's rank among those of its query, of
+            a masked language model the likeliest fillings of each mask.
 
         Raises:
             EdgepressError: its head is not trained, or single texts are given where it reads pairs.
@@ -146,8 +146,7 @@ class Model:
             opened = replace(opened, task=judged_on(opened.text_task, split_name(split)))
         with reporting(None), self._runner() as runner:
             sentences = evaluation_sentences(opened, samples, seed, max_length=max_length)
-            raw = [runner(batch)[0] for batch in sentences.batches]
-            outputs = opened.kind.collect(raw, sentences.places, sentences.names)
+            outputs = sentences.outputs(runner)
             assert sentences.labels is not None, "it is scored"
             judged = (outputs, sentences.labels, opened.problem_type, opened.thresholds)
             found, bounds = scores(sentences.metric, *judged), score_bounds(sentences.metric, *judged)

@@ -23,7 +23,7 @@ from compress.qat.config import QatOptions
 from compress.qat.pipeline import qat as train_rounded
 from compress.sparsify.config import SparsifyOptions
 from compress.sparsify.pipeline import sparsify as set_to_zero
-from compress.step import StepResult, refuse_quantized
+from compress.step import StepResult, refuse_quantized, refuse_untrained
 from compress.training.checkpoints import TechniqueRun
 from compress.training.config import StepFlags, TrainingOptions
 from compress.trim_vocab.config import TrimVocabOptions
@@ -232,6 +232,7 @@ def _compress(
 ) -> Model:
     with _working(checkpoints, progress) as run:
         check_kind(model.opened)
+        refuse_untrained(model.opened)
         refuse_quantized(model.opened)
         return _model(technique(model.copied(), options, run))
 

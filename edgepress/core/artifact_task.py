@@ -18,7 +18,7 @@ from edgepress.core.pretrained import load_config
 from edgepress.core.splits import data_root
 from edgepress.core.task_discovery import find_task
 from edgepress.core.tasks import TASKS, ProblemType, Task, TaskOptions
-from edgepress.core.tasks.kinds import problem_of_head
+from edgepress.core.tasks.kinds import kind_of, problem_of_head
 from edgepress.core.tasks.task import digests_in
 
 
@@ -78,15 +78,22 @@ def named_task(
         ) from error
 
 
-def trained_head(source: ModelSource, artifact: Artifact | None) -> TrainedHead | None:
-    """The classes that the model's folder records; None where it has no trained classifier."""
+def trained_head(
+    source: ModelSource, artifact: Artifact | None, drops_others: bool = False
+) -> TrainedHead | None:
+    """The classes that the model's folder records; None where it has no trained classifier.
+
+    A head without classes is one too where text alone is its data, unless another may take its place.
+    """
     if source.folder is None or (artifact is not None and not artifact.manifest.model.head_trained):
         return None
     config = load_config(source)
     checkpoint = read_checkpoint(source.folder)
     found = find_head(config, checkpoint)
     if not found.head.labelled:
-        return None
+        alone = problem_of_head(found.head)
+        dropped = alone is None or drops_others or source.spec is not None
+        return None if dropped or not kind_of(alone).unlabelled else TrainedHead((), alone)
     labels = tuple(label for _, label in sorted((config.id2label or {}).items()))
     _require_rows(source.folder, len(labels), found.tensors, checkpoint)
     problem = config.problem_type if config.problem_type in get_args(ProblemType) else None
@@ -170,7 +177,8 @@ def _with_recorded(options: TaskOptions | None, artifact: Artifact | None) -> Ta
     if not known:
         return options
     options = options or TaskOptions()
-    labels = known["labels"]
+    asked = known.get("hypotheses", {})
+    labels = asked.get("candidates") or known["labels"]
     meant = {text: labels[number] for text, number in known["label_ids"].items()}
     meant |= known.get("tag_names", {})
     return replace(
@@ -179,6 +187,8 @@ def _with_recorded(options: TaskOptions | None, artifact: Artifact | None) -> Ta
         text_columns=options.text_columns or tuple(known["text_columns"]),
         problem_type=options.problem_type or known["problem_type"],
         split=options.split or known["evaluation_split"],
+        hypothesis_template=options.hypothesis_template or asked.get("template"),
+        entailment_label=options.entailment_label or asked.get("entailment_label"),
         recorded_labels=meant,
         files=options.files or {split: tuple(names) for split, names in known["files"].items()},
     )

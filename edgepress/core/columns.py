@@ -21,6 +21,8 @@ MULTI: ProblemType = "multi_label_classification"
 VALUES: ProblemType = "regression"
 QUESTIONS: ProblemType = "question_answering"
 RANKS: ProblemType = "reranking"
+MASKED: ProblemType = "masked_lm"
+ZERO_SHOT: ProblemType = "zero-shot"
 RANKED = ("query", "passage")
 """Columns of texts that are nothing but queries and what is ranked for them."""
 LABEL = "label"
@@ -58,6 +60,8 @@ class TrainedHead:
         """Whether it can be what the logits mean; one logit can rank, whatever it was called."""
         if problem_type == RANKS:
             return len(self.labels) == 1 and self.problem_type not in (TAGS, QUESTIONS)
+        if ZERO_SHOT in (problem_type, self.problem_type):  # its labels are classes of pairs
+            return problem_type in (ZERO_SHOT, SINGLE) and self.problem_type in (ZERO_SHOT, SINGLE, None)
         if self.problem_type is not None:
             return self.problem_type == problem_type
         return problem_type not in (TAGS, QUESTIONS) and (len(self.labels) == 1) == (problem_type == VALUES)
@@ -95,11 +99,16 @@ class Columns:
 
 
 def find_columns(table: Table, options: TaskOptions, head: TrainedHead | None) -> Columns:
-    """Find the columns of text and labels, or of words and tags where there are lists of words.
+    """Find the columns of text and labels, or of words and tags where there are lists of words; of text alone
+    where the head learns from nothing else.
 
     Raises:
         EdgepressError: that is doubtful, or the head is of another kind.
     """
+    if head is not None and head.problem_type == MASKED:
+        text = text_columns(table.rows, table.where, options.text_columns)
+        require_one_text(text, table.where)
+        return Columns(text, (), MASKED)
     if answers := _answer_columns(table, options):
         _require_taken(head, QUESTIONS)
         return answers
@@ -116,6 +125,15 @@ def find_columns(table: Table, options: TaskOptions, head: TrainedHead | None) -
     if text == RANKED and options.problem_type is None and _is_flag(table.column(label[0])):
         options = replace(options, problem_type=RANKS)
     return Columns(text, label, problem_type_of(table, label, options, head))
+
+
+def require_one_text(columns: Sequence[str], where: str) -> None:
+    """Raise for pairs of texts, where a model reads one a row."""
+    if len(columns) > 1:
+        raise EdgepressError(
+            f"{where} has texts in {' and '.join(columns)}, and the model reads one a row",
+            f"name one: --text-columns {columns[-1]}",
+        )
 
 
 def _require_taken(head: TrainedHead | None, problem_type: ProblemType) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
-from edgepress.core.metrics import ENTITY_METRICS, METRICS, contributions, of_counts, predict, undefined
+from edgepress.core.metrics import ENTITY_METRICS, contributions, of_counts, predict, undefined, value_of
 from edgepress.core.tags import entity_counts
 from edgepress.core.tasks import ON_TRAIN, ProblemType
 
@@ -198,7 +198,7 @@ def _value_of_rows(
 
     def value(rows: np.ndarray) -> float | None:
         own, truth = predicted[rows], labels[rows]
-        return None if undefined(name, own, truth) else METRICS[name](own, truth)
+        return None if undefined(name, own, truth) else value_of(name, own, truth)
 
     return value
 

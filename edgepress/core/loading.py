@@ -15,11 +15,12 @@ from edgepress.core import console
 from edgepress.core.architectures.pruned import record_shapes
 from edgepress.core.artifact import Artifact, Manifest, ModelRecord, Step, is_artifact, open_artifact
 from edgepress.core.artifact_task import named_task, recorded_type, trained_head
-from edgepress.core.columns import SINGLE, VALUES
+from edgepress.core.columns import SINGLE, VALUES, ZERO_SHOT
 from edgepress.core.console import warn
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.files import sha256
 from edgepress.core.heads import head_of_class
+from edgepress.core.hypotheses import Hypotheses, asked_hypotheses
 from edgepress.core.inputs import longest_input
 from edgepress.core.metrics import THRESHOLDS
 from edgepress.core.model_card import card_language
@@ -56,6 +57,8 @@ class OpenedModel:
     """What it is since then."""
     most: int | None = None
     """Longest input that is asked for [tokens]; None: as long as the model takes."""
+    hypotheses: Hypotheses | None = None
+    """How a model of entailment is asked about classes that no data have; None: as its task says, if so."""
 
     @property
     def scored(self) -> bool:
@@ -77,6 +80,8 @@ class OpenedModel:
         """Problem type that the logits are of: the task's, else that of the model's own config."""
         if self.task is not None:
             return self.task.problem_type
+        if self.hypotheses is not None:
+            return ZERO_SHOT
         if (recorded := recorded_type(self.artifact)) is not None:
             return recorded
         if (told := problem_of_head(head_of_class(self.model))) is not None:
@@ -89,11 +94,18 @@ class OpenedModel:
     @property
     def kind(self) -> TaskKind:
         """Kind of task that the model is for."""
-        return kind_of(self.problem_type)
+        return kind_of(self.problem_type).asking(self.task.hypotheses if self.task else self.hypotheses)
+
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether it reads two texts at once."""
+        return self.kind.pairs or self.text_task.texts_a_row > 1
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of its head's labels, in the order of the logits."""
+        """Names of its head's labels, in the order of the logits; none where each is a token."""
+        if self.kind.unlabelled:
+            return ()
         return tuple(label for _, label in sorted((self.model.config.id2label or {}).items()))
 
     def reader(self, run: Callable[[Mapping[str, np.ndarray]], np.ndarray]) -> Reader:
@@ -165,7 +177,7 @@ class OpenedModel:
             step: what was done.
             trained: whether its weights come out of a training now.
         """
-        config, task_trained = self.model.config, self.task is not None
+        config, task_trained = self.model.config, self.task is not None or self.kind.unlabelled
         record = replace(
             self.record(), architecture=config.model_type, parameters=self.model.num_parameters()
         )
@@ -195,7 +207,7 @@ class OpenedModel:
             "precision": precision,
             "task": self.task.name if self.task else None,
             "problem_type": self.problem_type,
-            "labels": json.dumps(list(self.labels)),
+            "labels": json.dumps(list(self.labels)) if self.labels else None,
             "license": self.license,
             "base_model": record.hub_id,
             "revision": record.revision,
@@ -254,12 +266,12 @@ def open_model(
         EdgepressError: as `find_model`, `open_artifact`, `find_task` and `load_model`.
     """
     source, artifact = _find(name, weights)
-    head = None if new_head else trained_head(source, artifact)
+    head = None if new_head else trained_head(source, artifact, drops_others)
     found = None if without_task else named_task(task, artifact, data, options, head)
     shown = found or (TASKS[DEFAULT_TASK] if source.spec else None)
     model, head_trained = load_model(
         source,
-        shown.labels if shown else None,
+        (shown.labels or None) if shown else None,
         shown.problem_type if shown else None,
         seed,
         new_head,
@@ -273,6 +285,8 @@ def open_model(
     if found is not None and found is not task and (found.folder is not None or found.matched_by):
         console.step(describe(found))
     opened = OpenedModel(source, model, tokenizer, head_trained, found, artifact, data)
+    if found is None:
+        opened = replace(opened, hypotheses=_hypotheses(opened, options or TaskOptions()))
     if options is not None and options.null_threshold is not None:
         _set_null_threshold(opened, options.null_threshold)
     return opened
@@ -284,6 +298,13 @@ def _find(name: str, weights: Weights) -> tuple[ModelSource, Artifact | None]:
     if source.origin != "local" or source.folder is None or not is_artifact(source.folder):
         return source, None
     return replace(source, origin="trained"), open_artifact(source.folder)
+
+
+def _hypotheses(opened: OpenedModel, options: TaskOptions) -> Hypotheses | None:
+    """How a model without a task is asked; None: it has its own classes."""
+    recorded = (opened.artifact.manifest.data or {}).get("hypotheses") if opened.artifact else None
+    given = options.candidates, options.hypothesis_template, options.entailment_label
+    return asked_hypotheses(opened.labels, recorded, *given)
 
 
 def _set_null_threshold(opened: OpenedModel, threshold: float) -> None:

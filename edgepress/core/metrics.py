@@ -15,6 +15,8 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, roc_curve
 
 from edgepress.core.console import warn_once
+from edgepress.core.masked_scores import HIDDEN
+from edgepress.core.masked_scores import METRICS as MASKED_METRICS
 from edgepress.core.ranking import METRICS as RANK_METRICS
 from edgepress.core.ranking import query_scores
 from edgepress.core.squad import SCORES as ANSWER_METRICS
@@ -104,7 +106,7 @@ ENTITY_METRICS: dict[str, Callable[[float, float, float], float | None]] = {
     "entity_precision": lambda right, given, _: right / given if given else None,
     "entity_recall": lambda right, _, there: right / there if there else None,
 }
-NAMES = (*METRICS, *ENTITY_METRICS, *ANSWER_METRICS, *RANK_METRICS)
+NAMES = (*METRICS, *ENTITY_METRICS, *ANSWER_METRICS, *RANK_METRICS, *MASKED_METRICS)
 CORRELATIONS = ("pearson", "spearman")
 COUNTS = ("f1", "f1_micro")
 """Metrics that are 0 / 0 where no label is there and none is given."""
@@ -138,6 +140,8 @@ def undefined(metric: str, predicted: np.ndarray, labels: np.ndarray) -> str:
     """Why a metric has no value for these predictions and labels; empty where it has one."""
     if not np.isfinite(predicted).all():
         return "a prediction is not a finite number"
+    if metric in MASKED_METRICS and not predicted[:, HIDDEN].any():
+        return "no token is hidden in so little text"
     if metric in CORRELATIONS:
         return _uncorrelated(predicted, labels)
     if metric == "matthews" and np.ptp(labels) == 0:
@@ -185,7 +189,7 @@ def value_of(name: str, predicted: np.ndarray, labels: np.ndarray) -> float | No
     own = contributions(name, predicted, labels)
     if own is not None:
         return float(own.mean()) if len(own) else None
-    return METRICS[name](predicted, labels)
+    return MASKED_METRICS[name](predicted) if name in MASKED_METRICS else METRICS[name](predicted, labels)
 
 
 def scores(

@@ -172,6 +172,41 @@ class RankPrediction:
         return self.score
 
 
+@dataclass(frozen=True)
+class Filling:
+    """A token in the place of a mask."""
+
+    token: str
+    """As the tokenizer writes it."""
+    score: float
+    """Probability among the whole vocabulary, 0..1."""
+
+
+@dataclass(frozen=True)
+class FillingPrediction:
+    """The likeliest fillings of each mask in a text, in their order."""
+
+    masks: tuple[tuple[Filling, ...], ...]
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """The answer as JSON has it."""
+        return {"masks": [[asdict(own) for own in fillings] for fillings in self.masks]}
+
+    @property
+    def words(self) -> str:
+        """The fillings of each mask, as text."""
+        return " | ".join(", ".join(own.token.strip() for own in fillings) for fillings in self.masks)
+
+    @property
+    def probability(self) -> float | None:
+        """The probability of the likeliest filling; of several masks the least."""
+        return min(fillings[0].score for fillings in self.masks)
+
+
+AnyPrediction = Prediction | EntityPrediction | AnswerPrediction | RankPrediction | FillingPrediction
+
+
 def predictions(
     logits: np.ndarray,
     labels: Sequence[str],

@@ -33,6 +33,22 @@ class Answers(NamedTuple):
     """Place of the first character of each."""
 
 
+def plain(truth: np.ndarray) -> np.ndarray:
+    """Truth that an NPZ file keeps without a pickle: answers as JSON, other labels as they are."""
+    return np.asarray([json.dumps(own) for own in truth]) if truth.dtype == object else truth
+
+
+def restored(truth: np.ndarray) -> np.ndarray:
+    """What `plain` was given."""
+    if truth.dtype.kind != "U":
+        return truth
+    found = np.empty(len(truth), dtype=object)
+    for row, text in enumerate(truth):
+        context, texts, starts = json.loads(text)
+        found[row] = Answers(context, tuple(texts), tuple(starts))
+    return found
+
+
 def squad_rows(path: Path) -> list[dict[str, Any]] | None:
     """The questions of a file in SQuAD's format as rows of a table; None where it is another JSON file.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from datasets import ClassLabel
 
+from edgepress.core.class_labels import with_candidates, with_classes, with_columns, with_value
 from edgepress.core.columns import (
     MULTI,
     QUESTIONS,
@@ -18,6 +19,7 @@ from edgepress.core.columns import (
     SINGLE,
     TAGS,
     VALUES,
+    ZERO_SHOT,
     Table,
     TrainedHead,
     find_columns,
@@ -29,8 +31,6 @@ from edgepress.core.labels import (
     LabelMismatchError,
     label_key,
     label_text,
-    match_columns,
-    match_labels,
     refuse_ids,
     shown,
     sorted_labels,
@@ -42,6 +42,7 @@ from edgepress.core.squad import TEXT
 from edgepress.core.tags import TagSet, split_tag
 from edgepress.core.tasks import TASKS, Task, TaskOptions, judged_on
 from edgepress.core.tasks.kinds import kind_of
+from edgepress.core.text_tasks import corpus_task, of_text, text_alone
 
 SIDES = ("start", "end")
 """Labels of a model that answers questions."""
@@ -79,8 +80,10 @@ def find_task(
                 )
             files = find_splits(path, [*_names(options), *([options.split] if options.split else [])])
             return _task_from_files(path, task_name(path), files, options, head)
-        if path.is_file():
+        if path.is_file() and (path.suffix.lower() in TABLES or not of_text(head)):
             return _task_from_table(path, options, head)
+    if of_text(head):
+        return corpus_task(name, data, options)
     if "/" in name or "\\" in name or Path(name).suffix.lower() in TABLES:
         raise EdgepressError(
             f"no such data folder or file: {name}", f"a zoo task is one of {', '.join(TASKS)}"
@@ -94,6 +97,13 @@ def find_task(
 
 
 def _zoo_task(task: Task, options: TaskOptions, head: TrainedHead | None) -> Task:
+    if of_text(head):
+        return text_alone(task, options)
+    if options.problem_type == ZERO_SHOT and task.problem_type == SINGLE:
+        columns = options.text_columns or task.text_columns
+        own = replace(task, problem_type=ZERO_SHOT, text_columns=columns)
+        own = own if options.split is None else judged_on(own, split_name(options.split))
+        return with_candidates(own, DataLabels(task.labels, numbered=True), options, head)
     if options.problem_type not in (None, task.problem_type):
         raise EdgepressError(f"{task.name} is a {task.problem_type}", "leave --problem-type away")
     task = replace(
@@ -152,7 +162,7 @@ def _task_from_files(
         rows={split: len(own.rows) for split, own in tables.items()},
         unused=_unused(table, {*columns.text, *columns.label}),
     )
-    return with_labels(task, tables, options, head)
+    return task if of_text(head) else with_labels(task, tables, options, head)
 
 
 def _judged(task: Task, files: Mapping[str, Sequence[Path]], options: TaskOptions) -> Task:
@@ -207,9 +217,11 @@ def describe(task: Task) -> str:
     parts = [kind_of(task.problem_type).describe(task)]
     if task.matched_by:
         numbers: dict[int, list[str]] = {}
-        for text, number in (task.label_ids or class_numbers(task.labels)).items():
+        for text, number in (task.label_ids or class_numbers(task.classes)).items():
             numbers.setdefault(number, []).append(text)
-        pairs = [f"{' or '.join(texts)} = {task.labels[number]}" for number, texts in sorted(numbers.items())]
+        pairs = [
+            f"{' or '.join(texts)} = {task.classes[number]}" for number, texts in sorted(numbers.items())
+        ]
         parts.append(f"labels by {task.matched_by}: {shown(pairs)}")
     if task.rows:
         parts.append(_row_words(task))
@@ -243,7 +255,8 @@ def with_labels(
     if task.problem_type == TAGS:
         return with_tags(task, _tags(task, learned or tables, tables), options, head)
     data = _classes(task, tables if head else learned or tables)
-    return with_classes(task, data, options, head)
+    label = with_candidates if task.problem_type == ZERO_SHOT else with_classes
+    return label(task, data, options, head)
 
 
 def _some_unanswered(task: Task, tables: Mapping[str, Table]) -> bool:
@@ -267,53 +280,6 @@ def _classes(task: Task, tables: Mapping[str, Table]) -> DataLabels:
 def _texts(table: Table, column: str) -> list[str]:
     values = (value for value in table.column(column) if not isinstance(value, list | dict))
     return [text for text in map(label_text, values) if text is not None]
-
-
-def with_classes(task: Task, data: DataLabels, options: TaskOptions, head: TrainedHead | None) -> Task:
-    """The task with the head's classes, and what each label of the data means; without a head, the data's."""
-    if head is None:
-        return _own_classes(task, data, options.label_map)
-    if not head.takes(SINGLE):
-        raise LabelMismatchError(
-            f"{task.name} has one class a text, the model is a {head.problem_type or VALUES}",
-            "name a --task of the model's kind",
-        )
-    found = match_labels(data, head.labels, options.label_map, task.name, options.recorded_labels)
-    by = "" if found.by == "name" and data.texts == head.labels else found.by
-    return replace(task, labels=head.labels, label_ids=found.ids, matched_by=by)
-
-
-def _own_classes(task: Task, data: DataLabels, label_map: Mapping[str, str]) -> Task:
-    """The classes of a new head: the data's, renamed and merged as the map says."""
-    named = {label_key(text): name for text, name in label_map.items()}
-    texts = [
-        next((named[label_key(own)] for own in data.spellings(index) if label_key(own) in named), text)
-        for index, text in enumerate(data.texts)
-    ]
-    labels = tuple(dict.fromkeys(texts))
-    _refuse_alike(labels, task)
-    ids = {
-        label_key(own): labels.index(text)
-        for index, text in enumerate(texts)
-        for own in data.spellings(index)
-    }
-    return replace(task, labels=labels, label_ids=ids, matched_by="map" if named else "")
-
-
-def _refuse_alike(labels: Sequence[str], task: Task) -> None:
-    if len(labels) == 1:
-        raise EdgepressError(
-            f"{task.name} has one class only, '{labels[0]}': there is nothing to tell apart",
-            "add rows of another class",
-        )
-    seen: dict[str, str] = {}
-    for label in labels:
-        other = seen.setdefault(label_key(label), label)
-        if other != label:
-            raise EdgepressError(
-                f"{task.name} has the labels '{other}' and '{label}': one class, or two?",
-                f"mend the data, or --label-map {label}={other}",
-            )
 
 
 def _tags(task: Task, learned: Mapping[str, Table], tables: Mapping[str, Table]) -> DataLabels:
@@ -412,29 +378,3 @@ def _renamed(text: str, spellings: Sequence[str], said: Mapping[str, str]) -> st
         return whole
     prefix, sign, name = text.partition("-")
     return f"{prefix}-{said[label_key(name)]}" if sign and label_key(name) in said else text
-
-
-def with_columns(task: Task, label_map: Mapping[str, str], head: TrainedHead | None) -> Task:
-    """A task of several labels at once with the head's labels, each with its column."""
-    if head is None:
-        named = tuple(label_map.get(column, column) for column in task.label_columns)
-        return replace(task, labels=named)
-    columns = match_columns(task.label_columns, head.labels, label_map)
-    if not head.takes(MULTI) or columns is None or len(columns) != len(task.label_columns):
-        raise LabelMismatchError(
-            f"the labels do not fit: {task.name} has the columns {list(task.label_columns)}, "
-            f"the model {list(head.labels)}",
-            "name the columns with --label-column, or map them with --label-map COLUMN=LABEL ...",
-        )
-    return replace(task, labels=head.labels, label_columns=tuple(columns))
-
-
-def with_value(task: Task, head: TrainedHead | None) -> Task:
-    if head is None:
-        return task
-    if not head.takes(task.problem_type):
-        raise LabelMismatchError(
-            f"{task.name} is a {task.problem_type}, the model has the classes {list(head.labels)}",
-            "name a --task of the model's kind",
-        )
-    return replace(task, labels=head.labels)

@@ -42,7 +42,7 @@ Drops = Literal["none", "others", "all"]
 # transformers' own renamings of tensors of models that came from TensorFlow.
 RENAMED = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 # Heads that a folder is opened with where its config names them and nobody says what for.
-SAVED = (QUESTION_ANSWERING, TOKEN_CLASSIFIER)
+SAVED = (QUESTION_ANSWERING, TOKEN_CLASSIFIER, MASKED_LM)
 NEW_HEAD = "python -m compress.finetune --model {folder} --task TASK trains a new head on its encoder"
 
 

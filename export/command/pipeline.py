@@ -61,7 +61,8 @@ def write_files(
     session.record(written)
     score, bounds = session.parent_score(config.shapes), session.parent_bounds(config.shapes)
     judged_on = session.evaluation_set(config.shapes)
-    return report.Exported(config, order, session.opened, score, bounds, judged_on, written)
+    also = session.judge(config.shapes).parent_also
+    return report.Exported(config, order, session.opened, score, bounds, judged_on, written, also)
 
 
 def _write(session: ExportSession, part: FormatRequest) -> Iterator[Written]:

@@ -1,7 +1,7 @@
 """Results of an export: table, card and manifest."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgepress.core import console
@@ -20,7 +20,7 @@ from export.command.session import Written
 from export.core.config import ExportConfig
 from export.core.format import Format
 from export.core.scheme import CPU_TARGETS, this_cpu
-from export.validation.validator import FileVerdict
+from export.validation.validator import FileVerdict, FurtherScore
 
 MISSING = "-"
 
@@ -37,6 +37,13 @@ class Exported:
     evaluation_set: EvaluationSet
     """What scores are of."""
     files: Sequence[Written]
+    parent_also: Mapping[str, FurtherScore] = field(default_factory=dict)
+    """What the model is judged by besides, in torch."""
+
+    @property
+    def also(self) -> list[str]:
+        """Lines on what files are judged by besides."""
+        return list(also_lines(self.opened, self.parent_also, self.files))
 
     @property
     def longest(self) -> int:
@@ -101,6 +108,16 @@ def judged_on(opened: OpenedModel, texts: EvaluationSet, files: Sequence[Written
     )
 
 
+def also_lines(
+    opened: OpenedModel, parent: Mapping[str, FurtherScore], files: Sequence[Written]
+) -> Iterator[str]:
+    """Yield a line for each metric that files are judged by besides: the model's, then that of each file."""
+    words = {metric: said for said, metric in opened.kind.also.items()}
+    for metric, own in parent.items():
+        values = [f"{file.verdict.also[metric].words} {file.name}" for file in files]
+        yield f"{words[metric]}: {own.words} in torch, {', '.join(values)}"
+
+
 def cpu_notes(files: Sequence[Written]) -> Iterator[str]:
     """Yield a note for each file that is for another CPU than the one it was judged and timed on."""
     here = this_cpu()
@@ -123,6 +140,8 @@ def show(exported: Exported) -> None:
     title = f"{exported.opened.source.short_name}: each file beside the model"
     ScreenTable(title, exported.headings, exported.rows, words=(0, 1)).show()
     console.line(judged_on(exported.opened, exported.evaluation_set, exported.files))
+    for line in exported.also:
+        console.line(line)
     if said := peak_note(exported.longest):
         console.line(said)
     for note in cpu_notes(exported.files):
@@ -144,7 +163,7 @@ def _card(exported: Exported, target: Path) -> str:
         table=markdown_table(exported.headings, exported.rows),
         judged_on=judged_on(opened, exported.evaluation_set, written),
         longest=exported.longest,
-        notes="".join(f"\n{note}.\n" for note in cpu_notes(written)),
+        notes="".join(f"\n{note}.\n" for note in (*exported.also, *cpu_notes(written))),
         usage="\n".join(usages.values()),
     )
     scores = {file.path.name: file.verdict.score for file in exported.files if file.verdict.score is not None}
@@ -155,9 +174,10 @@ def _card(exported: Exported, target: Path) -> str:
 
 def usage(own: Format, target: Path, file: Path, opened: OpenedModel) -> str:
     """The card's program for a file of an artifact at `target`."""
-    below, pair = f"{file.parent.name}/{file.name}", opened.text_task.texts_a_row > 1
+    below = f"{file.parent.name}/{file.name}"
+    texts = opened.kind.card_texts(opened.tokenizer, opened.text_task.texts_a_row)
     names, outputs = input_names(opened.model), output_names(opened.model)
-    return own.usage(target.as_posix(), below, names, pair, opened.kind, outputs)
+    return own.usage(target.as_posix(), below, names, texts, opened.kind, outputs)
 
 
 def write(exported: Exported, draft: Draft, target: Path) -> None:
@@ -173,6 +193,11 @@ def intervals(verdict: FileVerdict) -> dict[str, list[float]]:
     return {name: bounds.recorded for name, bounds in known.items() if bounds is not None}
 
 
+def also(verdict: FileVerdict) -> dict[str, dict[str, float | None]]:
+    """What a file is judged by besides, as a manifest keeps it."""
+    return {"also": {name: own.value for name, own in verdict.also.items()}} if verdict.also else {}
+
+
 def _step(exported: Exported) -> Step:
     config = {part.format.name: part.config.recorded() for part in exported.order.parts}
     files = [
@@ -182,6 +207,7 @@ def _step(exported: Exported) -> Step:
             **file.how,
             "score": file.verdict.score,
             **intervals(file.verdict),
+            **also(file.verdict),
             **(
                 {"recalls": own} if (own := {each.label: each.recall for each in file.verdict.labels}) else {}
             ),

@@ -258,10 +258,10 @@ class ExportSession:
 
 
 def _warn_of_foreign_texts(opened: OpenedModel) -> None:
-    labels = [label for _, label in sorted((opened.model.config.id2label or {}).items())]
+    classes = f"its classes are {shown(opened.labels)}, and " if opened.labels else ""
     console.warn(
-        f"nobody says what {opened.source.name} was trained on: its classes are {shown(labels)}, and the "
-        f"texts that it is compared on are those of {opened.text_task.name}; nothing is scored, and "
+        f"nobody says what {opened.source.name} was trained on: {classes}the texts that it is compared on "
+        f"are those of {opened.text_task.name}; nothing is scored, and "
         "agreement on its own texts may be another. --task FILE.csv, a folder or a zoo task names its own"
     )
 

@@ -32,7 +32,7 @@ folder = Path({folder})
 folder = folder if folder.is_dir() else Path()  # from inside it as well
 if not (folder / "config.json").is_file():
     raise SystemExit("run this where outputs is, or in the model's folder, or name that in the line above")
-labels = json.loads((folder / "config.json").read_text(encoding="utf-8"))["id2label"]
+labels = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("id2label")
 inputs = dict(AutoTokenizer.from_pretrained(folder)({texts}, return_tensors="np"))
 
 {own}
@@ -118,7 +118,7 @@ class Format(ABC):
         folder: str,
         file: str,
         names: Sequence[str],
-        pair: bool,
+        texts: Sequence[str],
         kind: TaskKind,
         outputs: Sequence[str] = LOGITS,
     ) -> str:
@@ -130,7 +130,7 @@ class Format(ABC):
             folder: of the artifact, as it was typed.
             file: path of the file below it.
             names: of the model's inputs, in their order.
-            pair: whether the model reads two texts at once.
+            texts: what it is asked about: a text, or two where the model reads them at once.
             kind: of its task.
             outputs: the file's, in their order.
         """
@@ -138,10 +138,10 @@ class Format(ABC):
             return ""
         # Inside the quotes of a Python text, whatever the folder is called.
         folder, file = (json.dumps(text, ensure_ascii=False) for text in (folder, file))
-        texts = ", ".join(map(json.dumps, kind.example[: 2 if pair else 1]))
+        asked = ", ".join(map(json.dumps, texts))
         several = len(outputs) > 1
         show = f"{STACKED if several else ONE}\n{kind.program}"
-        code = USAGE.format(folder=folder, texts=texts, own="{own}", show=show)
+        code = USAGE.format(folder=folder, texts=asked, own="{own}", show=show)
         known = {"names": json.dumps(list(names)), "outputs": json.dumps(list(outputs))}
         own = self.snippet.format(file=file, parts="found" if several else "[found]", **known).strip()
         return f"```python\n{code.replace('{own}', own)}\n```\n"

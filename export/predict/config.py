@@ -20,6 +20,8 @@ class PredictConfig(Command):
 
     cat reviews.txt | edgepress predict outputs/x -
 
+    edgepress predict outputs/minilm-mnli --text "the team won at last" --labels sports politics
+
     A folder is run by its smallest ONNX file, else by the smallest that a runtime here opens, else in torch.
     Milliseconds are of one run after a first one, with tokenization: device_bench measures properly.
     """
@@ -38,6 +40,13 @@ class PredictConfig(Command):
     null_threshold: float | None = None
     """Least lead of the score of no answer to a question over that of the best one, for none to be given.
     Default: the model's."""
+    labels: tuple[str, ...] = ()
+    """Classes that a model of entailment is asked about (zero-shot); the text is given the likeliest."""
+    hypothesis_template: str | None = None
+    """Of zero-shot: what is said of a text, with {} for a class. Default: the model's, else "This example is
+    {}."."""
+    entailment_label: str | None = None
+    """Of zero-shot: the model's label that means entailment. Default: the one whose name begins so."""
     threads: int = 0
     """Threads to run with; 0: one for each core."""
     json: bool = False

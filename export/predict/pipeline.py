@@ -14,7 +14,7 @@ from edgepress.core.artifact import Artifact, is_artifact, open_artifact
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError, require_flags
 from edgepress.core.loading import OpenedModel, check_kind, open_model
-from edgepress.core.prediction import AnswerPrediction, EntityPrediction, Prediction, RankPrediction
+from edgepress.core.prediction import AnyPrediction
 from edgepress.core.tables import ScreenTable
 from edgepress.core.tasks import MOST_TEXTS, TASKS, TaskOptions
 from export.core.eager import EagerRunner
@@ -32,7 +32,7 @@ class Answer:
     """Answer of the model to one text, or pair of texts."""
 
     texts: InputTexts
-    prediction: Prediction | EntityPrediction | AnswerPrediction | RankPrediction
+    prediction: AnyPrediction
     milliseconds: float
     """Milliseconds of tokenization, one run, and reading its answer."""
 
@@ -46,10 +46,15 @@ def run(config: PredictConfig) -> list[Answer]:
     require_flags({"--threads": config.threads >= 0})
     folder = _folder_of(config.model)
     artifact = open_artifact(folder) if is_artifact(folder) else None
-    columns = config.text_columns or tuple(_text_columns(artifact))
+    columns = config.text_columns or (() if config.labels else tuple(_text_columns(artifact)))
     if columns:  # before a model is opened, which takes seconds
         rows = read_texts(config, columns)
-    options = TaskOptions(null_threshold=config.null_threshold)
+    options = TaskOptions(
+        null_threshold=config.null_threshold,
+        candidates=config.labels,
+        hypothesis_template=config.hypothesis_template,
+        entailment_label=config.entailment_label,
+    )
     opened = open_model(str(folder), without_task=True, options=options)
     if not columns:
         columns = opened.kind.text_columns

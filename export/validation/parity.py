@@ -56,32 +56,64 @@ def compare_logits(
     Raises:
         ExpectationError: a shape differs, or a child's logit is not a finite number.
     """
-    kind, worst, where = kind_of(problem_type), -1.0, (0, 0)
-    for ours, theirs, batch in zip(child, parent, batches, strict=True):
-        _require_comparable(theirs, ours, batch)
-        difference = float(np.abs(compared(kind, [ours - theirs], [batch])).max(initial=0))
-        if difference > worst:
-            worst, where = difference, batch["input_ids"].shape
-    all_parent, all_child = (compared(kind, own, batches) for own in (parent, child))
-    agreed = kind.agreement(parent, child, _masks(batches), thresholds)
-    return Parity(
-        max_abs=worst,
-        mean_abs=float(np.abs(all_child - all_parent).mean()),
-        agreement=agreed,
-        worst_batch=where[0],
-        worst_length=where[1],
-        rows=sum(map(len, parent)),
-    )
+    comparison = LogitsComparison(kind_of(problem_type), thresholds)
+    for theirs, ours, batch in zip(parent, child, batches, strict=True):
+        comparison.add(theirs, ours, batch)
+    return comparison.parity()
 
 
-def compared(kind: TaskKind, logits: Sequence[np.ndarray], batches: Sequence[Batch]) -> np.ndarray:
-    """Return the logits of batches without those of padding, (rows or tokens, labels)."""
-    pairs = zip(logits, _masks(batches), strict=True)
-    return np.concatenate([kind.compared(own, mask) for own, mask in pairs])
+class LogitsComparison:
+    """A comparison of two models batch by batch: logits over a vocabulary do not fit into memory together."""
+
+    def __init__(self, kind: TaskKind, thresholds: Sequence[float] | None = None) -> None:
+        self._kind, self._thresholds = kind, thresholds
+        self._worst, self._where = -1.0, (0, 0)
+        self._sum, self._squares, self._count, self._rows = 0.0, 0.0, 0, 0
+        self._choices: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def add(self, parent: np.ndarray, child: np.ndarray, batch: Batch) -> None:
+        """Compare the logits of one more batch.
+
+        Raises:
+            ExpectationError: the shapes differ, or a logit is not a finite number.
+        """
+        _require_comparable(parent, child, batch)
+        mask = _mask(batch)
+        difference = np.abs(self._kind.compared(child - parent, mask))
+        largest = float(difference.max(initial=0))
+        if largest > self._worst:
+            self._worst, self._where = largest, batch["input_ids"].shape
+        self._sum += float(difference.sum(dtype=np.float64))
+        self._squares += float(np.square(difference, dtype=np.float64).sum())
+        self._count += difference.size
+        self._rows += len(parent)
+        self._choices.append((self._kind.choices(parent, mask), self._kind.choices(child, mask)))
+
+    @property
+    def rms(self) -> float:
+        """Root mean square of the differences so far."""
+        return float(np.sqrt(self._squares / self._count))
+
+    def parity(self) -> Parity:
+        """Return the difference over all batches."""
+        theirs, ours = (np.concatenate(own) for own in zip(*self._choices, strict=True))
+        return Parity(
+            max_abs=self._worst,
+            mean_abs=self._sum / self._count,
+            agreement=self._kind.agreement(theirs, ours, self._thresholds),
+            worst_batch=self._where[0],
+            worst_length=self._where[1],
+            rows=self._rows,
+        )
 
 
-def _masks(batches: Sequence[Batch]) -> list[np.ndarray]:
-    return [batch.get("attention_mask", np.ones_like(batch["input_ids"])) for batch in batches]
+def _mask(batch: Batch) -> np.ndarray:
+    return batch.get("attention_mask", np.ones_like(batch["input_ids"]))
+
+
+def compared(kind: TaskKind, logits: np.ndarray, batch: Batch) -> np.ndarray:
+    """Return the logits of a batch without those of padding, (rows or tokens, labels)."""
+    return kind.compared(logits, _mask(batch))
 
 
 def _require_comparable(parent: np.ndarray, child: np.ndarray, batch: Batch) -> None:

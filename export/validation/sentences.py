@@ -44,7 +44,7 @@ def evaluation_sentences(
         evaluation_set=EvaluationSet.of(task, examples, length),
         labels=examples.labels if opened.scored else None,
         head_trained=opened.head_trained,
-        problem_type=opened.problem_type,
+        kind=opened.kind,
         metric=task.metric,
         names=opened.labels,
         places=opened.kind.places(opened.tokenizer, examples.texts, length),
@@ -71,5 +71,5 @@ def calibration_sentences(opened: OpenedModel, count: int, seed: int, shapes: Sh
 
 
 def _batches(opened: OpenedModel, examples: Examples, shapes: Shapes, length: int) -> list[Batch]:
-    encoded = opened.kind.batches(opened.tokenizer, examples.texts, length)
+    encoded = opened.kind.judging_batches(opened.tokenizer, examples.texts, length)
     return [shapes.fit(batch) for batch in encoded]

@@ -1,23 +1,26 @@
 """Validator: what an exported file is worth on real sentences, beside the model that it was made from."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from edgepress.core.environment import environment
 from edgepress.core.evaluation import EvaluationSet
-from edgepress.core.intervals import Bounds, drop_bounds, score_bounds
+from edgepress.core.intervals import Bounds, drop_bounds, score_bounds, score_text
+from edgepress.core.masked_scores import LOSSES
 from edgepress.core.metrics import score
 from edgepress.core.tasks import ProblemType
-from edgepress.core.tasks.kind import LabelScore, Places
-from edgepress.core.tasks.kinds import kind_of
+from edgepress.core.tasks.kind import LabelScore, Places, TaskKind
 from export.core.registry import open_runner
 from export.core.runner import Batch, Runner
 from export.validation import parity
 from export.validation.parity import Parity
+
+MOST_KEPT = 256_000_000
+"""Most bytes of the parent's logits that are kept while files are compared with it."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Sentences:
     batches: Sequence[Batch]
     labels: np.ndarray | None
     head_trained: bool
-    problem_type: ProblemType
+    kind: TaskKind
+    """Kind of task that the logits are of."""
     metric: str
     evaluation_set: EvaluationSet
     """Which sentences they are."""
@@ -41,6 +45,39 @@ class Sentences:
     """Probability from which each label is given; None: one half."""
     sweep: Sequence[Batch] = ()
     """Further batches that only parity is judged on: other sizes, lengths, padding."""
+
+    @property
+    def problem_type(self) -> ProblemType:
+        """Problem type that the logits are of."""
+        return self.kind.problem_type
+
+    def reduced(self, logits: np.ndarray, at: int) -> np.ndarray:
+        """What is kept of the logits of batch `at`; where a fixed size has its row repeated, of the first."""
+        return self.kind.reduced(logits[0], None if self.places is None else self.places[at])
+
+    def outputs(self, run: Callable[[Batch], np.ndarray]) -> np.ndarray:
+        """Outputs of a model over the sentences, as `TaskKind.collect` gives them."""
+        reduced = [self.reduced(run(batch), at) for at, batch in enumerate(self.batches)]
+        return self.kind.collect(reduced, self.places, self.names)
+
+
+@dataclass(frozen=True)
+class FurtherScore:
+    """Value of a metric that files are judged by besides the task's."""
+
+    metric: str
+    value: float | None
+    bounds: Bounds | None
+    """Its 95 % interval."""
+
+    @property
+    def words(self) -> str:
+        """The value with its interval: in percent, or of a loss in nats."""
+        if self.metric not in LOSSES or self.value is None:
+            return score_text(self.value, self.bounds, missing="undefined")
+        return f"{self.value:.3f}" + (
+            f" [{self.bounds.low:.3f}, {self.bounds.high:.3f}]" if self.bounds else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -56,6 +93,8 @@ class FileVerdict:
     """Interval of the loss against the parent, on the same sentences."""
     labels: tuple[LabelScore, ...] = ()
     """Scores of each label; none where there are no labels to score against."""
+    also: Mapping[str, FurtherScore] = field(default_factory=dict)
+    """What it is judged by besides, by metric; none where there are no labels to score against."""
 
     def drop(self, parent_score: float | None) -> float:
         """Return the loss [points]: of the task's metric, or of agreement where there is no score.
@@ -80,21 +119,39 @@ class FileVerdict:
         return max(lost, default=(0.0, ""))
 
 
+class ParentLogits:
+    """Logits of the parent, batch by batch: kept as far as `MOST_KEPT` bytes go, else computed again."""
+
+    def __init__(self, parent: Runner, batches: Sequence[Batch]) -> None:
+        self._parent, self._batches = parent, batches
+        self._kept: dict[int, np.ndarray] = {}
+        self._bytes = 0
+
+    def __getitem__(self, number: int) -> np.ndarray:
+        if number in self._kept:
+            return self._kept[number]
+        logits = self._parent(self._batches[number])
+        if self._bytes + logits.nbytes <= MOST_KEPT:
+            self._kept[number] = logits
+            self._bytes += logits.nbytes
+        return logits
+
+
 class Validator:
     """Runs files on the sentences and compares them with the parent."""
 
     def __init__(self, parent: Runner, sentences: Sentences) -> None:
         self.sentences = sentences
         self._batches = [*sentences.batches, *sentences.sweep]
-        self._kind = kind_of(sentences.problem_type)
-        self._parent_logits = [parent(batch) for batch in self._batches]
-        self.parent_score = self._score(self._parent_logits)
-        self.parent_bounds = self._bounds(self._parent_logits)
-        self.parent_labels = self._labels(self._parent_logits)
-        # An untrained head decides nearly always the same, and agreeing on that means nothing: its
-        # decisions are balanced when they are taken from its mean logits.
-        mean = self._compared(self._parent_logits).mean(axis=0)
-        self._origin = np.zeros_like(mean) if sentences.head_trained else mean
+        self._kind = sentences.kind
+        self._parent = ParentLogits(parent, self._batches)
+        scored = filter(self._is_scored, range(len(self._batches)))
+        self._parent_outputs = self._outputs([sentences.reduced(self._parent[at], at) for at in scored])
+        self.parent_score = self._score(self._parent_outputs)
+        self.parent_bounds = self._bounds(self._parent_outputs)
+        self.parent_labels = self._labels(self._parent_outputs)
+        self.parent_also = self._also(self._parent_outputs)
+        self._origin = np.float32(0) if sentences.head_trained else self._mean_logits()
 
     def __call__(self, path: Path) -> FileVerdict:
         """The verdict on a file.
@@ -103,50 +160,86 @@ class Validator:
             EdgepressError: no runtime opens it.
             ExpectationError: its logits cannot be compared with the parent's.
         """
-        logits, own = self._run(path), self.sentences
-        parent, child = ([one - self._origin for one in each] for each in (self._parent_logits, logits))
-        found = parity.compare_logits(parent, child, self._batches, own.problem_type, own.thresholds)
-        judged = self._bounds(logits), self._loss(logits), self._labels(logits)
-        return FileVerdict(self._score(logits), found, *judged)
+        comparison, reduced = parity.LogitsComparison(self._kind, self.sentences.thresholds), []
+        for at, logits in self._run(path):
+            comparison.add(self._parent[at] - self._origin, logits - self._origin, self._batches[at])
+            if self._is_scored(at):
+                reduced.append(self.sentences.reduced(logits, at))
+        outputs = self._outputs(reduced)
+        return FileVerdict(
+            self._score(outputs),
+            comparison.parity(),
+            self._bounds(outputs),
+            self._loss(outputs),
+            self._labels(outputs),
+            self._also(outputs),
+        )
 
-    def logits(self, path: Path, limit: int | None = None) -> np.ndarray:
-        """A file's logits of the first `limit` batches, (rows or tokens, labels), without padding's."""
-        return self._compared(self._run(path, limit))
+    def rms(self, path: Path, limit: int) -> float:
+        """Root mean square of the differences of a file's logits from the parent's, over `limit` batches."""
+        comparison = parity.LogitsComparison(self._kind)
+        for at, logits in self._run(path, limit):
+            comparison.add(self._parent[at], logits, self._batches[at])
+        return comparison.rms
 
-    def _run(self, path: Path, limit: int | None = None) -> list[np.ndarray]:
+    def _run(self, path: Path, limit: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
+        """Logits of a file, batch by batch, with the number of the batch."""
         with open_runner(path, environment().cores) as runner:
-            return [runner(batch) for batch in self._batches[:limit]]
+            for at, batch in enumerate(self._batches[:limit]):
+                yield at, runner(batch)
 
-    def _compared(self, logits: Sequence[np.ndarray]) -> np.ndarray:
-        return parity.compared(self._kind, logits, self._batches[: len(logits)])
+    def _mean_logits(self) -> np.ndarray:
+        """The parent's mean logits.
 
-    def _score(self, logits: Sequence[np.ndarray]) -> float | None:
+        An untrained head decides nearly always the same, and agreeing on that means nothing: its decisions
+        are balanced when they are taken from its mean logits.
+        """
+        total, count = np.float64(0), 0
+        for at, batch in enumerate(self._batches):
+            own = parity.compared(self._kind, self._parent[at], batch)
+            total, count = total + own.sum(axis=0, dtype=np.float64), count + len(own)
+        return np.asarray(total / count, dtype=np.float32)
+
+    def _is_scored(self, at: int) -> bool:
+        """Whether a batch is one of the sentences, and has labels to score against."""
+        return self.sentences.labels is not None and at < len(self.sentences.batches)
+
+    def _outputs(self, reduced: Sequence[np.ndarray]) -> np.ndarray | None:
+        """What is scored of the sentences; None where there are no labels to score against."""
         own = self.sentences
-        if own.labels is None:
+        return None if own.labels is None else own.kind.collect(reduced, own.places, own.names)
+
+    def _score(self, outputs: np.ndarray | None) -> float | None:
+        own = self.sentences
+        if outputs is None or own.labels is None:
             return None
-        return score(own.metric, self._scored(logits), own.labels, own.problem_type, own.thresholds)
+        return score(own.metric, outputs, own.labels, own.problem_type, own.thresholds)
 
-    def _bounds(self, logits: Sequence[np.ndarray]) -> Bounds | None:
+    def _bounds(self, outputs: np.ndarray | None) -> Bounds | None:
         own = self.sentences
-        if own.labels is None:
+        if outputs is None or own.labels is None:
             return None
-        return score_bounds(own.metric, self._scored(logits), own.labels, own.problem_type, own.thresholds)
+        return score_bounds(own.metric, outputs, own.labels, own.problem_type, own.thresholds)
 
-    def _loss(self, logits: Sequence[np.ndarray]) -> Bounds | None:
-        own = self.sentences
-        if own.labels is None:
+    def _loss(self, outputs: np.ndarray | None) -> Bounds | None:
+        own, theirs = self.sentences, self._parent_outputs
+        if outputs is None or theirs is None or own.labels is None:
             return None
-        both = self._scored(self._parent_logits), self._scored(logits)
-        return drop_bounds(own.metric, *both, own.labels, own.problem_type, own.thresholds)
+        return drop_bounds(own.metric, theirs, outputs, own.labels, own.problem_type, own.thresholds)
 
-    def _labels(self, logits: Sequence[np.ndarray]) -> tuple[LabelScore, ...]:
+    def _labels(self, outputs: np.ndarray | None) -> tuple[LabelScore, ...]:
         own = self.sentences
-        if own.labels is None:
+        if outputs is None or own.labels is None:
             return ()
-        decided = self._kind.decide(self._scored(logits), own.thresholds)
+        decided = self._kind.decide(outputs, own.thresholds)
         return tuple(self._kind.label_scores(decided, own.labels, own.names))
 
-    def _scored(self, logits: Sequence[np.ndarray]) -> np.ndarray:
-        """Outputs of the sentences; where a fixed batch size has a row repeated, the first of them."""
+    def _also(self, outputs: np.ndarray | None) -> dict[str, FurtherScore]:
         own = self.sentences
-        return self._kind.collect([rows[0] for rows in logits[: len(own.batches)]], own.places, own.names)
+        if outputs is None or own.labels is None:
+            return {}
+        judged = (outputs, own.labels, own.problem_type, own.thresholds)
+        metrics = self._kind.also.values()
+        return {
+            name: FurtherScore(name, score(name, *judged), score_bounds(name, *judged)) for name in metrics
+        }

@@ -23,6 +23,7 @@ from device_bench.stats import Interval, paired_ratio
 from edgepress.core.columns import SINGLE, TAGS
 from edgepress.core.heads import TOKEN_CLASSIFIER
 from edgepress.core.intervals import Bounds, bounds_of, paired_bounds
+from edgepress.core.squad import restored
 from edgepress.core.tasks import TASKS, Task
 
 CONFIDENCE = 0.95
@@ -246,7 +247,7 @@ def _judged(line: TableLine) -> tuple[np.ndarray, np.ndarray] | None:
         return None
     (path,) = line.predictions.values()
     with np.load(path) as content:
-        return content["predicted"], content["labels"]
+        return content["predicted"], restored(content["labels"])
 
 
 def _bounded(value: Estimate, bounds: Bounds | None) -> Estimate:

@@ -25,6 +25,7 @@ from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import sha256
 from edgepress.core.identity import library_versions
+from edgepress.core.squad import plain
 from export.command.pipeline import export
 from export.core.registry import find_format
 from export.onnx import OnnxConfig
@@ -99,7 +100,7 @@ class Deployment:
         facts, judged = self._scored(subject, self._task(run))
         if judged is None or judged.score is None:
             return facts
-        np.savez(target, predicted=judged.predicted, labels=judged.labels)
+        np.savez(target, predicted=judged.predicted, labels=plain(judged.labels))
         self.bench.ledger.note(name, {"inputs": inputs, "facts": facts})
         return {**facts, PREDICTIONS: target}
 

@@ -137,13 +137,13 @@ class SingleLabel(TextClassification):
         return labels[truth]
 
     def read_labels(self, dataset: Dataset, task: Task, names: RowNames) -> np.ndarray:
-        known = task.label_ids or class_numbers(task.labels)
+        known = task.label_ids or class_numbers(task.classes)
         found = []
         for row, value in enumerate(dataset[task.label_columns[0]]):
             text = None if isinstance(value, list | dict) else label_text(value)
             if text is None or label_key(text) not in known:
                 raise EdgepressError(
-                    f"{names.name(row)}: label {value!r} is none of {list(task.labels)}",
+                    f"{names.name(row)}: label {value!r} is none of {list(task.classes)}",
                     "mend that row, or say what it means with --label-map",
                 )
             found.append(known[label_key(text)])

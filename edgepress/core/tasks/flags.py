@@ -7,7 +7,7 @@ from edgepress.core.labels import parse_label_map
 from edgepress.core.tasks.task import TaskOptions
 
 LabelledProblem = Literal[
-    "single_label_classification", "multi_label_classification", "regression", "reranking"
+    "single_label_classification", "multi_label_classification", "regression", "reranking", "zero-shot"
 ]
 
 
@@ -21,7 +21,13 @@ class TaskFlags:
     """Column of the text, two for pairs; more are joined. Default: text, sentence, or a known pair."""
     problem_type: LabelledProblem | None = None
     """What the labels are; reranking: 1 where the second text of a pair, a passage, answers the first, a
-    query. Default: the model's, else by their values."""
+    query; zero-shot: classes that a model of entailment is asked about. Default: the model's, else by
+    their values."""
+    hypothesis_template: str | None = None
+    """Of zero-shot: what is said of a text, with {} for a class. Default: the model's, else "This example is
+    {}."."""
+    entailment_label: str | None = None
+    """Of zero-shot: the model's label that means entailment. Default: the one whose name begins so."""
     split: str | None = None
     """Split to score on. Default: validation, else test."""
     null_threshold: float | None = None
@@ -40,5 +46,7 @@ class TaskFlags:
             problem_type=self.problem_type,
             split=self.split,
             null_threshold=self.null_threshold,
+            hypothesis_template=self.hypothesis_template,
+            entailment_label=self.entailment_label,
             label_map=parse_label_map(self.label_map),
         )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from edgepress.core.heads import Head
+    from edgepress.core.hypotheses import Hypotheses
     from edgepress.core.prediction import Reader
     from edgepress.core.splits import Examples, RowNames
 
@@ -95,6 +96,8 @@ class TaskKind:
     """Metrics that people expect to see beside it."""
     beside: ClassVar[Mapping[str, str]] = {}
     """What is said behind a score where labels have a table: in words -> metric."""
+    also: ClassVar[Mapping[str, str]] = {}
+    """What files are judged by besides: in words -> metric."""
     counted: ClassVar[str] = "texts"
     """What its labels are of: texts, or entities."""
     tabled: ClassVar[str] = ""
@@ -111,6 +114,16 @@ class TaskKind:
     """Whether a student learns of the very tokens that its teacher reads."""
     abstains: ClassVar[bool] = False
     """Whether a model may give no answer, by a threshold of its own."""
+    over_vocabulary: ClassVar[bool] = False
+    """Whether each token has a logit of every token there is: too many to keep, so that what is judged by is
+    computed at once, by `reduced`."""
+    untrained: ClassVar[str] = ""
+    """Why no model is trained on a task of this kind, and `untrained_hint`: what to do; empty: it is."""
+    untrained_hint: ClassVar[str] = ""
+    pairs: ClassVar[bool] = False
+    """Whether the model reads pairs, whatever a row of its task holds."""
+    unlabelled: ClassVar[bool] = False
+    """Whether text alone is its data: there are no labels, and none of a head have names."""
     texts_a_row: ClassVar[int | None] = None
     """How many texts a model of this kind reads at once; None: as its task says."""
     text_columns: ClassVar[tuple[str, ...]] = ()
@@ -178,17 +191,27 @@ class TaskKind:
 
         return encode(tokenizer, list(texts), max_length)
 
+    def judging_batches(
+        self, tokenizer: PreTrainedTokenizerBase, texts: Sequence[tuple[str, ...]], max_length: int
+    ) -> list[dict[str, np.ndarray]]:
+        """Return the inputs that a model is judged and calibrated on, as `batches` does."""
+        return self.batches(tokenizer, texts, max_length)
+
     def places(
         self, tokenizer: PreTrainedTokenizerBase, texts: Sequence[tuple[str, ...]], max_length: int
     ) -> Places | None:
         """Return which of a model's outputs count; None where it gives one a text."""
         raise NotImplementedError(self.problem_type)
 
+    def reduced(self, logits: np.ndarray, place: np.ndarray | None) -> np.ndarray:
+        """Return what is kept of the logits of a row for `collect`: all, unless `over_vocabulary`."""
+        return logits
+
     def collect(self, raw: Sequence[np.ndarray], places: Places | None, labels: Sequence[str]) -> np.ndarray:
         """Outputs of texts that were read one by one, as the functions below take them.
 
         Args:
-            raw: of each text what the model gave: (labels,), or (tokens or more, labels).
+            raw: of each text what `reduced` left: (labels,), or (tokens or more, labels).
             places: of the same texts.
             labels: the head's, in the order of its logits.
         """
@@ -238,28 +261,23 @@ class TaskKind:
         """Return the logits of a batch without those of padding, (n, labels); `mask` is 1 for a token."""
         raise NotImplementedError(self.problem_type)
 
+    def choices(self, logits: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Return what two models are compared by in a batch, (n, ...): the logits that `compared` leaves."""
+        return self.compared(logits, mask)
+
     def agreement(
-        self,
-        parent: Sequence[np.ndarray],
-        child: Sequence[np.ndarray],
-        masks: Sequence[np.ndarray],
-        thresholds: Sequence[float] | None,
+        self, parent: np.ndarray, child: np.ndarray, thresholds: Sequence[float] | None
     ) -> float | None:
         """Return how often two models decide alike, 0..1; of values the rank correlation, None if undefined.
 
         Args:
-            parent: logits of each batch.
+            parent: `choices` of all batches, one after another.
             child: the other's.
-            masks: of each batch (rows, tokens), 1 for a token.
             thresholds: that both decide with.
         """
         from edgepress.core.metrics import agreement
 
-        theirs, ours = (
-            np.concatenate([self.compared(own, mask) for own, mask in zip(logits, masks, strict=True)])
-            for logits in (parent, child)
-        )
-        return agreement(theirs, ours, self.problem_type, thresholds)
+        return agreement(parent, child, self.problem_type, thresholds)
 
     def label_scores(self, decided: np.ndarray, truth: np.ndarray, labels: Sequence[str]) -> list[LabelScore]:
         """Return the score of each label; none where there are no labels."""
@@ -318,6 +336,14 @@ class TaskKind:
     def divergence(self, student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
         """Return the divergence of answers (n, labels) from a teacher's at T, times T² (Hinton 2015)."""
         raise NotImplementedError(self.problem_type)
+
+    def asking(self, hypotheses: Hypotheses | None) -> TaskKind:
+        """Return the kind for a model that is asked by hypotheses; itself where it is not."""
+        return self
+
+    def card_texts(self, tokenizer: PreTrainedTokenizerBase, count: int) -> tuple[str, ...]:
+        """Return `count` texts that a model card asks about at once."""
+        return self.example[:count]
 
     def answer(self, reader: Reader, texts: tuple[str, ...]) -> Any:
         """Return the answer to one text, or to one pair."""

@@ -21,6 +21,8 @@ KINDS: dict[ProblemType, str] = {
     "token_classification": "token_classification:TokenClassification",
     "question_answering": "question_answering:QuestionAnswering",
     "reranking": "reranking:Reranking",
+    "masked_lm": "masked_lm:MaskedLanguageModeling",
+    "zero-shot": "zero_shot:ZeroShot",
 }
 
 

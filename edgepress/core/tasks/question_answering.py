@@ -48,6 +48,7 @@ class QuestionAnswering(TaskKind):
     metric = "answer_f1"
     usual = ("answer_f1", "exact_match")
     beside: ClassVar[Mapping[str, str]] = {"exact match": "exact_match"}
+    also: ClassVar[Mapping[str, str]] = beside
     counted = "questions"
     per_token = True
     curve_rows = None
@@ -157,19 +158,17 @@ print(tokens[start : end + 1])
     def compared(self, logits: np.ndarray, mask: np.ndarray) -> np.ndarray:
         return logits[mask > 0]
 
+    def choices(self, logits: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """(rows, 2): the tokens of the largest logits, padding left out."""
+        known = np.where(mask[..., None] > 0, logits, -np.inf)
+        found: np.ndarray = known.argmax(axis=1)
+        return found
+
     def agreement(
-        self,
-        parent: Sequence[np.ndarray],
-        child: Sequence[np.ndarray],
-        masks: Sequence[np.ndarray],
-        thresholds: Sequence[float] | None,
+        self, parent: np.ndarray, child: np.ndarray, thresholds: Sequence[float] | None
     ) -> float | None:
         """Share of starts and ends that are the same token."""
-        same = [
-            _likeliest(theirs, mask) == _likeliest(ours, mask)
-            for theirs, ours, mask in zip(parent, child, masks, strict=True)
-        ]
-        return float(np.concatenate(same).mean())
+        return float((parent == child).mean())
 
     def said(self, outputs: np.ndarray, texts: tuple[str, ...], labels: Sequence[str]) -> list[str]:
         """The answer, as the only item."""
@@ -219,10 +218,3 @@ print(tokens[start : end + 1])
     def split_by(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Questions about one context stay together."""
         return (columns[1],)
-
-
-def _likeliest(logits: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """(rows, 2): the tokens of the largest logits, padding left out."""
-    known = np.where(mask[..., None] > 0, logits, -np.inf)
-    found: np.ndarray = known.argmax(axis=1)
-    return found

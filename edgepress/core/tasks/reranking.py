@@ -35,6 +35,7 @@ class Reranking(MultiLabel):
     metric = "map"
     usual = ("map", "mrr_at_10", "ndcg_at_10")
     beside: ClassVar[Mapping[str, str]] = {"MRR@10": "mrr_at_10", "nDCG@10": "ndcg_at_10"}
+    also: ClassVar[Mapping[str, str]] = beside
     counted = "queries"
     values = True
     curve_rows = None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgepress.core.files import sha256
+from edgepress.core.hypotheses import Hypotheses
 from edgepress.core.sources import Mirror
 
 ProblemType = Literal[
@@ -15,6 +16,8 @@ ProblemType = Literal[
     "token_classification",
     "question_answering",
     "reranking",
+    "masked_lm",
+    "zero-shot",
 ]
 
 MOST_TEXTS = 2
@@ -42,6 +45,12 @@ class TaskOptions:
     null_threshold: float | None = None
     """Least lead of the score of no answer over that of the answer; None: as the model says, else 0
     where the data have questions without one."""
+    candidates: tuple[str, ...] = ()
+    """Classes that a model of entailment is asked about, where no data have them."""
+    hypothesis_template: str | None = None
+    """How it is asked, with {} for a class; None: as its manifest says, else as transformers does."""
+    entailment_label: str | None = None
+    """The model's label that means entailment; None: by its name."""
     recorded_labels: Mapping[str, str] = field(default_factory=dict)
     """What a manifest says that labels mean; `label_map` comes before it."""
 
@@ -88,8 +97,17 @@ class Task:
     null_threshold: float | None = None
     """Least lead of the score of no answer over that of the answer, where some questions have none (SQuAD
     2.0); None: every question has one."""
+    hypotheses: Hypotheses | None = None
+    """How a model of entailment is asked about the classes of the data; None: it has them itself."""
+    is_corpus: bool = False
+    """Whether it is a corpus: text alone, of which one in 20 is held out."""
     own_split: Mapping[str, Any] | None = None
     """What the split was made from (`own_split.OwnSplit`), and the name of its folder; None: it was given."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of the data: the labels, or what a model of entailment is asked about."""
+        return self.labels if self.hypotheses is None else self.hypotheses.candidates
 
     @property
     def texts_a_row(self) -> int:
@@ -112,6 +130,7 @@ class Task:
             "labels": list(self.labels),
             "label_ids": dict(self.label_ids),
             **({"tag_names": dict(self.tag_names)} if self.tag_names else {}),
+            **({"hypotheses": self.hypotheses.recorded} if self.hypotheses else {}),
             "metric": self.metric,
             "evaluation_split": self.evaluation_split,
             "selection_split": self.selection_split,

@@ -48,6 +48,7 @@ class TokenClassification(TaskKind):
     metric = "entity_f1"
     usual = ("entity_f1", "entity_precision", "entity_recall")
     beside: ClassVar[Mapping[str, str]] = {"precision": "entity_precision", "recall": "entity_recall"}
+    also: ClassVar[Mapping[str, str]] = beside
     counted = "entities"
     tabled = "entity"
     per_token = True

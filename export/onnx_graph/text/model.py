@@ -18,7 +18,6 @@ from onnx import ModelProto, TensorProto, helper
 from tokenizers import Tokenizer
 
 from edgepress.core.errors import EdgepressError
-from edgepress.core.tasks import ProblemType
 from export.onnx_graph.text import byte_bpe, rows, unigram, wordpiece
 from export.onnx_graph.text.marks import ROW_ID, refusal
 from export.onnx_graph.text.nodes import EXTENSIONS, PREFIX, Nodes
@@ -29,11 +28,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 # How transformers' pipeline reads logits; a regression's logit is the answer itself.
-PROBABILITY: dict[ProblemType, str] = {
+PROBABILITY: dict[str, str] = {
     "single_label_classification": "Softmax",  # over the last axis
     "multi_label_classification": "Sigmoid",
     "regression": "Identity",
-    "reranking": "Sigmoid",
 }
 # Nodes from texts to their ids, by the tokenizer's model: (nodes, name of the texts, tokenizer) -> name.
 MODELS: dict[str, Callable[[Nodes, str, Tokenizer], str]] = {
@@ -49,7 +47,7 @@ def add_tokenizer(
     target: Path,
     tokenizer: PreTrainedTokenizerBase,
     longest: int,
-    problem_type: ProblemType,
+    config_type: str,
     labels: tuple[str, ...],
     pair: bool = False,
 ) -> None:
@@ -66,7 +64,7 @@ def add_tokenizer(
         target: the file to write.
         tokenizer: the model's tokenizer; its vocabulary is stored in the file.
         longest: the model's longest input [tokens]; longer texts are cut.
-        problem_type: what the logits mean.
+        config_type: what the logits mean, as `problem_type` of config.json says it.
         labels: their names, in their order.
         pair: whether the model compares two texts.
 
@@ -81,7 +79,7 @@ def add_tokenizer(
     nodes = Nodes()
     encoded = _encode(nodes, tokenizer, longest, pair)
     _put_before(model, nodes, encoded, ("text", "text_pair") if pair else ("text",))
-    _put_behind(model, len(labels), problem_type)
+    _put_behind(model, len(labels), config_type)
     known = {entry.key: entry.value for entry in model.metadata_props}
     helper.set_model_props(model, {**known, "labels": json.dumps(labels)})
     onnx.save(model, str(target))
@@ -178,10 +176,10 @@ def _put_before(model: ModelProto, nodes: Nodes, encoded: Mapping[str, str], tex
     )
 
 
-def _put_behind(model: ModelProto, labels: int, problem_type: ProblemType) -> None:
+def _put_behind(model: ModelProto, labels: int, config_type: str) -> None:
     """Give probabilities instead of logits, and the token ids beside them."""
     graph = model.graph
-    graph.node.append(helper.make_node(PROBABILITY[problem_type], ["logits"], ["probabilities"]))
+    graph.node.append(helper.make_node(PROBABILITY[config_type], ["logits"], ["probabilities"]))
     ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch_size", "sequence_length"])
     shape: list[str | int | None] = ["batch_size", labels]
     _refill(graph.output, [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, shape), ids])
