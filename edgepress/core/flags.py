@@ -13,3 +13,14 @@ WeightsFrom = Annotated[
     Weights,
     Doc("auto: local, Hub, package index, else random; pretrained: fail instead; random: ask for it."),
 ]
+Template = Annotated[
+    str | None,
+    Doc(
+        "What a model of entailment is told of a text (zero-shot), with {} for a class; default: as its "
+        'manifest says, else "This example is {}.".'
+    ),
+]
+EntailmentLabel = Annotated[
+    str | None,
+    Doc("The model's label that means entailment (zero-shot); default: the one whose name begins so."),
+]

@@ -7,6 +7,7 @@ from typing import Literal
 import tyro
 
 from edgepress.core.console import Command
+from edgepress.core.flags import EntailmentLabel, Template
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +43,8 @@ class PredictConfig(Command):
     Default: the model's."""
     labels: tuple[str, ...] = ()
     """Classes that a model of entailment is asked about (zero-shot); the text is given the likeliest."""
-    hypothesis_template: str | None = None
-    """Of zero-shot: what is said of a text, with {} for a class. Default: the model's, else "This example is
-    {}."."""
-    entailment_label: str | None = None
-    """Of zero-shot: the model's label that means entailment. Default: the one whose name begins so."""
+    hypothesis_template: Template = None
+    entailment_label: EntailmentLabel = None
     threads: int = 0
     """Threads to run with; 0: one for each core."""
     json: bool = False

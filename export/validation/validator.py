@@ -68,7 +68,7 @@ class FurtherScore:
     metric: str
     value: float | None
     bounds: Bounds | None
-    """Its 95 % interval."""
+    """The 95 % interval of the value."""
 
     @property
     def words(self) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from edgepress.core.flags import EntailmentLabel, Template
 from edgepress.core.labels import parse_label_map
 from edgepress.core.tasks.task import TaskOptions
 
@@ -23,11 +24,8 @@ class TaskFlags:
     """What the labels are; reranking: 1 where the second text of a pair, a passage, answers the first, a
     query; zero-shot: classes that a model of entailment is asked about. Default: the model's, else by
     their values."""
-    hypothesis_template: str | None = None
-    """Of zero-shot: what is said of a text, with {} for a class. Default: the model's, else "This example is
-    {}."."""
-    entailment_label: str | None = None
-    """Of zero-shot: the model's label that means entailment. Default: the one whose name begins so."""
+    hypothesis_template: Template = None
+    entailment_label: EntailmentLabel = None
     split: str | None = None
     """Split to score on. Default: validation, else test."""
     null_threshold: float | None = None
