@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 from transformers import PreTrainedModel, TrainerCallback
 
-from compress.distillation.logits import TextLogits, read_by_teacher, with_logits
+from compress.distillation.logits import TextLogits, fitted, read_by_teacher, with_logits
 from compress.distillation.objective import Distillation
 from compress.distillation.options import CompressionConfig, DistillationOptions
 from compress.step import StepResult, prepare, refuse_quantized, refuse_untrained, run_step, with_split
@@ -243,7 +243,9 @@ class SelfDistillation:
         """Train the model as it is now, in place."""
         torch.manual_seed(self.options.seed)  # whatever was trained before in this process
         module = Distillation(self.opened.model, self.options, self.opened.problem_type, self.teacher)
-        taught = with_logits(self.options, self.data, self.logits)
+        kind, width = self.opened.kind, getattr(self.opened.model.config, "hidden_size", 0)
+        logits = fitted(self.logits, width) if kind.free_width else self.logits
+        taught = with_logits(self.options, self.data, logits)
         trainer = train(module, taught, self.options, checkpoints, callbacks)
         chosen, length = self.opened.thresholds is not None, self.options.length_for(self.opened)
         own = self.opened

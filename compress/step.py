@@ -169,7 +169,8 @@ def write(result: StepResult, output: Path, overwrite: bool, seed: int) -> None:
         scores = {} if result.score is None else {"fp32": result.score}
         said = (opened.license, scores, result.body, opened.language)
         pipeline = result.pipeline or opened.kind.pipeline
-        card = Card(name, opened.record(), opened.task, "finetune", *said, pipeline=pipeline).text()
+        kinds = (pipeline, opened.kind.library)
+        card = Card(name, opened.record(), opened.task, "finetune", *said, *kinds).text()
         if result.trained:
             card += write_pictures(name, opened.task, result.step.metrics, draft.folder)
         (draft.folder / "README.md").write_text(card, encoding="utf-8")

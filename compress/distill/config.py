@@ -33,9 +33,9 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     stage: Stage = "task"
     """task: learn a task from its labelled texts; pretrain: learn from a corpus, before any task."""
     corpus: str | None = None
-    """Corpus of the pretrain stage: SET/SPLIT below the data root, of a zoo task or the Hub
-    (imdb/unsupervised, wikitext2, movie_reviews/train, ORG/NAME/config/train), or a file with a text a
-    line."""
+    """Corpus of the pretrain stage, or texts that a student of vectors learns from instead of the train
+    split: SET/SPLIT below the data root, of a zoo task or the Hub (imdb/unsupervised, wikitext2,
+    movie_reviews/train, ORG/NAME/config/train), or a file with a text a line."""
     student: Annotated[str, Doc(STUDENT_HELP)] = "half"
     layers: Layers | tuple[int, ...] = "alternate"
     """Teacher layers that --student half begins with: alternate, first, last, or their numbers (0 2 4)."""
@@ -67,8 +67,6 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
 
     def _check_stage(self) -> None:
         if self.stage == "task":
-            if self.corpus is not None:
-                raise EdgepressError("--corpus belongs to --stage pretrain", "add it, or leave --corpus away")
             return
         if self.corpus is None:
             raise EdgepressError("--stage pretrain needs a --corpus", "for example imdb/unsupervised")

@@ -103,9 +103,9 @@ def slice_layers(teacher: PreTrainedModel, layers: list[int], seed: int) -> PreT
         weights = _as_distilbert(weights, pooled=_stock(teacher) is BertForSequenceClassification)
     shapes = {name: value.shape for name, value in student.state_dict().items()}
     fitting = {name: value for name, value in weights.items() if shapes.get(name) == value.shape}
-    random = {
-        name for name in shapes.keys() - fitting.keys() if name.startswith(f"{student.base_model_prefix}.")
-    }
+    # An encoder that is the model itself has no prefix: all of it has to come from the teacher.
+    prefix = "" if student.base_model is student else f"{student.base_model_prefix}."
+    random = {name for name in shapes.keys() - fitting.keys() if name.startswith(prefix)}
     if random:
         raise EdgepressError(
             f"the teacher gives a {student.config.model_type} of fewer layers no {listed(random)}",
@@ -172,7 +172,7 @@ def _kept(weights: Mapping[str, Any], layers: list[int]) -> dict[str, Any]:
     kept = {name: value for name, value in weights.items() if LAYER.search(name) is None}
     for new, old in enumerate(layers):
         own = {name: value for name, value in weights.items() if _number(name) == old}
-        kept |= {LAYER.sub(rf".\1.{new}.", name, count=1): value for name, value in own.items()}
+        kept |= {LAYER.sub(rf"\1.{new}.", name, count=1): value for name, value in own.items()}
     return kept
 
 

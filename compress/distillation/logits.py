@@ -13,7 +13,7 @@ import torch
 from datasets import Dataset
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from transformers import DataCollatorWithPadding, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from compress.distillation.options import DistillationOptions
 from compress.training.data import TrainingText, encode_examples
@@ -28,7 +28,7 @@ from edgepress.core.inputs import NAMES as INPUTS
 from edgepress.core.loading import OpenedModel
 from edgepress.core.outputs import model_logits
 from edgepress.core.splits import Examples
-from edgepress.core.tasks.kind import TEACHER_LOGITS, Places
+from edgepress.core.tasks.kind import TEACHER_LOGITS, Collator, Places
 
 BATCH_SIZE = 64
 LOGITS = "logits"
@@ -58,7 +58,7 @@ def teacher_logits(
     where any of it changes. Those in a damaged file are computed anew too, with a warning.
     """
     places = teacher.kind.places(teacher.tokenizer, examples.texts, max_length)
-    lengths = [1] * len(examples) if places is None else [len(own) for own in places]
+    lengths = teacher.kind.taught(examples, places)
     key = _key(teacher, [digest_of(examples.texts), max_length, bf16])
     rows = _kept(key, sum(lengths), lambda: _compute(teacher, examples, max_length, bf16, places))
     return rows if places is None else np.split(rows, np.cumsum(lengths)[:-1])
@@ -111,24 +111,25 @@ def _compute(
 ) -> np.ndarray:
     """Compute the logits of all rows, those of their places one after another: (rows or places, labels)."""
     rows = encode_examples(teacher.tokenizer, teacher.text_task, examples, max_length)
-    rows = rows.select_columns([name for name in rows.column_names if name in INPUTS])
+    kind = teacher.kind
+    read = (*INPUTS, *kind.read_columns)
+    rows = rows.select_columns([name for name in rows.column_names if name in read])
     order = np.argsort([len(ids) for ids in rows["input_ids"]], kind="stable")
     model = _moved(teacher.model, device())
     raw: list[np.ndarray] = [np.empty(0)] * len(rows)
-    for part, batch in _batches(teacher.tokenizer, rows, order):
-        said = model_logits(_forward(model, batch, bf16)).float().cpu().numpy()
+    for part, batch in _batches(kind.collator(teacher.tokenizer), rows, order):
+        said = kind.by_row(model_logits(_forward(model, batch, bf16)), len(part)).float().cpu().numpy()
         for row, logits in zip(part, said, strict=True):
             raw[row] = logits
     _moved(model, torch.device("cpu"))
-    found = teacher.kind.gathered(raw, places)
+    found = kind.gathered(raw, places)
     return np.stack(found) if places is None else np.concatenate(found)
 
 
 def _batches(
-    tokenizer: PreTrainedTokenizerBase, rows: Any, order: np.ndarray
+    collate: Collator, rows: Any, order: np.ndarray
 ) -> Iterator[tuple[np.ndarray, dict[str, torch.Tensor]]]:
     """Texts of like length together, with the rows that they are."""
-    collate = DataCollatorWithPadding(tokenizer)
     starts = range(0, len(order), BATCH_SIZE)
     with console.progress() as progress:
         for start in progress.track(starts, description="the teacher reads"):
@@ -167,6 +168,22 @@ def read_by_teacher(
     places = teacher.kind.places(teacher.tokenizer, text.evaluation.texts, length)
     outputs = teacher.kind.of_gathered(list(said["evaluation"]), places, teacher.labels)
     return TeacherLogits(said, outputs)
+
+
+def fitted(splits: Mapping[str, TextLogits], width: int) -> Mapping[str, TextLogits]:
+    """A teacher's vectors, by split, for a student of another width: angles stay as near as they can.
+
+    Wider ones are turned so that the first `width` numbers hold the most of those of the train split
+    (principal components, not centred, for cosines are of the vectors themselves), narrower ones get zeros.
+    """
+    if "train" not in splits or (own := np.asarray(splits["train"][0]).shape[-1]) == width:
+        return splits
+    turn = np.eye(own, width, dtype=np.float32)
+    if own > width:
+        vectors = np.concatenate([np.asarray(each).reshape(-1, own) for each in splits["train"]])
+        _, found = np.linalg.eigh(vectors.T.astype(np.float64) @ vectors)
+        turn = found[:, ::-1][:, :width].astype(np.float32)
+    return {name: [each @ turn for each in rows] for name, rows in splits.items()}
 
 
 def with_logits(

@@ -119,6 +119,7 @@ class Distillation(nn.Module):
         self.problem_type = problem_type
         self.projections = nn.ModuleList()
         if teacher is not None:
+            _refuse_other_width(student, teacher, config, problem_type)
             _prepare(student, teacher, config)
             self.map = layer_map(student.config.num_hidden_layers, teacher.config.num_hidden_layers)
             if config.hidden_weight:
@@ -219,6 +220,21 @@ def _projection(student: int, teacher: int) -> nn.Linear:
     if student == teacher:
         nn.init.eye_(layer.weight)
     return layer
+
+
+def _refuse_other_width(
+    student: PreTrainedModel, teacher: PreTrainedModel, config: DistillationOptions, problem_type: ProblemType
+) -> None:
+    """Raise for vectors of two widths where the teacher runs beside: nothing fits them to each other."""
+    if not kind_of(problem_type).free_width or not config.response_weight:
+        return
+    own, other = (model.config.hidden_size for model in (student, teacher))
+    if own != other:
+        raise EdgepressError(
+            f"the student's vectors have {own} numbers, the teacher's {other}, and are fitted to each other "
+            "only where vectors alone are compared",
+            "leave --hidden-weight and --attention-weight away, or add --response-weight 0",
+        )
 
 
 def _prepare(student: PreTrainedModel, teacher: PreTrainedModel, config: DistillationOptions) -> None:

@@ -15,7 +15,7 @@ class DistillationOptions(TrainingOptions):
     """Options of the distillation loss: comparisons of logits and hidden states, and their weights."""
 
     response: Response = "kl"
-    """How logits are compared: kl at --temperature, or mse."""
+    """How logits are compared: kl at --temperature, or mse; vectors by their angle, or mse."""
     temperature: float = 2.0
     """Divisor of logits before the softmax."""
     response_weight: float | None = None

@@ -230,7 +230,8 @@ def _card(quantized: Quantized, target: Path) -> str:
     pipeline = opened.kind.pipeline
     scores = {row.name: row.score for row in rows if row.score is not None}
     said = (opened.license, scores, body, opened.language)
-    return Card(target.name, opened.record(), opened.task, "quantized", *said, pipeline=pipeline).text()
+    kinds = (pipeline, opened.kind.library)
+    return Card(target.name, opened.record(), opened.task, "quantized", *said, *kinds).text()
 
 
 def show(quantized: Quantized) -> None:

@@ -119,7 +119,7 @@ def _planned(config: ShrinkConfig, output: Path) -> Planned:
     _show_plan(chain, pace, last, (rows, texts))
     seconds = {step.name: pace.seconds(step, texts) for step in chain.steps}
     own = _recipe(config, chain, output, length)
-    return Planned(own, length, opened.text_task.texts_a_row, output, seconds, last)
+    return Planned(own, length, opened.texts_a_row, output, seconds, last)
 
 
 def _refuse_other(output: Path) -> None:

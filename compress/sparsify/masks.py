@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, TrainerCallback, TrainerState, Trainin
 from edgepress.core.errors import EdgepressError
 
 # Matrices inside layers: BERT's and its family's, DistilBERT's, ALBERT's.
-LAYER = re.compile(r"\.(layers?|albert_layers)\.\d+\.")
+LAYER = re.compile(r"(?<![^.])(layers?|albert_layers)\.\d+\.")
 OF_FOUR, KEPT_OF_FOUR = 4, 2
 # Choosing takes a sort of every matrix; between two choices few ranks change.
 STEPS_A_CHOICE = 10

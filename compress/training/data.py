@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from compress.training.config import TrainingOptions
 from edgepress.core import console
+from edgepress.core.corpus import Corpus
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel, open_model
 from edgepress.core.splits import Examples, load_split
@@ -32,13 +33,18 @@ class TrainingText:
         return self.evaluation if self.selection is None else self.selection
 
 
-def load_text(config: TrainingOptions, task: Task) -> TrainingText:
+def load_text(config: TrainingOptions, task: Task, unlabelled: Corpus | None = None) -> TrainingText:
     """The task's train, evaluation and selection splits, as far as the flags ask for them.
+
+    Args:
+        config: the flags.
+        task: what is learned.
+        unlabelled: texts to learn from instead of the train split.
 
     Raises:
         EdgepressError: no source has a split, or its rows are not what the task needs.
     """
-    training = load_split(task, "train")
+    training = _to_learn(task, unlabelled)
     if config.train_samples is not None:
         training = training.sample(config.train_samples, config.seed)
     splits = task.evaluation_split, task.selection_split
@@ -50,6 +56,22 @@ def load_text(config: TrainingOptions, task: Task) -> TrainingText:
     return TrainingText(training, evaluation, selection)
 
 
+def _to_learn(task: Task, unlabelled: Corpus | None) -> Examples:
+    """The texts of the train split, or those of a corpus without their labels."""
+    kind = kind_of(task.problem_type)
+    if unlabelled is None:
+        return kind.to_learn(task, load_split(task, "train"))
+    examples = kind.of_corpus(unlabelled.texts)
+    if examples is None:
+        raise EdgepressError(
+            f"--corpus belongs to --stage pretrain: a {task.problem_type} is learned from labelled texts",
+            "leave --corpus away, or add --stage pretrain",
+        )
+    if not len(examples):
+        raise EdgepressError(f"{unlabelled.name} has no sentence of a few words", "name another --corpus")
+    return examples
+
+
 def encode_examples(
     tokenizer: PreTrainedTokenizerBase, task: Task, examples: Examples, max_length: int
 ) -> Dataset:
@@ -58,13 +80,14 @@ def encode_examples(
     Raises:
         EdgepressError: no text, or a text's word, has room in `max_length` tokens.
     """
-    special = tokenizer.num_special_tokens_to_add(pair=task.texts_a_row > 1)
+    kind = kind_of(task.problem_type)
+    special = tokenizer.num_special_tokens_to_add(pair=(kind.texts_a_row or task.texts_a_row) > 1)
     if max_length <= special:
         raise EdgepressError(
             f"--max-length {max_length} has no room for a text beside {special} special tokens",
             f"name {special + 1} or more",
         )
-    return Dataset.from_dict(kind_of(task.problem_type).encode(tokenizer, task, examples, max_length))
+    return Dataset.from_dict(kind.encode(tokenizer, task, examples, max_length))
 
 
 def open_untrained(

@@ -232,7 +232,7 @@ def threshold_table(metrics: dict[str, Any]) -> str:
 def beside(task: Task, metrics: dict[str, Any]) -> str:
     """Return the scores to print behind one that a common label may carry alone: ", macro F1 71.30 %"."""
     suffix = ON_TRAIN if task.metric.endswith(ON_TRAIN) else ""
-    named = kind_of(task.problem_type).beside.items()
+    named = kind_of(task.problem_type).said_beside(task.metric.removesuffix(ON_TRAIN)).items()
     return "".join(f", {words} {_percent(metrics[name + suffix])}" for words, name in named)
 
 

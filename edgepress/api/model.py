@@ -102,7 +102,8 @@ class Model:
         Returns:
             of a classifier labels, of a model of named entities the entities in each text, of one that
             answers questions the answers, of one that ranks each passage's rank among those of its query, of
-            a masked language model the likeliest fillings of each mask.
+            a masked language model the likeliest fillings of each mask, of one that gives vectors the vector
+            of each text.
 
         Raises:
             EdgepressError: its head is not trained, or single texts are given where it reads pairs.
@@ -113,7 +114,7 @@ class Model:
                 "its classifier is not trained: its answers mean nothing", "finetune it first"
             )
         rows = [(text,) if isinstance(text, str) else tuple(text) for text in texts]
-        wanted = opened.text_task.texts_a_row if opened.task else opened.kind.texts_a_row
+        wanted = opened.kind.texts_a_row or (opened.text_task.texts_a_row if opened.task else None)
         if wanted and any(len(row) != wanted for row in rows):
             name = opened.text_task.name if opened.task else opened.source.short_name
             raise EdgepressError(f"{name} is of {wanted} texts a row", "give tuples of texts")

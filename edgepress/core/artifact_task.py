@@ -10,7 +10,7 @@ from edgepress.core.artifact import Artifact
 from edgepress.core.checkpoint import Checkpoint, read_checkpoint
 from edgepress.core.columns import TrainedHead
 from edgepress.core.errors import EdgepressError
-from edgepress.core.heads import find_head
+from edgepress.core.heads import EMBEDDING, find_head
 from edgepress.core.labels import LabelMismatchError, label_key
 from edgepress.core.models import ModelSource
 from edgepress.core.own_split import split_again, table_of, task_name
@@ -90,6 +90,8 @@ def trained_head(
     config = load_config(source)
     checkpoint = read_checkpoint(source.folder)
     found = find_head(config, checkpoint)
+    if found.head is EMBEDDING and source.spec is None:  # a zoo name asks for the encoder
+        return TrainedHead((), problem_of_head(EMBEDDING))
     if not found.head.labelled:
         alone = problem_of_head(found.head)
         dropped = alone is None or drops_others or source.spec is not None
@@ -164,7 +166,9 @@ def _require_same_data(task: Task, artifact: Artifact) -> None:
 
 def _require_labels(task: Task, head: TrainedHead | None) -> None:
     """Raise unless a trained head gives the task's labels in their order."""
-    if head is not None and [*map(label_key, head.labels)] != [*map(label_key, task.labels)]:
+    if head is None or head.problem_type == problem_of_head(EMBEDDING):  # no classes of its own
+        return
+    if [*map(label_key, head.labels)] != [*map(label_key, task.labels)]:
         raise LabelMismatchError(
             f"the labels do not fit: {task.name} has {list(task.labels)}, the model {list(head.labels)}",
             "--head new gives it a new classifier",

@@ -23,6 +23,11 @@ QUESTIONS: ProblemType = "question_answering"
 RANKS: ProblemType = "reranking"
 MASKED: ProblemType = "masked_lm"
 ZERO_SHOT: ProblemType = "zero-shot"
+VECTORS: ProblemType = "embedding"
+TOGETHER = ("anchor", "positive", "negative")
+"""Columns of texts that belong together, and of one that does not."""
+SCORES = ("score", "similarity_score", "similarity")
+"""What a score of how alike two texts are is called, besides label."""
 RANKED = ("query", "passage")
 """Columns of texts that are nothing but queries and what is ranked for them."""
 LABEL = "label"
@@ -43,6 +48,9 @@ TEXT_COLUMNS: tuple[tuple[str, ...], ...] = (
 # Columns of lists: of words, and of their tags.
 WORD_COLUMNS = ("tokens", "words")
 TAG_COLUMNS = ("ner_tags", "tags", "ner", "labels", "label")
+
+# Rows of one first text, on average, from which on it is a query and they are its passages.
+CANDIDATES = 2
 
 NOT_FINITE = ("inf", "infinity", "nan")
 
@@ -96,6 +104,8 @@ class Columns:
     text: tuple[str, ...]
     label: tuple[str, ...]
     problem_type: ProblemType
+    metric: str = ""
+    """What models are judged by; empty: the usual metric of the problem type."""
 
 
 def find_columns(table: Table, options: TaskOptions, head: TrainedHead | None) -> Columns:
@@ -109,6 +119,10 @@ def find_columns(table: Table, options: TaskOptions, head: TrainedHead | None) -
         text = text_columns(table.rows, table.where, options.text_columns)
         require_one_text(text, table.where)
         return Columns(text, (), MASKED)
+    if vectors := _vector_columns(table, options, head):
+        return vectors
+    if _gives_vectors(head):  # an encoder, of which anything may be made
+        head = None
     if answers := _answer_columns(table, options):
         _require_taken(head, QUESTIONS)
         return answers
@@ -134,6 +148,59 @@ def require_one_text(columns: Sequence[str], where: str) -> None:
             f"{where} has texts in {' and '.join(columns)}, and the model reads one a row",
             f"name one: --text-columns {columns[-1]}",
         )
+
+
+def _vector_columns(table: Table, options: TaskOptions, head: TrainedHead | None) -> Columns | None:
+    """The columns of pairs or triples of texts; None where the table is not one for vectors.
+
+    Raises:
+        EdgepressError: the user says that it is one, and it has no two texts, or nothing beside them.
+    """
+    if options.problem_type not in (None, VECTORS):
+        return None
+    asked, given = options.problem_type == VECTORS, tuple(options.text_columns)
+    together = tuple(name for name in TOGETHER if name in table.rows.column_names)
+    if together[:MOST_TEXTS] == TOGETHER[:MOST_TEXTS] and given in ((), together):
+        return Columns(together, (), VECTORS, "recall_at_1")
+    if asked and len(given) == len(TOGETHER):
+        return Columns(text_columns(table.rows, table.where, given), (), VECTORS, "recall_at_1")
+    try:
+        return _pair_columns(table, options) if asked or _gives_vectors(head) else None
+    except EdgepressError:
+        if asked:
+            raise
+        return None
+
+
+def _gives_vectors(head: TrainedHead | None) -> bool:
+    return head is not None and head.problem_type == VECTORS
+
+
+def _pair_columns(table: Table, options: TaskOptions) -> Columns:
+    """The columns of pairs of texts and one number.
+
+    Raises:
+        EdgepressError: the table has other texts or labels.
+    """
+    names = table.rows.column_names
+    text = text_columns(table.rows, table.where, options.text_columns)
+    scores = next(((name,) for name in (LABEL, *SCORES) if name in names), ())
+    label = options.label_column or scores or label_columns(table, text, options, None)
+    values = table.column(label[0])
+    written = options.problem_type == VECTORS or all(label_number(value) is not None for value in values)
+    if len(text) != MOST_TEXTS or len(label) > 1 or not written:
+        raise EdgepressError(
+            f"{table.where} has the texts {' and '.join(text)} and the labels {' and '.join(label)}: vectors "
+            "are judged by pairs of texts with one score",
+            "name them: --text-columns FIRST SECOND --label-column SCORE; or columns anchor, positive",
+        )
+    ranked = _is_flag(values) and _has_candidates(table.column(text[0]))
+    return Columns(text, label, VECTORS, "map" if ranked else "spearman_cosine")
+
+
+def _has_candidates(queries: Sequence[Any]) -> bool:
+    """Whether a text mostly stands in several rows, as the query of several passages does."""
+    return len(queries) >= CANDIDATES * len(set(map(str, queries)))
 
 
 def _require_taken(head: TrainedHead | None, problem_type: ProblemType) -> None:

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,13 +21,14 @@ from transformers import (
 )
 
 from edgepress.core.checkpoint import Checkpoint, Stored, listed
+from edgepress.core.embedder import EmbedderClasses, SentenceEmbedder
 from edgepress.core.errors import EdgepressError
+from edgepress.core.sentence_folder import MARKS
 
 POOLER = "pooler"
 # A model has no more layers than so many a tensor of its file (ALBERT's layers share theirs).
 LAYERS_A_TENSOR = 10
 OTHER_CONFIG = "config.json is not that of these weights: put the one there that was saved with them"
-SENTENCE_TRANSFORMERS = ("modules.json", "1_Pooling")
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ NEXT_SENTENCE = Head(
 )
 CAUSAL_LM = Head("a generating language model", ("ForCausalLM", "LMHeadModel"), MODEL_FOR_CAUSAL_LM_MAPPING)
 ENCODER = Head("an encoder without a head", ("Model",), MODEL_MAPPING)
-EMBEDDER = Head("a sentence-transformers model, which gives vectors")
+EMBEDDING = Head("a sentence-transformers model, which gives vectors", classes=EmbedderClasses())
 UNKNOWN = Head("a model with a head that transformers does not know")
 # In the order in which tensors are compared; a class for pre-training may be the masked language model's.
 HEADS = (
@@ -99,6 +99,8 @@ WITH_TENSORS = HEADS[:-2]  # an encoder that generates has a masked language mod
 
 def head_of_class(model: PreTrainedModel) -> Head:
     """The head of a model in memory, by the name of its class; a class of ours is a text classifier's."""
+    if isinstance(model, SentenceEmbedder):
+        return EMBEDDING
     name = type(model).__name__
     return next((head for head in HEADS if head.endings and name.endswith(head.endings)), TEXT_CLASSIFIER)
 
@@ -133,12 +135,15 @@ def find_head(config: PretrainedConfig, checkpoint: Checkpoint) -> FoundHead:
     name = (config.architectures or [""])[0]
     named = next((head for head in HEADS if name.endswith(head.endings)), None)
     tensors = head_tensors(config, checkpoint.tensors)
+    marks = [mark for mark in MARKS if (checkpoint.folder / mark).exists()]
+    if marks and not tensors:  # whatever class its encoder was trained as
+        return FoundHead(EMBEDDING, marks[0], ())
     if named is not None and named is not ENCODER:
         return FoundHead(named, name, tensors)
     if ENCODER.model_class(config) is None:
         return FoundHead(TEXT_CLASSIFIER, type(config).__name__, tensors)
     if not tensors:
-        return _encoder(checkpoint.folder, name)
+        return FoundHead(ENCODER, name or "its tensors", ())
     head = _by_tensors(config, checkpoint, tensors)
     return FoundHead(head, f"its tensors: {listed(tensors)}", tensors)
 
@@ -156,13 +161,6 @@ def refuse_depth(config: PretrainedConfig, checkpoint: Checkpoint) -> None:
             f"and the weights are {len(checkpoint.tensors)} tensors",
             OTHER_CONFIG,
         )
-
-
-def _encoder(folder: Path, name: str) -> FoundHead:
-    marks = [mark for mark in SENTENCE_TRANSFORMERS if (folder / mark).exists()]
-    if marks:
-        return FoundHead(EMBEDDER, marks[0], ())
-    return FoundHead(ENCODER, name or "its tensors", ())
 
 
 def head_tensors(config: PretrainedConfig, names: Iterable[str]) -> tuple[str, ...]:

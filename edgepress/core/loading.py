@@ -19,7 +19,7 @@ from edgepress.core.columns import SINGLE, VALUES, ZERO_SHOT
 from edgepress.core.console import warn
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.files import sha256
-from edgepress.core.heads import head_of_class
+from edgepress.core.heads import EMBEDDING, head_of_class
 from edgepress.core.hypotheses import Hypotheses, asked_hypotheses
 from edgepress.core.inputs import longest_input
 from edgepress.core.metrics import THRESHOLDS
@@ -28,6 +28,7 @@ from edgepress.core.models import FINE_TUNING, MODELS, ModelSource, ModelSpec, S
 from edgepress.core.prediction import Reader
 from edgepress.core.pretrained import keep_whole, load_model, load_tokenizer
 from edgepress.core.process import quiet_transformers
+from edgepress.core.sentence_folder import RECORD, Pooling, write_folder
 from edgepress.core.split_files import MODEL_CONFIG
 from edgepress.core.task_discovery import describe
 from edgepress.core.tasks import DEFAULT_TASK, TASKS, ProblemType, Task, TaskOptions
@@ -99,12 +100,12 @@ class OpenedModel:
     @property
     def reads_pairs(self) -> bool:
         """Whether it reads two texts at once."""
-        return self.kind.pairs or self.text_task.texts_a_row > 1
+        return self.kind.pairs or self.texts_a_row > 1
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of its head's labels, in the order of the logits; none where each is a token."""
-        if self.kind.unlabelled:
+        """Names of its head's labels, in the order of the logits; none where outputs have no names."""
+        if not self.kind.named:
             return ()
         return tuple(label for _, label in sorted((self.model.config.id2label or {}).items()))
 
@@ -145,6 +146,11 @@ class OpenedModel:
     def schedule(self) -> Schedule:
         """Default epochs and learning rate of its training."""
         return self.spec.schedule if self.spec else FINE_TUNING
+
+    @property
+    def texts_a_row(self) -> int:
+        """Number of texts that it reads at once: 2 where it reads pairs."""
+        return self.kind.texts_a_row or self.text_task.texts_a_row
 
     @property
     def longest(self) -> int:
@@ -268,18 +274,13 @@ def open_model(
     source, artifact = _find(name, weights)
     head = None if new_head else trained_head(source, artifact, drops_others)
     found = None if without_task else named_task(task, artifact, data, options, head)
-    shown = found or (TASKS[DEFAULT_TASK] if source.spec else None)
-    model, head_trained = load_model(
-        source,
-        (shown.labels or None) if shown else None,
-        shown.problem_type if shown else None,
-        seed,
-        new_head,
-        drops_others,
-    )
+    labels, problem = _asked_for(source, found, options)
+    pooling = options.pooling if options else None
+    model, head_trained = load_model(source, labels, problem, seed, new_head, drops_others, pooling)
     if artifact is not None:  # its folder holds a whole head also where that is random
         head_trained = head_trained and artifact.manifest.model.head_trained
     tokenizer = load_tokenizer(source, model, tokenizer)
+    _cut_as_recorded(model, tokenizer)
     if source.origin == "random":
         _warn_of_random_weights(source)
     if found is not None and found is not task and (found.folder is not None or found.matched_by):
@@ -289,7 +290,34 @@ def open_model(
         opened = replace(opened, hypotheses=_hypotheses(opened, options or TaskOptions()))
     if options is not None and options.null_threshold is not None:
         _set_null_threshold(opened, options.null_threshold)
+    if pooling is not None and head_of_class(model) is not EMBEDDING:
+        raise EdgepressError(
+            f"--pooling {pooling}: {opened.source.name} is for {opened.kind.pipeline}",
+            "it is of models that give vectors: --problem-type embedding",
+        )
     return opened
+
+
+def _asked_for(
+    source: ModelSource, task: Task | None, options: TaskOptions | None
+) -> tuple[tuple[str, ...] | None, ProblemType | None]:
+    """Labels and problem type that a model is opened for; None: those of its own config.
+
+    A zoo name alone asks for a classifier of the default task.
+    """
+    if task is not None:
+        return task.labels or None, task.problem_type
+    asked = options.problem_type if options else None
+    if asked in get_args(ProblemType) and not kind_of(cast("ProblemType", asked)).named:
+        return None, cast("ProblemType", asked)
+    shown = TASKS[DEFAULT_TASK] if source.spec else None
+    return (shown.labels, shown.problem_type) if shown else (None, None)
+
+
+def _cut_as_recorded(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Let a tokenizer cut texts where the folder of an embedding model says so."""
+    if head_of_class(model) is EMBEDDING and (length := Pooling.of(getattr(model.config, RECORD)).max_length):
+        tokenizer.model_max_length = min(tokenizer.model_max_length, length)
 
 
 def _find(name: str, weights: Weights) -> tuple[ModelSource, Artifact | None]:
@@ -363,3 +391,6 @@ def save_model(opened: OpenedModel, folder: Path) -> None:
         path.chmod((folder / MODEL_CONFIG).stat().st_mode)
     keep_whole(opened.tokenizer)
     opened.tokenizer.save_pretrained(folder)
+    if head_of_class(opened.model) is EMBEDDING:
+        config = opened.model.config
+        write_folder(folder, Pooling.of(getattr(config, RECORD)), config.hidden_size, opened.text_length)

@@ -95,6 +95,9 @@ METRICS: dict[str, Metric] = {
     "matthews": lambda predicted, labels: float(matthews_corrcoef(labels, predicted)),
     "pearson": lambda predicted, labels: float(pearsonr(labels, predicted).statistic),
     "spearman": lambda predicted, labels: float(spearmanr(labels, predicted).statistic),
+    # Of models that give vectors: cosines stand first, ranks among all passages beside them.
+    "spearman_cosine": lambda predicted, labels: float(spearmanr(labels, predicted[:, 0]).statistic),
+    "pearson_cosine": lambda predicted, labels: float(pearsonr(labels, predicted[:, 0]).statistic),
     # Godbole and Sarawagi 2004: overlap over union of the label sets, 1 where both are empty.
     "hamming_score": lambda predicted, labels: _overlap(predicted, labels.astype(np.int64)),
     # One minus the Hamming loss: the share of flags that are right.
@@ -108,6 +111,7 @@ ENTITY_METRICS: dict[str, Callable[[float, float, float], float | None]] = {
 }
 NAMES = (*METRICS, *ENTITY_METRICS, *ANSWER_METRICS, *RANK_METRICS, *MASKED_METRICS)
 CORRELATIONS = ("pearson", "spearman")
+CORRELATIONS_OF_COSINES = ("spearman_cosine", "pearson_cosine")
 COUNTS = ("f1", "f1_micro")
 """Metrics that are 0 / 0 where no label is there and none is given."""
 
@@ -142,8 +146,8 @@ def undefined(metric: str, predicted: np.ndarray, labels: np.ndarray) -> str:
         return "a prediction is not a finite number"
     if metric in MASKED_METRICS and not predicted[:, HIDDEN].any():
         return "no token is hidden in so little text"
-    if metric in CORRELATIONS:
-        return _uncorrelated(predicted, labels)
+    if metric in (*CORRELATIONS, *CORRELATIONS_OF_COSINES):
+        return _uncorrelated(predicted if metric in CORRELATIONS else predicted[:, 0], labels)
     if metric == "matthews" and np.ptp(labels) == 0:
         return "all labels are the same"
     if metric in COUNTS and (metric == "f1" or labels.ndim > 1) and not (predicted.any() or labels.any()):
@@ -201,7 +205,8 @@ def scores(
 ) -> dict[str, float | None]:
     """The metric's value, then those of the usual ones; None where one is undefined."""
     suffix = ON_TRAIN if metric.endswith(ON_TRAIN) else ""
-    names = dict.fromkeys((metric, *(f"{name}{suffix}" for name in kind_of(problem_type).usual)))
+    usual = kind_of(problem_type).usual_beside(metric.removesuffix(ON_TRAIN))
+    names = dict.fromkeys((metric, *(f"{name}{suffix}" for name in usual)))
     return {name: score(name, logits, labels, problem_type, thresholds) for name in names}
 
 

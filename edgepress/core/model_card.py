@@ -35,6 +35,8 @@ class Card:
     """Language of the training texts, as codes of the Hub; None where nobody says."""
     pipeline: str = "text-classification"
     """Name of its pipeline in transformers: "text-classification", "token-classification", "fill-mask"."""
+    library: str = "transformers"
+    """Name of the library that opens the folder, as the Hub knows it."""
 
     def text(self) -> str:
         """The card, YAML metadata first."""
@@ -52,7 +54,7 @@ class Card:
         return ModelCardData(
             language=self.language,
             license=self.license,
-            library_name="transformers",
+            library_name=self.library,
             pipeline_tag=self.pipeline,
             tags=["edgepress", self.record.architecture],
             datasets=[self.task.hub_id] if self.task and self.task.hub_id else None,

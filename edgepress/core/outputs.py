@@ -1,4 +1,4 @@
-"""Outputs of models and of their files: one array of logits, or those of start and end, stacked.
+"""Outputs of models and of their files: one array of logits or vectors, or those of start and end, stacked.
 
 Whoever runs a file needs neither torch nor transformers: this imports none of them.
 """
@@ -19,18 +19,20 @@ if TYPE_CHECKING:
 LOGITS = ("logits",)
 SPANS = ("start_logits", "end_logits")
 """transformers' and transformers.js' names, of models that answer questions: (rows, tokens) each."""
+VECTORS = ("sentence_embedding",)
+"""sentence-transformers' name, of models that give a vector a text: (rows, width)."""
 
 
 def output_names(model: PreTrainedModel) -> tuple[str, ...]:
     """Names of a model's outputs, in their order."""
-    from edgepress.core.heads import QUESTION_ANSWERING, head_of_class
+    from edgepress.core.heads import EMBEDDING, QUESTION_ANSWERING, head_of_class
 
-    return SPANS if head_of_class(model) is QUESTION_ANSWERING else LOGITS
+    return {QUESTION_ANSWERING: SPANS, EMBEDDING: VECTORS}.get(head_of_class(model), LOGITS)
 
 
 def model_outputs(found: Any) -> tuple[torch.Tensor, ...]:
     """The outputs of what a model of transformers gave, in the order of `output_names`."""
-    names = SPANS if hasattr(found, SPANS[0]) else LOGITS
+    names = next((own for own in (SPANS, VECTORS) if hasattr(found, own[0])), LOGITS)
     return tuple(getattr(found, name) for name in names)
 
 
@@ -48,7 +50,7 @@ def file_outputs(names: Collection[str], where: str) -> tuple[str, ...]:
     Raises:
         EdgepressError: it has none of these names.
     """
-    for known in (LOGITS, SPANS):
+    for known in (LOGITS, SPANS, VECTORS):
         if set(known) <= {*names}:
             return known
     raise EdgepressError(

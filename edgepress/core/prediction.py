@@ -16,6 +16,8 @@ from edgepress.core.tasks import ProblemType
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+SHOWN_NUMBERS = 3
+
 
 @dataclass(frozen=True)
 class Reader:
@@ -204,7 +206,37 @@ class FillingPrediction:
         return min(fillings[0].score for fillings in self.masks)
 
 
-AnyPrediction = Prediction | EntityPrediction | AnswerPrediction | RankPrediction | FillingPrediction
+@dataclass(frozen=True)
+class EmbeddingPrediction:
+    """The vector of a text."""
+
+    embedding: tuple[float, ...]
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """The answer as JSON has it."""
+        return {"embedding": list(self.embedding)}
+
+    @property
+    def words(self) -> str:
+        """Width of the vector and its first numbers."""
+        first = ", ".join(f"{value:.3f}" for value in self.embedding[:SHOWN_NUMBERS])
+        return f"{len(self.embedding)} numbers: {first}, ..."
+
+    @property
+    def probability(self) -> None:
+        """None: a vector has no probability."""
+        return None
+
+
+AnyPrediction = (
+    Prediction
+    | EntityPrediction
+    | AnswerPrediction
+    | RankPrediction
+    | FillingPrediction
+    | EmbeddingPrediction
+)
 
 
 def predictions(

@@ -23,11 +23,13 @@ from transformers.models.auto.modeling_auto import (
 
 from edgepress.core import sources
 from edgepress.core.architectures.pruned import model_type
+from edgepress.core.console import step
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.foreign_code import refuse_foreign_code
-from edgepress.core.heads import TEXT_CLASSIFIER
+from edgepress.core.heads import EMBEDDING, TEXT_CLASSIFIER, Head
 from edgepress.core.inputs import encode_texts, fit_inputs, fit_padding, require_token_types
 from edgepress.core.models import MINILM_MIRROR, ModelSource
+from edgepress.core.sentence_folder import RECORD, PoolingMode, find_pooling
 from edgepress.core.tasks import ProblemType
 from edgepress.core.tasks.kinds import kind_of
 from edgepress.core.weights import Drops, build, head_of, load_weights
@@ -96,6 +98,7 @@ def load_model(
     seed: int,
     new_head: bool = False,
     drops_others: bool = False,
+    pooling: PoolingMode | None = None,
 ) -> tuple[PreTrainedModel, bool]:
     """The model in fp32, and whether its head was trained.
 
@@ -108,17 +111,19 @@ def load_model(
         seed: for whatever weights have to be drawn at random.
         new_head: draw the classifier's weights at random, whichever the folder has.
         drops_others: whether a head of another kind may be dropped for a random one, as training does.
+        pooling: of a model that gives vectors of texts; None: as its folder says.
 
     Raises:
-        EdgepressError: the weights are not those of the config, the folder has another head, or the labels do
-            not fit a trained one.
+        EdgepressError: the weights are not those of the config, the folder has another head, the labels do
+            not fit a trained one, or nothing says how token states are pooled.
     """
     config = load_config(source)
     own_labels = tuple(label for _, label in sorted((config.id2label or {}).items()))
     if labels is not None:
         _set_labels(config, labels, problem_type)
     asked = None if problem_type is None else kind_of(problem_type).head
-    wanted = head_of(config, asked or (TEXT_CLASSIFIER if source.spec else None))
+    wanted = head_of(config, asked or (TEXT_CLASSIFIER if source.spec else None), source.folder)
+    _set_pooling(config, wanted, source, pooling, may_choose=drops_others or source.folder is None)
     kind = model_type(config, wanted)
     if source.folder is None:
         torch.manual_seed(seed)
@@ -130,9 +135,24 @@ def load_model(
     return model.eval(), head_trained
 
 
+def _set_pooling(
+    config: PretrainedConfig, head: Head, source: ModelSource, asked: PoolingMode | None, may_choose: bool
+) -> None:
+    """Write the pooling of a model that gives vectors into its config; of others it has none."""
+    recorded = getattr(config, RECORD, None)
+    if head is EMBEDDING:
+        pooling, chosen = find_pooling(source.folder, recorded, asked, may_choose, source.name)
+        setattr(config, RECORD, pooling.recorded)
+        if chosen and source.folder is not None:
+            step(f"{source.name} says nothing of its pooling: {pooling}; --pooling takes another")
+    elif recorded is not None:
+        delattr(config, RECORD)
+
+
 def _set_labels(config: PretrainedConfig, labels: tuple[str, ...], problem_type: ProblemType | None) -> None:
-    config.id2label = dict(enumerate(labels))
-    config.label2id = {label: index for index, label in enumerate(labels)}
+    if labels:
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: index for index, label in enumerate(labels)}
     config.problem_type = kind_of(problem_type).config_type if problem_type else None  # type: ignore[assignment]
 
 

@@ -1,4 +1,5 @@
-"""Metrics of rankings: mean average precision, MRR@10 and nDCG@10 over the candidates of each query.
+"""Metrics of rankings: mean average precision, MRR@10 and nDCG@10 over the candidates of each query, recall
+over all passages.
 
 Queries without a relevant passage are left out, as trec_eval and the data sets' own scripts do: no order of
 their passages is better than another.
@@ -45,10 +46,21 @@ def ndcg(scores: np.ndarray, relevant: np.ndarray) -> float:
     return float(ndcg_score(relevant[None], scores[None], k=DEPTH))
 
 
+def _recall(most: int) -> Callable[[np.ndarray, np.ndarray], float]:
+    """Share of the relevant passages that are among the first `most` of all."""
+    return lambda ranks, relevant: float((ranks[relevant == 1] <= most).mean())
+
+
+OF_ALL: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "recall_at_1": _recall(1),
+    "recall_at_10": _recall(DEPTH),
+}
+"""Metrics of ranks among the passages of all queries, which only vectors have."""
 METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "map": average_precision,
     "mrr_at_10": reciprocal_rank,
     "ndcg_at_10": ndcg,
+    **OF_ALL,
 }
 
 
@@ -57,9 +69,11 @@ def query_scores(metric: str, scores: np.ndarray, truth: np.ndarray) -> np.ndarr
 
     Args:
         metric: a name in `METRICS`.
-        scores: (rows,), larger is better.
-        truth: (rows, 2): relevant or not, and the number of the query.
+        scores: (rows,), larger is better; or (rows, 2): beside it the rank among the passages of all queries.
+        truth: (rows, 2 or more): relevant or not, and the number of the query.
     """
+    if scores.ndim > 1:
+        scores = scores[:, 1 if metric in OF_ALL else 0]
     order = np.argsort(truth[:, 1], kind="stable")
     starts = np.flatnonzero(np.diff(truth[order, 1], prepend=-1))
     queries = np.split(order, starts[1:])

@@ -7,6 +7,7 @@ records outranks what is inferred, and what is doubtful is refused with the flag
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from datasets import ClassLabel
 
@@ -19,6 +20,7 @@ from edgepress.core.columns import (
     SINGLE,
     TAGS,
     VALUES,
+    VECTORS,
     ZERO_SHOT,
     Table,
     TrainedHead,
@@ -40,10 +42,12 @@ from edgepress.core.split_files import SPLITS, TABLES, find_splits, split_name
 from edgepress.core.splits import class_numbers, data_root, read_table
 from edgepress.core.squad import TEXT
 from edgepress.core.tags import TagSet, split_tag
-from edgepress.core.tasks import TASKS, Task, TaskOptions, judged_on
+from edgepress.core.tasks import TASKS, ProblemType, Task, TaskOptions, judged_on
 from edgepress.core.tasks.kinds import kind_of
 from edgepress.core.text_tasks import corpus_task, of_text, text_alone
 
+ONE_VALUE = {VALUES: "score", RANKS: "relevance"}
+"""Problem types of one logit -> what it is called."""
 SIDES = ("start", "end")
 """Labels of a model that answers questions."""
 
@@ -104,8 +108,12 @@ def _zoo_task(task: Task, options: TaskOptions, head: TrainedHead | None) -> Tas
         own = replace(task, problem_type=ZERO_SHOT, text_columns=columns)
         own = own if options.split is None else judged_on(own, split_name(options.split))
         return with_candidates(own, DataLabels(task.labels, numbered=True), options, head)
-    if options.problem_type not in (None, task.problem_type):
-        raise EdgepressError(f"{task.name} is a {task.problem_type}", "leave --problem-type away")
+    task, head = _of_asked_kind(task, options, head)
+    return _with_named(task, options, head)
+
+
+def _with_named(task: Task, options: TaskOptions, head: TrainedHead | None) -> Task:
+    """The task with the columns, split and labels that the user names."""
     task = replace(
         task,
         text_columns=options.text_columns or task.text_columns,
@@ -113,6 +121,8 @@ def _zoo_task(task: Task, options: TaskOptions, head: TrainedHead | None) -> Tas
     )
     if options.split is not None:
         task = judged_on(task, split_name(options.split))
+    if not kind_of(task.problem_type).named:
+        return task
     if task.problem_type == SINGLE:
         return with_classes(task, DataLabels(task.labels, numbered=True), options, head)
     if task.problem_type == TAGS:
@@ -120,6 +130,27 @@ def _zoo_task(task: Task, options: TaskOptions, head: TrainedHead | None) -> Tas
     return (
         with_columns(task, options.label_map, head) if task.problem_type == MULTI else with_value(task, head)
     )
+
+
+def _of_asked_kind(
+    task: Task, options: TaskOptions, head: TrainedHead | None
+) -> tuple[Task, TrainedHead | None]:
+    """The task as one of the kind that the user names, or the model is of; and the head, if it counts.
+
+    Raises:
+        EdgepressError: its data are not of the kind that the user names.
+    """
+    asked = options.problem_type or (head.problem_type if head else None)
+    other = (
+        kind_of(asked).of_task(task)
+        if asked in get_args(ProblemType) and asked != task.problem_type
+        else None
+    )
+    if other is not None:
+        return other, head
+    if options.problem_type not in (None, task.problem_type):
+        raise EdgepressError(f"{task.name} is a {task.problem_type}", "leave --problem-type away")
+    return task, None if asked == VECTORS else head
 
 
 def _names(options: TaskOptions) -> list[str]:
@@ -151,7 +182,10 @@ def _task_from_files(
     table = Table(str(files[first][0]), read_table(files[first]))
     columns = find_columns(table, options, head)
     problem = columns.problem_type
-    task = Task(name, columns.text, (), columns.label, problem, kind_of(problem).metric, folder=folder)
+    if head is not None and VECTORS == head.problem_type != problem:
+        head = None  # a model that gives vectors is an encoder, of which anything may be made
+    metric = columns.metric or kind_of(problem).metric
+    task = Task(name, columns.text, (), columns.label, problem, metric, folder=folder)
     if own := record_of(folder):
         task = replace(task, own_split={**own.recorded, "folder": folder.resolve().name})
     task = _judged(task, files, options)
@@ -241,10 +275,10 @@ def _row_words(task: Task) -> str:
 def with_labels(
     task: Task, tables: Mapping[str, Table], options: TaskOptions, head: TrainedHead | None
 ) -> Task:
-    if task.problem_type == VALUES:
-        return with_value(replace(task, labels=("score",)), head)
-    if task.problem_type == RANKS:
-        return with_value(replace(task, labels=("relevance",)), head)
+    if not kind_of(task.problem_type).named:
+        return task
+    if task.problem_type in ONE_VALUE:
+        return with_value(replace(task, labels=(ONE_VALUE[task.problem_type],)), head)
     if task.problem_type == QUESTIONS:
         usual = 0.0 if _some_unanswered(task, tables) else None
         threshold = usual if options.null_threshold is None else options.null_threshold

@@ -20,6 +20,7 @@ from edgepress.core.architectures.pruned import SHAPES
 from edgepress.core.checkpoint import Checkpoint, listed, read_checkpoint, rewriting
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.heads import (
+    EMBEDDING,
     ENCODER,
     MASKED_LM,
     OTHER_CONFIG,
@@ -37,6 +38,7 @@ from edgepress.core.heads import (
 )
 from edgepress.core.models import ModelSource
 from edgepress.core.process import quiet_transformers
+from edgepress.core.sentence_folder import RECORD, is_sentence_folder
 
 Drops = Literal["none", "others", "all"]
 # transformers' own renamings of tensors of models that came from TensorFlow.
@@ -121,7 +123,8 @@ def _is_kept(
     """Whether the file's head is to be the model's."""
     if drops == "all":
         return False
-    if wanted is MASKED_LM and found.head is PRETRAINING and not compared.missing:
+    beside = (wanted, found.head) in ((MASKED_LM, PRETRAINING), (EMBEDDING, ENCODER))
+    if beside and not compared.missing:
         return True
     broken = drops == "others" and _only_head_differs(model, compared, found)
     return found.head is wanted and not broken
@@ -172,12 +175,14 @@ def _in_model(model: PreTrainedModel, names: Iterable[str]) -> dict[str, str]:
     The names of an encoder that was saved without a head have no prefix.
     """
     names, prefix = list(names), model.base_model_prefix
-    bare = prefix and hasattr(model, prefix) and not any(name.startswith(prefix) for name in names)
+    inside = bool(prefix) and hasattr(model, prefix)
+    bare = inside and not any(name.startswith(prefix) for name in names)
     found = {}
     for name in names:
         old = next((old for old in RENAMED if name.endswith(old)), None)
         new = name if old is None else name.replace(old, RENAMED[old])
-        found[name] = f"{prefix}.{new}" if bare else new
+        # An encoder that is the model itself has no prefix, whatever head its weights were saved with.
+        found[name] = f"{prefix}.{new}" if bare else new if inside else new.removeprefix(f"{prefix}.")
     return found
 
 
@@ -191,7 +196,7 @@ def _refuse_prefix(model: PreTrainedModel, checkpoint: Checkpoint) -> None:
     known = {name for own in model.state_dict() for name in (own, own.removeprefix(base))}
     names = {name.replace(old, new) for name in checkpoint.tensors for old, new in RENAMED.items()}
     names = {*checkpoint.tensors, *names}
-    if names & known:
+    if {own for name in names for own in (name, name.removeprefix(base))} & known:
         return
     prefixes = Counter(prefix for name in checkpoint.tensors if (prefix := _prefix(name, known)) is not None)
     prefix, count = (prefixes.most_common(1) or [("", 0)])[0]
@@ -297,7 +302,8 @@ def _refuse_unused(folder: Path, model: PreTrainedModel, unused: Iterable[str]) 
 
 def _say_new(source: ModelSource, compared: TensorComparison, found: FoundHead) -> None:
     """What is dropped and what is random, in one line."""
-    random = f"random: {listed(compared.missing)}; all else is the folder's"
+    random = f"random: {listed(compared.missing)}; " if compared.missing else ""
+    random += "all else is the folder's"
     if found.head is ENCODER:
         console.step(f"{source.name}: {random}")
     else:
@@ -377,9 +383,11 @@ def _load(
     return model
 
 
-def head_of(config: PretrainedConfig, wanted: Head | None) -> Head:
+def head_of(config: PretrainedConfig, wanted: Head | None, folder: Path | None = None) -> Head:
     """The head that a model is opened with: the wanted one, or where nobody says as it was saved."""
     if wanted is not None:
         return wanted
+    if hasattr(config, RECORD) or (folder is not None and is_sentence_folder(folder)):
+        return EMBEDDING
     saved = (config.architectures or [""])[0]
     return next((head for head in SAVED if saved.endswith(head.endings)), TEXT_CLASSIFIER)

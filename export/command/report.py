@@ -93,7 +93,8 @@ def _percent(share: float | None) -> str:
 
 def agreement_heading(opened: OpenedModel) -> str:
     """The heading of agreement, with the texts that it is of where they are not the model's own."""
-    return f"agreement on {opened.text_task.name}" if opened.on_foreign_texts else "agreement"
+    agreed = opened.kind.agreed
+    return f"{agreed} on {opened.text_task.name}" if opened.on_foreign_texts else agreed
 
 
 def judged_on(opened: OpenedModel, texts: EvaluationSet, files: Sequence[Written]) -> str:
@@ -169,13 +170,14 @@ def _card(exported: Exported, target: Path) -> str:
     scores = {file.path.name: file.verdict.score for file in exported.files if file.verdict.score is not None}
     said = (opened.license, scores, body, opened.language)
     pipeline = opened.kind.pipeline
-    return Card(target.name, opened.record(), opened.task, "quantized", *said, pipeline=pipeline).text()
+    kinds = (pipeline, opened.kind.library)
+    return Card(target.name, opened.record(), opened.task, "quantized", *said, *kinds).text()
 
 
 def usage(own: Format, target: Path, file: Path, opened: OpenedModel) -> str:
     """The card's program for a file of an artifact at `target`."""
     below = f"{file.parent.name}/{file.name}"
-    texts = opened.kind.card_texts(opened.tokenizer, opened.text_task.texts_a_row)
+    texts = opened.kind.card_texts(opened.tokenizer, opened.texts_a_row)
     names, outputs = input_names(opened.model), output_names(opened.model)
     return own.usage(target.as_posix(), below, names, texts, opened.kind, outputs)
 

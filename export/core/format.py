@@ -32,13 +32,13 @@ folder = Path({folder})
 folder = folder if folder.is_dir() else Path()  # from inside it as well
 if not (folder / "config.json").is_file():
     raise SystemExit("run this where outputs is, or in the model's folder, or name that in the line above")
-labels = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("id2label")
-inputs = dict(AutoTokenizer.from_pretrained(folder)({texts}, return_tensors="np"))
+{labels}inputs = dict(AutoTokenizer.from_pretrained(folder)({texts}, return_tensors="np"))
 
 {own}
 
 {show}
 """.strip()
+LABELS = 'labels = json.loads((folder / "config.json").read_text(encoding="utf-8"))["id2label"]\n'
 ONE = "logits = outputs[0][0]"
 STACKED = """
 import numpy
@@ -80,7 +80,8 @@ class Format(ABC):
 
         Inputs are those of the architecture in the order `input_ids, attention_mask[, token_type_ids]`,
         the output is `logits` (batch, labels), or (batch, sequence, labels) where tokens have
-        labels, or the outputs are `start_logits` and `end_logits` (batch, sequence).
+        labels, or the outputs are `start_logits` and `end_logits` (batch, sequence), or the output is
+        `sentence_embedding` (batch, width).
 
         Returns:
             what a manifest keeps of how it was written; None where there is one way only.
@@ -141,7 +142,10 @@ class Format(ABC):
         asked = ", ".join(map(json.dumps, texts))
         several = len(outputs) > 1
         show = f"{STACKED if several else ONE}\n{kind.program}"
-        code = USAGE.format(folder=folder, texts=asked, own="{own}", show=show)
+        code = USAGE.format(
+            folder=folder, texts=asked, labels=LABELS if kind.named else "", own="{own}", show=show
+        )
+        code = code if kind.named else code.removeprefix("import json\n")
         known = {"names": json.dumps(list(names)), "outputs": json.dumps(list(outputs))}
         own = self.snippet.format(file=file, parts="found" if several else "[found]", **known).strip()
         return f"```python\n{code.replace('{own}', own)}\n```\n"

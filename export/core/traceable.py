@@ -14,7 +14,7 @@ EXAMPLE_LENGTH = 16
 
 class Traceable(nn.Module):
     """Takes `input_ids, attention_mask[, token_type_ids]` by position and gives the logits alone; those of
-    start and end, where it answers questions.
+    start and end, where it answers questions, or the vector of a text.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:

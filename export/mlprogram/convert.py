@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.heads import gives_tokens
 from edgepress.core.inputs import input_names, longest_input, require_length
-from edgepress.core.outputs import LOGITS, output_names
+from edgepress.core.outputs import LOGITS, SPANS, VECTORS, output_names
 from export.core.config import ExportConfig, derive
 from export.core.shapes import Shapes
 from export.mlprogram.config import CoreMlConfig
@@ -54,8 +54,8 @@ def convert(
     """Write `model` to the folder `target`, for one batch size and a range of lengths that ends, or some.
 
     Inputs are `input_ids, attention_mask[, token_type_ids]` int32 (batch, length), the output is `logits`
-    float32 (batch, labels), or (batch, length, labels) of tokens, or those of start and end (batch, length);
-    the class labels stand in the metadata.
+    float32 (batch, labels), or (batch, length, labels) of tokens, or those of start and end (batch, length),
+    or `sentence_embedding` (batch, width); the class labels stand in the metadata.
 
     Raises:
         EdgepressError: coremltools cannot convert this model.
@@ -134,7 +134,11 @@ def _describe(package: Any, model: PreTrainedModel) -> None:
     labels = [label for _, label in sorted((model.config.id2label or {}).items())]
     outputs = output_names(model)
     kind = f"{'token' if gives_tokens(model) else 'text'} classifier: {', '.join(labels)}"
-    kind = kind if outputs == LOGITS else "that answers questions"
+    others: dict[tuple[str, ...], str] = {
+        SPANS: "that answers questions",
+        VECTORS: "that gives a vector a text",
+    }
+    kind = others.get(outputs, kind)
     package.short_description = f"{model.config.model_type} {kind}"
     package.user_defined_metadata["labels"] = json.dumps(labels, ensure_ascii=False)
     package.input_description["input_ids"] = "Token ids, with the special tokens."
@@ -142,5 +146,7 @@ def _describe(package: Any, model: PreTrainedModel) -> None:
     if "token_type_ids" in input_names(model):
         package.input_description["token_type_ids"] = "0 for the first text, 1 for the second."
     for name in outputs:
-        said = f"One for each of: {', '.join(labels)}." if outputs == LOGITS else "One for each token."
+        of_labels = f"One for each of: {', '.join(labels)}."
+        known: dict[tuple[str, ...], str] = {LOGITS: of_labels, VECTORS: "The vector of the text."}
+        said = known.get(outputs, "One for each token.")
         package.output_description[name] = said

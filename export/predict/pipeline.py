@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import get_args
 
 from edgepress.core import console
 from edgepress.core.artifact import Artifact, is_artifact, open_artifact
@@ -16,7 +17,9 @@ from edgepress.core.errors import EdgepressError, require_flags
 from edgepress.core.loading import OpenedModel, check_kind, open_model
 from edgepress.core.prediction import AnyPrediction
 from edgepress.core.tables import ScreenTable
-from edgepress.core.tasks import MOST_TEXTS, TASKS, TaskOptions
+from edgepress.core.tasks import MOST_TEXTS, TASKS, ProblemType, TaskOptions
+from edgepress.core.tasks.kind import TaskKind
+from edgepress.core.tasks.kinds import kind_of
 from export.core.eager import EagerRunner
 from export.core.registry import formats, open_runner
 from export.core.runner import Runner
@@ -59,6 +62,7 @@ def run(config: PredictConfig) -> list[Answer]:
     if not columns:
         columns = opened.kind.text_columns
         rows = read_texts(config, columns)
+    _require_as_many(opened.kind, rows)
     check_kind(opened)
     if not opened.head_trained:
         raise EdgepressError(
@@ -92,12 +96,26 @@ def _folder_of(path: Path) -> Path:
 
 
 def _text_columns(artifact: Artifact | None) -> Sequence[str]:
-    """The columns that the model was trained on, as its manifest records them."""
+    """The columns that the model was trained on, as its manifest records them; none of one text a row."""
     if artifact is None:
         return ()
-    known = (artifact.manifest.data or {}).get("text_columns")
+    data = artifact.manifest.data or {}
+    problem = data.get("problem_type")
+    if problem in get_args(ProblemType) and kind_of(problem).texts_a_row == 1:
+        return ()
+    known = data.get("text_columns")
     zoo = TASKS.get(artifact.manifest.task or "")
     return known or (zoo.text_columns if zoo else ())
+
+
+def _require_as_many(kind: TaskKind, rows: Sequence[InputTexts]) -> None:
+    """Raise for rows of another number of texts than a kind reads."""
+    wanted = kind.texts_a_row
+    if wanted and any(len(row) != wanted for row in rows):
+        raise EdgepressError(
+            f"a row has {len(rows[0])} texts, and the model reads {wanted} at once",
+            "name other --text-columns",
+        )
 
 
 def _runner(opened: OpenedModel, file: Path | None, threads: int) -> Runner:

@@ -71,8 +71,8 @@ class LogitsComparison:
         self._sum, self._squares, self._count, self._rows = 0.0, 0.0, 0, 0
         self._choices: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def add(self, parent: np.ndarray, child: np.ndarray, batch: Batch) -> None:
-        """Compare the logits of one more batch.
+    def add(self, parent: np.ndarray, child: np.ndarray, batch: Batch, agrees: bool = True) -> None:
+        """Compare the logits of one more batch; `agrees`: whether agreement is of it, too.
 
         Raises:
             ExpectationError: the shapes differ, or a logit is not a finite number.
@@ -87,7 +87,8 @@ class LogitsComparison:
         self._squares += float(np.square(difference, dtype=np.float64).sum())
         self._count += difference.size
         self._rows += len(parent)
-        self._choices.append((self._kind.choices(parent, mask), self._kind.choices(child, mask)))
+        if agrees:
+            self._choices.append((self._kind.choices(parent, mask), self._kind.choices(child, mask)))
 
     @property
     def rms(self) -> float:

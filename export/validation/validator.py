@@ -162,7 +162,9 @@ class Validator:
         """
         comparison, reduced = parity.LogitsComparison(self._kind, self.sentences.thresholds), []
         for at, logits in self._run(path):
-            comparison.add(self._parent[at] - self._origin, logits - self._origin, self._batches[at])
+            theirs, ours = self._parent[at] - self._origin, logits - self._origin
+            whole = at < len(self.sentences.batches) or not self._kind.texts_together
+            comparison.add(theirs, ours, self._batches[at], agrees=whole)
             if self._is_scored(at):
                 reduced.append(self.sentences.reduced(logits, at))
         outputs = self._outputs(reduced)

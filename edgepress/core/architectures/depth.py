@@ -8,7 +8,7 @@ from transformers import PretrainedConfig
 from edgepress.core.errors import EdgepressError
 
 # Of the weights of a layer: BERT's family, ModernBERT.
-LAYER = re.compile(r"\.(layers?)\.(\d+)\.")
+LAYER = re.compile(r"(?<![^.])(layers?)\.(\d+)\.")
 # ModernBERT: every n-th layer, from the first on, sees the whole text; transformers 5 lists them all.
 EVERY, KINDS = "global_attn_every_n_layers", "layer_types"
 

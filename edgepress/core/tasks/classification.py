@@ -55,7 +55,7 @@ class TextClassification(TaskKind):
         Raises:
             EdgepressError: a row's label is none of the task's.
         """
-        values = [_numbers(list(dataset[column]), names) for column in task.label_columns]
+        values = [numbers_of(list(dataset[column]), names) for column in task.label_columns]
         return np.asarray(values, dtype=np.float32).T
 
     def encode(
@@ -274,7 +274,7 @@ def check_rows(rows: Dataset, columns: Columns, names: RowNames) -> None:
     """
     read_texts(rows, columns.text, names)
     if columns.problem_type != "single_label_classification":
-        values = [_numbers(list(rows[column]), names) for column in columns.label]
+        values = [numbers_of(list(rows[column]), names) for column in columns.label]
         if columns.problem_type == "multi_label_classification":
             _require_flags(np.asarray(values).T, names)
         return
@@ -285,7 +285,12 @@ def check_rows(rows: Dataset, columns: Columns, names: RowNames) -> None:
             )
 
 
-def _numbers(column: Sequence[Any], names: RowNames) -> list[float]:
+def numbers_of(column: Sequence[Any], names: RowNames) -> list[float]:
+    """Labels that are numbers.
+
+    Raises:
+        EdgepressError: one is none, or is not finite.
+    """
     found = []
     for row, value in enumerate(column):
         number = flag_number(value)

@@ -5,10 +5,16 @@ from typing import Literal
 
 from edgepress.core.flags import EntailmentLabel, Template
 from edgepress.core.labels import parse_label_map
+from edgepress.core.sentence_folder import PoolingMode
 from edgepress.core.tasks.task import TaskOptions
 
 LabelledProblem = Literal[
-    "single_label_classification", "multi_label_classification", "regression", "reranking", "zero-shot"
+    "single_label_classification",
+    "multi_label_classification",
+    "regression",
+    "reranking",
+    "zero-shot",
+    "embedding",
 ]
 
 
@@ -22,8 +28,12 @@ class TaskFlags:
     """Column of the text, two for pairs; more are joined. Default: text, sentence, or a known pair."""
     problem_type: LabelledProblem | None = None
     """What the labels are; reranking: 1 where the second text of a pair, a passage, answers the first, a
-    query; zero-shot: classes that a model of entailment is asked about. Default: the model's, else by
-    their values."""
+    query; zero-shot: classes that a model of entailment is asked about; embedding: of a model that gives a
+    vector a text, how alike two texts are, or whether the second answers the first. Default: the model's,
+    else by their values."""
+    pooling: PoolingMode | None = None
+    """Pooling of token states, of a model that gives vectors. Default: as its folder says; in training the
+    mean."""
     hypothesis_template: Template = None
     entailment_label: EntailmentLabel = None
     split: str | None = None
@@ -46,5 +56,6 @@ class TaskFlags:
             null_threshold=self.null_threshold,
             hypothesis_template=self.hypothesis_template,
             entailment_label=self.entailment_label,
+            pooling=self.pooling,
             label_map=parse_label_map(self.label_map),
         )

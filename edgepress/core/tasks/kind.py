@@ -90,6 +90,8 @@ class TaskKind:
     """`problem_type` of a model's config.json, by which transformers takes a loss; None: it has one alone."""
     pipeline: ClassVar[str]
     """What transformers and the Hub call its pipeline: "text-classification"."""
+    library: ClassVar[str] = "transformers"
+    """What the Hub calls the library that opens its folders."""
     metric: ClassVar[str]
     """What models are judged by where the task says nothing else."""
     usual: ClassVar[tuple[str, ...]]
@@ -106,12 +108,22 @@ class TaskKind:
     """Whether a model gives logits (rows, tokens, labels)."""
     own_heads: ClassVar[bool] = False
     """Whether `--head mlp` can stand on the encoder."""
+    free_width: ClassVar[bool] = False
+    """Whether a student's outputs may be of another width than its teacher's."""
+    read_columns: ClassVar[tuple[str, ...]] = ()
+    """Columns of `encode` that a batch is made of, beside a model's inputs."""
+    named: ClassVar[bool] = True
+    """Whether each output of the head has a name: a class, or start and end."""
     values: ClassVar[bool] = False
     """Whether values are decided, which two models agree on by their ranks."""
     curve_rows: ClassVar[int | None] = CURVE_ROWS
     """Most rows that a learning curve is of; None: all, where a score is of rows together."""
     shares_tokens: ClassVar[bool] = False
     """Whether a student learns of the very tokens that its teacher reads."""
+    agreed: ClassVar[str] = "agreement"
+    """What tables call the share of rows, tokens or texts on which two models agree."""
+    texts_together: ClassVar[bool] = False
+    """Whether agreement is of whole texts beside each other, and not of rows that are cut from them."""
     abstains: ClassVar[bool] = False
     """Whether a model may give no answer, by a threshold of its own."""
     over_vocabulary: ClassVar[bool] = False
@@ -140,6 +152,18 @@ class TaskKind:
         """Return the head that the encoder has for this kind."""
         raise NotImplementedError(self.problem_type)
 
+    def usual_beside(self, metric: str) -> tuple[str, ...]:
+        """Return the metrics that people expect to see beside a task's own."""
+        return self.usual
+
+    def said_beside(self, metric: str) -> Mapping[str, str]:
+        """Return what is said behind a score by a task's metric: in words -> metric."""
+        return self.beside
+
+    def of_task(self, task: Task) -> Task | None:
+        """Return a task of the zoo, which is of another kind, as one of this kind; None: it is none."""
+        return None
+
     def describe(self, task: Task) -> str:
         """Return in words how the data of a task are read."""
         raise NotImplementedError(self.problem_type)
@@ -163,6 +187,14 @@ class TaskKind:
             EdgepressError: the rows are not what the task needs; the message names the first.
         """
         raise NotImplementedError(self.problem_type)
+
+    def of_corpus(self, texts: Sequence[str]) -> Examples | None:
+        """Return what a student learns of texts without labels; None where it needs labelled ones."""
+        return None
+
+    def to_learn(self, task: Task, examples: Examples) -> Examples:
+        """Return what is learned of the texts of a train split."""
+        return examples
 
     def encode(
         self, tokenizer: PreTrainedTokenizerBase, task: Task, examples: Examples, max_length: int
@@ -306,6 +338,14 @@ class TaskKind:
     def truth_words(self, truth: Any, labels: Sequence[str]) -> str:
         """Return in words what `truth` returned."""
         raise NotImplementedError(self.problem_type)
+
+    def by_row(self, logits: torch.Tensor, rows: int) -> torch.Tensor:
+        """Return the logits of a batch with a first axis of rows, as `encode` counts them."""
+        return logits
+
+    def taught(self, examples: Examples, places: Places | None) -> list[int]:
+        """Return how many logits a teacher gives for each row that is read."""
+        return [1] * len(examples) if places is None else [len(own) for own in places]
 
     def gathered(self, raw: Sequence[np.ndarray], places: Places | None) -> list[np.ndarray]:
         """Return a teacher's logits where they count, for each text: (labels,) or (places, labels).

@@ -23,6 +23,7 @@ KINDS: dict[ProblemType, str] = {
     "reranking": "reranking:Reranking",
     "masked_lm": "masked_lm:MaskedLanguageModeling",
     "zero-shot": "zero_shot:ZeroShot",
+    "embedding": "embedding:Embedding",
 }
 
 

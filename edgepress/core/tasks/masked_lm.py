@@ -46,6 +46,7 @@ class MaskedLanguageModeling(TaskKind):
     per_token = True
     over_vocabulary = True
     unlabelled = True
+    named = False
     untrained = "learns from a corpus, not from a task"
     untrained_hint = (
         "compress.pretrain trains it, compress.distill --stage pretrain shrinks it; or fine-tune its encoder"

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from edgepress.core.files import sha256
 from edgepress.core.hypotheses import Hypotheses
+from edgepress.core.sentence_folder import PoolingMode
 from edgepress.core.sources import Mirror
 
 ProblemType = Literal[
@@ -18,6 +19,7 @@ ProblemType = Literal[
     "reranking",
     "masked_lm",
     "zero-shot",
+    "embedding",
 ]
 
 MOST_TEXTS = 2
@@ -51,6 +53,8 @@ class TaskOptions:
     """How it is asked, with {} for a class; None: as its manifest says, else as transformers does."""
     entailment_label: str | None = None
     """The model's label that means entailment; None: by its name."""
+    pooling: PoolingMode | None = None
+    """How a model that gives vectors pools its token states; None: as its folder says."""
     recorded_labels: Mapping[str, str] = field(default_factory=dict)
     """What a manifest says that labels mean; `label_map` comes before it."""
 

@@ -1,0 +1,248 @@
+"""Sentence embeddings as a user types it: fine-tune, export, predict; folders that others open."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from alike import scored, sentence_folder, together, write_rows, write_splits
+from conftest import Result, finetuned, first_slow
+from huggingface_hub import ModelCard
+from queries import write_queries
+from transformers import AutoModel, AutoTokenizer
+
+import edgepress
+from edgepress.core.artifact import Manifest, open_artifact
+from edgepress.core.sentence_folder import read_pooling
+
+Cli = Callable[..., Result]
+LEARN = ("--epochs", 8, "--learning-rate", 1e-3, "--batch-size", 8, "--max-length", 32)
+TEXTS = ("the film is a quiet delight", "her script falls apart", "its ending holds up well")
+FORMATS = ("torchscript", "torch_export", "coreml", "openvino", "executorch")
+
+
+@pytest.fixture(scope="module")
+def alike(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder of pairs with a score."""
+    return write_splits(tmp_path_factory.mktemp("data") / "alike", scored())
+
+
+@pytest.fixture(scope="module")
+def embedder(tmp_path_factory: pytest.TempPathFactory, bare_encoder: Path, alike: Path) -> Path:
+    """An artifact that gives vectors, made by `compress.finetune` once."""
+    folder = tmp_path_factory.mktemp("models") / "embedder"
+    return finetuned(folder, bare_encoder, alike, "--problem-type", "embedding", *LEARN, "--epochs", 12)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, alike: Path
+) -> None:
+    monkeypatch.setenv("EDGEPRESS_DATA", str(alike.parent))  # where models find what they were trained on
+    monkeypatch.setenv("EDGEPRESS_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+def manifest_of(folder: Path) -> Manifest:
+    return open_artifact(folder).manifest
+
+
+def by_hand(folder: Path, texts: tuple[str, ...]) -> np.ndarray:
+    """Vectors of transformers' own encoder: the mean of the tokens, of length 1."""
+    inputs = AutoTokenizer.from_pretrained(folder)(list(texts), padding=True, return_tensors="pt")
+    with torch.no_grad():
+        states = AutoModel.from_pretrained(folder).eval()(**inputs).last_hidden_state
+    mask = inputs["attention_mask"].unsqueeze(-1)
+    mean = (states * mask).sum(1) / mask.sum(1)
+    return np.asarray(mean / mean.norm(dim=-1, keepdim=True))
+
+
+def test_a_model_learns_scores(embedder: Path) -> None:
+    manifest = manifest_of(embedder)
+    metrics = manifest.steps[-1].metrics
+    losses = [own["eval_loss"] for own in metrics["history"] if "eval_loss" in own]
+    assert metrics["spearman_cosine"] > 0.5
+    assert losses[-1] < losses[0]
+    assert {"pearson_cosine", "interval"} <= metrics.keys()
+    assert manifest.data is not None
+    assert (manifest.data["problem_type"], manifest.data["labels"]) == ("embedding", [])
+    card = ModelCard.load(embedder / "README.md")
+    assert card.data.pipeline_tag == "sentence-similarity"
+    assert card.data.library_name == "sentence-transformers"
+    assert read_pooling(embedder).max_length == 32
+
+
+def test_the_folder_is_an_encoder_to_others(embedder: Path) -> None:
+    ours = [own.embedding for own in edgepress.load(embedder).predict(TEXTS)]
+    assert np.abs(np.asarray(ours) - by_hand(embedder, TEXTS)).max() < 1e-6
+    config = json.loads((embedder / "config.json").read_text())
+    assert config["architectures"] == ["BertModel"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "metric", "least"),
+    [
+        (together, "recall_at_1", 0.5),
+        pytest.param(write_queries, "map", 0.6, marks=pytest.mark.slow),
+    ],
+)
+def test_a_model_learns_what_belongs_together(
+    cli: Cli, bare_encoder: Path, tmp_path: Path, rows: Callable[..., Any], metric: str, least: float
+) -> None:
+    folder = rows(tmp_path / "data") if rows is write_queries else write_splits(tmp_path / "data", rows())
+    out = tmp_path / "out"
+    flags = ("--task", folder, "--output", out, "--problem-type", "embedding", *LEARN)
+    result = cli("compress.finetune", "--model", bare_encoder, *flags, "--pooling", "cls")
+    assert result.code == 0, result.err
+    metrics = manifest_of(out).steps[-1].metrics
+    assert metrics[metric] > least
+    assert read_pooling(out).mode == "cls"
+
+
+@pytest.mark.parametrize("name", ["onnx", *first_slow(FORMATS, 2)])
+def test_files_give_the_same_vectors(cli: Cli, embedder: Path, tmp_path: Path, name: str) -> None:
+    out = tmp_path / "out"
+    flags = ("--eval-samples", 12, "--scheme", "fp32")
+    result = cli(f"export.{name}", "--model", embedder, "--output", out, *flags)
+    assert result.code == 0, result.err
+    metrics = manifest_of(out).steps[-1].metrics
+    (record,) = metrics["files"]
+    assert record["score"] == pytest.approx(metrics["parent_score"], abs=1e-3)
+    assert metrics["evaluation_set"]["texts"] == 12
+    said = cli("export.predict", next(out.rglob(record["file"])), "--text", *TEXTS, "--json")
+    assert said.code == 0, said.err
+    found = [json.loads(line)["embedding"] for line in said.out.splitlines()]
+    assert np.abs(np.asarray(found) - by_hand(embedder, TEXTS)).max() < 1e-3
+    (parity,) = [own.parity for own in manifest_of(out).files if own.parity]
+    assert parity["agreement"] == 1
+
+
+def test_a_folder_of_sentence_transformers_needs_no_flag(
+    cli: Cli, bare_encoder: Path, alike: Path, tmp_path: Path
+) -> None:
+    folder = sentence_folder(bare_encoder, tmp_path / "model", ("Transformer", "Pooling"))
+    out = tmp_path / "out"
+    result = cli("export.onnx", "--model", folder, "--task", alike, "--output", out, "--eval-samples", 12)
+    assert result.code == 0, result.err
+    assert "neighbours kept" in result.out
+    assert not read_pooling(out).normalize
+    again = cli("export.torchscript", "--model", out, "--output", tmp_path / "again", "--eval-samples", 12)
+    assert again.code == 0, again.err
+    manifest = manifest_of(tmp_path / "again")
+    assert [own.technique for own in manifest.steps] == ["export", "export"]
+
+
+def test_a_cards_program_gives_the_vector(cli: Cli, embedder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert cli("export.onnx", "--model", embedder, "--output", out, "--eval-samples", 12).code == 0
+    (program,) = re.findall(r"^```python\n(.*?)^```", (out / "README.md").read_text(), re.M | re.S)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = np.asarray(json.loads(done.stdout))
+    assert np.abs(found - by_hand(embedder, ("A man is eating food.",))[0]).max() < 1e-3
+
+
+def test_predict_shows_the_beginning_of_a_vector(cli: Cli, embedder: Path, tmp_path: Path) -> None:
+    table = cli("export.predict", embedder, "--text", *TEXTS)
+    assert table.code == 0, table.err
+    assert "64 numbers" in table.out
+    pairs = write_rows(tmp_path / "pairs.jsonl", scored()[:2])
+    refused = cli(
+        "export.predict", embedder, "--file", pairs, "--text-columns", "sentence1", "sentence2", "--json"
+    )
+    assert (refused.code, "the model reads 1 at once" in refused.error) == (2, True)
+
+
+BROKEN: dict[str, tuple[list[dict[str, Any]], str]] = {
+    "no positive": ([{"anchor": "the film", "positive": " "}], "no text in column 'positive'"),
+    "a positive is missing": ([{"anchor": "the film", "positive": None}], "no text in column 'positive'"),
+    "nan": ([{**scored()[0], "score": float("nan")}, scored()[1]], "is not a number"),
+    "nothing beside the texts": ([{"sentence1": "the film", "sentence2": "her script"}], "label"),
+    "no relevant passage": (
+        [{"query": "the film", "passage": text, "label": 0} for text in TEXTS],
+        "no passage is relevant",
+    ),
+    "one text": ([{"text": "the film", "score": 1.0}], "pairs of texts with one score"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_bad_data_are_one_line_and_nothing_is_written(
+    cli: Cli, bare_encoder: Path, tmp_path: Path, case: str
+) -> None:
+    rows, words = BROKEN[case]
+    folder = tmp_path / "data"
+    write_rows(folder / "train.jsonl", rows)
+    write_rows(folder / "validation.jsonl", rows)
+    flags = ("--task", folder, "--output", tmp_path / "out", "--problem-type", "embedding", "--epochs", 1)
+    result = cli("compress.finetune", "--model", bare_encoder, *flags)
+    assert (result.code, (tmp_path / "out").exists()) == (2, False), result.err
+    assert words in result.error
+
+
+@pytest.mark.parametrize(
+    ("verb", "flags"),
+    [
+        ("prune", ("--ffn", 0.25, "--importance", "taylor", *LEARN)),
+        pytest.param("prune", ("--hidden", 0.5, *LEARN), marks=pytest.mark.slow, id="hidden"),
+        pytest.param("qat", ("--max-drop", 0, *LEARN), marks=pytest.mark.slow),
+        pytest.param("trim_vocab", ("--size", 200, *LEARN), marks=pytest.mark.slow),
+        pytest.param("sparsify", ("--sparsity", 0.3, "--time-budget", 0, *LEARN), marks=pytest.mark.slow),
+    ],
+)
+def test_techniques_keep_the_vectors(
+    cli: Cli, embedder: Path, tmp_path: Path, verb: str, flags: tuple[object, ...]
+) -> None:
+    out = tmp_path / verb
+    result = cli(f"compress.{verb}", "--model", embedder, "--output", out, *flags)
+    assert result.code == 0, result.err
+    step = manifest_of(out).steps[-1]
+    assert (step.metrics.get("spearman_cosine") or step.metrics["rounded"]["score"]) > 0.5
+    (found,) = edgepress.load(out).predict(TEXTS[:1])
+    assert np.linalg.norm(found.embedding) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_student_learns_vectors(cli: Cli, embedder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "student"
+    result = cli("compress.distill", "--teacher", embedder, "--output", out, *LEARN, "--no-baseline")
+    assert result.code == 0, result.err
+    metrics = manifest_of(out).steps[-1].metrics
+    assert metrics["teacher"]["spearman_cosine"] > 0.5
+    assert metrics["spearman_cosine"] > 0.5
+    assert edgepress.load(out).opened.model.config.num_hidden_layers == 1
+    assert isinstance(metrics["samples"][0]["teacher"][0], float)
+
+
+@pytest.mark.slow
+def test_a_student_learns_from_a_corpus_alone(
+    cli: Cli, embedder: Path, bare_encoder: Path, tmp_path: Path
+) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("\n".join(f"{own['sentence1']}. {own['sentence2']}." for own in scored()))
+    narrow = tmp_path / "narrow"
+    flags = ("--hidden", 0.5, "--output", narrow, "--epochs", 0)
+    assert cli("compress.prune", "--model", embedder, *flags).code == 0
+    for student in ("half", narrow):
+        out = tmp_path / f"student-{Path(student).name}"
+        flags = ("--teacher", embedder, "--student", student, "--corpus", corpus, "--output", out)
+        result = cli("compress.distill", *flags, *LEARN)
+        assert result.code == 0, result.err
+        assert "without labels" in result.err.replace("\n", " ")
+        step = manifest_of(out).steps[-1]
+        assert (step.config["label_weight"], "baseline" in step.metrics) == (0, False)
+        assert step.metrics["spearman_cosine"] > 0.4
+
+
+def test_a_corpus_is_for_vectors(cli: Cli, model_folder: Path, data_root: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("the film is a quiet delight\n")
+    flags = ("--task", data_root / "verdicts", "--corpus", corpus, "--output", tmp_path / "out")
+    result = cli("compress.distill", "--teacher", model_folder, *flags)
+    assert (result.code, "--corpus belongs to --stage pretrain" in result.error) == (2, True)
