@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 OLD := .venv-oldest
+LITERT := .venv-litert
 
 # Versions that are tested together; transformers 5 needs Python 3.11.
 CONSTRAINTS := $(shell $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 11) and "constraints.txt" or "constraints-oldest.txt")')
@@ -23,7 +24,7 @@ CORE := $(addprefix tests/test_,edgepress_weights.py edgepress_head.py edgepress
 	compress_distill_slicing.py compress_finetune.py compress_trim_vocab.py compress_qat.py compress_sparsify.py \
 	export_command.py export_onnx.py export_coreml.py export_openvino.py)
 
-.PHONY: demo test test-oldest constraints clean
+.PHONY: demo test test-oldest test-litert constraints clean
 
 demo: $(VENV)/demo.stamp
 	$(PY) -m compress.quantize --model distilbert --time-budget 10 --overwrite
@@ -37,15 +38,22 @@ demo: $(VENV)/demo.stamp
 
 test: $(VENV)/test.stamp
 	OMP_NUM_THREADS=1 $(PY) -m pytest $(SIDE_BY_SIDE) $(if $(MARKS),-m "$(MARKS)") $(ARGS)
-	$(if $(CI),$(MAKE) test-oldest)
+	$(if $(CI),$(MAKE) test-oldest test-litert)
 
 # The lowest versions that pyproject.toml admits, transformers 4 among them.
 test-oldest: $(OLD)/test.stamp
 	OMP_NUM_THREADS=1 $(OLD)/bin/python -m pytest $(SIDE_BY_SIDE) $(ARGS) $(CORE)
 
+# Its converter wants older libraries than the others, so that it is tested by itself.
+test-litert: $(LITERT)/test.stamp
+	OMP_NUM_THREADS=1 $(LITERT)/bin/python -m pytest $(SIDE_BY_SIDE) -m "not long" -k litert $(ARGS) \
+		$(addprefix tests/test_,export_litert.py export_litert_lengths.py export_command.py every_architecture.py \
+		compress_quantize.py compress_entities.py compress_answering.py)
+
 constraints: $(VENV)/test.stamp
 	$(PY) -m pip install --quiet 'uv>=0.9,<1'
 	$(call COMPILED,constraints.txt,)
+	$(call COMPILED,constraints-litert.txt,--extra litert)
 	$(call COMPILED,constraints-oldest.txt,--resolution lowest-direct --constraint $(VENV)/four.txt)
 
 # Of libraries for GPUs nothing is said: which there are depends on the build of torch.
@@ -57,7 +65,7 @@ define COMPILED
 endef
 
 clean:
-	rm -rf $(VENV) $(OLD) outputs
+	rm -rf $(VENV) $(OLD) $(LITERT) outputs
 
 $(VENV)/demo.stamp: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
@@ -72,4 +80,9 @@ $(VENV)/test.stamp: pyproject.toml $(CONSTRAINTS)
 $(OLD)/test.stamp: pyproject.toml constraints-oldest.txt
 	$(PYTHON) -m venv $(OLD)
 	$(OLD)/bin/python -m pip install --quiet --constraint constraints-oldest.txt --editable '.[test]'
+	touch $@
+
+$(LITERT)/test.stamp: pyproject.toml constraints-litert.txt
+	$(PYTHON) -m venv $(LITERT)
+	$(LITERT)/bin/python -m pip install --quiet --constraint constraints-litert.txt --editable '.[test,litert]'
 	touch $@

@@ -1,5 +1,7 @@
 """The table of docs/architectures.md: every cell is a test of tests/test_every_architecture.py.
 
+An environment with the extras test and litert has all of its columns (`make test-litert` makes one).
+
 python -m benchmarks.architectures
 """
 
@@ -24,6 +26,7 @@ COLUMNS = {
     "torch.export": "test_format[torch_export-{}]",
     "Core ML": "test_format[coreml-{}]",
     "OpenVINO": "test_format[openvino-{}]",
+    "LiteRT": "test_format[litert-{}]",
     "int8-dynamic": "test_scheme[{}-int8-dynamic]",
     "int8-static": "test_scheme[{}-int8-static]",
     "int4-weights": "test_scheme[{}-int4-weights]",
@@ -36,7 +39,7 @@ COLUMNS = {
     "sparsify": "test_sparsify[{}]",
     "pretrain": "test_pretrain[{}]",
 }
-FORMATS = 9
+FORMATS = 10
 """The first columns are of formats and schemes, the others of techniques."""
 
 
@@ -67,6 +70,8 @@ def cells(report: Path) -> dict[str, str]:
     for case in ElementTree.parse(report).iter("testcase"):
         if case.find("failure") is not None or case.find("error") is not None:
             raise ExpectationError(f"{case.get('name')} failed", f"python -m pytest -m slow {TESTS}")
+        if case.find("skipped") is not None:
+            continue  # its library is not installed
         refused = [own.get("value", "") for own in case.iter("property") if own.get("name") == "refused"]
         found[case.get("name", "")] = refused[0] if refused else "yes"
     return found

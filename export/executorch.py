@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
-import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +19,7 @@ from edgepress.core.memory import LONG, gigabytes
 from edgepress.core.outputs import as_one
 from export.core.config import ExportConfig
 from export.core.format import Format
+from export.core.quiet import quiet
 from export.core.runner import Batch, Runner
 from export.core.scheme import Options, Scheme
 from export.core.shapes import ShapedRunner, Shapes
@@ -72,7 +71,7 @@ def export(model: PreTrainedModel, target: Path, shapes: Shapes | None = None) -
     Raises:
         EdgepressError: torch.export or ExecuTorch cannot follow the model.
     """
-    with _quiet(), _failing(model):
+    with quiet(), _failing(model):
         captured = _Capture(model, shapes or Shapes())
         planned = _save(captured, captured.program(model), target)
     longest = captured.lengths[1]
@@ -80,20 +79,6 @@ def export(model: PreTrainedModel, target: Path, shapes: Shapes | None = None) -
         said = f"memory is planned for {longest:,} tokens: {gigabytes(planned)}"
         console.step(f"ExecuTorch: {said}; --max-length N plans for less")
     return planned
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporters' warnings about their own insides off the screen; what fails is raised."""
-    handlers, disabled = logging.root.handlers[:], logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)
-        logging.root.handlers[:] = handlers  # executorch configures the root logger as it is imported
 
 
 @contextlib.contextmanager
@@ -193,7 +178,7 @@ class ExecuTorchRunner(ShapedRunner):
     def __init__(self, path: Path, threads: int = 1) -> None:
         if not path.is_file():
             raise EdgepressError(f"{path}: ExecuTorch cannot open it: no such file")
-        with _quiet():
+        with quiet():
             import executorch.kernels.quantized  # noqa: F401  # what looks up rows of int8 tables
             from executorch.extension.pybindings import portable_lib
             from executorch.runtime import Runtime
@@ -236,7 +221,7 @@ def quantize_dynamic(source: Path, target: Path, options: Options) -> None:  # n
     model = options.model
     if model is None:
         raise EdgepressError("ExecuTorch quantizes the torch model, and there is none", "name a model")
-    with _quiet(), _failing(model):
+    with quiet(), _failing(model):
         captured = _Capture(model, options.export.shapes if options.export else Shapes())
         quantized = _quantized(captured, model, options.keep_float)
         _save(captured, captured.program(quantized), target)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from transformers import (
 )
 
 from edgepress.core.process import prepare
+from export.core.registry import formats
 
 # Commands run in this process: it is as they make theirs.
 prepare()
@@ -92,6 +94,13 @@ def first_slow(values: Iterable[Any], count: int) -> list[Any]:
     """Parameters of a test: the first of them slow, the others long."""
     marks = pytest.mark.slow, pytest.mark.long
     return [pytest.param(value, marks=marks[at >= count]) for at, value in enumerate(values)]
+
+
+def skip_without(name: str) -> None:
+    """Skip a test where a format's libraries are not installed."""
+    missing = [module for module in formats()[name].modules if find_spec(module) is None]
+    if missing:  # found by name: importing openvino would report that it is used
+        pytest.skip(f"{missing[0]} is not installed", allow_module_level=True)
 
 
 @pytest.fixture(autouse=True, scope="module")

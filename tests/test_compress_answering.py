@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Result
+from conftest import Result, skip_without
 from huggingface_hub import ModelCard
 from onnxruntime import InferenceSession
 from questions import entries, write_columns, write_squad
@@ -138,17 +138,19 @@ FORMATS: dict[str, tuple[object, ...]] = {
     "torch_export": (),
     "openvino": (),
     "executorch": ("--sequence-length", 48),
+    "litert": ("--signatures", 24, 48),
     "coreml": ("--scheme", "fp32"),
 }
 
 
-SLOW_FORMATS = ("torch_export", "executorch", "coreml")
+SLOW_FORMATS = ("torch_export", "executorch", "litert", "coreml")
 
 
 @pytest.mark.parametrize(
     "name", [pytest.param(own, marks=[pytest.mark.slow] * (own in SLOW_FORMATS)) for own in FORMATS]
 )
 def test_every_format_gives_the_same_answer(cli: Cli, answer_model: Path, tmp_path: Path, name: str) -> None:
+    skip_without(name)
     out = tmp_path / "out"
     flags = ("--model", answer_model, "--output", out, "--eval-samples", 6, *FORMATS[name])
     result = cli(f"export.{name}", *flags)

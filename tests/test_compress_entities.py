@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Result
+from conftest import Result, skip_without
 from datasets import ClassLabel, Dataset, Features, Value
 from entities import tagged_texts, write_entities, write_tagged
 from huggingface_hub import ModelCard
@@ -151,14 +151,19 @@ FORMATS: dict[str, tuple[object, ...]] = {
     "torch_export": (),
     "openvino": (),
     "executorch": ("--sequence-length", 48),
+    "litert": ("--signatures", 24, 48),
     "coreml": ("--scheme", "fp32"),
 }
 
 
+SLOW_FORMATS = ("executorch", "litert")
+
+
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name == "executorch" else ()) for name in FORMATS]
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW_FORMATS)) for name in FORMATS]
 )
 def test_every_format_finds_the_same(cli: Cli, entity_model: Path, tmp_path: Path, name: str) -> None:
+    skip_without(name)
     flags = ("--model", entity_model, "--output", tmp_path / "out", "--eval-samples", 6, *FORMATS[name])
     out = tmp_path / "out"
     result = cli(f"export.{name}", *flags)

@@ -3,7 +3,6 @@
 import json
 import sys
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from shutil import copytree
 
@@ -11,7 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from conftest import SENTENCES, Result, run_well, write_split
+from conftest import SENTENCES, Result, run_well, skip_without, write_split
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from device_bench import records
@@ -161,11 +160,12 @@ def test_format_whose_runtime_is_elsewhere_is_judged_and_not_timed(quantize, tmp
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("format_", ["openvino", "executorch"])
+@pytest.mark.parametrize("format_", ["openvino", "executorch", "litert"])
 def test_formats_that_are_extras(quantize, tmp_path, format_):
-    if find_spec(format_) is None:  # importing openvino would report that it is used
-        pytest.skip(f"{format_} is not installed")
-    timed = format_ == "openvino"  # of executorch a start takes ten seconds
+    skip_without(format_)
+    timed = {"openvino": "openvino", "litert": "ai-edge-litert"}.get(
+        format_
+    )  # executorch starts for ten seconds
     result = quantize("--format", format_, *(TIMED if timed else UNTIMED))
     assert result.code == 0, result.err
     artifact = open_artifact(tmp_path / "out")
@@ -173,7 +173,7 @@ def test_formats_that_are_extras(quantize, tmp_path, format_):
     assert file.path.startswith(f"{format_}/")
     if timed:
         measured = records.read(tmp_path / "out" / "measurements.jsonl")
-        assert {one.runtime.split()[0] for one in measured} == {format_}
+        assert {one.runtime.split()[0] for one in measured} == {timed}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import copy
 
 import pytest
 import torch
+from conftest import skip_without
 from small_models import ARCHITECTURES, LONGEST, VOCABULARY
 from transformers import AutoModelForSequenceClassification, ModernBertConfig, PreTrainedModel
 
@@ -29,7 +30,7 @@ from export.validation.parity import compare, parity_batches
 pytestmark = pytest.mark.slow
 
 # Largest difference of a logit from torch's; Core ML's default is half precision.
-ATOL = {"onnx": 1e-4, "torchscript": 1e-4, "torch_export": 1e-4, "coreml": 0.05, "openvino": 1e-4}
+ATOL = {**dict.fromkeys(("onnx", "torchscript", "torch_export", "openvino", "litert"), 1e-4), "coreml": 0.05}
 LAYERS = 4
 SINGLE = "single_label_classification"
 # What is refused, and what it says: all else works.
@@ -98,6 +99,7 @@ def refused(test, said):
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 @pytest.mark.parametrize("how", ATOL)
 def test_format(kind, how, tmp_path):
+    skip_without(how)
     model, form = ARCHITECTURES[kind]().eval(), find_format(how)
     path = tmp_path / form.file
     path.parent.mkdir(parents=True)

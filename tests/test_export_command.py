@@ -3,14 +3,13 @@
 import json
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import torch
-from conftest import SENTENCES
+from conftest import SENTENCES, skip_without
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from edgepress.core.artifact import open_artifact
@@ -249,11 +248,11 @@ def test_library_that_fails_is_one_line(export, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.long if name == "executorch" else ()) for name in formats()]
+    "name",
+    [pytest.param(name, marks=[pytest.mark.long] * (name in ("executorch", "litert"))) for name in formats()],
 )
 def test_disk_that_is_full_in_the_middle(cli, model_folder, data_root, small_disk, name):
-    if any(find_spec(module) is None for module in formats()[name].modules):
-        pytest.skip(f"needs {formats()[name].modules}")
+    skip_without(name)
     disk = small_disk(stored_bytes(model_folder) + 100_000)
     flags = ("--model", model_folder, "--task", data_root / "verdicts", "--output", disk / "out")
     result = cli(f"export.{name}", *flags)

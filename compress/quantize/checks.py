@@ -84,10 +84,16 @@ def _schemes(target: Format, names: Sequence[str]) -> tuple[Scheme, ...]:
     wanted = list(dict.fromkeys(names))
     if not wanted:
         wanted = [next(name for name, scheme in own.items() if scheme.precision == DEFAULT_PRECISION)]
-    for name in wanted:
-        if name not in own:
-            raise unknown_name("scheme", name, [*own, AUTO])
-    return tuple(own[name] for name in wanted)
+    return tuple(_scheme(target, name) for name in wanted)
+
+
+def _scheme(target: Format, name: str) -> Scheme:
+    own = target.schemes()
+    if name in target.rejected:
+        target.scheme(name)  # raises, and says why
+    if name not in own:
+        raise unknown_name("scheme", name, [*own, AUTO])
+    return own[name]
 
 
 def _default_output(config: QuantizeConfig, schemes: Sequence[Scheme]) -> Path:

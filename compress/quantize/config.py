@@ -19,7 +19,8 @@ class QuantizeConfig(CpuFlags, ModelFlags):
     """
 
     format: str = "onnx"
-    """Format to quantize in, by its own quantizer: onnx, torchscript, coreml, openvino, executorch."""
+    """Format to quantize in, by its own quantizer: onnx, torchscript, coreml, openvino, executorch,
+    litert."""
     scheme: tuple[str, ...] = ()
     """Schemes: in ONNX int8-dynamic, int8-static, int8-weights, int4-weights, fp16, or several of them; or
     auto: the smallest within --max-drop. Default: the format's own int8."""

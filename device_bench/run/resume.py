@@ -13,7 +13,7 @@ from edgepress.core.identity import Difference, differences
 
 MACHINE_KEYS = ("cpu", "cores", "system", "phone", "gpu", "build")
 # Libraries that run files, as a record's runtime calls them; weights themselves run in transformers' code.
-RUNTIMES = ("onnxruntime", "torch", "openvino", "executorch", "coremltools")
+RUNTIMES = ("onnxruntime", "torch", "openvino", "executorch", "coremltools", "ai-edge-litert")
 WEIGHTS = ".safetensors"
 
 

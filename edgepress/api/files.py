@@ -87,7 +87,7 @@ def quantize(
     Args:
         model: a classifier; one with random weights shows size and latency only.
         scheme: one, several, or `auto` for the smallest within `max_drop`; empty: the format's own int8.
-        format: by name: onnx, torchscript, coreml, openvino, executorch.
+        format: by name: onnx, torchscript, coreml, openvino, executorch, litert.
         progress: called with each step in words.
         options: further fields of `compress.quantize.config.QuantizeConfig`, such as `max_drop`; those that
             name the model, its task or the output are `load`'s and `save`'s.
@@ -115,7 +115,7 @@ def export(
 
     Args:
         model: a classifier.
-        formats: by name: onnx, torchscript, torch_export, coreml, openvino, executorch.
+        formats: by name: onnx, torchscript, torch_export, coreml, openvino, executorch, litert.
         progress: called with each step in words.
         options: further fields of `export.core.config.ExportConfig`, such as `scheme`, `sequence_length`;
             those that name the model, its task or the output are `load`'s and `save`'s.

@@ -34,6 +34,9 @@ PACKAGES = (
     "openvino",
     "nncf",
     "executorch",
+    "ai-edge-litert",
+    "litert-torch",
+    "ai-edge-quantizer",
     "numpy",
 )
 
@@ -47,6 +50,7 @@ MODEL_FORMATS = {
     ".xml": "openvino",
     ".bin": "openvino",
     ".pte": "executorch",
+    ".tflite": "litert",
 }
 FORMATS = {**MODEL_FORMATS, ".json": "json", ".txt": "text", ".md": "card"}
 # Folders that are one file to whoever opens them.

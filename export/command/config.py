@@ -13,5 +13,5 @@ class FormatsConfig(ExportConfig):
     """
 
     formats: tuple[str, ...] = ("onnx", "torchscript", "coreml")
-    """Formats: onnx, torchscript, torch_export, coreml, openvino, executorch. What is special to one (the
-    opset, Core ML's lengths) has its flags in python -m export.FORMAT."""
+    """Formats: onnx, torchscript, torch_export, coreml, openvino, executorch, litert. What is special to one
+    (the opset, Core ML's lengths) has its flags in python -m export.FORMAT."""

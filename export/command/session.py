@@ -112,10 +112,11 @@ class ExportSession:
         """
         target = self.draft.folder / format_.file
         target.parent.mkdir(parents=True, exist_ok=True)
+        own = format_.fitted(config, self.opened)
         start = time.perf_counter()
         with _as_one_line(format_, target):
-            how = format_.write(self.opened.model, target, config)
-        return Whole(format_, target, config, time.perf_counter() - start, how or {})
+            how = format_.write(self.opened.model, target, own)
+        return Whole(format_, target, own, time.perf_counter() - start, how or {})
 
     def keep(self, whole: Whole) -> Written:
         """Compare the file as it is with the model.

@@ -66,6 +66,12 @@ class Format(ABC):
     modules: ClassVar[tuple[str, ...]] = ()
     """Modules that it cannot do without, and `extra`: the extra of this distribution that installs them."""
     extra: ClassVar[str] = ""
+    runtime_modules: ClassVar[tuple[str, ...]] = ()
+    """Modules that opening its files takes, and `runtime_extra`: the extra that installs no more than them;
+    none: the same as `modules`."""
+    runtime_extra: ClassVar[str] = ""
+    rejected: ClassVar[Mapping[str, str]] = {}
+    """Schemes that other formats have, and what was measured that speaks against them in this one."""
 
     snippet: ClassVar[str] = ""
     """Code for the model card that makes `outputs`, a list of arrays, of `inputs`, arrays (1, tokens);
@@ -108,11 +114,17 @@ class Format(ABC):
             return None
         own = self.schemes()
         found = own.get(name) or next((each for each in own.values() if each.precision == name), None)
+        if name in self.rejected:
+            raise EdgepressError(f"{self.title} has no {name}: {self.rejected[name]}", self._known)
         if found is None:
-            precisions = dict.fromkeys([self.precision, *(each.precision for each in own.values())])
-            known = ", ".join(dict.fromkeys([*precisions, *own]))
-            raise EdgepressError(f"{self.title} has no {name}", f"known: {known}")
+            raise EdgepressError(f"{self.title} has no {name}", self._known)
         return found
+
+    @property
+    def _known(self) -> str:
+        own = self.schemes()
+        precisions = dict.fromkeys([self.precision, *(each.precision for each in own.values())])
+        return f"known: {', '.join(dict.fromkeys([*precisions, *own]))}"
 
     def usage(
         self,
@@ -154,6 +166,10 @@ class Format(ABC):
         """Everything on disk that makes up the file at `path`."""
         return (path,)
 
+    def fitted(self, config: ExportConfig, opened: OpenedModel) -> ExportConfig:  # noqa: ARG002
+        """The flags, with what they leave open chosen for the model and its task."""
+        return config
+
     def describe(self, path: Path, facts: Mapping[str, str]) -> None:  # noqa: B027
         """Write what is known about the model into the file itself, where the format has a place for it."""
 
@@ -183,15 +199,27 @@ class Format(ABC):
         """The ending of its files."""
         return Path(self.file).suffix
 
-    def require_modules(self) -> None:
+    @property
+    def runs_here(self) -> bool:
+        """Whether its runtime is installed, and is the one that users have."""
+        return self.timed and not self._missing(to_run=True)
+
+    def require_modules(self, to_run: bool = False) -> None:
         """Raise if what it needs is not installed.
+
+        Args:
+            to_run: whether it only opens files, which some formats do with less.
 
         Raises:
             EdgepressError: names the extra that installs it.
         """
-        missing = [module for module in self.modules if find_spec(module) is None]
-        if missing:
+        if missing := self._missing(to_run):
+            extra = self.runtime_extra if to_run and self.runtime_extra else self.extra
             raise EdgepressError(
                 f"{self.title} needs {missing[0]}, which is not installed",
-                f"pip install 'edgepress[{self.extra}]'",
+                f"pip install 'edgepress[{extra}]'",
             )
+
+    def _missing(self, to_run: bool) -> list[str]:
+        wanted = self.runtime_modules if to_run and self.runtime_modules else self.modules
+        return [module for module in wanted if find_spec(module) is None]

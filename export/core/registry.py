@@ -23,8 +23,12 @@ def formats() -> dict[str, Format]:
     return {name: import_module(f"export.{name}").FORMAT for name in modules}
 
 
-def find_format(name: str) -> Format:
+def find_format(name: str, to_run: bool = False) -> Format:
     """The format of this name.
+
+    Args:
+        name: of the format.
+        to_run: whether its files are only opened.
 
     Raises:
         EdgepressError: there is none, or what it needs is not installed.
@@ -32,7 +36,7 @@ def find_format(name: str) -> Format:
     if name not in formats():
         raise unknown_name("format", name, formats())
     found = formats()[name]
-    found.require_modules()
+    found.require_modules(to_run)
     return found
 
 
@@ -44,7 +48,7 @@ def format_of(path: Path) -> Format:
     """
     for candidate in formats().values():
         if candidate.suffix == path.suffix:
-            return find_format(candidate.name)
+            return find_format(candidate.name, to_run=True)
     known = ", ".join(candidate.suffix for candidate in formats().values())
     raise EdgepressError(f"no runtime here reads {path.name}", f"known: {known}")
 

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
 
@@ -138,7 +137,7 @@ def _smallest(artifact: Artifact | None) -> Path | None:
 
 def _runs_here(name: str) -> bool:
     own = formats().get(name)
-    return own is not None and own.timed and all(find_spec(module) for module in own.modules)
+    return own is not None and own.runs_here
 
 
 def _answers(opened: OpenedModel, runner: Runner, rows: Sequence[InputTexts]) -> list[Answer]:

@@ -1,0 +1,1 @@
+"""What LiteRT files are made of: conversion, signatures, schemes, the runner."""

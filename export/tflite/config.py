@@ -1,0 +1,87 @@
+"""The flags of `python -m export.litert`, and the lengths of a file's signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgepress.core.errors import EdgepressError, require_flags
+from export.core.config import ExportConfig
+from export.core.shapes import Shapes
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+SHORTEST = 16  # [tokens]
+STEP = 8  # Lengths of signatures are multiples of it [tokens].
+MOST_SIGNATURES = 5
+WORTH = 0.02
+"""Share of the mean padded length that one more signature has to save: it costs half a megabyte."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiteRtConfig(ExportConfig):
+    """Write a model as a LiteRT file, and compare the file with the model before it is kept.
+
+    python -m export.litert --model outputs/minilm-movie_reviews --scheme fp32 int8
+    """
+
+    signatures: tuple[int, ...] = ()
+    """Lengths that the file has a signature for [tokens]: a text is padded to the next. Default: those that
+    pad the texts of the task's evaluation split least, up to the length that the model is scored at."""
+
+    @property
+    def shapes(self) -> Shapes:
+        """Shapes of the inputs that the file takes; the runner pads to a signature."""
+        fixed = super().shapes
+        return fixed if fixed.lengths else replace(fixed, most=max(self.signatures, default=None))
+
+
+def check(config: LiteRtConfig) -> None:
+    """Raise for flags that are out of range or contradict each other."""
+    require_flags({"--signatures": all(length > 0 for length in config.signatures)})
+    if config.signatures and config.sequence_length:
+        raise EdgepressError("--signatures and --sequence-length exclude each other", "name one of them")
+
+
+def usual_lengths(model: PreTrainedModel) -> tuple[int, ...]:
+    """Powers of two up to the model's longest input, where there are no texts to ask."""
+    from edgepress.core.inputs import longest_input
+
+    longest = longest_input(model)
+    powers = [SHORTEST * 2**power for power in range(longest.bit_length())]
+    return (*(length for length in powers if length < longest), longest)
+
+
+def best_lengths(texts: Sequence[int], longest: int) -> tuple[int, ...]:
+    """Lengths of signatures that pad texts least, the longest among them, at most `MOST_SIGNATURES`.
+
+    Time grows evenly with the padded length, so what pads least is fastest. One more signature that saves
+    less than `WORTH` of the mean length is left out.
+
+    Args:
+        texts: lengths of the texts [tokens].
+        longest: length that texts are cut to [tokens].
+    """
+    steps = [*range(STEP, longest, STEP), longest]
+    sorted_texts = np.sort(np.minimum(texts, longest))
+    below = np.searchsorted(sorted_texts, steps, side="right")  # texts that each of them takes
+    best = {at: (float(below[at] * steps[at]), (steps[at],)) for at in range(len(steps))}
+    chosen = best[len(steps) - 1]
+    for _ in range(MOST_SIGNATURES - 1):
+        best = {
+            at: min(
+                (cost + float(below[at] - below[last]) * steps[at], (*own, steps[at]))
+                for last, (cost, own) in best.items()
+                if last < at
+            )
+            for at in range(1 + min(best), len(steps))
+        }
+        found = best.get(len(steps) - 1, chosen)
+        if found[0] > (1 - WORTH) * chosen[0]:
+            break
+        chosen = found
+    return chosen[1]
