@@ -116,11 +116,18 @@ def weight_layers(path: Path, model: PreTrainedModel) -> dict[str, list[str]]:
     layers: dict[str, list[str]] = {}
     for operator in weighted(path):
         # A matrix has its module's name; a table of embeddings has a number, and its rows the name.
-        names = operator.matrix, operator.scope
-        layer = next((own for name in names for mark, own in marks.items() if f"{mark};" in name), None)
+        modules = _module(operator.matrix), _module(operator.scope)
+        layer = next(
+            (own for module in modules for mark, own in marks.items() if module.endswith(mark)), None
+        )
         if layer is not None:
             layers.setdefault(layer, []).append(operator.scope)
     return layers
+
+
+def _module(name: str) -> str:
+    """The module that a tensor is of; its name, "A;B;2;", lists what it was fused from, that one last."""
+    return next((part for part in reversed(name.split(";")) if part and not part.isdigit()), "")
 
 
 def _mark(model: PreTrainedModel, path: str) -> str:
