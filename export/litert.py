@@ -54,7 +54,7 @@ outputs = [own[:, :tokens] if own.ndim > 2 or len(outputs) > 1 else own for own 
         from export.tflite.convert import ROWS, export
 
         own = derive(LiteRtConfig, config)
-        lengths = own.shapes.lengths or own.signatures or usual_lengths(model)
+        lengths = own.shapes.lengths or own.signatures or usual_lengths(model, own.max_length)
         export(model, target, lengths, own.batch_size or ROWS)
         return {"signatures": list(lengths)}
 
@@ -73,14 +73,16 @@ outputs = [own[:, :tokens] if own.ndim > 2 or len(outputs) > 1 else own for own 
 
     def fitted(self, config: ExportConfig, opened: OpenedModel) -> ExportConfig:
         """The flags, with signatures for the lengths of the task's own texts."""
+        from edgepress.core.inputs import USUAL_LENGTH
         from export.validation.sentences import evaluation_sentences
 
         own = derive(LiteRtConfig, config)
         if own.signatures or own.sequence_length:
-            return replace(own, signatures=tuple(sorted({*own.signatures})))
+            return replace(own, signatures=tuple(sorted(set(own.signatures))))
         texts = evaluation_sentences(opened, own.eval_samples, own.seed).batches
         lengths = [batch["input_ids"].shape[1] for batch in texts]
-        return replace(own, signatures=best_lengths(lengths, opened.text_length))
+        longest = min(opened.text_length, max(USUAL_LENGTH, *lengths))
+        return replace(own, signatures=best_lengths(lengths, longest))
 
     def describe(self, path: Path, facts: Mapping[str, str]) -> None:
         """Write the facts into the file's metadata, as JSON under the name `edgepress`."""

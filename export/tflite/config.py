@@ -31,27 +31,30 @@ class LiteRtConfig(ExportConfig):
 
     signatures: tuple[int, ...] = ()
     """Lengths that the file has a signature for [tokens]: a text is padded to the next. Default: those that
-    pad the texts of the task's evaluation split least, up to the length that the model is scored at."""
+    pad the texts of the task's evaluation split least, up to the length that the model is scored at, or 512
+    where no text is longer."""
 
     @property
     def shapes(self) -> Shapes:
         """Shapes of the inputs that the file takes; the runner pads to a signature."""
-        fixed = super().shapes
-        return fixed if fixed.lengths else replace(fixed, most=max(self.signatures, default=None))
+        shapes = super().shapes
+        return replace(shapes, most=max(self.signatures)) if self.signatures else shapes
 
 
 def check(config: LiteRtConfig) -> None:
     """Raise for flags that are out of range or contradict each other."""
     require_flags({"--signatures": all(length > 0 for length in config.signatures)})
-    if config.signatures and config.sequence_length:
-        raise EdgepressError("--signatures and --sequence-length exclude each other", "name one of them")
+    others = {"--sequence-length": config.sequence_length, "--max-length": config.max_length}
+    for flag, value in others.items():
+        if config.signatures and value:
+            raise EdgepressError(f"--signatures and {flag} exclude each other", "name one of them")
 
 
-def usual_lengths(model: PreTrainedModel) -> tuple[int, ...]:
-    """Powers of two up to the model's longest input, where there are no texts to ask."""
+def usual_lengths(model: PreTrainedModel, most: int | None = None) -> tuple[int, ...]:
+    """Powers of two up to the model's longest input, or to `most`, where there are no texts to ask."""
     from edgepress.core.inputs import longest_input
 
-    longest = longest_input(model)
+    longest = min(longest_input(model), most or longest_input(model))
     powers = [SHORTEST * 2**power for power in range(longest.bit_length())]
     return (*(length for length in powers if length < longest), longest)
 

@@ -14,14 +14,14 @@ import numpy as np
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.outputs import as_one, file_outputs
 from export.core.quiet import quiet_native
-from export.core.runner import Batch, Runner
-from export.core.shapes import Shapes
+from export.core.runner import Batch
+from export.core.shapes import ShapedRunner, Shapes
 from export.tflite.contents import require_whole
 
 SIGNATURE = re.compile(r"tokens_(\d+)")
 
 
-class LiteRtRunner(Runner):
+class LiteRtRunner(ShapedRunner):
     """A .tflite file in LiteRT's interpreter; a text goes through the shortest signature that takes it.
 
     A signature reserves its memory when its first text comes; packed weights are shared.
@@ -46,9 +46,9 @@ class LiteRtRunner(Runner):
         self._signatures: dict[int, Any] = {}
         first = self._signature(lengths[0])
         inputs = first.get_input_details()
-        self._inputs = list(inputs)
+        self.names = list(inputs)
         self._outputs = file_outputs(first.get_output_details().keys(), str(path))
-        self.shapes = Shapes(int(inputs[self._inputs[0]]["shape"][0]), lengths)
+        self.shapes = Shapes(int(inputs[self.names[0]]["shape"][0]), lengths)
 
     def __call__(self, batch: Batch) -> np.ndarray:
         """Logits (rows, labels), or of each token, float32.
@@ -56,18 +56,18 @@ class LiteRtRunner(Runner):
         Raises:
             EdgepressError: a text is longer than the longest signature.
         """
-        feeds = {name: batch[name].astype(np.int32) for name in self._inputs}
-        length, longest = feeds[self._inputs[0]].shape[1], self.shapes.longest or 0
+        length, longest = batch[self.names[0]].shape[1], self.shapes.longest or 0
         if length > longest:
             raise EdgepressError(
                 f"{self._path.name}: a text of {length} tokens is longer than its longest signature, "
                 f"{longest}",
                 f"cut the text, or export with --signatures ... {length}",
             )
-        return self.shapes.run(self._run, feeds)
+        return super().__call__(batch)
 
-    def _run(self, batch: Batch) -> np.ndarray:
-        found = self._signature(batch[self._inputs[0]].shape[1])(**batch)
+    def run(self, batch: Batch) -> np.ndarray:
+        own = {name: value.astype(np.int32) for name, value in batch.items()}
+        found = self._signature(own[self.names[0]].shape[1])(**own)
         return as_one([found[name] for name in self._outputs])
 
     def _signature(self, length: int) -> Any:
@@ -75,12 +75,8 @@ class LiteRtRunner(Runner):
         if length not in self._signatures:
             with quiet_native(), self._opening():
                 found = self._model.get_signature_runner(f"tokens_{length}")
-                found(
-                    **{
-                        name: np.zeros(own["shape"], np.int32)
-                        for name, own in found.get_input_details().items()
-                    }
-                )
+                sizes = {name: own["shape"] for name, own in found.get_input_details().items()}
+                found(**{name: np.zeros(size, np.int32) for name, size in sizes.items()})
             self._signatures[length] = found
         return self._signatures[length]
 
