@@ -31,7 +31,7 @@ from export.validation.sentences import evaluation_sentences
 KEPT = RESULTS / "litert"
 MEASUREMENTS = KEPT / "measurements.jsonl.xz"
 CELLS = KEPT / "files.json"
-"""By file, what samples do not give."""
+"""Facts of each file that samples do not give."""
 LENGTHS = (16, 128)
 SENTENCES = 872
 RIVAL = "onnx/model_quantized.onnx"
@@ -50,7 +50,7 @@ class LiteRtBenchmark:
     classifier: Path
     """A MiniLM trained on SST-2 with compress.finetune."""
     work: Path = Path("outputs/goals")
-    """Where files are written."""
+    """Folder that files are written to."""
     budget: float = 240.0
     """Most time to spend on timing [s]."""
 

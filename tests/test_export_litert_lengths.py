@@ -44,6 +44,7 @@ def test_a_signature_that_saves_little_is_left_out() -> None:
 def test_without_texts_lengths_double() -> None:
     model = small_bert(300)  # of 64 positions
     assert usual_lengths(model) == (16, 32, 64)
+    assert usual_lengths(model, 30) == (16, 30)
     model.config.max_position_embeddings = 50
     assert usual_lengths(model) == (16, 32, 50)
 
@@ -51,16 +52,15 @@ def test_without_texts_lengths_double() -> None:
 def test_shapes_end_with_the_longest_signature() -> None:
     assert LiteRtConfig(model="x", signatures=(32, 16)).shapes == Shapes(most=32)
     assert LiteRtConfig(model="x", sequence_length=24, batch_size=2).shapes == Shapes(2, (24,))
+    assert LiteRtConfig(model="x", max_length=24).shapes == Shapes(most=24)
 
 
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
         ({"signatures": (16, 0)}, "--signatures"),
-        (
-            {"signatures": (16,), "sequence_length": 16},
-            "--signatures and --sequence-length exclude each other",
-        ),
+        ({"signatures": (16,), "sequence_length": 16}, "--signatures and --sequence-length exclude"),
+        ({"signatures": (16,), "max_length": 16}, "--signatures and --max-length exclude"),
     ],
 )
 def test_flags_that_cannot_be(flags: dict, said: str) -> None:
