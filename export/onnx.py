@@ -90,10 +90,10 @@ outputs = session.run({outputs}, {{name: inputs[name].astype("int64") for name i
             return None
         from export.onnx_graph.text.model import add_tokenizer
 
-        config_type = opened.kind.config_type
-        if config_type is None or opened.kind.per_token:
+        config_type = opened.kind.in_graph
+        if config_type is None:
             raise EdgepressError(
-                f"--with-tokenizer is for models that label whole texts; {opened.source.name} is for "
+                f"--with-tokenizer is for models that label texts or words; {opened.source.name} is for "
                 f"{opened.kind.pipeline}",
                 "leave it away: tokenizer.json lies beside the file",
             )
@@ -107,6 +107,7 @@ outputs = session.run({outputs}, {{name: inputs[name].astype("int64") for name i
             config_type,
             labels=tuple(label for _, label in sorted(labels.items())),
             pair=opened.reads_pairs,
+            per_token=opened.kind.per_token,
         )
         return target
 

@@ -1,6 +1,7 @@
 """Token ids of what ships and of the ONNX file that takes strings, next to the training tokenizer."""
 
 import json
+import random
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,8 +13,9 @@ import onnxruntime
 import pytest
 import torch
 from conftest import SENTENCES, small_bert
+from tokenizer_kinds import fast, roberta
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, trainers
-from transformers import BertTokenizerFast, PreTrainedTokenizerFast
+from transformers import BertForTokenClassification, BertTokenizerFast, PreTrainedTokenizerFast
 
 from edgepress.core.errors import EdgepressError, ExpectationError
 from edgepress.core.loading import open_model, save_model
@@ -245,3 +247,78 @@ def test_every_character_of_unicode(with_tokenizer, tokenizer):
         texts = every[start : start + 20_000]
         ids = session.run(["input_ids"], {"text": np.array(texts, dtype=object)}, only_ids)[0]
         assert np.array_equal(ids, tokenizer(texts, padding=True, return_tensors="np")["input_ids"])
+
+
+TAGS = ("O", "B-WORK", "I-WORK")
+
+
+@pytest.fixture(scope="module")
+def word_model(tokenizer) -> BertForTokenClassification:
+    config = small_bert(len(tokenizer), TAGS).config
+    return BertForTokenClassification(config).eval()
+
+
+@pytest.fixture(scope="module")
+def with_places(word_model, tokenizer, tmp_path_factory) -> Path:
+    """A model of words as a file that takes strings, and says where their tokens stand."""
+    folder = tmp_path_factory.mktemp("places")
+    export(word_model, folder / "model.onnx")
+    target, kind = folder / "model_with_tokenizer.onnx", "single_label_classification"
+    add_tokenizer(folder / "model.onnx", target, tokenizer, LONGEST, kind, TAGS, per_token=True)
+    return target
+
+
+def places(path: Path, texts: list[str]) -> np.ndarray:
+    feeds = {"text": np.array(texts, dtype=object)}
+    found: np.ndarray = open_with_extensions(path).run(["offsets"], feeds)[0]
+    return found
+
+
+def expected_places(tokenizer, texts: list[str]) -> np.ndarray:
+    cut = {"padding": True, "truncation": True, "max_length": LONGEST}
+    return np.array(tokenizer(texts, return_offsets_mapping=True, **cut)["offset_mapping"])
+
+
+def test_tokens_stand_where_the_tokenizer_says(with_places, tokenizer):
+    texts = [*HARD_STRINGS.values()]
+    assert np.array_equal(places(with_places, texts), expected_places(tokenizer, texts))
+    text = "Her caf\xe9 \u2603 fa\xe7ade"
+    spans = [text[first:behind] for first, behind in places(with_places, [text])[0] if behind]
+    assert spans[0] == "Her"
+    assert {"\u2603"} < {*spans}
+    assert "".join(spans) == text.replace(" ", "")
+
+
+def test_labels_of_tokens_are_torchs(with_places, word_model, tokenizer):
+    texts = [text for text, _ in SENTENCES[::20]]
+    logits, wanted = expected_logits(word_model, tokenizer, texts)
+    probabilities, ids = run(with_places, texts)
+    assert np.array_equal(ids, wanted)
+    real = ids != tokenizer.pad_token_id
+    assert np.abs(probabilities - logits.softmax(-1).numpy())[real].max() < 1e-4
+
+
+@pytest.mark.slow
+def test_places_in_random_strings(with_places, tokenizer):
+    draw = random.Random(0)
+    groups = [
+        [chr(point) for point in range(32, 127)],
+        [*" \t\n\r\x0b\x85\xa0\u2003\u3000\0"],
+        [*"e\u0301\u0308\u0323\xe9\u1ec7\u0130\xdf\u01c6\ufb01\uc601\u1112\u1161\u11ab"],
+        ["the", " film", "n't", "##s", "  ", "[MASK]", " [SEP] ", "[CLS]", "\u7535\u5f71", "3.14"],
+        [chr(point) for point in range(0x80, 0x3000)],
+        [chr(point) for point in range(0x20000) if not 0xD800 <= point < 0xE000],
+    ]
+    texts = [
+        "".join(draw.choice(draw.choice(groups)) for _ in range(draw.randrange(1, 24))) for _ in range(4000)
+    ]
+    for start in range(0, len(texts), 500):
+        own = texts[start : start + 500]
+        assert np.array_equal(places(with_places, own), expected_places(tokenizer, own))
+
+
+def test_places_are_known_of_word_pieces_alone(word_model, with_places, tmp_path):
+    source, target, kind = with_places.with_name("model.onnx"), tmp_path / "s.onnx", "regression"
+    with pytest.raises(EdgepressError, match="known of WordPiece alone"):
+        add_tokenizer(source, target, fast(roberta()), LONGEST, kind, TAGS, per_token=True)
+    assert not target.exists()

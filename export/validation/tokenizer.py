@@ -177,6 +177,18 @@ def encoder(tokenizer: PreTrainedTokenizerBase, longest: int | None) -> Encode:
     return encode
 
 
+def offsets(tokenizer: PreTrainedTokenizerBase, longest: int) -> Encode:
+    """Places of the tokens of a text as transformers gives them: begin and end of each, one after another."""
+
+    def encode(*texts: str) -> list[int]:
+        columns = ([text] for text in texts)
+        cut = {"truncation": True, "max_length": longest, "verbose": False}
+        encoded = tokenizer(*columns, return_offsets_mapping=True, **cut)
+        return [place for span in encoded["offset_mapping"][0] for place in span]
+
+    return encode
+
+
 def _require_cut_at_the_end(tokenizer: PreTrainedTokenizerBase) -> None:
     """Raise for a tokenizer that cuts texts where whoever has only its file does not.
 

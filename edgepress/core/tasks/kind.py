@@ -377,6 +377,13 @@ class TaskKind:
         """Return the divergence of answers (n, labels) from a teacher's at T, times T² (Hinton 2015)."""
         raise NotImplementedError(self.problem_type)
 
+    @property
+    def in_graph(self) -> str | None:
+        """Problem type by which logits become probabilities inside a graph with its tokenizer; None: nothing
+        is made of them there.
+        """
+        return self.config_type
+
     def asking(self, hypotheses: Hypotheses | None) -> TaskKind:
         """Return the kind for a model that is asked by hypotheses; itself where it is not."""
         return self

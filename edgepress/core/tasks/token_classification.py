@@ -65,6 +65,10 @@ print([(token, labels[str(int(row.argmax()))]) for token, row in zip(tokens, log
 
         return TOKEN_CLASSIFIER
 
+    @property
+    def in_graph(self) -> str:
+        return "single_label_classification"  # of each token
+
     def describe(self, task: Task) -> str:
         types = TagSet(task.labels).types
         sources = f"words from {task.text_columns[0]}, tags from {task.label_columns[0]}"

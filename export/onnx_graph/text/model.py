@@ -21,7 +21,14 @@ from edgepress.core.errors import EdgepressError
 from export.onnx_graph.text import byte_bpe, rows, unigram, wordpiece
 from export.onnx_graph.text.marks import ROW_ID, refusal
 from export.onnx_graph.text.nodes import EXTENSIONS, PREFIX, Nodes
-from export.validation.tokenizer import HARD_PAIRS, HARD_SINGLES, Encode, compare_tokenizers, encoder
+from export.validation.tokenizer import (
+    HARD_PAIRS,
+    HARD_SINGLES,
+    Encode,
+    compare_tokenizers,
+    encoder,
+    offsets,
+)
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -50,11 +57,14 @@ def add_tokenizer(
     config_type: str,
     labels: tuple[str, ...],
     pair: bool = False,
+    per_token: bool = False,
 ) -> None:
     """Write the model of `source` to `target` with its tokenizer before it.
 
     Inputs are `text` (batch,), and with `pair` also `text_pair` (batch,), strings in UTF-8. Outputs are
-    `probabilities` (batch, labels) float32 and `input_ids` (batch, sequence) int64. Rows are padded to
+    `probabilities` (batch, labels) float32 and `input_ids` (batch, sequence) int64. With `per_token`
+    probabilities are (batch, sequence, labels), and a third output, `offsets` (batch, sequence, 2) int64,
+    says at which character of its text each token begins, and which is behind its last. Rows are padded to
     the longest, as the tokenizer does it. The names of the labels are in the file's metadata, "labels",
     as a JSON list.
 
@@ -67,25 +77,28 @@ def add_tokenizer(
         config_type: what the logits mean, as `problem_type` of config.json says it.
         labels: their names, in their order.
         pair: whether the model compares two texts.
+        per_token: whether it labels tokens, whose places in the text are wanted then.
 
     Raises:
         EdgepressError: the graph cannot follow the tokenizer's normalizer, words or model, `source` takes
             one shape only, or onnxruntime-extensions is missing.
-        ExpectationError: the file gives other ids than the tokenizer for one of the hard strings.
+        ExpectationError: the file gives other ids, or places, than the tokenizer for a hard string.
     """
     require_extensions()
     model = onnx.load(str(source))
     _require_any_shape(source, model)
     nodes = Nodes()
-    encoded = _encode(nodes, tokenizer, longest, pair)
+    encoded = _encode(nodes, tokenizer, longest, pair, per_token)
     _put_before(model, nodes, encoded, ("text", "text_pair") if pair else ("text",))
-    _put_behind(model, len(labels), config_type)
+    _put_behind(model, len(labels), config_type, encoded.get("offsets"))
     known = {entry.key: entry.value for entry in model.metadata_props}
     helper.set_model_props(model, {**known, "labels": json.dumps(labels)})
     onnx.save(model, str(target))
-    compare_tokenizers(
-        target.name, encoder(tokenizer, longest), _ids_of(target), HARD_PAIRS if pair else HARD_SINGLES
-    )
+    cases = HARD_PAIRS if pair else HARD_SINGLES
+    compare_tokenizers(target.name, encoder(tokenizer, longest), _of_file(target, "input_ids"), cases)
+    if per_token:
+        places = _of_file(target, "offsets")
+        compare_tokenizers(f"{target.name}, places", offsets(tokenizer, longest), places, cases)
 
 
 def _require_any_shape(source: Path, model: ModelProto) -> None:
@@ -97,8 +110,8 @@ def _require_any_shape(source: Path, model: ModelProto) -> None:
         )
 
 
-def _ids_of(path: Path) -> Encode:
-    """The file as a tokenizer: the classifier in it does not run."""
+def _of_file(path: Path, output: str) -> Encode:
+    """An output of the file, flat, of one text or pair: the classifier in it does not run."""
     import onnxruntime
 
     session = open_with_extensions(path)
@@ -108,7 +121,7 @@ def _ids_of(path: Path) -> Encode:
 
     def encode(*texts: str) -> list[int]:
         feeds = {name: np.array([text], dtype=object) for name, text in zip(names, texts, strict=True)}
-        ids: list[int] = session.run(["input_ids"], feeds, only_ids)[0][0].tolist()
+        ids: list[int] = session.run([output], feeds, only_ids)[0].ravel().tolist()
         return ids
 
     return encode
@@ -136,16 +149,23 @@ def open_with_extensions(path: Path, threads: int = 1) -> onnxruntime.InferenceS
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def _encode(nodes: Nodes, tokenizer: PreTrainedTokenizerBase, longest: int, pair: bool) -> dict[str, str]:
-    """Nodes from the texts to what the model takes: input -> name of the tensor."""
+def _encode(
+    nodes: Nodes, tokenizer: PreTrainedTokenizerBase, longest: int, pair: bool, per_token: bool
+) -> dict[str, str]:
+    """Nodes from the texts to what the model takes, and to `offsets`: input -> name of the tensor."""
     backend = _backend(tokenizer)
     text = nodes.op("Concat", "text", "text_pair", axis=0) if pair else "text"
     kind = type(backend.model).__name__
     if kind not in MODELS:
         raise refusal(f"its model is {kind}; there is one for {', '.join(MODELS)}")
-    ids = MODELS[kind](nodes, text, backend)
-    form = rows.layout(backend, pair, tokenizer.pad_token_id, longest)
-    return rows.rows(nodes, ids, ROW_ID, form)
+    form, measured = rows.layout(backend, pair, tokenizer.pad_token_id, longest), None
+    if not per_token:
+        ids = MODELS[kind](nodes, text, backend)
+    elif kind == "WordPiece":
+        ids, measured = wordpiece.measured_token_ids(nodes, text, wordpiece.read(backend))
+    else:
+        raise refusal(f"the places of tokens in a text are known of WordPiece alone; its model is {kind}")
+    return rows.rows(nodes, ids, ROW_ID, form, measured)
 
 
 def _backend(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
@@ -176,13 +196,19 @@ def _put_before(model: ModelProto, nodes: Nodes, encoded: Mapping[str, str], tex
     )
 
 
-def _put_behind(model: ModelProto, labels: int, config_type: str) -> None:
-    """Give probabilities instead of logits, and the token ids beside them."""
+def _put_behind(model: ModelProto, labels: int, config_type: str, places: str | None) -> None:
+    """Give probabilities instead of logits, and the token ids beside them; of tokens their places too."""
     graph = model.graph
     graph.node.append(helper.make_node(PROBABILITY[config_type], ["logits"], ["probabilities"]))
     ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch_size", "sequence_length"])
-    shape: list[str | int | None] = ["batch_size", labels]
-    _refill(graph.output, [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, shape), ids])
+    tokens: list[str | int | None] = ["sequence_length"] if places else []
+    shape = ["batch_size", *tokens, labels]
+    outputs = [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, shape), ids]
+    if places:
+        graph.node.append(helper.make_node("Identity", [places], ["offsets"]))
+        pairs = ["batch_size", *tokens, 2]
+        outputs.append(helper.make_tensor_value_info("offsets", TensorProto.INT64, pairs))
+    _refill(graph.output, outputs)
 
 
 def _refill(field, values) -> None:  # type: ignore[no-untyped-def]  # protobuf's repeated fields have no public type

@@ -9,6 +9,7 @@ All rows are tokenized as one text, with a sign before each that no text has.
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from tokenizers import AddedToken, Tokenizer
 from export.onnx_graph.text.characters import Characters, character_class, characters
 from export.onnx_graph.text.marks import ROW_ID, refusal
 from export.onnx_graph.text.nodes import EXTENSIONS, Nodes
+from export.onnx_graph.text.rows import Measured
 
 # Signs come from the private use area, which BERT's normalizer removes from texts.
 PRIVATE_USE = range(0xE000, 0xF900)
@@ -93,6 +95,18 @@ def token_ids(nodes: Nodes, text: str, pieces: WordPiece) -> str:
         text: name of the strings, (rows,).
         pieces: from `read`.
     """
+    return _ids(nodes, _pieces(nodes, _prepared(nodes, text, pieces), pieces), pieces)
+
+
+def measured_token_ids(nodes: Nodes, text: str, pieces: WordPiece) -> tuple[str, Measured]:
+    """Nodes that give the ids as `token_ids` does, and what tells where each token stands in its text."""
+    found = _pieces(nodes, _prepared(nodes, text, pieces), pieces)
+    lengths, counts = _lengths(nodes, found, pieces), _counts(nodes, text, pieces.characters)
+    return _ids(nodes, found, pieces), Measured(lengths, counts)
+
+
+def _prepared(nodes: Nodes, text: str, pieces: WordPiece) -> str:
+    """All rows as one text of words with spaces between."""
     text = _without_nul(nodes, text)
     text = nodes.regex_replace(text, character_class([pieces.row, *(s for s, _, _ in pieces.added)]), REMOVED)
     text = _added_tokens(nodes, text, pieces, normalized=False)
@@ -100,8 +114,7 @@ def token_ids(nodes: Nodes, text: str, pieces: WordPiece) -> str:
     text = nodes.join(text, "", axis=0)
     text = _normalize(nodes, text, pieces)
     text = _added_tokens(nodes, text, pieces, normalized=True)
-    text = _isolate(nodes, text, pieces.characters.punctuation)
-    return _pieces(nodes, text, pieces)
+    return _isolate(nodes, text, pieces.characters.punctuation)
 
 
 def _without_nul(nodes: Nodes, text: str) -> str:
@@ -128,8 +141,12 @@ def _normalize(nodes: Nodes, text: str, pieces: WordPiece) -> str:
     text = nodes.regex_replace(text, character_class(table.spaces), " ")
     text = _isolate(nodes, text, table.words)
     letters = nodes.regex_split(text, "(?s)(.)", "(?s)(.)")
-    lines = "\n".join(f"{character}\t{by}" for character, by in table.replaced.items())
-    return nodes.join(nodes.op("StringMapping", letters, domain=EXTENSIONS, map=lines), "", axis=0)
+    return nodes.join(_replaced(nodes, letters, table.replaced), "", axis=0)
+
+
+def _replaced(nodes: Nodes, letters: str, replaced: Mapping[str, str]) -> str:
+    lines = "\n".join(f"{character}\t{by}" for character, by in replaced.items())
+    return nodes.op("StringMapping", letters, domain=EXTENSIONS, map=lines)
 
 
 def _isolate(nodes: Nodes, text: str, members: tuple[str, ...]) -> str:
@@ -138,13 +155,27 @@ def _isolate(nodes: Nodes, text: str, members: tuple[str, ...]) -> str:
     return nodes.regex_replace(text, f"({character_class(members)})", r" \1 ")
 
 
-def _pieces(nodes: Nodes, text: str, pieces: WordPiece) -> str:
-    """Words to the ids of their longest pieces (Wu et al. 2016, arXiv:1609.08144, as BERT does it)."""
-    signs = {pieces.row: ROW_ID} | {sign: index for sign, index, _ in pieces.added}
-    vocabulary = pieces.vocabulary | signs
+@dataclass(frozen=True)
+class Pieces:
+    """Names of what the operator gives for the words of all rows."""
+
+    words: str
+    """The words, (words,) strings."""
+    tokens: str
+    """Pieces of words, (pieces,) strings; and `ids`: theirs, `UNKNOWN_ID` of an unknown word."""
+    ids: str
+    word_numbers: str
+    """Number of the word that each piece is of."""
+    kept: str
+    """Whether a piece stays: where a word ends unknown, the operator leaves those that it had found."""
+
+
+def _pieces(nodes: Nodes, text: str, pieces: WordPiece) -> Pieces:
+    """Words to their longest pieces (Wu et al. 2016, arXiv:1609.08144, as BERT does it)."""
+    vocabulary, words = _vocabulary(pieces), nodes.regex_split(text, "( +)", "")
     tokens, _, starts, ends = nodes.ops(
         "WordpieceTokenizer",
-        nodes.regex_split(text, "( +)", ""),
+        words,
         nodes.integers([]),
         outputs=4,
         domain=EXTENSIONS,
@@ -155,19 +186,52 @@ def _pieces(nodes: Nodes, text: str, pieces: WordPiece) -> str:
         max_input_chars_per_word=pieces.longest_word,
     )
     ids = nodes.lookup(tokens, vocabulary | {UNKNOWN: UNKNOWN_ID}, UNKNOWN_ID)
-    known = nodes.op("Compress", ids, _kept(nodes, ids, starts, ends), axis=0)
+    numbers = _word_numbers(nodes, ids, starts)
+    last = nodes.op("Gather", ids, nodes.op("Sub", ends, nodes.integers(1)))
+    unknown_words = nodes.op("Equal", last, nodes.integers(UNKNOWN_ID))
+    in_known_word = nodes.op("Not", nodes.op("Gather", unknown_words, numbers))
+    kept = nodes.op("Or", in_known_word, nodes.op("Equal", ids, nodes.integers(UNKNOWN_ID)))
+    return Pieces(words, tokens, ids, numbers, kept)
+
+
+def _vocabulary(pieces: WordPiece) -> dict[str, int]:
+    """Every token with its id, signs in the place of those that were added."""
+    return pieces.vocabulary | {pieces.row: ROW_ID} | {sign: index for sign, index, _ in pieces.added}
+
+
+def _word_numbers(nodes: Nodes, ids: str, starts: str) -> str:
+    zero, one = nodes.integers(0), nodes.integers(1)
+    nothing = nodes.op("Expand", zero, nodes.op("Shape", ids))
+    ones = nodes.op("Expand", one, nodes.op("Shape", starts))
+    first = nodes.op("ScatterElements", nothing, starts, ones)
+    return nodes.op("Sub", nodes.op("CumSum", first, zero), one)
+
+
+def _ids(nodes: Nodes, found: Pieces, pieces: WordPiece) -> str:
+    known = nodes.op("Compress", found.ids, found.kept, axis=0)
     unknown = nodes.op("Equal", known, nodes.integers(UNKNOWN_ID))
     return nodes.op("Where", unknown, nodes.integers(pieces.vocabulary[pieces.unknown]), known)
 
 
-def _kept(nodes: Nodes, ids: str, starts: str, ends: str) -> str:
-    """Which tokens stay: where a word ends unknown, the operator leaves the pieces that it had found."""
-    zero, one = nodes.integers(0), nodes.integers(1)
-    last = nodes.op("Gather", ids, nodes.op("Sub", ends, one))
-    unknown_words = nodes.op("Equal", last, nodes.integers(UNKNOWN_ID))
-    nothing = nodes.op("Expand", zero, nodes.op("Shape", ids))
-    ones = nodes.op("Expand", one, nodes.op("Shape", starts))
-    first = nodes.op("ScatterElements", nothing, starts, ones)
-    words = nodes.op("Sub", nodes.op("CumSum", first, zero), one)
-    in_known_word = nodes.op("Not", nodes.op("Gather", unknown_words, words))
-    return nodes.op("Or", in_known_word, nodes.op("Equal", ids, nodes.integers(UNKNOWN_ID)))
+def _lengths(nodes: Nodes, found: Pieces, pieces: WordPiece) -> str:
+    """Number of characters of the normalized text that each token stands for; of a row's sign none."""
+    prefix = pieces.suffix_prefix
+    known = {token: len(token.removeprefix(prefix)) for token in pieces.vocabulary}
+    added = {sign: len(pieces.normalized[token.content].replace(" ", "")) for sign, _, token in pieces.added}
+    own = nodes.lookup(found.tokens, {**known, **added, pieces.row: 0}, 0)
+    words = nodes.op("StringLength", found.words, domain=EXTENSIONS)
+    whole = nodes.op("Gather", words, found.word_numbers)
+    unknown = nodes.op("Equal", found.ids, nodes.integers(UNKNOWN_ID))
+    return nodes.op("Compress", nodes.op("Where", unknown, whole, own), found.kept, axis=0)
+
+
+def _counts(nodes: Nodes, text: str, table: Characters) -> str:
+    """Number of characters that each character of a text becomes in words, (rows, characters)."""
+    characters = nodes.op(
+        "Tokenizer", text, domain="com.microsoft", mark=0, mincharnum=1, pad_value="", separators=[""]
+    )
+    letters = nodes.op("Reshape", characters, nodes.integers([-1]))
+    letters = nodes.regex_replace(letters, character_class({*table.removed, *table.spaces, " "}), "")
+    bare = {character: by.replace(" ", "") for character, by in table.replaced.items()}
+    counts = nodes.op("StringLength", _replaced(nodes, letters, bare), domain=EXTENSIONS)
+    return nodes.op("Reshape", counts, nodes.op("Shape", characters), allowzero=1)  # of an empty text
