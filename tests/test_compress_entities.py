@@ -1,7 +1,6 @@
 """Named entities as a user types it: fine-tune, distil, compress, quantize, predict."""
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,7 +28,6 @@ from edgepress.core.task_discovery import find_task
 from edgepress.core.tasks import TaskOptions
 from edgepress.core.tasks.kinds import kind_of
 from export.core.registry import open_runner
-from export.onnx_graph.text.model import open_with_extensions
 
 Cli = Callable[..., Result]
 TEXT = "The film is a quiet delight, her script falls apart."
@@ -434,29 +432,6 @@ def test_numbers_without_names_ask_for_them(cli: Cli, bare_encoder: Path, tmp_pa
     again = open_model(str(tmp_path / "out"), task=str(folder))
     assert again.scored
     assert set(again.labels) == set(names)
-
-
-def test_a_file_with_its_tokenizer_finds_the_same_entities(
-    cli: Cli, entity_model: Path, tmp_path: Path
-) -> None:
-    """Tags stand at the first token of each word; nothing but strings goes in."""
-    out = tmp_path / "out"
-    flags = ("--eval-samples", 8, "--with-tokenizer", "--output", out)
-    result = cli("export.onnx", "--model", entity_model, *flags)
-    assert result.code == 0, result.err
-    session = open_with_extensions(out / "onnx" / "model_with_tokenizer.onnx")
-    labels = json.loads(session.get_modelmeta().custom_metadata_map["labels"])
-    text = "the film, and its ending, is a quiet delight."
-    shares, offsets = session.run(["probabilities", "offsets"], {"text": np.array([text], dtype=object)})
-    spans = zip(offsets[0], shares[0], strict=True)
-    tags = {int(first): labels[int(own.argmax())] for (first, end), own in spans if end}
-    (found,) = edgepress.load(out).predict([text])
-    assert isinstance(found, edgepress.EntityPrediction)
-    assert found.entities
-    assert all(tags[own.start][2:] == own.label for own in found.entities)
-    words = [word.span() for word in re.finditer(r"\w+|[^\w\s]", text)]
-    inside = {first for first, _ in words if any(own.start <= first < own.end for own in found.entities)}
-    assert inside == {first for first, _ in words if tags[first] != "O"}
 
 
 def test_a_classifier_of_texts_is_not_asked_for_entities(

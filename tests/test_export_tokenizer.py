@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +18,7 @@ from tokenizer_kinds import fast, roberta
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import BertForTokenClassification, BertTokenizerFast, PreTrainedTokenizerFast
 
+import edgepress
 from edgepress.core.errors import EdgepressError, ExpectationError
 from edgepress.core.loading import open_model, save_model
 from export.core.scheme import CPU_TARGETS, Options
@@ -322,3 +324,27 @@ def test_places_are_known_of_word_pieces_alone(word_model, with_places, tmp_path
     with pytest.raises(EdgepressError, match="known of WordPiece alone"):
         add_tokenizer(source, target, fast(roberta()), LONGEST, kind, TAGS, per_token=True)
     assert not target.exists()
+
+
+def test_a_file_with_its_tokenizer_finds_the_same_entities(
+    cli, entity_model, entities, tmp_path, monkeypatch
+):
+    """Tags stand at the first token of each word; nothing but strings goes in."""
+    monkeypatch.setenv("EDGEPRESS_DATA", str(entities.parent))
+    out = tmp_path / "out"
+    flags = ("--eval-samples", 8, "--with-tokenizer", "--output", out)
+    result = cli("export.onnx", "--model", entity_model, *flags)
+    assert result.code == 0, result.err
+    session = open_with_extensions(out / "onnx" / "model_with_tokenizer.onnx")
+    labels = json.loads(session.get_modelmeta().custom_metadata_map["labels"])
+    text = "the film, and its ending, is a quiet delight."
+    shares, offsets = session.run(["probabilities", "offsets"], {"text": np.array([text], dtype=object)})
+    spans = zip(offsets[0], shares[0], strict=True)
+    tags = {int(first): labels[int(own.argmax())] for (first, end), own in spans if end}
+    (found,) = edgepress.load(out).predict([text])
+    assert isinstance(found, edgepress.EntityPrediction)
+    assert found.entities
+    assert all(tags[own.start][2:] == own.label for own in found.entities)
+    words = [word.span() for word in re.finditer(r"\w+|[^\w\s]", text)]
+    inside = {first for first, _ in words if any(own.start <= first < own.end for own in found.entities)}
+    assert inside == {first for first, _ in words if tags[first] != "O"}
