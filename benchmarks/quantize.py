@@ -34,6 +34,7 @@ from export.validation.validator import Validator
 KEPT = RESULTS / "quantize"
 MEASUREMENTS = KEPT / "minilm-sst2-measurements.jsonl.xz"
 METRIC = "accuracy"
+LENGTHS = (16, 64, 128)
 SCHEMES = ("int8-dynamic", "int8-static", "int8-weights", "int4-weights", "fp16")
 CELLS = KEPT / "files.json"
 """Cells of those columns that samples do not give, as printed, by file."""
@@ -56,7 +57,7 @@ def distilbert_goals(work: Path) -> Iterator[Goal]:
     output = work / "distilbert-int8"
     command = ("compress.quantize", "--model", "distilbert", "--output", str(output), "--overwrite")
     typed = f"python -m {' '.join(command[:3])}"
-    seconds = run(*command)
+    seconds = run(*command, "--sequence-lengths", *map(str, LENGTHS))
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     yield Goal("quantize distilbert, installed to table [s]", 120, seconds, False, typed)
     yield Goal("quantize distilbert, peak memory [GB]", 3.0, peak / 1e9, False, typed)
@@ -100,7 +101,8 @@ def sst2_goals(config: QuantizeBenchmark, classifier: Path) -> Iterator[Goal]:
     """Accuracy before and after, on the exported files at batch 1."""
     output = config.work / "minilm-sst2-quantized"
     flags = ("--scheme", *SCHEMES, "--data", str(config.data), "--output", str(output), "--overwrite")
-    run("compress.quantize", "--model", str(classifier), "--time-budget", "240", *flags)
+    timing = ("--time-budget", "240", "--sequence-lengths", *map(str, LENGTHS))
+    run("compress.quantize", "--model", str(classifier), *timing, *flags)
     typed = "python -m compress.quantize --model outputs/minilm-sst2 --data ROOT"
     metrics = open_artifact(output).manifest.steps[-1].metrics
     parent = 100 * metrics["parent_score"]
@@ -146,7 +148,7 @@ def table() -> str:
     found, printed = records.read(MEASUREMENTS), json.loads(CELLS.read_text(encoding="utf-8"))
     rows = [_row(name, tuple(record for record in found if record.name == name)) for name in printed]
     heads = summary.headings(rows, METRIC)
-    measured = (dict(zip(heads, summary.markdown_cells(row, rows[0]), strict=True)) for row in rows)
+    measured = (dict(zip(heads, summary.markdown_cells(row, rows), strict=True)) for row in rows)
     lines = [[*(cells | printed[row.name]).values()] for cells, row in zip(measured, rows, strict=True)]
     return f"{markdown_table(heads, lines)}\n{summary.caption(rows)}"
 

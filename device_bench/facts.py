@@ -12,6 +12,7 @@ from typing import Any
 from device_bench.plan import Case, Subject
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import sha256
+from edgepress.core.packages import installed_bytes
 from export.core.registry import format_of, size_bytes
 
 # What DEFLATE in app packages does by default.
@@ -32,16 +33,19 @@ def _facts(subject: Subject) -> dict[str, Any]:
     try:
         digest = subject.known.get("file_sha256") or sha256(subject.path)
         sizes = {"size_bytes": size_bytes(subject.path), "compressed_bytes": _packed(subject.path, digest)}
-        return {"file_sha256": digest, **sizes}
+        runtime = installed_bytes(format_of(subject.path).runtime)
+        return {"file_sha256": digest, **sizes, "runtime_bytes": runtime}
     except (EdgepressError, OSError):
         return {"file_sha256": "", "size_bytes": 0}
 
 
 def of_case(known: Mapping[str, Any], case: Case) -> dict[str, Any]:
     """Select the facts for a record of one case: those about the texts of passes only where it is a pass."""
+    counted = known.get("operations") or {}  # of one row, by length
+    operations = {"operations": case.batch * counted.get(case.sequence_length, 0)} if counted else {}
     if case.kind == "pass":
-        return dict(known)
-    return {name: value for name, value in known.items() if name not in OF_PASSES}
+        return {**known, **operations}
+    return {name: value for name, value in known.items() if name not in OF_PASSES} | operations
 
 
 @cache

@@ -30,11 +30,13 @@ def measure(
     plan: Plan,
     progress: Progress = lambda _: None,
     start_process: Start = Process,
+    tolerant: bool = False,
 ) -> list[Measurement]:
     """Measure all subjects at all cases, one record each, in the order of the subjects and cases.
 
     Args:
         subjects, plan, progress, start_process: as `measure_each` takes them.
+        tolerant: whether a file that fails is named and has no records, while others go on.
 
     Raises:
         EdgepressError: a file cannot be opened, or its process died.
@@ -42,18 +44,23 @@ def measure(
     found = []
     with closing(measure_each(subjects, plan, progress, start_process=start_process)) as records:
         for record in records:
-            if record.error:
+            if not record.error:
+                found.append(record)
+            elif tolerant:
+                console.warn(f"{record.name} is not timed: {record.error}")
+            else:
                 raise EdgepressError(record.error)
-            found.append(record)
     names, cases = [subject.name for subject in subjects], plan.cases
     return sorted(found, key=lambda record: (names.index(record.name), cases.index(Case.of(record))))
 
 
-def measure_shown(subjects: Sequence[Subject], plan: Plan) -> list[Measurement]:
+def measure_shown(subjects: Sequence[Subject], plan: Plan, tolerant: bool = False) -> list[Measurement]:
     """Run `measure` with a progress bar that shows the spent share of the time budget."""
     with console.progress() as progress:
         task = progress.add_task("timing, interleaved", total=1.0)
-        return measure(subjects, plan, lambda share: progress.update(task, completed=share))
+        return measure(
+            subjects, plan, lambda share: progress.update(task, completed=share), tolerant=tolerant
+        )
 
 
 def measure_each(

@@ -82,6 +82,8 @@ class Plan:
     """Number of timed passes over the subjects' texts, each in a launch of its own."""
     device: str = "cpu"
     energy: bool = False
+    peak: bool = False
+    """Whether the records are to hold the machine's peak."""
     done: frozenset[Case] = frozenset()
     """Cases to leave out: what an earlier run has measured."""
 

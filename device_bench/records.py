@@ -90,6 +90,9 @@ class Measurement:
     precision: str = ""
     compressed_bytes: int = 0
     """Size of the file deflated, as an app package holds it; 0 where it was not tried."""
+    runtime_bytes: int = 0
+    """Size on disk of the runtime's packages and all that they require, as installed here; 0 where the system
+    brings its runtime, and before it was noted."""
     parameters: int = 0
     weights: str = ""
     """Origin of the weights, as the manifest says it; a model of random ones has no score."""
@@ -102,10 +105,17 @@ class Measurement:
     score_interval: tuple[float, ...] | None = None
     """Both ends of the score's 95 % interval; None where it is not known."""
     scored_rows: int = 0
+    text_length: int = 0
+    """Length that stands for the texts of its task, their mean rounded up [tokens]; 0 where nobody looked."""
     texts_sha256: str = ""
     """SHA-256 of the texts and labels that it was scored on, and `pass_sha256` of those that a pass went
     over; empty where there were none, and before they were noted."""
     pass_sha256: str = ""
+    operations: int = 0
+    """Multiplications and additions of the matrix products of one run; 0 where nobody counted."""
+    peak: dict[str, Any] = field(default_factory=dict)
+    """What the CPU can do at the products of the model with as many threads, as `device_bench.peak` measures
+    it; empty where it was not measured."""
     energy_j: float | None = None
     """Energy of the package or GPU over all samples; None where it cannot be read."""
     state: dict[str, Any] = field(default_factory=dict)

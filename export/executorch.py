@@ -50,6 +50,7 @@ class ExecuTorchFormat(Format):
     title = "ExecuTorch"
     file = "executorch/model.pte"
     modules = ("executorch",)
+    runtime = ("executorch",)
     extra = "executorch"
 
     def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> Mapping[str, object]:

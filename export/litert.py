@@ -31,6 +31,7 @@ class LiteRtFormat(Format):
     config = LiteRtConfig
     modules = ("ai_edge_litert", "litert_torch", "ai_edge_quantizer")
     extra = "litert"
+    runtime = ("ai-edge-litert",)
     runtime_modules = ("ai_edge_litert",)
     runtime_extra = "litert-runtime"
     snippet = """

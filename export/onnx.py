@@ -51,6 +51,7 @@ class OnnxFormat(Format):
     title = "ONNX"
     file = "onnx/model.onnx"
     config = OnnxConfig
+    runtime = ("onnxruntime",)
     snippet = """
 from onnxruntime import InferenceSession
 
@@ -70,6 +71,13 @@ outputs = session.run({outputs}, {{name: inputs[name].astype("int64") for name i
         from export.onnx_graph.schemes import SCHEMES
 
         return SCHEMES
+
+    def layers(self, path: Path) -> tuple[str, ...]:
+        import onnx
+
+        from export.onnx_graph.layers import weight_layers
+
+        return tuple(weight_layers(onnx.load(str(path)).graph))
 
     def coverage(self, path: Path) -> str:
         from export.onnx_graph.layers import coverage

@@ -46,6 +46,7 @@ class OpenVinoFormat(Format):
     title = "OpenVINO"
     file = "openvino/openvino_model.xml"  # optimum-intel's name
     modules = ("openvino", "nncf")
+    runtime = ("openvino",)
     snippet = """
 import openvino
 

@@ -41,6 +41,7 @@ class TorchExportFormat(Format):
     title = "torch.export"
     file = "torch_export/model.pt2"
     config = TorchExportConfig
+    runtime = ("torch",)
     snippet = """
 import torch
 

@@ -46,6 +46,7 @@ class TorchScriptFormat(Format):
     title = "TorchScript"
     file = "torchscript/model.pt"
     config = TorchScriptConfig
+    runtime = ("torch",)
     snippet = """
 import torch
 

@@ -96,7 +96,10 @@ CALLS = {
     "sparsify": [{**TRAINED, "formats": "onnx", "time_budget": 0.1}],
     "qat": [{**TRAINED, "max_drop": 0.0}],
     "trim_vocab": [{**TRAINED, "min_count": 2}],
-    "quantize": [{"scheme": "int8-static", "eval_samples": 10}, {"scheme": "auto", "eval_samples": 10}],
+    "quantize": [
+        {"scheme": "int8-static", "eval_samples": 10},
+        {"scheme": "auto", "eval_samples": 10, "time_budget": 0.2},
+    ],
     "export": [{"scheme": ("fp32", "int8"), "eval_samples": 10}],
 }
 

@@ -203,7 +203,7 @@ def test_agreement_is_of_starts_and_ends_without_padding() -> None:
 def test_quantizing_is_judged_by_f1(cli: Cli, answer_model: Path, tmp_path: Path) -> None:
     flags = ("--model", answer_model, "--time-budget", 0.3, "--sequence-lengths", 16)
     out = tmp_path / "int8"
-    more = ("--scheme", "auto", "--max-drop", 100)
+    more = ("--scheme", "auto", "--minimize", "size", "--max-drop", 100)
     result = cli("compress.quantize", *flags, "--output", out, *more)
     assert result.code == 0, result.err
     (variant,) = manifest_of(out).steps[-1].metrics["variants"]

@@ -193,7 +193,8 @@ def test_parity_does_not_look_at_padding(entity_model: Path, tmp_path: Path, cli
 def test_quantizing_is_judged_by_the_worst_label_too(cli: Cli, entity_model: Path, tmp_path: Path) -> None:
     flags = ("--model", entity_model, "--time-budget", 0.3, "--sequence-lengths", 16)
     out = tmp_path / "int8"
-    result = cli("compress.quantize", *flags, "--output", out, "--scheme", "auto", "--max-label-drop", 100)
+    sought = ("--scheme", "auto", "--minimize", "size", "--max-label-drop", 100)
+    result = cli("compress.quantize", *flags, "--output", out, *sought)
     assert result.code == 0, result.err
     (variant,) = manifest_of(out).steps[-1].metrics["variants"]
     assert set(variant["recalls"]) == {"WORK", "PART"}

@@ -1,6 +1,7 @@
 """`compress.quantize` as a user types it."""
 
 import json
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +96,75 @@ def test_nothing_is_timed_where_the_budget_is_0(static):
     assert all(variant["score"] is not None for variant in step.metrics["variants"])
 
 
+def flat(result):
+    """Standard output without line breaks."""
+    return " ".join(result.out.split())
+
+
+def asked(result):
+    """The file that the last line of the output asks."""
+    words = shlex.split(result.out.strip().splitlines()[-1])
+    assert words[:2] == ["edgepress", "predict"]
+    assert words[3:] == ["--text", "..."]
+    return Path(words[2])
+
+
+def test_the_last_line_asks_the_file_to_ship(default, static):
+    assert "Ship int8-dynamic: the fastest and the smallest file of 2" in flat(default.result) or (
+        "Ship fp32: the fastest file of 2" in flat(default.result)  # so small a model may be no faster
+    )
+    best = asked(default.result)
+    assert best.is_file()
+    step = open_artifact(default.folder).manifest.steps[-1]
+    assert default.folder / step.metrics["chosen"] == best
+    assert step.metrics["chosen_because"][0] in flat(default.result)
+
+
+def test_size_decides_for_another_cpu_than_this_one(static):
+    if this_cpu().name == "arm64":
+        pytest.skip("it is this one")
+    assert "Size decides: the latency on arm64 cannot be measured on this" in flat(static.result)
+    assert asked(static.result).name == "model_int8.onnx"
+
+
+def test_formats_stand_beside_each_other(quantize, tmp_path):
+    result = quantize("--format", "onnx", "torchscript", *TIMED, "--max-drop", 5)
+    assert result.code == 0, result.err
+    names = ["onnx fp32", "onnx int8-dynamic", "torchscript fp32", "torchscript int8-dynamic"]
+    measured = records.read(tmp_path / "out" / "measurements.jsonl")
+    assert {own.name for own in measured} == set(names)
+    assert len({own.run for own in measured}) == 1
+    assert all(own.runtime_bytes > 10e6 for own in measured)
+    for part in (*names, "runtime MB", "memory MB", "start ms", "MB of runtime on disk"):
+        assert part in flat(result)
+    step = open_artifact(tmp_path / "out").manifest.steps[-1]
+    assert [own["format"] for own in step.metrics["variants"]] == ["onnx", "torchscript"]
+    best = min(measured, key=lambda own: np.median(own.all_samples_ms))
+    assert f"Ship {best.name}: the fastest" in flat(result)
+    assert asked(result).name == best.file
+    assert best.file in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_a_scheme_that_one_format_lacks_is_left_out_there(quantize, tmp_path):
+    result = quantize("--format", "onnx", "torchscript", "--scheme", "int8", "int8-weights")
+    assert result.code == 0, result.err
+    assert "left out: TorchScript has no int8-weights" in " ".join(result.err.split())
+    variants = open_artifact(tmp_path / "out").manifest.steps[-1].metrics["variants"]
+    found = [(own["format"], own["scheme"]) for own in variants]
+    assert found == [("onnx", "int8-dynamic"), ("onnx", "int8-weights"), ("torchscript", "int8-dynamic")]
+
+
+def test_a_file_slower_than_its_parent_is_never_the_fastest(quantize, tmp_path):
+    result = quantize("--scheme", "auto", "--max-drop", 100, *TIMED)
+    assert result.code == 0, result.err
+    measured = records.read(tmp_path / "out" / "measurements.jsonl")
+    assert {own.name for own in measured} == {"fp32", *SCHEMES}
+    best = min(measured, key=lambda own: np.median(own.all_samples_ms))
+    assert asked(result).name == best.file
+    left = {path.name for path in (tmp_path / "out" / "onnx").iterdir()}
+    assert left == {"model.onnx", best.file}
+
+
 def logits_of(session, tokenizer, text):
     """Logits (1, labels) of a file, by ONNX Runtime alone."""
     [logits] = session.run(None, dict(tokenizer(text, return_tensors="np")))
@@ -182,7 +252,8 @@ def test_formats_that_are_extras(quantize, tmp_path, format_):
         (("--format", "onxx"), "unknown format 'onxx'"),
         (("--format", "torch_export"), "torch.export has no quantizer of its own"),
         (("--format", "torchscript", "--scheme", "int4-weights"), "unknown scheme 'int4-weights'"),
-        (("--format", "torchscript", "--scheme", "auto"), "--scheme auto searches onnx files only"),
+        (("--format", "all", "onnx"), "--format all is every format"),
+        (("--scheme", "auto", "fp16"), "--scheme auto chooses the scheme itself"),
         (("--format", "torchscript", "--keep-float", "bert.nothing"), "unknown layer 'bert.nothing'"),
     ],
 )
@@ -233,9 +304,12 @@ def test_auto_is_for_one_cpu(quantize, tmp_path):
     assert (result.code, "name one --cpu" in result.err) == (2, True)
 
 
-def test_auto_keeps_the_smallest_within_the_drop(quantize, tmp_path):
-    result = quantize("--scheme", "auto", "--max-drop", 100)
+def test_auto_keeps_the_smallest_where_size_is_sought(quantize, tmp_path):
+    result = quantize("--scheme", "auto", "--minimize", "size", "--max-drop", 100)
     assert result.code == 0, result.err
+    assert "Ship int4-weights: the smallest file of 2 that loses at most 100 points of accuracy" in flat(
+        result
+    )
     metrics = open_artifact(tmp_path / "out").manifest.steps[-1].metrics
     assert [v["scheme"] for v in metrics["variants"]] == ["int4-weights"]
     assert [t["name"] for t in metrics["tried"]] == ["int4-weights"]

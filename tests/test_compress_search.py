@@ -1,4 +1,4 @@
-"""The search behind `--scheme auto`, on a real model and on a ladder of known losses."""
+"""The search behind `--scheme auto`, on a real model and with known losses."""
 
 from dataclasses import replace
 
@@ -6,12 +6,14 @@ import numpy as np
 import onnx
 import pytest
 
-from compress.quantize.search import LARGEST, SMALLEST_FIRST, Limits, measure_sensitivity, search
+from compress.quantize.checks import FormatSchemes
+from compress.quantize.search import LARGEST, Limits, Search, WrittenFormat, measure_sensitivity
 from edgepress.core.artifact import Draft
 from edgepress.core.console import reporting
-from edgepress.core.errors import ExpectationError
+from edgepress.core.errors import EdgepressError, ExpectationError
 from edgepress.core.loading import open_model
 from export.command.session import ExportSession
+from export.core.registry import size_bytes
 from export.core.scheme import CPU_TARGETS, Options
 from export.onnx import FORMAT, OnnxConfig
 from export.onnx_graph.layers import weight_layers
@@ -40,13 +42,29 @@ def whole(session):
     return session.write(FORMAT, OnnxConfig(model=session.opened.source.name))
 
 
+@pytest.fixture(scope="module")
+def written(session, whole):
+    return WrittenFormat(FormatSchemes(FORMAT, tuple(SCHEMES.values())), whole, session.keep(whole))
+
+
 @pytest.fixture
-def ask(session, whole):
-    def run(losses, max_drop=1.0):
+def ask(session, written):
+    """The files that a search keeps, and the search."""
+
+    def run(losses, max_drop=1.0, everything=False):
         session.losses = list(losses)
-        return search(session, whole, SCHEMES, OPTIONS, Limits(max_drop))
+        search = Search(session, [written], OPTIONS, Limits(max_drop))
+        return (search.every() if everything else search.smallest()), search
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def _no_file_is_left(whole):
+    yield
+    for path in whole.path.parent.iterdir():
+        if path != whole.path:
+            path.unlink()
 
 
 @pytest.fixture
@@ -55,33 +73,47 @@ def files(whole):
     return lambda: {path.name for path in whole.path.parent.iterdir()} - {"model.onnx"}
 
 
-def test_the_first_within_the_drop_is_kept_and_alone(ask, files):
-    found = ask([7.0, 1.0])
-    assert [name for name, _ in found.tried] == list(SMALLEST_FIRST[:2])
-    assert files() == {found.kept[0].path.name}
-    assert found.sensitivities == ()
-    found.kept[0].path.unlink()
+def test_the_smallest_within_the_drop_is_kept_and_alone(ask, files, session, whole):
+    sizes = {name: size_bytes(session.quantize(whole, own, OPTIONS).path) for name, own in SCHEMES.items()}
+    (kept,), search = ask([7.0, 1.0])
+    assert [name for name, _ in search.tried] == sorted(sizes, key=sizes.get)[:2]
+    assert files() == {kept.path.name}
+    assert search.sensitivities == []
+
+
+def test_everything_within_the_drop_is_kept_for_timing(ask, files):
+    kept, search = ask([0.5, 9.0, 0.5, 0.5, 9.0], everything=True)
+    tried = [name for name, _ in search.tried]
+    assert tried == list(SCHEMES)
+    assert [file.name for file in kept] == [tried[at] for at in (0, 2, 3)]
+    assert files() == {file.path.name for file in kept}
+
+
+def test_a_file_that_computes_in_int8_is_among_them(ask):
+    slow = [0.0 if "dynamic" not in name and "static" not in name else 9.0 for name in SCHEMES]
+    kept, search = ask([*slow, 3.0, 0.5], everything=True)
+    assert len(kept) == sum(loss == 0.0 for loss in slow) + 1
+    assert set(kept[-1].kept_float) == {entry.layer for entry in search.sensitivities[:2]}
 
 
 def test_sensitive_layers_are_left_in_float_before_fp16(ask):
-    found = ask([9.0] * len(SMALLEST_FIRST) + [3.0, 0.5])
-    kept = found.kept[0]
+    (kept,), search = ask([9.0] * (len(SCHEMES) - 1) + [3.0, 0.5])
     assert kept.scheme.name == "int8-dynamic"
-    assert set(kept.kept_float) == {entry.layer for entry in found.sensitivities[:2]}
-    kept.path.unlink()
+    assert set(kept.kept_float) == {entry.layer for entry in search.sensitivities[:2]}
 
 
-def test_the_last_resort_is_the_largest_scheme(ask):
-    found = ask([9.0] * 9 + [0.0])
-    assert found.kept[0].scheme.name == LARGEST
-    found.kept[0].path.unlink()
+def test_the_last_resort_is_the_largest_scheme(ask, files):
+    (kept,), _ = ask([9.0] * 9 + [0.0])
+    assert kept.precision == LARGEST
+    assert files() == {kept.path.name}
 
 
-def test_nothing_within_the_drop_is_a_failed_expectation(ask, files):
+@pytest.mark.parametrize("everything", [False, True])
+def test_nothing_within_the_drop_is_a_failed_expectation(ask, files, everything):
     with pytest.raises(
         ExpectationError, match=r"no scheme loses at most 1.0 points; the best of 10 loses 2.00"
     ):
-        ask([9.0] * 9 + [2.0])
+        ask([9.0] * 9 + [2.0], everything=everything)
     assert files() == set()
 
 
@@ -96,14 +128,19 @@ def test_sensitivity_covers_every_layer_and_is_sorted(session, whole, files):
     assert files() == set()
 
 
-def test_a_file_out_of_reach_is_passed_over_and_removed(session, whole, files):
+def test_a_file_out_of_reach_is_passed_over_and_removed(session, written, files):
     said: list[str] = []
     session.losses = [0.0] * 10
-    smallest = session.quantize(whole, SCHEMES["int4-weights"], OPTIONS)
+    smallest = session.compare(session.quantize(written.whole, SCHEMES["int4-weights"], OPTIONS))
     reached = smallest.verdict.parity.max_abs
-    strict = replace(whole, config=replace(whole.config, atol=0.999 * reached))
+    strict = replace(written.whole, config=replace(written.whole.config, atol=0.999 * reached))
     with reporting(said.append):
-        found = search(session, strict, SCHEMES, OPTIONS, Limits(100.0))
+        (kept,) = Search(session, [replace(written, whole=strict)], OPTIONS, Limits(100.0)).smallest()
     assert any(text.startswith("int4-weights: parity of model_q4.onnx failed") for text in said)
-    assert files() == {found.kept[0].path.name}
-    found.kept[0].path.unlink()
+    assert files() == {kept.path.name}
+
+
+def test_what_cannot_be_tried_at_all_is_the_error(session, written):
+    options = replace(OPTIONS, keep_float=frozenset({"bert.nothing"}))
+    with pytest.raises(EdgepressError, match=r"unknown layer 'bert\.nothing'"):
+        Search(session, [written], options, Limits(1.0)).smallest()

@@ -1,38 +1,71 @@
 """Everything about the flags that can be wrong before a model is opened."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from compress.quantize.config import QuantizeConfig
+from edgepress.core import console
 from edgepress.core.artifact import refuse_output
 from edgepress.core.errors import EdgepressError, require_flags, unknown_name
 from edgepress.core.models import short_name
 from export.core.format import Format
-from export.core.registry import find_format
+from export.core.registry import find_format, formats
 from export.core.scheme import Scheme
 from export.onnx import check_opset
 
 AUTO = "auto"
-# The format that `auto` knows its way in, and that is not named in a folder.
-SEARCHED = "onnx"
+ALL = "all"
+# The format that is not named in a folder, and that comes first.
+USUAL = "onnx"
 DEFAULT_PRECISION = "int8"
 SHORT_SUFFIXES = {"int8-dynamic": "int8"}
 
 
 @dataclass(frozen=True)
-class QuantizeRequest:
-    """Format, schemes and output that the flags ask for, checked."""
+class FormatSchemes:
+    """A format, and what to write in it."""
 
     format: Format
     schemes: tuple[Scheme, ...]
-    """Schemes to make; empty for `auto`."""
+    """Schemes to make, or for `auto` to try."""
+
+    @property
+    def default(self) -> Scheme | None:
+        """The format's own int8, where it is among them."""
+        return next((own for own in self.schemes if own.precision == DEFAULT_PRECISION), None)
+
+
+@dataclass(frozen=True)
+class QuantizeRequest:
+    """Formats, schemes and output that the flags ask for, checked."""
+
+    parts: tuple[FormatSchemes, ...]
+    """The first is the one whose unquantized file speed-ups are over."""
+    searches: bool
+    """Whether only the file to ship is kept."""
     output: Path
+
+    @property
+    def several(self) -> bool:
+        """Whether files of several formats stand beside each other."""
+        return len(self.parts) > 1
+
+    @property
+    def chooses(self) -> bool:
+        """Whether one of the files is looked for, not each of them asked for."""
+        return self.searches or self.several
 
     @property
     def scheme(self) -> list[str]:
         """The schemes' names, or `auto`."""
-        return [scheme.name for scheme in self.schemes] or [AUTO]
+        names = (scheme.name for part in self.parts for scheme in part.schemes)
+        return [AUTO] if self.searches else list(dict.fromkeys(names))
+
+
+def looks_for_one(formats: Sequence[str], schemes: Sequence[str]) -> bool:
+    """Whether flags look for the best of several files, and do not ask for each of them."""
+    return AUTO in schemes or ALL in formats or len(set(formats)) > 1
 
 
 def check(config: QuantizeConfig) -> QuantizeRequest:
@@ -43,21 +76,22 @@ def check(config: QuantizeConfig) -> QuantizeRequest:
     """
     _check_ranges(config)
     check_opset(config.opset)
-    own = find_format(config.format)
-    schemes = _schemes(own, config.scheme)
-    if not schemes and len(config.cpu) > 1:
+    searches = _searches(config.scheme)
+    parts = _parts(_formats(config.format), () if searches else tuple(dict.fromkeys(config.scheme)), searches)
+    if searches and len(config.cpu) > 1:
         raise EdgepressError(f"--scheme {AUTO} judges the files of one CPU", "name one --cpu")
-    order = QuantizeRequest(own, schemes, config.output or _default_output(config, schemes))
-    if order.output.resolve() == Path(config.model).resolve():
+    output = config.output or _default_output(config, parts, searches)
+    if output.resolve() == Path(config.model).resolve():
         raise EdgepressError("the output is the model itself", "name another --output")
-    refuse_output(order.output, config.overwrite)
-    return order
+    refuse_output(output, config.overwrite)
+    return QuantizeRequest(parts, searches, output)
 
 
 def _check_ranges(config: QuantizeConfig) -> None:
     holds = {
         "--max-drop": config.max_drop >= 0,
         "--max-label-drop": config.max_label_drop is None or config.max_label_drop >= 0,
+        "--minimize": config.minimize in ("latency", "size"),
         "--smooth-quant": 0 <= config.smooth_quant <= 1,
         "--calibration-samples": config.calibration_samples > 0,
         "--eval-samples": config.eval_samples > 0,
@@ -65,39 +99,87 @@ def _check_ranges(config: QuantizeConfig) -> None:
         "--threads": config.threads > 0,
         "--time-budget": config.time_budget >= 0,
         "--max-length": config.max_length is None or config.max_length > 0,
-        "--sequence-lengths": min(config.sequence_lengths, default=0) > 0,
+        "--sequence-lengths": min(config.sequence_lengths, default=1) > 0,
         "--atol": config.atol is None or config.atol >= 0,
+        "--format": len(config.format) > 0,
     }
     require_flags(holds)
 
 
-def _schemes(target: Format, names: Sequence[str]) -> tuple[Scheme, ...]:
-    own = target.schemes()
-    if not own:
-        raise EdgepressError(f"{target.title} has no quantizer of its own", "name another --format")
-    if AUTO in names:
-        if len(names) > 1:
-            raise EdgepressError(f"--scheme {AUTO} chooses the scheme itself", "name it alone")
-        if target.name != SEARCHED:
-            raise EdgepressError(f"--scheme auto searches {SEARCHED} files only", f"known: {', '.join(own)}")
-        return ()
-    wanted = list(dict.fromkeys(names))
-    if not wanted:
-        wanted = [next(name for name, scheme in own.items() if scheme.precision == DEFAULT_PRECISION)]
-    return tuple(_scheme(target, name) for name in wanted)
+def _searches(names: Sequence[str]) -> bool:
+    if AUTO in names and len(names) > 1:
+        raise EdgepressError(f"--scheme {AUTO} chooses the scheme itself", "name it alone")
+    return AUTO in names
 
 
-def _scheme(target: Format, name: str) -> Scheme:
-    own = target.schemes()
-    if name in target.rejected:
-        target.scheme(name)  # raises, and says why
-    if name not in own:
-        raise unknown_name("scheme", name, [*own, AUTO])
-    return own[name]
+def _formats(names: Sequence[str]) -> list[Format]:
+    """The formats that are named, each once, or all that are installed and quantize."""
+    if ALL not in names:
+        found = [find_format(name) for name in dict.fromkeys(names)]
+        for own in found:
+            if not own.schemes():
+                raise EdgepressError(f"{own.title} has no quantizer of its own", "name another --format")
+        return found
+    if len(names) > 1:
+        raise EdgepressError(f"--format {ALL} is every format", "name it alone")
+    return list(_installed())
 
 
-def _default_output(config: QuantizeConfig, schemes: Sequence[Scheme]) -> Path:
-    names = [SHORT_SUFFIXES.get(scheme.name, scheme.name) for scheme in schemes] or [AUTO]
-    format_ = [] if config.format == SEARCHED else [config.format]
-    parts = [short_name(config.model), *format_, names[0] if len(names) == 1 else "quantized"]
-    return Path("outputs") / "-".join(parts)
+def _installed() -> Iterator[Format]:
+    for name in sorted(formats(), key=lambda name: name != USUAL):
+        try:
+            own = find_format(name)
+        except EdgepressError as error:
+            console.step(f"left out: {error.with_hint}")
+            continue
+        if own.schemes():
+            yield own
+
+
+def _parts(wanted: Sequence[Format], names: Sequence[str], every: bool) -> tuple[FormatSchemes, ...]:
+    """Each format with those of the schemes that it has.
+
+    A scheme that one of several formats lacks is left out there, and said; one that none has is refused.
+    """
+    known = list(dict.fromkeys(name for own in wanted for name in own.schemes()))
+    for name in names:
+        if all(_scheme(own, name) is None for own in wanted):
+            for own in wanted:
+                if name in own.rejected:
+                    own.scheme(name)  # raises, and says why
+            raise unknown_name("scheme", name, [*known, AUTO])
+    found = []
+    for own in wanted:
+        schemes = _schemes_of(own, names, every)
+        if schemes:
+            found.append(FormatSchemes(own, schemes))
+    return tuple(found)
+
+
+def _schemes_of(own: Format, names: Sequence[str], every: bool) -> tuple[Scheme, ...]:
+    schemes = own.schemes()
+    if every:
+        return tuple(schemes.values())
+    chosen: dict[str, Scheme] = {}
+    for name in names or (DEFAULT_PRECISION,):
+        scheme = _scheme(own, name)
+        if scheme is None:
+            reason = own.rejected.get(name) or f"known: {', '.join(schemes)}"
+            console.warn(f"left out: {own.title} has no {name}; {reason}")
+        else:
+            chosen[scheme.name] = scheme
+    return tuple(chosen.values())
+
+
+def _scheme(own: Format, name: str) -> Scheme | None:
+    """The scheme of this name, or the first of this precision."""
+    schemes = own.schemes()
+    return schemes.get(name) or next((own for own in schemes.values() if own.precision == name), None)
+
+
+def _default_output(config: QuantizeConfig, parts: Sequence[FormatSchemes], searches: bool) -> Path:
+    schemes = {scheme.name for part in parts for scheme in part.schemes}
+    names = [AUTO] if searches else [SHORT_SUFFIXES.get(name, name) for name in schemes]
+    format_ = [] if len(parts) > 1 or parts[0].format.name == USUAL else [parts[0].format.name]
+    last = names[0] if searches or (len(names) == 1 and len(parts) == 1) else "quantized"
+    return Path("outputs") / "-".join([short_name(config.model), *format_, last])

@@ -15,22 +15,25 @@ class QuantizeConfig(CpuFlags, ModelFlags):
 
     python -m compress.quantize --model outputs/minilm-movie_reviews --scheme int8-static int4-weights
 
-    python -m compress.quantize --model outputs/minilm-movie_reviews --format openvino
+    python -m compress.quantize --model outputs/minilm-movie_reviews --format all --max-drop 0.5
     """
 
-    format: str = "onnx"
-    """Format to quantize in, by its own quantizer: onnx, torchscript, coreml, openvino, executorch,
-    litert."""
+    format: tuple[str, ...] = ("onnx",)
+    """Formats to quantize in, each by its own quantizer: onnx, torchscript, coreml, openvino, executorch,
+    litert; or all: every one that is installed. Their files are measured beside each other."""
     scheme: tuple[str, ...] = ()
     """Schemes: in ONNX int8-dynamic, int8-static, int8-weights, int4-weights, fp16, or several of them; or
-    auto: the smallest within --max-drop. Default: the format's own int8."""
+    auto: all are tried, and only the file to ship is kept. Default: each format's own int8."""
+    minimize: Literal["latency", "size"] = "latency"
+    """Quantity that decides which file within --max-drop is the one to ship: the size, or the median latency
+    at the one of --sequence-lengths that is nearest to the mean of the evaluation texts."""
     output: Path | None = None
     """Folder to write; default: outputs/MODEL-SCHEME."""
     max_drop: float = 1.0
-    """Largest loss that --scheme auto accepts [points of the metric; of agreement where there is none]."""
+    """Largest loss of the file to ship [points of the metric; of agreement where there is none]."""
     max_label_drop: float | None = None
-    """Largest loss of recall of any one label, or type of entity, that --scheme auto accepts [points].
-    Default: labels are shown, and not limited."""
+    """Largest loss of its recall of any one label, or type of entity [points]. Default: labels are shown, and
+    not limited."""
     keep_float: tuple[str, ...] = ()
     """Layers to leave in float, by module path (distilbert.transformer.layer.0.ffn.lin2)."""
     calibration: Literal["minmax", "entropy", "percentile"] = "minmax"
@@ -45,8 +48,9 @@ class QuantizeConfig(CpuFlags, ModelFlags):
     """ONNX opset of the export."""
     atol: float | None = None
     """Largest difference of a logit from the parent's; default: by precision (1e-4 for fp32)."""
-    sequence_lengths: tuple[int, ...] = (16, 64, 128)
-    """Lengths to time at batch 1 [tokens]."""
+    sequence_lengths: tuple[int, ...] = ()
+    """Lengths to time at batch 1 [tokens]; default: the mean and the 95th percentile of the evaluation texts,
+    rounded up to multiples of 8."""
     max_length: int | None = None
     """Longest input that files are compared with the model on, and that ExecuTorch plans memory for [tokens];
     default: the model's longest."""

@@ -1,22 +1,27 @@
-"""The command as a pipeline: check, open, export, quantize, judge, measure, write, show."""
+"""The command as a pipeline: check, open, export, quantize, judge, measure, choose, write, show."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from compress.quantize import report
-from compress.quantize.checks import QuantizeRequest, check
+from compress.quantize.checks import FormatSchemes, QuantizeRequest, check
 from compress.quantize.config import QuantizeConfig
 from compress.quantize.report import Found, Quantized
+from compress.quantize.search import Limits, Search, WrittenFormat, say_what_is_not_shown
 from device_bench.measure import Plan, Subject, measure_shown
 from device_bench.records import Measurement
 from edgepress.core import console
 from edgepress.core.artifact import Draft, create_artifact
+from edgepress.core.errors import EdgepressError
+from edgepress.core.files import remove
 from edgepress.core.inputs import require_length
 from edgepress.core.loading import OpenedModel, check_kind, open_model
-from export.command.session import ExportSession, Whole, Written
+from export.command.session import ExportSession, Written
 from export.core.config import derive
 from export.core.scheme import Options, cpu_targets
-from export.validation.sentences import ANY
+from export.validation.sentences import ANY, TextLengths
 
 # Fewer than a measurement of its own takes: a table on the way has an interval all the same, a wider one.
 LAUNCHES = 3
@@ -36,15 +41,17 @@ def run(config: QuantizeConfig) -> Path:
     check_kind(opened)
     with create_artifact(order.output, config.overwrite) as draft:
         quantized = quantize(opened, config, order, draft)
-        measured = replace(quantized, measurements=_measure(quantized))
-        measured.write(draft, order.output)
+        quantized.write(draft, order.output)
     console.step(f"written: {order.output}")
-    report.show(measured)
+    report.show(quantized)
     return order.output
 
 
 def quantize(opened: OpenedModel, config: QuantizeConfig, order: QuantizeRequest, draft: Draft) -> Quantized:
     """Write a classifier unquantized and in the schemes of an order, each file compared with the model.
+
+    Files are timed where `config.time_budget` is above 0, and where the order searches only the file to ship
+    and the unquantized one of its format are kept.
 
     Args:
         opened: the classifier.
@@ -59,55 +66,134 @@ def quantize(opened: OpenedModel, config: QuantizeConfig, order: QuantizeRequest
     require_length(config.max_length, opened.longest)
     samples = config.eval_samples, config.calibration_samples
     session = ExportSession(opened, draft, *samples, config.seed, config.max_length)
-    console.step(f"exporting {opened.source.name} to {order.format.title} and comparing it with torch")
     session.begin()
-    whole = session.write(order.format, derive(order.format.config, config))
-    parent = session.keep(whole)
-    found = _quantize(config, order, session, whole)
-    session.record([parent, *found.kept])
-    parent_score, parent_bounds = session.parent_score(), session.parent_bounds()
-    judged_on = session.evaluation_set()
-    also = session.judge(ANY).parent_also
-    return Quantized(
-        config, order, session.opened, parent_score, parent_bounds, judged_on, parent, found, also
+    formats = _write_formats(config, order, session)
+    found = _search(config, session, formats) if order.searches else _every(config, session, formats)
+    lengths = TextLengths.of(session.judge(ANY).sentences.batches, session.opened.longest)
+    judged = Quantized(
+        config,
+        order,
+        session.opened,
+        session.parent_score(),
+        session.parent_bounds(),
+        session.parent_labels(),
+        session.evaluation_set(),
+        lengths,
+        found,
+        session.judge(ANY).parent_also,
     )
+    measured = replace(judged, measurements=_measure(judged))
+    if order.searches:
+        measured = _keep_the_best(measured, session)
+    session.record(measured.kept)
+    return measured
 
 
-def _quantize(config: QuantizeConfig, order: QuantizeRequest, session: ExportSession, whole: Whole) -> Found:
-    """The files that were asked for, or the one that the search keeps."""
-    options = Options(
+@contextmanager
+def _left_out(what: str, several: bool) -> Iterator[None]:
+    """Name what fails and go on, where there are other files."""
+    try:
+        yield
+    except EdgepressError as error:
+        if not several:
+            raise
+        console.warn(f"{what} is left out: {error.with_hint}")
+
+
+def _write_formats(
+    config: QuantizeConfig, order: QuantizeRequest, session: ExportSession
+) -> list[WrittenFormat]:
+    """The unquantized file of each format.
+
+    Raises:
+        EdgepressError: no format can hold the model.
+    """
+    found: list[WrittenFormat] = []
+    for part in order.parts:
+        with _left_out(part.format.title, order.several):
+            found.append(_write_format(config, part, session))
+    if not found:
+        raise EdgepressError("no format could be written", "name one --format to see what it lacks")
+    return found
+
+
+def _write_format(config: QuantizeConfig, part: FormatSchemes, session: ExportSession) -> WrittenFormat:
+    own = part.format
+    console.step(f"exporting {session.opened.source.name} to {own.title} and comparing it with torch")
+    try:
+        whole = session.write(own, derive(own.config, config))
+        return WrittenFormat(part, whole, session.keep(whole))
+    except BaseException:
+        remove((session.draft.folder / own.file).parent)
+        raise
+
+
+def _options(config: QuantizeConfig) -> Options:
+    return Options(
         target=cpu_targets(config)[0],
         keep_float=frozenset(config.keep_float),
         calibration=config.calibration,
         smooth_quant=config.smooth_quant,
     )
-    if not order.schemes:
-        console.step(f"looking for the smallest scheme that loses at most {config.max_drop} points")
-        from compress.quantize.search import Limits, search
 
-        limits = Limits(config.max_drop, config.max_label_drop)
-        return search(session, whole, order.format.schemes(), options, limits)
-    built: list[Written] = []
-    for scheme in order.schemes:
-        built += session.quantize_for(whole, scheme, options, config)
-    return Found(tuple(built))
+
+def _every(config: QuantizeConfig, session: ExportSession, formats: Sequence[WrittenFormat]) -> Found:
+    """Write all files that were asked for."""
+    files: list[Written] = []
+    for own in formats:
+        for scheme in own.part.schemes:
+            with _left_out(f"{own.part.format.title}'s {scheme.name}", len(formats) > 1):
+                files += session.quantize_for(own.whole, scheme, _options(config), config)
+    if not files:
+        raise EdgepressError("no file could be quantized", "name one --format to see what it lacks")
+    return Found(tuple(own.parent for own in formats), tuple(files))
+
+
+def _search(config: QuantizeConfig, session: ExportSession, formats: Sequence[WrittenFormat]) -> Found:
+    """Write the files among which the one to ship is."""
+    search = Search(session, formats, _options(config), Limits(config.max_drop, config.max_label_drop))
+    by_size = report.why_by_size(config, [own.part.format for own in formats])
+    said = "smallest" if by_size else "fastest"
+    console.step(f"looking for the {said} file that loses at most {config.max_drop:g} points")
+    files = search.smallest() if by_size else search.every()
+    parents = tuple(own.parent for own in formats)
+    return Found(parents, tuple(files), tuple(search.tried), tuple(search.sensitivities))
+
+
+def _keep_the_best(found: Quantized, session: ExportSession) -> Quantized:
+    """Remove all files but the one to ship and the unquantized one of its format."""
+    best = found.chosen
+    for file in found.files:
+        assert file.coverage  # read before the file is gone
+        if file is not best and file is not found.parent_of(best):
+            session.discard(file)
+            if not any(file.path.parent.iterdir()):
+                file.path.parent.rmdir()
+    if best.scheme is not None:
+        say_what_is_not_shown(best, session.drop(best), found.config.max_drop, found.evaluation_set.texts)
+    parent = found.parent_of(best)
+    return replace(found, kept_files=(parent,) if parent is best else (parent, best))
 
 
 def _measure(quantized: Quantized) -> list[Measurement]:
     """Time the files, interleaved, each in a process of its own."""
-    config, opened, files = quantized.config, quantized.opened, quantized.files
+    config, opened, files = quantized.config, quantized.opened, quantized.timed_files
     if quantized.untimed:
         return []
-    subjects = [Subject(file.name, file.path, known=quantized.recorded(file)) for file in files]
-    lengths = tuple(sorted({min(length, opened.longest) for length in config.sequence_lengths}))
+    subjects = [Subject(quantized.label(file), file.path, known=quantized.recorded(file)) for file in files]
     if beyond := [length for length in config.sequence_lengths if length > opened.longest]:
         said = ", ".join(map(str, beyond))
         console.warn(f"the model reads {opened.longest} tokens at most: timed at that, not at {said}")
+    if not config.sequence_lengths:
+        said = " and ".join(map(str, quantized.timed_lengths))
+        console.step(
+            f"timing at {said} tokens, the mean and 95th percentile of {quantized.evaluation_set.where}"
+        )
     plan = Plan(
-        lengths,
+        quantized.timed_lengths,
         launches=LAUNCHES,
         threads=config.threads,
         vocabulary=opened.model.config.vocab_size,
         budget_s=config.time_budget,
     )
-    return measure_shown(subjects, plan)
+    return measure_shown(subjects, plan, tolerant=len(quantized.found.parents) > 1)

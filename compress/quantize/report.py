@@ -1,34 +1,45 @@
 """Results of a run: table rows, records, chart, card and manifest."""
 
+import math
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from compress.quantize.checks import QuantizeRequest
 from compress.quantize.config import QuantizeConfig
-from device_bench import records, summary
+from compress.quantize.search import Limits, Sensitivity
+from device_bench import records, stats, summary
+from device_bench.choice import RatedFile, Recommendation
 from device_bench.records import Measurement
 from device_bench.summary import Row
 from edgepress.core import console
 from edgepress.core.artifact import Draft, Step
+from edgepress.core.environment import environment
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.core.intervals import Bounds
 from edgepress.core.loading import OpenedModel
 from edgepress.core.memory import peak_note
 from edgepress.core.model_card import Card
 from edgepress.core.tables import ScreenTable, screen_table, share_text
+from edgepress.core.tasks.kind import LabelScore
 from export.command.report import agreement_heading, also, also_lines, cpu_notes, intervals, judged_on, usage
 from export.command.session import Written
-from export.core.scheme import cpu_targets
+from export.core.format import Format
+from export.core.scheme import CpuTarget, cpu_targets, this_cpu
+from export.validation.sentences import TextLengths
 from export.validation.validator import FurtherScore
 
 MEASUREMENTS_FILE = "measurements.jsonl"
 CHART_FILE = "chart.png"
 SHOWN_LAYERS, SHOWN_LABELS = 10, 20
+WHOLE = "fp32"
+"""Precision of a file that parity alone holds to the model."""
 CARD_BODY = """{table}
 {judged_on} {caption}
+
+{choice}
 {chart}
 {usage}
 """
@@ -38,19 +49,12 @@ CARD_CHART = f"""
 
 
 @dataclass(frozen=True)
-class Sensitivity:
-    """Change of the logits when one layer alone is quantized."""
-
-    layer: str
-    rms: float
-    """Root mean square of the logits' differences from the parent's."""
-
-
-@dataclass(frozen=True)
 class Found:
-    """The quantized files that are kept, and how the search came to them if there was one."""
+    """The files that were compared with the model, and how a search came to them if there was one."""
 
-    kept: tuple[Written, ...]
+    parents: tuple[Written, ...]
+    """The unquantized file of each format."""
+    quantized: tuple[Written, ...]
     tried: tuple[tuple[str, float], ...] = ()
     """Name and loss [points] of each file, in the order of trying."""
     sensitivities: tuple[Sensitivity, ...] = ()
@@ -66,19 +70,56 @@ class Quantized:
     parent_score: float | None
     """Score of the model in torch."""
     parent_bounds: Bounds | None
+    parent_labels: tuple[LabelScore, ...]
     evaluation_set: EvaluationSet
     """What scores are of."""
-    parent: Written
-    """The file that is not quantized."""
+    lengths: TextLengths
+    """Lengths of the texts that scores are of."""
     found: Found
     parent_also: Mapping[str, FurtherScore] = field(default_factory=dict)
     """What the model is judged by besides, in torch."""
     measurements: Sequence[Measurement] = ()
+    kept_files: tuple[Written, ...] = ()
+    """The files that are left where a search removed the others; empty: all are."""
 
     @property
     def files(self) -> list[Written]:
-        """The unquantized file, then the quantized ones."""
-        return [self.parent, *self.found.kept]
+        """All that were compared: the unquantized file of each format, and behind it the quantized ones."""
+        found = self.found
+        return [
+            file
+            for parent in found.parents
+            for file in (parent, *(own for own in found.quantized if own.format is parent.format))
+        ]
+
+    @property
+    def kept(self) -> list[Written]:
+        """The files that are in the artifact."""
+        return [*self.kept_files] or self.files
+
+    def parent_of(self, file: Written) -> Written:
+        """The unquantized file of the same format."""
+        return next(own for own in self.found.parents if own.format is file.format)
+
+    def label(self, file: Written) -> str:
+        """Name of a file in tables: its scheme, behind its format's name where there are several."""
+        return f"{file.format.name} {file.name}" if len(self.found.parents) > 1 else file.name
+
+    @property
+    def timed_files(self) -> list[Written]:
+        """The files whose runtime here is the one that users have."""
+        return [file for file in self.files if file.format.timed]
+
+    @property
+    def timed_lengths(self) -> tuple[int, ...]:
+        """Lengths to time at, in rising order [tokens]."""
+        wanted = self.config.sequence_lengths or (self.lengths.typical, self.lengths.long)
+        return tuple(sorted({min(length, self.opened.longest) for length in wanted}))
+
+    @property
+    def deciding_length(self) -> int:
+        """The timed length that latencies are compared at: the one that is nearest to the typical one."""
+        return min(self.timed_lengths, key=lambda length: (abs(length - self.lengths.typical), length))
 
     @property
     def also(self) -> list[str]:
@@ -88,9 +129,57 @@ class Quantized:
     @property
     def untimed(self) -> str:
         """Why nothing is timed; empty where it is."""
-        if not self.parent.format.timed:
-            return summary.NO_RUNTIME
-        return "" if self.config.time_budget else "--time-budget 0"
+        return why_untimed(self.config, [file.format for file in self.files])
+
+    @property
+    def recommendations(self) -> list[Recommendation]:
+        """The file to ship on each CPU that files are for."""
+        return [self._recommendation(target) for target in cpu_targets(self.config)]
+
+    @property
+    def chosen(self) -> Written:
+        """The file to ship, on the first CPU that files are for; where none is within the limits, the
+        unquantized one."""
+        best = self.recommendations[0].chosen
+        labels = {self.label(file): file for file in self.files}
+        return self.found.parents[0] if best is None else labels[best.label]
+
+    @property
+    def preferred(self) -> Written:
+        """The file to ship where one was looked for; else the last of those that were asked for."""
+        return self.chosen if self.order.chooses else self.files[-1]
+
+    def _recommendation(self, target: CpuTarget) -> Recommendation:
+        own, here = self.config, this_cpu().name
+        files = [file for file in self.files if not file.cpus or target.name in file.cpus]
+        what = self.metric if self.parent_score is not None else "agreement"
+        points = f"{own.max_drop:g} point{'s' * (own.max_drop != 1)} of {what}"
+        return Recommendation(
+            tuple(self._rated(file) for file in files),
+            summary.baseline(self.rows).name,
+            points if own.max_label_drop is None else f"{points}, and {own.max_label_drop:g} of any label",
+            environment().cpu if target.name == here else target.name,
+            own.minimize,
+            why_unmeasured(own, target) or self.untimed,
+        )
+
+    def _rated(self, file: Written) -> RatedFile:
+        label, verdict = self.label(file), file.verdict
+        row = next(own for own in self.rows if own.name == label)
+        loss = verdict.drop(self.parent_score)
+        worst, _ = verdict.label_drop(self.parent_labels)
+        within = Limits(self.config.max_drop, self.config.max_label_drop).allow(loss, worst)
+        known = loss if math.isfinite(loss) else None
+        found = RatedFile(label, file.size_bytes, within or file.precision == WHOLE, known, verdict.loss)
+        if not row.measurements:
+            return found
+        record, base = row.latency(self.deciding_length), summary.baseline(self.rows)
+        return replace(
+            found,
+            record=record,
+            latency_ms=stats.percentile(record.all_samples_ms, 50),
+            speed_up=None if row is base else row.speed_up(base, self.deciding_length),
+        )
 
     @property
     def remade(self) -> OpenedModel:
@@ -103,7 +192,8 @@ class Quantized:
             records.append(draft.folder / MEASUREMENTS_FILE, self.measurements)
             from device_bench.charts.trade_off import trade_off_chart
 
-            trade_off_chart(self.rows, self.metric, self.title, draft.folder / CHART_FILE)
+            timed = [row for row in self.rows if row.measurements]
+            trade_off_chart(timed, self.metric, self.title, draft.folder / CHART_FILE)
         (draft.folder / "README.md").write_text(_card(self, target), encoding="utf-8")
         draft.manifest = self.remade.manifest(target.name, self.config.seed)
 
@@ -122,6 +212,7 @@ class Quantized:
             "score": verdict.score,
             "score_interval": tuple(verdict.bounds.recorded) if verdict.bounds else None,
             "scored_rows": self.evaluation_set.texts if scored else 0,
+            "text_length": self.lengths.typical,
         }
 
     @property
@@ -141,22 +232,45 @@ class Quantized:
     def title(self) -> str:
         return f"{self.opened.source.short_name}: what quantizing bought"
 
-    @cached_property
+    @property
     def rows(self) -> list[Row]:
-        """Rows of the table: the parent, then each quantized file that is kept."""
+        """Rows of the table: the unquantized file of each format, and behind it the quantized ones."""
         return [self._row(file) for file in self.files]
 
     def _row(self, file: Written) -> Row:
         return Row(
-            name=file.name,
+            name=self.label(file),
             size_bytes=file.size_bytes,
             parameters=self.opened.model.num_parameters(),
             agreement=file.verdict.parity.agreement,
             score=file.verdict.score,
             bounds=file.verdict.bounds,
-            quantized_matmuls=file.format.coverage(file.path),
-            measurements=tuple(m for m in self.measurements if m.name == file.name),
+            quantized_matmuls=file.coverage,
+            measurements=tuple(m for m in self.measurements if m.name == self.label(file)),
+            parent="" if file.scheme is None else self.label(self.parent_of(file)),
         )
+
+
+def why_untimed(config: QuantizeConfig, formats: Sequence[Format]) -> str:
+    """Say why no file of these formats is timed; empty where one is."""
+    if not any(own.timed for own in formats):
+        return summary.NO_RUNTIME
+    return "" if config.time_budget else "--time-budget 0"
+
+
+def why_unmeasured(config: QuantizeConfig, target: CpuTarget) -> str:
+    """Say why latency on a CPU cannot be measured here; empty where it can."""
+    own, here = this_cpu().name, environment().cpu
+    if not config.cpu or target.name == own:
+        return ""
+    return f"the latency on {target.name} cannot be measured on this {here} ({own})"
+
+
+def why_by_size(config: QuantizeConfig, formats: Sequence[Format]) -> str:
+    """Say why size decides which file to ship; empty where latency does."""
+    if config.minimize == "size":
+        return "--minimize size"
+    return why_unmeasured(config, cpu_targets(config)[0]) or why_untimed(config, formats)
 
 
 def _step(quantized: Quantized) -> Step:
@@ -164,30 +278,35 @@ def _step(quantized: Quantized) -> Step:
     resolved = {"scheme": quantized.order.scheme, "cpu": [own.name for own in cpu_targets(quantized.config)]}
     variants = [
         {
+            **({"format": file.format.name} if len(found.parents) > 1 else {}),
             "scheme": file.scheme.name if file.scheme else file.precision,
             **({"cpus": list(file.cpus)} if file.cpus else {}),
             "score": file.verdict.score,
             **intervals(file.verdict),
             **also(file.verdict),
             "agreement": file.verdict.parity.agreement,
-            "quantized_matmuls": file.format.coverage(file.path),
+            "quantized_matmuls": file.coverage,
             "kept_float": list(file.kept_float),
             **({"recalls": recalls} if (recalls := _recalls(file)) else {}),
         }
-        for file in found.kept
+        for file in quantized.kept
+        if file.scheme is not None
     ]
+    best, how = quantized.chosen, found.parents[0].how
     metrics: dict[str, Any] = {
-        **({"export": dict(quantized.parent.how)} if quantized.parent.how else {}),
+        **({"export": dict(how)} if how else {}),
         "parent_score": quantized.parent_score,
         "parent_interval": quantized.parent_bounds.recorded if quantized.parent_bounds else None,
         EVALUATION_SET: quantized.evaluation_set.recorded(),
         "variants": variants,
+        "chosen": f"{best.path.parent.name}/{best.path.name}",
+        "chosen_because": [own.sentence() for own in quantized.recommendations],
     }
     if found.tried:
         metrics["tried"] = [{"name": name, "loss_points": loss} for name, loss in found.tried]
     if found.sensitivities:
         metrics["sensitivities"] = [asdict(entry) for entry in found.sensitivities]
-    seconds = sum(file.seconds for file in found.kept)
+    seconds = sum(file.seconds for file in found.quantized)
     return Step("quantize", {**quantized.config.recorded(), **resolved}, seconds, metrics)
 
 
@@ -198,10 +317,9 @@ def _recalls(file: Written) -> dict[str, float | None]:
 
 def label_tables(quantized: Quantized) -> list[ScreenTable]:
     """A table of the recall of each label whose recall moved; none where none did."""
-    files = [(file.name, _recalls(file)) for file in quantized.files]
-    moved = [
-        own for own in quantized.parent.verdict.labels if len({known[own.label] for _, known in files}) > 1
-    ]
+    files = [(quantized.label(file), _recalls(file)) for file in quantized.files]
+    first = quantized.files[0].verdict.labels
+    moved = [own for own in first if len({known[own.label] for _, known in files}) > 1]
     if not moved:
         return []
     counted = quantized.opened.kind.counted
@@ -214,17 +332,18 @@ def label_tables(quantized: Quantized) -> list[ScreenTable]:
 
 
 def _card(quantized: Quantized, target: Path) -> str:
-    rows, own = quantized.rows, quantized.parent.format
+    rows, best = quantized.rows, quantized.preferred
     labels = [table.markdown() for table in label_tables(quantized)]
     measured_how = summary.caption(rows, quantized.untimed)
     body = CARD_BODY.format(
         table="\n".join([summary.markdown(rows, quantized.metric, quantized.agreement), *labels]),
         judged_on=quantized.judged_on,
         caption="\n".join(
-            [measured_how, *(f"{note}." for note in (*quantized.also, *cpu_notes(quantized.files)))]
+            [measured_how, *(f"{note}." for note in (*quantized.also, *cpu_notes(quantized.kept)))]
         ),
+        choice="\n".join(own.sentence() for own in quantized.recommendations),
         chart=CARD_CHART if quantized.measurements else "",
-        usage=usage(own, target, quantized.found.kept[-1].path, quantized.opened),
+        usage=usage(best.format, target, best.path, quantized.opened),
     )
     opened = quantized.opened
     pipeline = opened.kind.pipeline
@@ -249,28 +368,50 @@ def show(quantized: Quantized) -> None:
         rows = [(entry.layer, f"{entry.rms:.4f}") for entry in found[:SHOWN_LAYERS]]
         title = f"most sensitive layers ({len(found)} measured)"
         screen_table(title, ("layer", "logit RMS when it alone is int8"), rows).show()
-    for warning in (*summary.slower_than_parent(quantized.rows), *cpu_notes(quantized.files)):
+    for warning in (*summary.slower_than_parent(quantized.rows), *cpu_notes(quantized.kept)):
         console.warn(warning)
     for note in _rival_notes(quantized):
         console.step(note)
+    _show_choice(quantized)
+
+
+def _show_choice(quantized: Quantized) -> None:
+    """The file to ship, and the command that asks it."""
+    for recommendation in quantized.recommendations:
+        console.line(recommendation.sentence())
+    if quantized.chosen.scheme is None:
+        console.warn("that is the model unquantized: --minimize size or a larger --max-drop takes another")
+    if quantized.opened.head_trained:
+        console.line(_predict_line(quantized))
+
+
+def _predict_line(quantized: Quantized) -> str:
+    """The command that asks the file to ship."""
+    path = quantized.order.output / quantized.chosen.path.parent.name / quantized.chosen.path.name
+    texts = " ".join(['"..."'] * quantized.opened.text_task.texts_a_row)
+    return f"edgepress predict {shlex.quote(str(path))} --text {texts}"
 
 
 def _rival_notes(quantized: Quantized) -> Iterator[str]:
     """How a scheme did against the one it has to beat, and why where it did not."""
     rows = {row.name: row for row in quantized.rows}
-    names = {(file.scheme.name if file.scheme else "", file.cpus): file.name for file in quantized.found.kept}
-    for file in quantized.found.kept:
+    found = quantized.found.quantized
+    names = {
+        (file.format.name, file.scheme.name if file.scheme else "", file.cpus): quantized.label(file)
+        for file in found
+    }
+    for file in found:
         scheme = file.scheme
         if scheme is None or scheme.rival is None or file.kept_float:
             continue
-        rival = names.get((scheme.rival, file.cpus))
+        rival, row = names.get((file.format.name, scheme.rival, file.cpus)), rows[quantized.label(file)]
         if rival is None:
             yield (
                 f"{scheme.name} is not everywhere faster than {scheme.rival}: {scheme.why_slower}; "
                 f"--scheme {scheme.rival} {scheme.name} compares them here"
             )
-        elif quantized.measurements:
-            yield _duel(rows[file.name], rows[rival], scheme.why_slower)
+        elif row.measurements and rows[rival].measurements:
+            yield _duel(row, rows[rival], scheme.why_slower)
 
 
 def _duel(row: Row, rival: Row, why_slower: str) -> str:

@@ -1,27 +1,36 @@
-"""`--scheme auto`: the smallest scheme that loses no more than allowed."""
+"""`--scheme auto`: the files that lose no more than allowed, of all schemes of some formats.
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+Where the smallest file is sought, files are compared with the model from the smallest to the largest, and the
+first that is good enough ends the search. Where the fastest is, all that are good enough are kept, for
+timing tells which it is.
+"""
 
-import onnx
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
-from compress.quantize.report import Found, Sensitivity
+from compress.quantize.checks import FormatSchemes
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError, ExpectationError
 from edgepress.core.intervals import Bounds, texts_needed
-from export.command.session import ExportSession, Whole, Written
+from export.command.session import ExportSession, QuantizedFile, Whole, Written
+from export.core.registry import size_bytes
 from export.core.scheme import Options, Scheme
-from export.onnx_graph.layers import weight_layers
 
-# From the smallest file to the largest (results/quantize). What has layers left in float lies in size
-# between int8 and fp16.
-SMALLEST_FIRST = ("int4-weights", "int8-dynamic", "int8-static", "int8-weights")
-MIXED = "int8-dynamic"
 LARGEST = "fp16"
+"""Precision that is larger than a file of int8 with some layers in float."""
 # How many of the most sensitive layers are left in float, one try after the other.
 KEPT_LAYERS = (1, 2, 4, 8, 16)
 # Ranking layers needs fewer sentences than judging a file.
 SENSITIVITY_SENTENCES = 128
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """Change of the logits when one layer alone is quantized."""
+
+    layer: str
+    rms: float
+    """Root mean square of the logits' differences from the parent's."""
 
 
 @dataclass(frozen=True)
@@ -33,42 +42,144 @@ class Limits:
     label: float | None = None
     """Loss of any one label's recall; None: labels are not limited."""
 
+    def allow(self, loss: float, worst: float) -> bool:
+        """Whether a loss, and the largest loss of a label's recall, are accepted."""
+        return loss <= self.score and (self.label is None or worst <= self.label)
 
-def search(
-    session: ExportSession, whole: Whole, schemes: Mapping[str, Scheme], options: Options, limits: Limits
-) -> Found:
-    """Walk from the smallest scheme to the largest and keep the first that loses no more than it may.
 
-    Raises:
-        ExpectationError: none does.
-    """
-    max_drop, parent = limits.score, session.parent_labels()
-    tried: list[tuple[str, float]] = []
-    sensitivities: list[Sensitivity] = []
-    for scheme, layers in _candidates(session, whole, schemes, options, sensitivities):
-        file = _attempt(session, whole, scheme, replace(options, keep_float=options.keep_float | layers))
-        if file is None:
-            continue
-        loss, bounds = session.drop(file), file.verdict.loss
-        tried.append((file.name, loss))
-        worst, label = file.verdict.label_drop(parent)
+@dataclass(frozen=True)
+class WrittenFormat:
+    """A format whose unquantized file is written, and what else is to be written in it."""
+
+    part: FormatSchemes
+    whole: Whole
+    parent: Written
+    """The unquantized file, compared with the model."""
+
+
+@dataclass
+class Search:
+    """A walk over the schemes of some formats."""
+
+    session: ExportSession
+    formats: Sequence[WrittenFormat]
+    options: Options
+    limits: Limits
+    tried: list[tuple[str, float]] = field(default_factory=list)
+    """Name and loss [points] of each file, in the order of trying."""
+    sensitivities: list[Sensitivity] = field(default_factory=list)
+    failed: list[EdgepressError] = field(default_factory=list)
+    """Why schemes could not be tried."""
+
+    def smallest(self) -> list[Written]:
+        """The smallest file that is good enough, alone.
+
+        Raises:
+            ExpectationError: none is.
+        """
+        files = sorted(self._prepared(), key=lambda own: size_bytes(own.path))
+        small = [own for own in files if own.scheme.precision != LARGEST]
+        large = [own for own in files if own.scheme.precision == LARGEST]
+        for file in self._walk(small, large):
+            if (found := self._judged(file)) is not None:
+                for other in files:
+                    if other.path != found.path:
+                        self.session.discard(other)
+                return [found]
+        raise self._nothing()
+
+    def every(self) -> list[Written]:
+        """All files that are good enough.
+
+        Where no file of a format that computes in int8 is, one with layers in float takes their place.
+
+        Raises:
+            ExpectationError: none is.
+        """
+        found = [own for file in self._prepared() if (own := self._judged(file)) is not None]
+        for format_ in self.formats:
+            if not any(_computes(file, format_.part) for file in found):
+                mixed = (kept for file in self._mixed(format_) if (kept := self._judged(file)) is not None)
+                found += [kept for kept in (next(mixed, None),) if kept is not None]
+        if not found:
+            raise self._nothing()
+        return found
+
+    def _walk(
+        self, small: Sequence[QuantizedFile], large: Sequence[QuantizedFile]
+    ) -> Iterator[QuantizedFile]:
+        yield from small
+        for own in self.formats:
+            yield from self._mixed(own)
+        yield from large
+
+    def _prepared(self) -> Iterator[QuantizedFile]:
+        """A file of each scheme of each format; what fails is named and left out."""
+        for own in self.formats:
+            for scheme in own.part.schemes:
+                console.step(f"{own.part.format.title}: {scheme.name}")
+                try:
+                    yield self.session.quantize(own.whole, scheme, self.options)
+                except EdgepressError as error:
+                    self.failed.append(error)
+                    console.step(f"{scheme.name} is left out: {error}")
+
+    def _judged(self, file: QuantizedFile) -> Written | None:
+        """The file, or None where it loses too much or is too far from the model: it is removed then."""
+        try:
+            found = self.session.compare(file)
+        except ExpectationError as error:
+            console.step(f"{file.scheme.name}: {error}")
+            return None
+        name = f"{found.format.title} {found.name}" if len(self.formats) > 1 else found.name
+        loss, bounds = self.session.drop(found), found.verdict.loss
+        self.tried.append((name, loss))
+        worst, label = found.verdict.label_drop(self.session.parent_labels())
         said = f", most of '{label}': {worst:.2f} points of recall" if worst > 0 else ""
-        console.step(f"{file.name}: loses {loss:.2f} points{f' {bounds.percent()}' if bounds else ''}{said}")
-        if loss <= max_drop and (limits.label is None or worst <= limits.label):
-            _say_what_is_not_shown(bounds, loss, max_drop, session.evaluation_set().texts)
-            return Found((file,), tuple(tried), tuple(sensitivities))
-        file.path.unlink()
-    best = min((loss for _, loss in tried), default=float("inf"))
-    labels = "" if limits.label is None else f", and no label more than {limits.label:g}"
-    flags = "--max-drop" if limits.label is None else "--max-drop or --max-label-drop"
-    raise ExpectationError(
-        f"no scheme loses at most {max_drop} points{labels}; the best of {len(tried)} loses {best:.2f}",
-        f"nothing was written; allow more with {flags}",
-    )
+        console.step(f"{name}: loses {loss:.2f} points{f' {bounds.percent()}' if bounds else ''}{said}")
+        if self.limits.allow(loss, worst):
+            return found
+        self.session.discard(found)
+        return None
+
+    def _mixed(self, own: WrittenFormat) -> Iterator[QuantizedFile]:
+        """Files of int8 that leave ever more of the most sensitive layers in float."""
+        whole, scheme = own.whole, own.part.default
+        if scheme is None or not whole.format.layers(whole.path):
+            return
+        console.step(f"no {whole.format.title} file that computes in int8 is good enough: ranking its layers")
+        ranked = measure_sensitivity(self.session, whole, scheme, self.options)
+        self.sensitivities += ranked
+        for count in KEPT_LAYERS:
+            if count < len(ranked):
+                layers = frozenset(entry.layer for entry in ranked[:count])
+                options = replace(self.options, keep_float=self.options.keep_float | layers)
+                yield self.session.quantize(whole, scheme, options)
+
+    def _nothing(self) -> EdgepressError:
+        if not self.tried and self.failed:
+            return self.failed[0]
+        best = min((loss for _, loss in self.tried), default=float("inf"))
+        limits = self.limits
+        labels = "" if limits.label is None else f", and no label more than {limits.label:g}"
+        flags = "--max-drop" if limits.label is None else "--max-drop or --max-label-drop"
+        return ExpectationError(
+            f"no scheme loses at most {limits.score} points{labels}; the best of {len(self.tried)} "
+            f"loses {best:.2f}",
+            f"nothing was written; allow more with {flags}",
+        )
 
 
-def _say_what_is_not_shown(bounds: Bounds | None, loss: float, max_drop: float, texts: int) -> None:
-    """Warn where so few texts cannot show that no more than `max_drop` points are lost."""
+def _computes(file: Written, part: FormatSchemes) -> bool:
+    """Whether a file is of the format's own int8, or of a scheme that has to beat it."""
+    own = part.default
+    scheme = file.scheme if file.format is part.format else None
+    return own is not None and scheme is not None and own.name in (scheme.name, scheme.rival)
+
+
+def say_what_is_not_shown(file: Written, loss: float, max_drop: float, texts: int) -> None:
+    """Warn where so few texts cannot show that a file loses no more than `max_drop` points."""
+    bounds: Bounds | None = file.verdict.loss
     if bounds is None or 100 * bounds.high <= max_drop:
         return
     needed = texts_needed(bounds, loss / 100, max_drop / 100, texts)
@@ -79,58 +190,20 @@ def _say_what_is_not_shown(bounds: Bounds | None, loss: float, max_drop: float, 
     )
 
 
-def _attempt(session: ExportSession, whole: Whole, scheme: Scheme, options: Options) -> Written | None:
-    """The file, or None where it is too far from the model: the search then goes on."""
-    try:
-        return session.quantize(whole, scheme, options)
-    except ExpectationError as error:
-        console.step(f"{scheme.name}: {error}")
-        whole.path.with_name(scheme.file_name).unlink(missing_ok=True)
-        return None
-
-
-def _candidates(
-    session: ExportSession,
-    whole: Whole,
-    schemes: Mapping[str, Scheme],
-    options: Options,
-    sensitivities: list[Sensitivity],
-) -> Iterator[tuple[Scheme, frozenset[str]]]:
-    """What to try, and which layers to leave in float; measures sensitivity only if it comes to that."""
-    for name in SMALLEST_FIRST:
-        if not schemes[name].calibrated or _calibrates(session, whole, name):
-            yield schemes[name], frozenset()
-    console.step("no whole scheme is good enough: measuring how sensitive each layer is")
-    sensitivities += measure_sensitivity(session, whole, schemes[MIXED], options)
-    for count in KEPT_LAYERS:
-        if count < len(sensitivities):
-            yield schemes[MIXED], frozenset(entry.layer for entry in sensitivities[:count])
-    yield schemes[LARGEST], frozenset()
-
-
-def _calibrates(session: ExportSession, whole: Whole, scheme: str) -> bool:
-    """Whether there are sentences to calibrate on."""
-    try:
-        return bool(session.calibration(whole.config.shapes))
-    except EdgepressError as error:
-        console.step(f"{scheme} is left out: {error}")
-        return False
-
-
 def measure_sensitivity(
     session: ExportSession, whole: Whole, scheme: Scheme, options: Options
 ) -> list[Sensitivity]:
     """Quantize each layer alone and see how far the logits move; the most sensitive comes first."""
-    layers = frozenset(weight_layers(onnx.load(str(whole.path)).graph))
+    layers = frozenset(whole.format.layers(whole.path))
     judge = session.judge(whole.config.shapes)
-    target = whole.path.with_name("sensitivity.onnx")
+    alone = QuantizedFile(whole, whole.path.with_name(f"sensitivity{whole.path.suffix}"), scheme)
 
     def rms(layer: str) -> float:
-        session.quantize_into(target, whole, scheme, replace(options, keep_float=layers - {layer}))
-        return judge.rms(target, SENSITIVITY_SENTENCES)
+        session.quantize_into(alone.path, whole, scheme, replace(options, keep_float=layers - {layer}))
+        return judge.rms(alone.path, SENSITIVITY_SENTENCES)
 
     try:
         found = [Sensitivity(layer, rms(layer)) for layer in sorted(layers - options.keep_float)]
     finally:
-        target.unlink(missing_ok=True)
+        session.discard(alone)
     return sorted(found, key=lambda entry: entry.rms, reverse=True)

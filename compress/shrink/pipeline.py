@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import fmean
 
 import yaml
 
@@ -31,13 +29,11 @@ from edgepress.core.errors import EdgepressError, ExpectationError
 from edgepress.core.files import writable_folder, write_whole
 from edgepress.core.loading import OpenedModel, check_kind, open_model
 from edgepress.core.models import short_name
-from edgepress.core.pretrained import encode
 from edgepress.core.splits import load_split
 from edgepress.core.tables import ScreenTable
+from export.validation.sentences import TextLengths
 
 RECIPE = "shrink.yaml"
-MULTIPLE = 8
-"""Lengths are rounded up to one of this, as runtimes pad registers."""
 LOOKED_AT = 500
 """Texts whose mean length is taken."""
 
@@ -153,10 +149,9 @@ def _length(config: ShrinkConfig, opened: OpenedModel) -> int:
         return config.sequence_length
     task = opened.text_task
     texts = load_split(task, task.evaluation_split).sample(LOOKED_AT).texts
-    rows = encode(opened.tokenizer, texts, opened.text_length)
-    mean = fmean(row["input_ids"].shape[1] for row in rows)
-    found = min(MULTIPLE * math.ceil(mean / MULTIPLE), opened.longest)
-    console.step(f"timing at {found} tokens: {task.evaluation_split} texts have {mean:.0f} on average")
+    rows = opened.kind.batches(opened.tokenizer, texts, opened.text_length)
+    found = TextLengths.of(rows, opened.longest).typical
+    console.step(f"timing at {found} tokens: the mean of {task.evaluation_split} texts, rounded up")
     return found
 
 

@@ -64,6 +64,9 @@ class RunConfig(Command):
     """Only this many texts of the split in a pass."""
     profile: bool = False
     """Also show which operators the time goes to, at the longest shape."""
+    peak: bool = False
+    """Also measure what the CPU can do at the models' matrix products, by the best library that is installed,
+    and show the share of it that each file reaches."""
     energy: bool = False
     """Read the energy counters of the CPU (RAPL) or GPU (NVML)."""
     serial: str | None = None

@@ -20,7 +20,7 @@ from device_bench.run.resume import done_cases, why_again
 from device_bench.targets import Selection, find_subjects, smallest_vocabulary
 from edgepress.core import console
 from edgepress.core.environment import environment
-from edgepress.core.errors import require_flags
+from edgepress.core.errors import EdgepressError, require_flags
 from edgepress.core.files import writable_folder
 from edgepress.core.identity import in_words, texts_digest
 
@@ -65,6 +65,8 @@ def _checked(config: RunConfig) -> list[Plan]:
             "--eval-samples": config.eval_samples > 0,
         }
     )
+    if config.peak and config.device != "cpu":
+        raise EdgepressError("--peak is of this machine's CPU", "--device cpu, or without --peak")
     if config.device == "gpu":
         from device_bench.gpu import require_gpu
 
@@ -87,6 +89,7 @@ def _checked(config: RunConfig) -> list[Plan]:
             passes=config.passes,
             device=config.device,
             energy=energy,
+            peak=config.peak,
         )
         for count in _rising(config.threads)
         for own in _sharing(_rising(config.batch_sizes), config.device)
@@ -153,6 +156,11 @@ def _measured(
             f"{config.output} has {_told(plan)} of these files, but {in_words(differing)}: measured again"
         )
     plan = replace(plan, budget_s=config.time_budget * len(subjects) * len(plan.cases))
+    if plan.peak:
+        from device_bench.peak import with_peak
+        from device_bench.scoring import artifact_of
+
+        subjects = with_peak(subjects, plan, {own: artifact_of(own) for own in subjects})
     if phone is not None:
         from device_bench.phone import measure_on_phone
 

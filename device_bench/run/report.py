@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from device_bench import stats
 from device_bench.grouping import latency
+from device_bench.peak import in_words, share_in_words
 from device_bench.plan import Plan, Subject
 from device_bench.profile import Operator, Profile, profile
 from device_bench.records import Measurement
@@ -43,7 +45,18 @@ def show(measurements: Iterable[Measurement]) -> None:
 
 
 def _table(group: Sequence[Measurement]) -> ScreenTable:
-    return screen_table(_title(group[0]), HEADINGS, [_cells(record, group[0]) for record in group])
+    cells = [_cells(record, group[0]) for record in group]
+    peak = next((record.peak for record in group if record.peak), None)
+    if peak is None:
+        return screen_table(_title(group[0]), HEADINGS, cells)
+    rows = [[*row, share_in_words(record) or MISSING] for row, record in zip(cells, group, strict=True)]
+    return ScreenTable(_title(group[0]), [*HEADINGS, "share of peak"], rows, caption=_limits(group, peak))
+
+
+def _limits(group: Sequence[Measurement], peak: Mapping[str, Any]) -> str:
+    """What the machine can do, and what a run asks of it."""
+    counts = sorted({record.operations for record in group if record.operations})
+    return f"{in_words(peak)}; a run: {', '.join(f'{count / 1e9:.2f}' for count in counts)} GFLOP"
 
 
 def _title(record: Measurement) -> str:

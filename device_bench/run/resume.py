@@ -60,6 +60,7 @@ class Asked:
             "texts": record.texts_sha256,
             "texts of passes": record.pass_sha256,
             "launches": len(record.launches),
+            "peak": bool(record.peak),
         }
 
     def _wanted(self, record: Measurement, subject: Subject) -> dict[str, Any]:
@@ -75,6 +76,7 @@ class Asked:
             "texts": subject.known.get("texts_sha256") or record.texts_sha256,
             "texts of passes": subject.known.get("pass_sha256", "") if passes else record.pass_sha256,
             "launches": len(record.launches) if enough else least,
+            "peak": bool(record.peak) or (plan.peak and not record.error),
         }
 
 

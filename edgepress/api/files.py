@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from compress.quantize.checks import check as check_quantize
+from compress.quantize.checks import looks_for_one
 from compress.quantize.config import QuantizeConfig
 from compress.quantize.pipeline import quantize as quantize_files
 from compress.quantize.report import Quantized
@@ -35,7 +36,8 @@ UNTIMED = {"time_budget": 0.0, "threads": 1, "sequence_lengths": QuantizeConfig.
 class ExportedModel(Model):
     """A classifier with its files, in a folder that is gone with this object unless it is saved.
 
-    `predict` and `evaluate` run the last of the files, in its own runtime.
+    `predict` and `evaluate` run the file to ship where one was looked for (several formats, or `auto`), else
+    the last of the files, in its own runtime.
     """
 
     def __init__(self, made: Quantized | Exported, draft: Draft, folder: TemporaryDirectory[str]) -> None:
@@ -45,16 +47,22 @@ class ExportedModel(Model):
     @property
     def files(self) -> list[Written]:
         """The files that were written, each with its size, score, and difference from the model in torch."""
-        return list(self._made.files)
+        return list(self._made.kept)
+
+    @property
+    def chosen(self) -> Written:
+        """The file that `predict` and `evaluate` run."""
+        return self._made.preferred
 
     @property
     def report(self) -> str:
-        """A line of text for each file."""
-        return "\n".join(
+        """A line of text for each file; of quantized ones, which to ship."""
+        lines = [
             f"{file.path.name}: {file.name}, {file.size_bytes / 1e6:.1f} MB, "
             f"largest difference {file.verdict.parity.max_abs:.1e}"
             for file in self.files
-        )
+        ]
+        return "\n".join([*lines, *(own.sentence() for own in self._made.recommendations)])
 
     def save(self, folder: str | Path, overwrite: bool = False) -> Path:
         """Write the folder: weights, files, manifest, model card.
@@ -71,14 +79,14 @@ class ExportedModel(Model):
 
     @contextmanager
     def _runner(self) -> Iterator[Runner]:
-        with open_runner(self.files[-1].path, environment().cores) as runner:
+        with open_runner(self.chosen.path, environment().cores) as runner:
             yield runner
 
 
 def quantize(
     model: Model,
     scheme: str | Sequence[str] = (),
-    format: str = "onnx",  # noqa: A002  # as the command's flag
+    format: str | Sequence[str] = "onnx",  # noqa: A002  # as the command's flag
     progress: Listener | None = None,
     **options: Any,
 ) -> ExportedModel:
@@ -86,18 +94,23 @@ def quantize(
 
     Args:
         model: a classifier; one with random weights shows size and latency only.
-        scheme: one, several, or `auto` for the smallest within `max_drop`; empty: the format's own int8.
-        format: by name: onnx, torchscript, coreml, openvino, executorch, litert.
+        scheme: one, several, or `auto`, which keeps the file to ship alone; empty: the format's own int8.
+        format: by name: onnx, torchscript, coreml, openvino, executorch, litert; or several; or `all`,
+            which takes those that are installed.
         progress: called with each step in words.
-        options: further fields of `compress.quantize.config.QuantizeConfig`, such as `max_drop`; those that
-            name the model, its task or the output are `load`'s and `save`'s.
+        options: further fields of `compress.quantize.config.QuantizeConfig`, such as `max_drop`, `minimize`;
+            those that name the model, its task or the output are `load`'s and `save`'s. Files are timed where
+            one of them is to be chosen (several formats, or `auto`), for 20 s unless `time_budget` says
+            otherwise.
 
     Raises:
         EdgepressError: an option is wrong, or the format cannot hold the model.
         ExpectationError: a file is too far from the model, or loses more than `max_drop`.
     """
     folder = TemporaryDirectory(prefix="edgepress-")
-    own = {**_own(model, folder), **UNTIMED, "scheme": scheme, "format": format}
+    names = [[own] if isinstance(own, str) else list(own) for own in (format, scheme)]
+    untimed = {} if looks_for_one(*names) else UNTIMED
+    own = {**_own(model, folder), **untimed, "format": names[0], "scheme": names[1]}
     config = make_options(QuantizeConfig, options, own, without=ModelFlags)
     with reporting(progress):
         order, draft = check_quantize(config), _draft(folder)

@@ -39,11 +39,23 @@ class Exported:
     files: Sequence[Written]
     parent_also: Mapping[str, FurtherScore] = field(default_factory=dict)
     """What the model is judged by besides, in torch."""
+    recommendations: tuple[()] = ()
+    """None: nothing is timed, and none chosen."""
 
     @property
     def also(self) -> list[str]:
         """Lines on what files are judged by besides."""
         return list(also_lines(self.opened, self.parent_also, self.files))
+
+    @property
+    def kept(self) -> Sequence[Written]:
+        """The files that are in the artifact."""
+        return self.files
+
+    @property
+    def preferred(self) -> Written:
+        """The file that stands for the others: the last."""
+        return self.files[-1]
 
     @property
     def longest(self) -> int:

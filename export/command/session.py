@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from edgepress.core import console
@@ -45,6 +46,26 @@ class Whole:
 
 
 @dataclass(frozen=True)
+class QuantizedFile:
+    """A quantized file, not compared with the model yet."""
+
+    whole: Whole
+    """The file that it was made from."""
+    path: Path
+    scheme: Scheme
+    kept_float: tuple[str, ...] = ()
+    """Layers that the scheme left alone."""
+    cpus: tuple[str, ...] = ()
+    """The CPUs that it is made for, where the user named some and its scheme asks."""
+    seconds: float = 0.0
+    """Seconds that writing took."""
+
+    @property
+    def format(self) -> Format:
+        return self.whole.format
+
+
+@dataclass(frozen=True)
 class Written:
     """A file that was compared with the model, and kept."""
 
@@ -68,6 +89,11 @@ class Written:
     @property
     def precision(self) -> str:
         return self.scheme.precision if self.scheme else self.format.precision
+
+    @cached_property
+    def coverage(self) -> str:
+        """Number of quantized matrix multiplications, and of all: "38/50"."""
+        return self.format.coverage(self.path)
 
     @property
     def name(self) -> str:
@@ -126,9 +152,9 @@ class ExportSession:
         """
         return self._examined(whole, whole.path, None, whole.seconds)
 
-    def discard(self, whole: Whole) -> None:
-        """Remove a file that was only needed to make others of it."""
-        for piece in whole.format.parts(whole.path):
+    def discard(self, file: Whole | Written | QuantizedFile) -> None:
+        """Remove a file of the draft with all its parts, as far as they were written."""
+        for piece in file.format.parts(file.path):
             remove(piece)
 
     def quantize(
@@ -138,8 +164,8 @@ class ExportSession:
         options: Options,
         cpus: Sequence[str] = (),
         suffix: str = "",
-    ) -> Written:
-        """Quantize the file into one beside it, and compare that with the model.
+    ) -> QuantizedFile:
+        """Quantize the file into one beside it.
 
         Args:
             whole: the file.
@@ -150,22 +176,44 @@ class ExportSession:
 
         Raises:
             EdgepressError: the format's quantizer fails, or there are no sentences to calibrate on.
-            ExpectationError: the file is further from the model than the tolerance allows; it is removed.
         """
         usual = whole.path.with_name(scheme.file_name)
         target = usual.with_name(f"{usual.stem}{suffix}{usual.suffix}")
+        made = QuantizedFile(whole, target, scheme, tuple(sorted(options.keep_float)), tuple(cpus))
         start = time.perf_counter()
-        self.quantize_into(target, whole, scheme, options)
-        seconds = time.perf_counter() - start
-        kept = tuple(sorted(options.keep_float))
-        return replace(self._examined(whole, target, scheme, seconds, kept), cpus=tuple(cpus))
+        with self._removing(made):
+            self.quantize_into(target, whole, scheme, options)
+        return replace(made, seconds=time.perf_counter() - start)
+
+    def compare(self, made: QuantizedFile) -> Written:
+        """Compare a quantized file with the model.
+
+        Raises:
+            ExpectationError: it is further from the model than the tolerance allows; it is removed.
+        """
+        with self._removing(made):
+            found = self._examined(made.whole, made.path, made.scheme, made.seconds, made.kept_float)
+        return replace(found, cpus=made.cpus)
+
+    @contextmanager
+    def _removing(self, file: QuantizedFile) -> Iterator[None]:
+        """Remove the file if the block fails."""
+        try:
+            yield
+        except BaseException:
+            self.discard(file)
+            raise
 
     def quantize_for(
         self, whole: Whole, scheme: Scheme, options: Options, flags: CpuFlags
     ) -> Iterator[Written]:
-        """Quantize for each of the flags' CPUs, as `quantize` does.
+        """Quantize for each of the flags' CPUs, and compare each file with the model.
 
         CPUs that take the same bytes share one file.
+
+        Raises:
+            EdgepressError: as `quantize`.
+            ExpectationError: as `compare`.
         """
         for number, group in enumerate(scheme.groups(cpu_targets(flags))):
             names = tuple(target.name for target in group)
@@ -173,7 +221,8 @@ class ExportSession:
             places = f" for {', '.join(said)}" if said else ""
             console.step(f"{whole.format.title}: {scheme.name}{places}")
             suffix = f"_{group[0].name}" if number else ""
-            yield self.quantize(whole, scheme, replace(options, target=group[0]), said, suffix)
+            own = replace(options, target=group[0])
+            yield self.compare(self.quantize(whole, scheme, own, said, suffix))
 
     def quantize_into(self, target: Path, whole: Whole, scheme: Scheme, options: Options) -> None:
         """Write the quantized file only."""

@@ -73,6 +73,9 @@ class Format(ABC):
     rejected: ClassVar[Mapping[str, str]] = {}
     """Schemes that other formats have, and what was measured that speaks against them in this one."""
 
+    runtime: ClassVar[tuple[str, ...]] = ()
+    """Packages, as pip calls them, that running its files takes; none where the system brings its runtime."""
+
     snippet: ClassVar[str] = ""
     """Code for the model card that makes `outputs`, a list of arrays, of `inputs`, arrays (1, tokens);
     `{file}` is the file's path below `folder`, `{names}` the model's inputs and `{outputs}` its outputs in
@@ -181,6 +184,13 @@ class Format(ABC):
             ExpectationError: it does not do what it should.
         """
         return None
+
+    def layers(self, path: Path) -> Sequence[str]:  # noqa: ARG002
+        """Names of the layers of an unquantized file that `Options.keep_float` takes.
+
+        None where the format cannot say, or where quantizing layer by layer takes too long to rank them.
+        """
+        return ()
 
     def coverage(self, path: Path) -> str:  # noqa: ARG002
         """Count the quantized matrix multiplications, "38/50"; "-" where the format cannot say."""

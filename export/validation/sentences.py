@@ -1,5 +1,9 @@
 """Real sentences of a model's task: to judge by, to calibrate on."""
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from edgepress.core.evaluation import EvaluationSet
@@ -14,6 +18,35 @@ from export.validation.validator import Sentences
 UNSCORED_SAMPLES = 200
 SWEPT_SENTENCES = 32
 ANY = Shapes()
+MULTIPLE = 8
+"""Lengths that stand for a task's texts are rounded up to one of this, as runtimes pad registers."""
+LONG = 95
+"""Percentile of the lengths that is called long."""
+
+
+@dataclass(frozen=True)
+class TextLengths:
+    """Lengths that stand for a task's texts, multiples of 8 unless the model reads less [tokens]."""
+
+    typical: int
+    """Mean of the lengths."""
+    long: int
+    """95th percentile of the lengths."""
+
+    @classmethod
+    def of(cls, batches: Sequence[Batch], longest: int) -> "TextLengths":
+        """Measure texts, or windows of them.
+
+        Args:
+            batches: of one text each, (1, length).
+            longest: what the model reads [tokens].
+        """
+        counts = [batch["input_ids"].shape[1] for batch in batches]
+
+        def rounded(value: float) -> int:
+            return min(MULTIPLE * math.ceil(value / MULTIPLE), longest)
+
+        return cls(rounded(float(np.mean(counts))), rounded(float(np.percentile(counts, LONG))))
 
 
 def evaluation_sentences(
