@@ -13,6 +13,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 import edgepress
 from compress.recipe.schema.verbs import commands
+from compress.verbs import VERBS
 from edgepress.core.console import Command
 
 ROOT = Path(__file__).parents[1]
@@ -21,30 +22,78 @@ LINK = re.compile(r'\]\(([^)#\s]+)(?:#[^)]*)?\)|src(?:set)?="([^"]+)"')
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 PYTHON_M = "python -m "
 MOST_LINES = 170
-BENCH = {
-    name: import_module(f"device_bench.{name}.config")
-    for name in ("run", "claims", "charts", "report", "compare")
-}
+EDGEPRESS = "edgepress "
+BENCH = ("run", "claims", "charts", "report", "compare")
+CODE = re.compile(r"`([^`\n]+)`")
+FLAG = re.compile(r"(?<![\w-])--(?:no-)?([a-z][\w-]*)")
+# Commas between values without blanks: tyro takes that for one value.
+COMMA_LIST = re.compile(r"(?:--[\w-]+ )?[\w.]+(?:,[\w.]+)+")
+# Flags that every command has, and those of accelerate launch.
+OTHERS = {"help", "multi_gpu", "num_processes", "module"}
 
 
 def typed():
-    """(page, command) for each line of a fenced block that begins with python -m."""
+    """(page, command) for each line of a fenced block that begins with python -m or edgepress."""
     for page in PAGES:
         for language, block in FENCE.findall(page.read_text(encoding="utf-8")):
             for line in block.replace("\\\n", " ").splitlines() if not language else ():
-                if line.startswith(PYTHON_M) and not line.startswith(f"{PYTHON_M}pip"):
-                    yield page.name, line.partition("#")[0].strip()
+                command = line.partition("#")[0].strip()
+                if command.startswith(PYTHON_M) and not command.startswith(f"{PYTHON_M}pip"):
+                    yield page.name, command.removeprefix(PYTHON_M)
+                verb, _, flags = command.removeprefix(EDGEPRESS).partition(" ")
+                if command.startswith(EDGEPRESS) and verb in VERBS:
+                    yield page.name, f"{VERBS[verb][0]} {flags}"
+
+
+def config_in(module):
+    """The config that a command's package defines."""
+    own = vars(import_module(f"{module}.config")).values()
+    kinds = (each for each in own if isinstance(each, type) and issubclass(each, Command))
+    return next(each for each in kinds if each.__module__ == f"{module}.config")
 
 
 def config_of(words):
     """The flags of a command, and the words behind it."""
     if words[0] == "device_bench":
-        module = BENCH[words[1]]
-        own = (each for each in vars(module).values() if isinstance(each, type) and issubclass(each, Command))
-        return next(each for each in own if each.__module__ == module.__name__), words[2:]
-    if words[0] == "export.android":
-        return import_module("export.android.config").AndroidConfig, words[1:]
-    return commands()[words[0].removeprefix("compress.")].config, words[1:]
+        return config_in(f"device_bench.{words[1]}"), words[2:]
+    known = {verb.module: verb.config for verb in commands().values()}
+    return known.get(words[0]) or config_in(words[0]), words[1:]
+
+
+def every_flag():
+    """Names of the flags of all commands, as they are typed."""
+    packages = ("export.predict", "export.android", *(f"device_bench.{name}" for name in BENCH))
+    for config in (*(verb.config for verb in commands().values()), *map(config_in, packages)):
+        for field in fields(config):
+            names = [mark.name for mark in getattr(field.type, "__metadata__", ()) if hasattr(mark, "name")]
+            yield (*names, field.name)[0].replace("_", "-")
+
+
+def wrong_code(text):
+    """What stands in backticks and no command takes: unknown flags, and lists with commas."""
+    known = {*every_flag(), *OTHERS}
+    for code in CODE.findall(FENCE.sub("", text)):
+        yield from (f"--{flag}" for flag in FLAG.findall(code) if flag not in known)
+        if COMMA_LIST.fullmatch(code):
+            yield code
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_flags_in_the_text_are_there(page):
+    assert [*wrong_code(page.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.parametrize(
+    "wrong", ["--heads 0.5,0.25", "0,2,4", "--hedas 0.5", "--commands finetune,quantize"]
+)
+def test_flags_that_no_command_takes_are_found(wrong):
+    assert [*wrong_code(f"as `{wrong}` says")] != []
+
+
+def test_verbs_are_parsed_as_modules_are():
+    assert [command for page, command in typed() if page == "shrink.md"][0].startswith(
+        "compress.shrink --model"
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -56,7 +105,7 @@ def test_links_lead_somewhere(page):
 
 @pytest.mark.parametrize(("page", "command"), [*typed()])
 def test_commands_have_these_flags(page, command):
-    words = shlex.split(command.removeprefix(PYTHON_M))
+    words = shlex.split(command)
     if words[0].startswith("benchmarks."):
         assert (ROOT / Path(*words[0].split("."))).with_suffix(".py").exists() or (
             ROOT / Path(*words[0].split(".")) / "__main__.py"
