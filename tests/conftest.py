@@ -6,6 +6,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -122,9 +123,19 @@ def _no_hub() -> Iterator[None]:
 
 
 def run_command(module: str, *args: object) -> Result:
-    """Run `python -m MODULE ARGS` inside this process, so that imports are paid once."""
+    """Run `python -m MODULE ARGS` inside this process, so that imports are paid once.
+
+    Of a module that was imported before, as the formats are to be listed, runpy warns: a process of its own
+    would find none.
+    """
     out, err = StringIO(), StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(out),
+        redirect_stderr(err),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", ".*found in sys.modules after import", RuntimeWarning)
         patch.setattr(sys, "argv", [module, *map(str, args)])
         with pytest.raises(SystemExit) as stop:
             runpy.run_module(module, run_name="__main__", alter_sys=False)

@@ -15,10 +15,10 @@ from tools.offline_apk.build import Build
 from tools.offline_apk.classfile import lowered
 from tools.offline_apk.elf import Library
 from tools.offline_apk.errors import BuildError
-from tools.offline_apk.fetch import ORT_HASHES, ORT_LIBRARIES, ORT_VERSION, _checked
+from tools.offline_apk.fetch import ORT_HASHES, ORT_LIBRARIES, ORT_VERSION, checked_file
 from tools.offline_apk.project import Project
 from tools.offline_apk.tools import run
-from tools.offline_apk.verify import _wrong_files, _wrong_library, read_apk, verify
+from tools.offline_apk.verify import read_apk, verify, wrong_files, wrong_library
 
 pytest_plugins = ["android_app"]
 ROOT = Path(__file__).parents[1]
@@ -80,17 +80,17 @@ def test_a_library_that_no_phone_could_load_is_refused(android_tools, apk, tmp_p
     """The very layer for a computer in the place of the phone's, and none at all."""
     with zipfile.ZipFile(android_tools.ort_jvm_natives) as content:
         linux = content.read("ai/onnxruntime/native/linux-x64/libonnxruntime.so")
-    said = "\n".join(_wrong_library("lib/arm64-v8a/libonnxruntime.so", linux, set()))
+    said = "\n".join(wrong_library("lib/arm64-v8a/libonnxruntime.so", linux, set()))
     assert "is no library for arm64-v8a" in said
     assert "libstdc++.so.6" in said
     assert "pages of 16384 bytes" in said
-    assert list(_wrong_library("a.so", b"none", set())) == ["a.so is no library for arm64-v8a"]
+    assert list(wrong_library("a.so", b"none", set())) == ["a.so is no library for arm64-v8a"]
     bare = tmp_path / "bare.apk"
     with zipfile.ZipFile(apk) as source, zipfile.ZipFile(bare, "w") as target:
         for name in source.namelist():
             if not name.endswith("4j_jni.so"):
                 target.writestr(name, source.read(name))
-    said = "\n".join(_wrong_files(PROJECT, read_apk(android_tools, bare)))
+    said = "\n".join(wrong_files(PROJECT, read_apk(android_tools, bare)))
     assert "libonnxruntime4j_jni.so is missing: no model could be run" in said
 
 
@@ -131,7 +131,7 @@ def test_another_package_than_was_looked_at_is_refused(tmp_path):
             content.addfile(tarfile.TarInfo(f"package/{name}"), io.BytesIO())
     other.seek(0)
     with tarfile.open(fileobj=other) as content, pytest.raises(BuildError, match="another Plugins/Android"):
-        _checked(content, next(iter(ORT_HASHES)))
+        checked_file(content, next(iter(ORT_HASHES)))
 
 
 def test_gradle_names_what_the_catalog_has():

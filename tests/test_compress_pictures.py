@@ -94,3 +94,10 @@ def test_masked_language_models_have_a_loss_alone():
     (chart,) = pictures([Trained("student", "", {"history": [{**point} for point in HISTORY]})])
     assert chart.title == "Loss by epoch"
     assert np.frombuffer(chart.render(THEMES["light"], "png"), dtype=np.uint8).size > 1000
+
+
+def test_each_chosen_threshold_has_its_mark_however_many_there_are():
+    chosen = {f"split{number}": [0.1, number / 10] for number in range(9)}
+    text = drawn_texts([replace(SEVERAL, metrics={"roc": {"toxic": {**CURVE, "chosen": chosen}}})], "roc")
+    for name in chosen:
+        assert f"<!-- chosen on {name} -->" in text

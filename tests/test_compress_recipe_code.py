@@ -41,7 +41,7 @@ def test_only_code_that_a_verb_runs_counts(suite, file, old, new, matters):
 
 
 def test_the_suites_own_verbs_reach_their_rooms():
-    finetune, quantize = code._closure("compress.finetune"), code._closure("compress.quantize")
+    finetune, quantize = code.modules_behind("compress.finetune"), code.modules_behind("compress.quantize")
     assert {"compress.training.trainer", "edgepress.core.loading"} <= finetune
     assert not any(name.startswith("device_bench.phone") for name in finetune | quantize)
     assert {"export.onnx", "export.onnx_graph.schemes.int8_static"} <= quantize

@@ -36,7 +36,7 @@ def teacher_of(bench, copied, *said):
 
 def why(bench, run):
     """Why the run would be done again; None if it would not."""
-    return bench._why(run, bench._inputs(run))
+    return bench.why(run, bench.inputs(run))
 
 
 def test_nothing_changed_wherever_it_lies(bench, copied):
@@ -96,9 +96,9 @@ def test_each_of_several_files_that_a_flag_names_counts(bench, copied):
     second.write_text("b")
     run = teacher_of(bench, copied)
     several = replace(run, flags={**run.flags, "files": (str(first), str(second))})
-    before = bench._inputs(several)
+    before = bench.inputs(several)
     second.write_text("c")
-    assert changed(before, bench._inputs(several)) == [f"data.{second}"]
+    assert changed(before, bench.inputs(several)) == [f"data.{second}"]
 
 
 def test_data_that_change_while_a_step_runs_are_not_noted_as_its_own(bench, copied, capsys):

@@ -50,12 +50,13 @@ def test_every_matrix_of_a_layer_is_as_sparse(name, pattern):
 
 
 def test_sparsity_rises_fast_at_first():
-    masks = Sparsity(ARCHITECTURES["bert"](), "magnitude", "any", 0.8, 0.5)
+    model = ARCHITECTURES["bert"]()
+    masks = Sparsity(model, "magnitude", "any", 0.8, 0.5)
     assert [masks.at(way) for way in (0.0, 0.5, 1.0)] == pytest.approx([0.0, 0.7, 0.8])
     found = []
     for step in range(40):
         masks.on_step_begin(*trainer_state(step, 40))
-        found.append(share_of_zeros(masks._matrices))
+        found.append(share_of_zeros(matrices(model)))
     assert found == sorted(found)
     assert found[0] == 0
     assert found[10] == pytest.approx(0.7, abs=1e-3)
@@ -64,17 +65,18 @@ def test_sparsity_rises_fast_at_first():
 
 
 def test_without_a_cooldown_the_last_choice_is_at_the_end():
-    masks = Sparsity(ARCHITECTURES["bert"](), "magnitude", "any", 0.8, 0.0)
+    model = ARCHITECTURES["bert"]()
+    masks = Sparsity(model, "magnitude", "any", 0.8, 0.0)
     masks.on_step_begin(*trainer_state(9, 10))
     masks.on_train_end(*trainer_state(10, 10))
-    assert share_of_zeros(masks._matrices) == pytest.approx(0.8, abs=1e-3)
+    assert share_of_zeros(matrices(model)) == pytest.approx(0.8, abs=1e-3)
 
 
 def test_movement_keeps_what_moves_away_from_zero():
     """A regression whose weights are to be (1, 0, -1, 0), from where all are 0.5 or -0.5."""
     model = ARCHITECTURES["bert"]()
     masks = Sparsity(model, "movement", "any", 0.5, 0.0)
-    own = masks._matrices[0]
+    own = matrices(model)[0]
     rows, columns = own.weight.shape
     target = torch.zeros(rows, columns)
     target[:, ::2] = 1.0
@@ -91,8 +93,9 @@ def test_movement_keeps_what_moves_away_from_zero():
 
 
 def test_a_masked_weight_can_come_back():
-    masks = Sparsity(ARCHITECTURES["bert"](), "magnitude", "any", 0.5, 0.0)
-    own = masks._matrices[0]
+    model = ARCHITECTURES["bert"]()
+    masks = Sparsity(model, "magnitude", "any", 0.5, 0.0)
+    own = matrices(model)[0]
     masks.to(0.5)
     gone = (own.weight == 0).nonzero()[0].tolist()
     with torch.no_grad():

@@ -22,6 +22,7 @@ LINK = re.compile(r'\]\(([^)#\s]+)(?:#[^)]*)?\)|src(?:set)?="([^"]+)"')
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 PYTHON_M = "python -m "
 MOST_LINES = 170
+LINE_LENGTH = 120
 EDGEPRESS = "edgepress "
 BENCH = ("run", "claims", "charts", "report", "compare")
 CODE = re.compile(r"`([^`\n]+)`")
@@ -91,9 +92,8 @@ def test_flags_that_no_command_takes_are_found(wrong):
 
 
 def test_verbs_are_parsed_as_modules_are():
-    assert [command for page, command in typed() if page == "shrink.md"][0].startswith(
-        "compress.shrink --model"
-    )
+    first = next(command for page, command in typed() if page == "shrink.md")
+    assert first.startswith("compress.shrink --model")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -123,6 +123,13 @@ def snippets():
         for language, block in FENCE.findall(page.read_text(encoding="utf-8")):
             if language == "python":
                 yield page.name, block
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_lines_fit_a_screen(page):
+    """But for what is no prose: tables, pictures, and what is typed."""
+    prose = FENCE.sub("", page.read_text(encoding="utf-8")).splitlines()
+    assert [line for line in prose if len(line) > LINE_LENGTH and not line.startswith(("|", "<"))] == []
 
 
 def test_the_readme_is_short():

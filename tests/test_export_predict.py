@@ -4,9 +4,11 @@ import ast
 import io
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -211,3 +213,23 @@ def test_a_cards_programs_run_as_printed(exported, predict, tmp_path, inside):
             [sys.executable, "-c", program], cwd="/", capture_output=True, text=True, check=False
         )
         assert lost.stderr.startswith("run this where outputs is")
+
+
+def test_the_commands_of_its_page_run(cli, exported, tmp_path, monkeypatch):
+    page = Path(__file__).parents[1] / "docs" / "predict.md"
+    (block,) = re.findall(r"^```\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    monkeypatch.chdir(tmp_path)
+    Path("outputs").mkdir()
+    Path("outputs/minilm-movie_reviews").symlink_to(exported)
+    pd.DataFrame({"review": TEXTS}).to_csv("reviews.csv")
+    Path("reviews.txt").write_text("\n".join(TEXTS))
+    commands = block.splitlines()
+    assert len(commands) == 3
+    for command in commands:
+        fed, _, typed = command.rpartition(" | ")
+        monkeypatch.setattr(
+            sys, "stdin", io.StringIO(Path(fed.removeprefix("cat ")).read_text() if fed else "")
+        )
+        result = cli("export.predict", *shlex.split(typed)[2:])
+        assert result.code == 0, result.err
+        assert "positive" in result.out or "negative" in result.out

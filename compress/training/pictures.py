@@ -267,7 +267,7 @@ def _paint_label(axes: Axes, label: str, models: Sequence[Trained], theme: Theme
 
 def _paint_curve(axes: Axes, curve: Mapping[str, Any], color: str) -> None:
     axes.plot(*np.array(curve["curve"]).T, color=color, linewidth=1.3)
-    for place, marker in zip(curve["chosen"].values(), MARKERS, strict=False):
+    for place, marker in zip(curve["chosen"].values(), cycle(MARKERS)):
         axes.plot(
             *place, marker=marker, markersize=5, color=color, markeredgecolor="white", markeredgewidth=0.6
         )
@@ -279,6 +279,6 @@ def _key(models: Sequence[Trained], theme: Theme) -> list[Line2D]:
     named = ["threshold 0.5" if where == "0.5" else f"chosen on {where}" for where in chosen]
     dots = [
         Line2D([], [], linestyle="", marker=marker, color=theme.muted, label=name)
-        for name, marker in zip(named, MARKERS, strict=False)
+        for name, marker in zip(named, cycle(MARKERS))
     ]
     return [*lines, *dots]

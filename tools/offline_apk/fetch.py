@@ -90,7 +90,7 @@ def fetch_ort(stage: Path) -> None:
     """ONNX Runtime's Java classes, its libraries for phones, and what the classes load on a JVM on Linux."""
     package = stage / _run("npm", "pack", "--silent", ORT, cwd=stage).strip().splitlines()[-1]
     with tarfile.open(package) as content:
-        aar, linux = (_checked(content, name) for name in ORT_HASHES)
+        aar, linux = (checked_file(content, name) for name in ORT_HASHES)
     package.unlink()
     with zipfile.ZipFile(io.BytesIO(aar)) as content:
         for name in ORT_LIBRARIES:
@@ -142,7 +142,7 @@ def fetch(folder: Path) -> None:
             shutil.rmtree(stage, ignore_errors=True)
 
 
-def _checked(package: tarfile.TarFile, name: str) -> bytes:
+def checked_file(package: tarfile.TarFile, name: str) -> bytes:
     """A file of ONNX Runtime's package, which is the one that is expected."""
     file = package.extractfile(f"package/{name}")
     content = file.read() if file else b""

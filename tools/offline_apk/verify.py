@@ -66,7 +66,7 @@ def verify(project: Project, tools: Tools, path: Path) -> Apk:
     tools.apksigner("verify", "--min-sdk-version", project.version("minSdk"), path)
     tools.native("zipalign", "-c", "-p", "4", path)
     apk = read_apk(tools, path)
-    wrong = [*_wrong_manifest(project, apk), *_wrong_classes(apk), *_wrong_files(project, apk)]
+    wrong = [*_wrong_manifest(project, apk), *_wrong_classes(apk), *wrong_files(project, apk)]
     if wrong:
         raise BuildError(f"{path.name} is not what it has to be:\n" + "\n".join(wrong))
     return apk
@@ -97,7 +97,7 @@ def _wrong_classes(apk: Apk) -> Iterator[str]:
             yield f"{name} is the phone's own, and must not be in an app"
 
 
-def _wrong_files(project: Project, apk: Apk) -> Iterator[str]:
+def wrong_files(project: Project, apk: Apk) -> Iterator[str]:
     for name in project.java_resources.keys() - {entry.filename for entry in apk.entries}:
         yield f"{name} is missing, which core reads"
     if apk.abis != {ABI}:
@@ -108,7 +108,7 @@ def _wrong_files(project: Project, apk: Apk) -> Iterator[str]:
     with zipfile.ZipFile(apk.path) as content:
         for entry in apk.entries:
             if entry.filename.startswith("lib/"):
-                yield from _wrong_library(entry.filename, content.read(entry), own)
+                yield from wrong_library(entry.filename, content.read(entry), own)
             stored = entry.compress_type == zipfile.ZIP_STORED
             if entry.filename == "resources.arsc" and not stored:
                 yield "resources.arsc is compressed: Android 11 and newer refuse that"
@@ -116,7 +116,7 @@ def _wrong_files(project: Project, apk: Apk) -> Iterator[str]:
         yield f"it has {apk.own_bytes} bytes without models, more than {MOST_BYTES}"
 
 
-def _wrong_library(name: str, content: bytes, own: set[str]) -> Iterator[str]:
+def wrong_library(name: str, content: bytes, own: set[str]) -> Iterator[str]:
     try:
         library = Library(content)
     except ValueError:

@@ -24,7 +24,7 @@ def code_digest(module: str) -> str:
     schemes) counts with its folder.
     """
     digest = hashlib.sha256()
-    for name in sorted(_closure(module)):
+    for name in sorted(modules_behind(module)):
         path = _source(name)
         assert path is not None
         digest.update(f"{name} {_parsed(path).digest}\n".encode())
@@ -35,12 +35,13 @@ def code_digest(module: str) -> str:
 def libraries(module: str) -> tuple[str, ...]:
     """The libraries that decide what a file holds, of those that `module` or what it imports of the suite
     imports anywhere. Of the suite's own code its digest tells more than a version."""
-    paths = (path for name in _closure(module) if (path := _source(name)))
+    paths = (path for name in modules_behind(module) if (path := _source(name)))
     imported = {name.partition(".")[0] for path in paths for name in _parsed(path).imports}
     return tuple(sorted((imported & {*RECORDED, *LIBRARIES}) - {*PACKAGES}))
 
 
-def _closure(module: str) -> set[str]:
+def modules_behind(module: str) -> set[str]:
+    """Names of the suite's modules that a command is made of: what it imports, and what that imports."""
     found: set[str] = set()
     waiting = [module, f"{module}.__main__", f"{module}.pipeline"]  # the latter by `run_command`
     while waiting:

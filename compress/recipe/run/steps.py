@@ -105,8 +105,8 @@ class Bench:
             KeyboardInterrupt: it was interrupted.
         """
         self.runs[run.name] = run
-        inputs = self._inputs(run)
-        why = self._why(run, inputs)
+        inputs = self.inputs(run)
+        why = self.why(run, inputs)
         if why is None:
             console.step(f"{progress} {run.title}: nothing changed, not run again")
             return
@@ -116,7 +116,7 @@ class Bench:
         start = time.monotonic()
         (work or self._process)(run)
         seconds = time.monotonic() - start
-        if meanwhile := changed(inputs, self._inputs(run)):
+        if meanwhile := changed(inputs, self.inputs(run)):
             console.warn(f"{run.title}: {', '.join(meanwhile)} changed while it ran; next time it runs again")
             return
         manifest = sha256(run.output / MANIFEST)
@@ -142,7 +142,7 @@ class Bench:
             return True
         return False
 
-    def _why(self, run: Run, inputs: Mapping[str, Any]) -> str | None:
+    def why(self, run: Run, inputs: Mapping[str, Any]) -> str | None:
         """Why it has to be run: empty for the first time, None if it has not."""
         known = self.ledger.known(run.name)
         if known is None or not (run.output / MANIFEST).exists():
@@ -164,7 +164,7 @@ class Bench:
             return str(error)
         return None
 
-    def _inputs(self, run: Run) -> dict[str, Any]:
+    def inputs(self, run: Run) -> dict[str, Any]:
         """Everything that decides what a run makes."""
         outputs = {str(self.runs[name].output): name for name in run.uses}
         uses = {name: sha256(self.runs[name].output / MANIFEST) for name in run.uses}
