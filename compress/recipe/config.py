@@ -16,7 +16,7 @@ class RecipeConfig(Command):
 
     python -m compress.recipe recipes/distilbert-sst2.yaml --data ROOT
 
-    python -m compress.recipe recipes/distilbert-sst2.yaml --set teacher=bert --set seeds=0,1
+    python -m compress.recipe recipes/distilbert-sst2.yaml --set teacher=bert --set 'seeds=[0, 1]'
 
     The same command continues what was interrupted: a step whose inputs did not change is not run again.
     """
