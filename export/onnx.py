@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,12 @@ class OnnxConfig(ExportConfig):
     """ONNX opset; 17 is the highest that every ONNX Runtime for Android since 1.12 opens."""
     with_tokenizer: bool = False
     """Also write a file that takes strings and gives label probabilities (WordPiece, BPE, Unigram)."""
+
+
+def scheme_names() -> list[str]:
+    """Names of the quantization schemes, by their modules: importing them takes seconds."""
+    schemes = Path(__file__).parent / "onnx_graph" / "schemes"
+    return [entry.name.replace("_", "-") for entry in pkgutil.iter_modules([str(schemes)])]
 
 
 class OnnxFormat(Format):

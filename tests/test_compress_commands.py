@@ -1,5 +1,6 @@
 """The commands' manners: help, the list of verbs, the console script."""
 
+import re
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 from compress.verbs import VERBS
 from edgepress.core.models import MODELS
 from edgepress.core.tasks import TASKS
+from export.core.registry import formats
 from export.onnx_graph.schemes import SCHEMES
 
 
@@ -41,8 +43,15 @@ def test_help_names_the_whole_zoo(cli, command):
 
 def test_help_names_every_scheme(cli):
     text = cli("compress.quantize", "--help").out
-    for name in (*SCHEMES, "auto"):
+    for name in (*SCHEMES, "auto", "all"):
         assert name in text
+
+
+@pytest.mark.parametrize("command", ["compress.quantize", "export"])
+def test_help_names_every_format_that_the_command_takes(cli, command):
+    words = re.findall(r"\w+", cli(command, "--help").out)
+    for name, own in formats().items():
+        assert (name in words) is (command == "export" or bool(own.schemes()))
 
 
 def test_verbs_run_without_a_warning():

@@ -2,9 +2,22 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from typing_extensions import Doc
 
 from export.core.config import CpuFlags, ModelFlags
+from export.core.registry import quantizers
+from export.onnx import scheme_names
+
+FORMAT_HELP = (
+    f"Formats to quantize in, each by its own quantizer: {', '.join(quantizers())}; or all: every one that "
+    "is installed. Their files are measured beside each other."
+)
+SCHEME_HELP = (
+    f"Schemes: in ONNX {', '.join(scheme_names())}, or several of them; or auto: all are tried, and only "
+    "the file to ship is kept. Default: each format's own int8."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,12 +31,8 @@ class QuantizeConfig(CpuFlags, ModelFlags):
     python -m compress.quantize --model outputs/minilm-movie_reviews --format all --max-drop 0.5
     """
 
-    format: tuple[str, ...] = ("onnx",)
-    """Formats to quantize in, each by its own quantizer: onnx, torchscript, coreml, openvino, executorch,
-    litert; or all: every one that is installed. Their files are measured beside each other."""
-    scheme: tuple[str, ...] = ()
-    """Schemes: in ONNX int8-dynamic, int8-static, int8-weights, int4-weights, fp16, or several of them; or
-    auto: all are tried, and only the file to ship is kept. Default: each format's own int8."""
+    format: Annotated[tuple[str, ...], Doc(FORMAT_HELP)] = ("onnx",)
+    scheme: Annotated[tuple[str, ...], Doc(SCHEME_HELP)] = ()
     minimize: Literal["latency", "size"] = "latency"
     """Quantity that decides which file within --max-drop is the one to ship: the size, or the median latency
     at the one of --sequence-lengths that is nearest to the mean of the evaluation texts."""

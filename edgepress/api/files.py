@@ -95,8 +95,8 @@ def quantize(
     Args:
         model: a classifier; one with random weights shows size and latency only.
         scheme: one, several, or `auto`, which keeps the file to ship alone; empty: the format's own int8.
-        format: by name: onnx, torchscript, coreml, openvino, executorch, litert; or several; or `all`,
-            which takes those that are installed.
+        format: by name (`edgepress quantize --help` names all); or several; or `all`, which takes those that
+            are installed.
         progress: called with each step in words.
         options: further fields of `compress.quantize.config.QuantizeConfig`, such as `max_drop`, `minimize`;
             those that name the model, its task or the output are `load`'s and `save`'s. Files are timed where
@@ -128,7 +128,7 @@ def export(
 
     Args:
         model: a classifier.
-        formats: by name: onnx, torchscript, torch_export, coreml, openvino, executorch, litert.
+        formats: one or several, by name; `edgepress export --help` names all.
         progress: called with each step in words.
         options: further fields of `export.core.config.ExportConfig`, such as `scheme`, `sequence_length`;
             those that name the model, its task or the output are `load`'s and `save`'s.

@@ -1,8 +1,17 @@
 """The flags of `python -m export`."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from typing_extensions import Doc
 
 from export.core.config import ExportConfig
+from export.core.registry import formats
+
+FORMATS_HELP = (
+    f"Formats: {', '.join(formats())}. What is special to one (the opset, Core ML's lengths) has its flags "
+    "in python -m export.FORMAT."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,6 +21,4 @@ class FormatsConfig(ExportConfig):
     python -m export --model outputs/minilm-movie_reviews --formats onnx torchscript coreml
     """
 
-    formats: tuple[str, ...] = ("onnx", "torchscript", "coreml")
-    """Formats: onnx, torchscript, torch_export, coreml, openvino, executorch, litert. What is special to one
-    (the opset, Core ML's lengths) has its flags in python -m export.FORMAT."""
+    formats: Annotated[tuple[str, ...], Doc(FORMATS_HELP)] = ("onnx", "torchscript", "coreml")

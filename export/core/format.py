@@ -210,6 +210,11 @@ class Format(ABC):
         return Path(self.file).suffix
 
     @property
+    def quantizes(self) -> bool:
+        """Whether it has schemes; asking for them imports its libraries."""
+        return type(self).schemes is not Format.schemes
+
+    @property
     def runs_here(self) -> bool:
         """Whether its runtime is installed, and is the one that users have."""
         return self.timed and not self._missing(to_run=True)

@@ -23,6 +23,11 @@ def formats() -> dict[str, Format]:
     return {name: import_module(f"export.{name}").FORMAT for name in modules}
 
 
+def quantizers() -> list[str]:
+    """Names of the formats that have a quantizer of their own."""
+    return [name for name, own in formats().items() if own.quantizes]
+
+
 def find_format(name: str, to_run: bool = False) -> Format:
     """The format of this name.
 
