@@ -72,7 +72,9 @@ def best_lengths(texts: Sequence[int], longest: int) -> tuple[int, ...]:
     steps = [*range(STEP, longest, STEP), longest]
     sorted_texts = np.sort(np.minimum(texts, longest))
     below = np.searchsorted(sorted_texts, steps, side="right")  # texts that each of them takes
-    best = {at: (float(below[at] * steps[at]), (steps[at],)) for at in range(len(steps))}
+    best: dict[int, tuple[float, tuple[int, ...]]] = {
+        at: (float(below[at] * steps[at]), (steps[at],)) for at in range(len(steps))
+    }
     chosen = best[len(steps) - 1]
     for _ in range(MOST_SIGNATURES - 1):
         best = {
