@@ -45,8 +45,11 @@ def texts_of(subject: Subject, task: str | None, data: Path | None, count: int) 
     try:
         found = artifact_task(artifact, data, task)
         assert found is not None, "the flag or the manifest names one"
-        if kind_of(found.problem_type).per_token:
-            raise EdgepressError(f"the app labels whole texts, and {found.name} is of their words")
+        kind = kind_of(found.problem_type)
+        if kind.per_token or kind.pairs:
+            raise EdgepressError(
+                f"the app labels whole texts by a model's own classes, and {found.name} is for {kind.pipeline}"
+            )
         examples = load_split(found, found.evaluation_split).sample(count)
         return PhoneTexts(found, examples, json.loads((folder / "config.json").read_text()).get(THRESHOLDS))
     except EdgepressError as error:
