@@ -66,13 +66,23 @@ def test_the_same_tokens_are_hidden_each_time(tokenizer, masked_model: Path) -> 
     assert np.array_equal(plain["input_ids"][0, place[:, 0]], place[:, 1])
 
 
-def test_its_own_corpus_is_judged_on_what_was_held_out(masked_model: Path, corpus_file: Path) -> None:
+def test_its_own_corpus_is_judged_on_what_was_held_out(
+    cli: Cli, masked_model: Path, corpus_file: Path, tmp_path: Path
+) -> None:
     opened = open_model(str(masked_model), task=str(corpus_file))
     assert opened.task is not None
     held_out = load_corpus(str(corpus_file)).parts()[1].texts
     examples = load_split(opened.task, opened.task.evaluation_split)
     assert [text for (text,) in examples.texts] == held_out
     assert len(load_split(opened.task, "train")) + len(held_out) == len(load_corpus(str(corpus_file)).texts)
+    out = tmp_path / "out"
+    result = cli("export.onnx", "--model", masked_model, "--task", corpus_file, "--output", out)
+    assert result.code == 0, result.err
+    again = edgepress.load(out).evaluate()  # by what its manifest says
+    metrics = manifest_of(out).steps[-1].metrics
+    assert again.evaluation_set.recorded() == metrics["evaluation_set"]
+    assert (again.evaluation_set.split, again.evaluation_set.texts) == ("held_out", len(held_out))
+    assert again.score == pytest.approx(metrics["parent_score"])
 
 
 def test_logits_beyond_what_is_kept_are_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ def texts_of(subject: Subject, task: str | None, data: Path | None, count: int) 
         kind = kind_of(found.problem_type)
         if kind.per_token or kind.pairs:
             raise EdgepressError(
-                f"the app labels whole texts by a model's own classes, and {found.name} is for {kind.pipeline}"
+                f"the app gives whole texts their model's classes, and {found.name} is for {kind.pipeline}"
             )
         examples = load_split(found, found.evaluation_split).sample(count)
         return PhoneTexts(found, examples, json.loads((folder / "config.json").read_text()).get(THRESHOLDS))
