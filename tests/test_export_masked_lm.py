@@ -11,11 +11,12 @@ import pytest
 import torch
 from conftest import Result, first_slow
 from huggingface_hub import ModelCard
-from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
+from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedTokenizerFast, pipeline
 
 import edgepress
 from edgepress.core.artifact import Manifest, open_artifact
 from edgepress.core.corpus import load_corpus
+from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import open_model
 from edgepress.core.metrics import scores
 from edgepress.core.splits import load_split
@@ -250,6 +251,14 @@ def test_a_text_needs_a_mask(cli: Cli, masked_model: Path) -> None:
     far = cli("export.predict", masked_model, "--text", " ".join(["film"] * 70) + " [MASK]")
     assert far.code == 2
     assert "beyond the tokens that are read" in far.error
+
+
+def test_a_tokenizer_without_a_mask_fills_nothing(tokenizer) -> None:
+    bare = PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer, pad_token="[PAD]")
+    with pytest.raises(EdgepressError, match="no mask token"):
+        KIND.places(bare, [("the film",)], 64)
+    with pytest.raises(EdgepressError, match="no mask token"):
+        KIND.card_texts(bare, 1)
 
 
 def test_a_folder_of_transformers_is_taken(cli: Cli, masked_model: Path, tmp_path: Path) -> None:

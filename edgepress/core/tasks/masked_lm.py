@@ -117,6 +117,7 @@ for place in (inputs["input_ids"][0] == tokenizer.mask_token_id).nonzero()[0]:
         """Inputs of each text with hidden tokens, (1, length) int64, and which they are."""
         from edgepress.core.masking import IGNORED, Masking
 
+        _mask_token(tokenizer)
         mask, found = Masking(tokenizer, SEED), []
         for batch in self.batches(tokenizer, texts, max_length):
             hidden = mask([{name: values[0] for name, values in batch.items()}])
@@ -153,7 +154,7 @@ for place in (inputs["input_ids"][0] == tokenizer.mask_token_id).nonzero()[0]:
         return float((parent == child).mean())
 
     def card_texts(self, tokenizer: PreTrainedTokenizerBase, count: int) -> tuple[str, ...]:
-        return tuple(text.replace(MASK, str(tokenizer.mask_token)) for text in self.example)
+        return tuple(text.replace(MASK, _mask_token(tokenizer)) for text in self.example)
 
     def answer(self, reader: Reader, texts: tuple[str, ...]) -> FillingPrediction:
         """The likeliest tokens at each mask of a text.
@@ -161,17 +162,25 @@ for place in (inputs["input_ids"][0] == tokenizer.mask_token_id).nonzero()[0]:
         Raises:
             EdgepressError: it has no mask among the tokens that are read.
         """
-        batch, (text,) = reader.encode(texts), texts
+        token, batch, (text,) = _mask_token(reader.tokenizer), reader.encode(texts), texts
         masks = np.flatnonzero(batch["input_ids"][0] == reader.tokenizer.mask_token_id)
-        written = text.count(str(reader.tokenizer.mask_token))
+        written = text.count(token)
         if not written or len(masks) < written:
             lacking = "stands beyond the tokens that are read" if written else "does not stand in the text"
             raise EdgepressError(
-                f"{reader.tokenizer.mask_token} {lacking}: {text[:60]}",
+                f"{token} {lacking}: {text[:60]}",
                 f"write it where a word is to be filled in, among the first {reader.max_length} tokens",
             )
         logits = reader.logits(batch)[0]
         return FillingPrediction(tuple(_likeliest(reader, logits[place]) for place in masks))
+
+
+def _mask_token(tokenizer: PreTrainedTokenizerBase) -> str:
+    if tokenizer.mask_token is None:
+        raise EdgepressError(
+            "the tokenizer has no mask token, and so nothing can be filled in", "name another model"
+        )
+    return str(tokenizer.mask_token)
 
 
 def _likeliest(reader: Reader, logits: np.ndarray) -> tuple[Filling, ...]:
