@@ -199,8 +199,8 @@ def test_it_is_measured_and_scored(cli: Cli, quantized: Path, data_root: Path, t
     assert result.code == 0, result.err
     found = [json.loads(line) for line in records.read_text().splitlines()]
     known = manifest_of(quantized).steps[-1].metrics
-    wanted = {known["parent_score"], known["variants"][0]["score"]}
-    assert {record["score"] for record in found} == {pytest.approx(own) for own in wanted}
+    wanted = {"model.onnx": known["parent_score"], "model_quantized.onnx": known["variants"][0]["score"]}
+    assert {Path(record["file"]).name: record["score"] for record in found} == pytest.approx(wanted)
 
 
 @pytest.mark.slow
