@@ -106,15 +106,15 @@ class Recommendation:
 
     def sentence(self) -> str:
         """Say which file to ship, what it costs, and which is best by the other measure."""
-        best, among = self.chosen, f" of {len(self.files)}"
+        best = self.chosen
         limit = f" that loses at most {self.limit}" if self.limit else ""
         if best is None:
-            return f"No file{among} loses at most {self.limit}."
+            return f"None of {len(self.files)} files loses at most {self.limit}."
         other = self.fastest if self.by_size and not self.unmeasured else self.smallest
         what, else_ = ("smallest", "fastest") if self.by_size else ("fastest", "smallest")
-        both = f" and the {else_}" if other is best and not (self.by_size and self.unmeasured) else ""
-        said = f"Ship {best.label}: the {what}{both} file{among}{limit} on {self.machine}, "
-        said += best.costs(self.baseline)
+        both = f" and {else_}" if other is best and not (self.by_size and self.unmeasured) else ""
+        said = f"Ship {best.label}: of {len(self.files)} files the {what}{both}{limit} on {self.machine}"
+        said += f" ({best.costs(self.baseline)})"
         if carried := best.carried:
             said += f"; it takes {carried}"
         if other is not None and other is not best:

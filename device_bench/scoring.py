@@ -24,6 +24,7 @@ from edgepress.core.loading import OpenedModel, open_model
 from edgepress.core.metrics import predict, score
 from edgepress.core.splits import Examples, load_split
 from export.core.runner import Batch
+from export.validation.sentences import TextLengths
 
 TOKENIZED = 200
 
@@ -88,6 +89,8 @@ class ArtifactTexts:
         self._scored = _save(scored, order.folder / f"{folder.name}-scored.npz")
         whole = split.sample(order.pass_samples or len(split)) if order.passes else None
         passed = opened.kind.batches(opened.tokenizer, whole.texts, opened.text_length) if whole else []
+        if rows := scored or passed:
+            self.known |= {"text_length": TextLengths.of(rows, opened.longest).typical}
         self.path = _save(passed, order.folder / f"{folder.name}-pass.npz")
         self.rows = len(whole) if whole else 0
         self.passed = {"rows": self.rows, "pass_sha256": texts_digest(whole)}

@@ -110,8 +110,8 @@ def asked(result):
 
 
 def test_the_last_line_asks_the_file_to_ship(default, static):
-    assert "Ship int8-dynamic: the fastest and the smallest file of 2" in flat(default.result) or (
-        "Ship fp32: the fastest file of 2" in flat(default.result)  # so small a model may be no faster
+    assert "Ship int8-dynamic: of 2 files the fastest and smallest" in flat(default.result) or (
+        "Ship fp32: of 2 files the fastest" in flat(default.result)  # so small a model may be no faster
     )
     best = asked(default.result)
     assert best.is_file()
@@ -140,8 +140,10 @@ def test_formats_stand_beside_each_other(quantize, tmp_path):
     step = open_artifact(tmp_path / "out").manifest.steps[-1]
     assert [own["format"] for own in step.metrics["variants"]] == ["onnx", "torchscript"]
     best = min(measured, key=lambda own: np.median(own.all_samples_ms))
-    assert f"Ship {best.name}: the fastest" in flat(result)
+    assert f"Ship {best.name}: of 4 files the fastest" in flat(result)
     assert asked(result).name == best.file
+    answered = run_well("export.predict", tmp_path / "out", "--text", "the film is a quiet delight")
+    assert f"{asked(result)}, " in " ".join(answered.err.split())
     assert best.file in (tmp_path / "out" / "README.md").read_text()
 
 
@@ -307,9 +309,8 @@ def test_auto_is_for_one_cpu(quantize, tmp_path):
 def test_auto_keeps_the_smallest_where_size_is_sought(quantize, tmp_path):
     result = quantize("--scheme", "auto", "--minimize", "size", "--max-drop", 100)
     assert result.code == 0, result.err
-    assert "Ship int4-weights: the smallest file of 2 that loses at most 100 points of accuracy" in flat(
-        result
-    )
+    said = "Ship int4-weights: of 2 files the smallest that loses at most 100 points of accuracy"
+    assert said in flat(result)
     metrics = open_artifact(tmp_path / "out").manifest.steps[-1].metrics
     assert [v["scheme"] for v in metrics["variants"]] == ["int4-weights"]
     assert [t["name"] for t in metrics["tried"]] == ["int4-weights"]

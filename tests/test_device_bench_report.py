@@ -93,12 +93,82 @@ def test_each_section_has_its_table_and_then_its_charts(page: Path) -> None:
     assert len(measured_) == 2
     assert sections[: len(measured_)] == measured_
     for own in measured_:
-        assert own.index("</table>") < own.index("Size against latency")
+        places = [own.index(part) for part in ('"verdict"', "sortable overview", "Size against latency")]
+        assert [*places, own.index("sortable measurements")] == sorted(
+            [*places, own.index("sortable measurements")]
+        )
+
+
+def rows_of(page: Path, table: str) -> list[str]:
+    """The rows of the body of the first table of this class."""
+    (_, _, rest) = page.read_text(encoding="utf-8").partition(f'<table class="sortable {table}">')
+    return re.findall(r"<tr[^>]*>.*?</tr>", rest.partition("<tbody>")[2].partition("</tbody>")[0])
+
+
+def test_page_begins_with_the_model_and_the_file_to_ship(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert "<h1>minilm</h1>" in text
+    assert text.index("<h1>") < text.index(
+        "Ship int8: of 2 files the fastest and smallest that loses at most 1"
+    )
+    for part in ("(8.04 ms at 128 tokens, 2.50x [2.50, 2.50] as fast as fp32, 20 MB, loses 1.00 points)",):
+        assert part in text
+
+
+def test_the_overview_has_a_row_a_file_and_marks_the_front(page: Path) -> None:
+    found = rows_of(page, "overview")
+    assert [re.findall(r"<td[^>]*>([^<]*)", row)[0] for row in found] == ["fp32", "int8"]
+    assert [re.search(r'class="([^"]*)"', row)[1].split() for row in found] == [
+        ["front"],
+        ["chosen", "front"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--max-drop", 0.5), "Ship fp32: of 2 files the fastest and smallest that loses at most 0.5 points"),
+        (("--minimize", "size"), "Ship int8: of 2 files the smallest and fastest"),
+    ],
+)
+def test_limits_decide(cli: Callable, page: Path, flags: tuple, said: str) -> None:
+    target = page.with_name("other.html")
+    done = cli("device_bench.report", "--records", page.parent / "a.jsonl", *flags, "--output", target)
+    assert done.code == 0, done.err
+    assert said in target.read_text(encoding="utf-8")
+
+
+def test_the_length_of_the_tasks_texts_is_the_one_that_decides(cli: Callable, tmp_path: Path) -> None:
+    found = [
+        replace(measured(name, time * length / 128, length), text_length=24, runtime_bytes=60_000_000)
+        for name, time in (("fp32", 20.0), ("int8", 8.0))
+        for length in (16, 128)
+    ]
+    append(tmp_path / "a.jsonl", found)
+    flags = ("--records", tmp_path / "a.jsonl", "--output", tmp_path / "report.html")
+    assert cli("device_bench.report", *flags).code == 0
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "(1.01 ms at 16 tokens, 2.50x" in text
+    assert "it takes 60 MB of runtime on disk, 200 MB of memory and 112 ms to start" in text
+    assert "loses" not in text.partition("</p>")[0]  # nothing was scored
+    assert len(rows_of(tmp_path / "report.html", "overview")) == 2
+
+
+def test_the_share_of_the_peak_is_shown_where_it_was_measured(cli: Callable, tmp_path: Path) -> None:
+    peak = {"fp32": {"gops": 100.0, "library": "one 1.0", "shape": [128, 64, 64]}, "copy_gb_s": 10.0}
+    own = replace(measured("fp32", 20.0), precision="fp32", operations=1_000_000_000, peak=peak)
+    append(tmp_path / "a.jsonl", [own])
+    flags = ("--records", tmp_path / "a.jsonl", "--output", tmp_path / "report.html")
+    assert cli("device_bench.report", *flags).code == 0
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert text.count(">share of peak [%]</button>") == 2
+    assert "peak: fp32 100 GFLOP/s (one 1.0, 128 x 64 x 64); copying 10.0 GB/s; a run: 1.00 GFLOP" in text
+    assert any(">50</td>" in row for row in rows_of(tmp_path / "report.html", "overview"))
 
 
 def test_what_all_rows_have_in_common_is_said_once(page: Path) -> None:
     first, second = page.read_text(encoding="utf-8").split('<table class="sortable measurements">')[1:]
-    above = page.read_text(encoding="utf-8").partition("<thead>")[0]
+    above = page.read_text(encoding="utf-8").partition('<table class="sortable measurements">')[0]
     assert "Of all rows: " in above
     assert ", batch 1" in above
     assert ">batch</button>" not in first

@@ -96,9 +96,10 @@ def _beats(other: Point, own: Point) -> bool:
 
 
 def view(section: Section) -> View | None:
-    """The section at the shape that most files have, the smallest batch and the longest rows among equals.
+    """The section at the shape that most files have; None where no latency was measured.
 
-    None where no latency was measured.
+    Among equals it is the smallest batch, and the length that is nearest to that of the task's texts; the
+    longest where nobody noted that.
     """
     shapes = Counter(
         (r.threads, r.batch, r.sequence_length)
@@ -108,7 +109,10 @@ def view(section: Section) -> View | None:
     )
     if not shapes:
         return None
-    threads, batch, length = max(shapes, key=lambda s: (shapes[s], -s[0], -s[1], s[2]))
+    texts = next((record.text_length for record in section.records if record.text_length), 0)
+    threads, batch, length = max(
+        shapes, key=lambda s: (shapes[s], -s[0], -s[1], -abs(s[2] - texts) if texts else s[2])
+    )
     series = [own for own in section.series if own.records[0].threads == threads]
     names, artifact = _short([own.label for own in series], threads)
     named = list(zip(names, series, strict=True))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from edgepress.core.console import Command
 from edgepress.core.flags import Overwrite
@@ -23,6 +24,10 @@ class ReportConfig(Command):
     baseline: str | None = None
     """File that speed-ups are over, by its name in the records; default: the one that the oldest measurement
     of the machine and task was told first."""
+    max_drop: float = 1.0
+    """Largest loss of the file to ship against the baseline [points of the metric]."""
+    minimize: Literal["latency", "size"] = "latency"
+    """Quantity that decides which file within --max-drop is the one to ship."""
     output: Path = Path("report.html")
     """File to write the page into."""
     overwrite: Overwrite = False

@@ -13,6 +13,7 @@ from device_bench.charts import draw
 from device_bench.charts.draw import Chart
 from device_bench.charts.theme import THEMES
 from device_bench.grouping import Section, latency, shape
+from device_bench.peak import shares_of_peak
 from device_bench.records import Measurement
 from device_bench.report.lineage import Lineage, changed
 from device_bench.stats import Interval
@@ -54,6 +55,7 @@ FILE = "file"
 # Said once above the table where all of its lines have the same.
 IN_WORDS = ("artifact", "runtime", "kind")
 SHAPE = ("threads", "batch", "tokens")
+PEAK = "share of peak [%]"
 HEADINGS = (
     FILE,
     *IN_WORDS,
@@ -67,6 +69,7 @@ HEADINGS = (
     "rows/s",
     "load [ms]",
     "first run [ms]",
+    PEAK,
     "memory [MB]",
     "size [MB]",
     "score [%]",
@@ -129,18 +132,25 @@ def _cells(label: str, record: Measurement, speed_up: Interval | None) -> Iterat
     kind = "latency" if record.kind == "latency" else f"pass of {record.rows}, padding {record.padding}"
     for text in (label, record.artifact or MISSING, record.runtime or MISSING, kind):
         yield Cell(text)
-    for number in (record.threads, record.batch, record.sequence_length):
-        yield _number(number, "{:.0f}")
+    for size in (record.threads, record.batch, record.sequence_length):
+        yield number(size, "{:.0f}")
     yield from _times(record, speed_up)
-    yield _number(record.load_ms, "{:.0f}")
-    yield _number(record.first_forward_ms, "{:.1f}")
-    yield _number(record.peak_memory_bytes / 1e6, "{:.0f}")
-    yield _number(record.size_bytes / 1e6, "{:.1f}")
+    yield number(record.load_ms, "{:.0f}")
+    yield number(record.first_forward_ms, "{:.1f}")
+    yield peak_cell(record)
+    yield number(record.peak_memory_bytes / 1e6, "{:.0f}")
+    yield number(record.size_bytes / 1e6, "{:.1f}")
     yield Cell(MISSING) if record.score is None else Cell(f"{100 * record.score:.2f}", record.score)
-    yield _ends(record.score_interval)
+    yield ends(record.score_interval)
 
 
-def _ends(interval: tuple[float, ...] | None) -> Cell:
+def peak_cell(record: Measurement) -> Cell:
+    """The share of the peak of the file's precision that it reaches."""
+    shares = [100 * share for share in shares_of_peak(record).values()]
+    return Cell(" / ".join(f"{share:.0f}" for share in shares), shares[0]) if shares else Cell(MISSING)
+
+
+def ends(interval: tuple[float, ...] | None) -> Cell:
     if interval is None:
         return Cell(MISSING)
     low, high = interval
@@ -153,18 +163,18 @@ def _times(record: Measurement, speed_up: Interval | None) -> Iterator[Cell]:
         yield from [Cell(MISSING)] * 7
         return
     middle = latency(record)
-    yield _number(middle.value, "{:.2f}")
+    yield number(middle.value, "{:.2f}")
     yield Cell(f"{middle.low:.2f} to {middle.high:.2f}", middle.half_width)
     yield Cell(MISSING) if speed_up is None else Cell(f"{speed_up.value:.2f}x", speed_up.value)
     interval = "" if speed_up is None else f"{speed_up.low:.2f} to {speed_up.high:.2f}"
     yield Cell(interval or MISSING, speed_up.half_width if speed_up else None)
     for tail in np.percentile(samples, [95, 99]).tolist():
-        yield _number(tail, "{:.2f}")
+        yield number(tail, "{:.2f}")
     rows = record.rows if record.kind == "pass" else record.batch
-    yield _number(1000 * rows / middle.value, "{:.1f}")
+    yield number(1000 * rows / middle.value, "{:.1f}")
 
 
-def _number(value: float, form: str) -> Cell:
+def number(value: float, form: str) -> Cell:
     """0 where it was not measured."""
     return Cell(form.format(value), value) if value else Cell(MISSING)
 

@@ -18,8 +18,9 @@ from device_bench.report.content import (
     table,
 )
 from device_bench.report.lineage import find_artifacts
+from device_bench.report.overview import overview, page_title
 from edgepress.core import console
-from edgepress.core.errors import EdgepressError
+from edgepress.core.errors import EdgepressError, require_flags
 from edgepress.core.files import writable_folder
 
 
@@ -29,14 +30,17 @@ def run(config: ReportConfig) -> Path:
     Raises:
         EdgepressError: bad input (exit code 2); nothing is written.
     """
+    require_flags({"--max-drop": config.max_drop >= 0})
     if config.output.exists() and not config.overwrite:
         raise EdgepressError(f"{config.output} exists", "add --overwrite, or name another --output")
     found = sections(load(config.records), config.baseline)
     artifacts = find_artifacts(config.artifacts, config.records)
     text = _page().render(
+        title=page_title(found, artifacts),
         sections=[
             {
                 "title": own.title,
+                "overview": overview(own, config.max_drop, config.minimize),
                 "baseline": baseline(own),
                 "table": table(own, artifacts),
                 "environments": environments(own),

@@ -23,7 +23,8 @@ class PredictConfig(Command):
 
     edgepress predict outputs/minilm-mnli --text "the team won at last" --labels sports politics
 
-    A folder is run by its smallest ONNX file, else by the smallest that a runtime here opens, else in torch.
+    A folder is run by the file that quantize named to ship, else by its smallest ONNX file, else by the
+    smallest that a runtime here opens, else in torch.
     Milliseconds are of one run after a first one, with tokenization: device_bench measures properly.
     """
 

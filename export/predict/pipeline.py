@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 from edgepress.core import console
-from edgepress.core.artifact import Artifact, is_artifact, open_artifact
+from edgepress.core.artifact import Artifact, FileRecord, is_artifact, open_artifact
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError, require_flags
 from edgepress.core.loading import OpenedModel, check_kind, open_model
@@ -68,7 +68,7 @@ def run(config: PredictConfig) -> list[Answer]:
             f"{folder}: its classifier is not trained, and its answers would mean nothing",
             "compress.finetune trains it",
         )
-    file = _smallest(artifact) if folder == config.model else config.model
+    file = _preferred(artifact) if folder == config.model else config.model
     with _runner(opened, file, config.threads) as runner:
         shown = file or f"{folder} in torch"
         console.step(f"{shown}, {runner.runtime}; texts are cut to {opened.text_length} tokens")
@@ -122,8 +122,9 @@ def _runner(opened: OpenedModel, file: Path | None, threads: int) -> Runner:
     return EagerRunner(opened.model) if file is None else open_runner(file, threads or environment().cores)
 
 
-def _smallest(artifact: Artifact | None) -> Path | None:
-    """The smallest ONNX file of an artifact, else the smallest that a runtime here opens; None: it has none.
+def _preferred(artifact: Artifact | None) -> Path | None:
+    """The file that quantizing named to ship, else the smallest ONNX file, else the smallest that a runtime
+    here opens; None: the artifact has none.
 
     Only files that were compared with the model take token ids.
     """
@@ -131,8 +132,14 @@ def _smallest(artifact: Artifact | None) -> Path | None:
         return None
     records = [record for record in artifact.manifest.files if record.parity]
     runnable = [record for record in records if _runs_here(record.format)]
-    smallest = min(runnable, key=lambda record: (record.format != "onnx", record.size_bytes), default=None)
-    return artifact.folder / smallest.path if smallest else None
+    steps = artifact.manifest.steps
+    chosen = steps[-1].metrics.get("chosen") if steps else None
+
+    def rank(record: FileRecord) -> tuple[bool, bool, int]:
+        return record.path != chosen, record.format != "onnx", record.size_bytes
+
+    best = min(runnable, key=rank, default=None)
+    return artifact.folder / best.path if best else None
 
 
 def _runs_here(name: str) -> bool:
