@@ -26,11 +26,13 @@ COLUMNS = {
     "torch.export": "test_format[torch_export-{}]",
     "Core ML": "test_format[coreml-{}]",
     "OpenVINO": "test_format[openvino-{}]",
+    "ExecuTorch": "test_format[executorch-{}]",
     "LiteRT": "test_format[litert-{}]",
     "int8-dynamic": "test_scheme[{}-int8-dynamic]",
     "int8-static": "test_scheme[{}-int8-static]",
     "int4-weights": "test_scheme[{}-int4-weights]",
     "fp16": "test_scheme[{}-fp16]",
+    "finetune": "test_finetune[{}]",
     "distill": "test_distill[{}]",
     "heads": "test_prune[heads-{}]",
     "ffn": "test_prune[ffn-{}]",
@@ -39,7 +41,7 @@ COLUMNS = {
     "sparsify": "test_sparsify[{}]",
     "pretrain": "test_pretrain[{}]",
 }
-FORMATS = 10
+FORMATS = 11
 """The first columns are of formats and schemes, the others of techniques."""
 
 

@@ -442,7 +442,9 @@ def test_a_byte_pair_vocabulary_through_the_command(cli, half_of_it, flags, tmp_
     for text in half_of_it.read_text().split("\n"):
         assert tokenizer.tokenize(text) == own.tokenize(text)
     data = flags[:2]
-    done = cli("export.onnx", "--model", tmp_path / "out", *data, "--output", tmp_path / "onnx")
+    done = cli(
+        "export.onnx", "--model", tmp_path / "out", *data, "--with-tokenizer", "--output", tmp_path / "onnx"
+    )
     assert done.code == 0, done.err
 
 

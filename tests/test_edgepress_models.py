@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -411,6 +412,17 @@ def test_random_weights_fit_the_tokenizer(
     model, _ = load_model(source, ("a", "b"), None, 0)
     load_tokenizer(source, model)
     assert model.get_input_embeddings().num_embeddings == len(tokenizer) > TINY.config["vocab_size"]
+
+
+@pytest.mark.parametrize(("positions", "longest"), [(16, 16), (8192, 8192)])
+def test_random_weights_read_as_much_as_their_config_says(
+    positions: int, longest: int, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgepress.core.sources.from_index", lambda _: model_folder)
+    spec = replace(TINY, config={**TINY.config, "max_position_embeddings": positions})
+    opened_model, _ = load_model(ModelSource("tiny", "random", None, spec), ("a", "b"), None, 0)
+    tokenizer = load_tokenizer(ModelSource("tiny", "random", None, spec), opened_model)
+    assert longest_input(opened_model, tokenizer) == longest
 
 
 def test_folder_of_a_zoo_name_is_named(

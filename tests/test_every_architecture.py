@@ -30,7 +30,8 @@ from export.validation.parity import compare, parity_batches
 pytestmark = pytest.mark.slow
 
 # Largest difference of a logit from torch's; Core ML's default is half precision.
-ATOL = {**dict.fromkeys(("onnx", "torchscript", "torch_export", "openvino", "litert"), 1e-4), "coreml": 0.05}
+FP32_FORMATS = ("onnx", "torchscript", "torch_export", "openvino", "executorch", "litert")
+ATOL = {**dict.fromkeys(FP32_FORMATS, 1e-4), "coreml": 0.05}
 LAYERS = 4
 SINGLE = "single_label_classification"
 # What is refused, and what it says: all else works.
@@ -148,6 +149,19 @@ def test_prune(kind, how, tmp_path):
     again = model_type(model.config, TEXT_CLASSIFIER).from_pretrained(tmp_path)
     assert again.num_parameters() == model.num_parameters() < before
     assert abs(logits(again) - logits(model)).max() < 1e-5
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_finetune(kind, cli, data_root, tokenizer, tmp_path):
+    model = ARCHITECTURES[kind]()
+    for part in (model, tokenizer):
+        part.save_pretrained(tmp_path / "model")
+    flags = ("--task", "verdicts", "--data", data_root, "--epochs", 1, "--head", "new")
+    done = cli("compress.finetune", "--model", tmp_path / "model", *flags, "--output", tmp_path / "out")
+    assert done.code == 0, done.err
+    trained = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    before, after = (own.get_input_embeddings().weight for own in (model, trained))
+    assert not torch.equal(before, after)
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)

@@ -27,7 +27,13 @@ from edgepress.core.console import step
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.foreign_code import refuse_foreign_code
 from edgepress.core.heads import EMBEDDING, TEXT_CLASSIFIER, Head
-from edgepress.core.inputs import encode_texts, fit_inputs, fit_padding, require_token_types
+from edgepress.core.inputs import (
+    encode_texts,
+    fit_inputs,
+    fit_padding,
+    longest_input,
+    require_token_types,
+)
 from edgepress.core.models import MINILM_MIRROR, ModelSource
 from edgepress.core.sentence_folder import RECORD, PoolingMode, find_pooling
 from edgepress.core.tasks import ProblemType
@@ -179,6 +185,8 @@ def load_tokenizer(
     """
     tokenizer = own or _read_tokenizer(source.folder or sources.from_index(MINILM_MIRROR), model.config)
     ids = max(tokenizer.get_vocab().values(), default=0) + 1
+    if source.folder is None and own is None:  # it is BERT's, and so is its longest input
+        tokenizer.model_max_length = longest_input(model)
     if source.folder is None and (own or ids > model.config.vocab_size):
         model.resize_token_embeddings(ids, mean_resizing=False)
     rows = getattr(model.config, "vocab_size", ids)  # a model of characters has no table of them
