@@ -21,7 +21,8 @@ SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadsc
 
 # What both ends of the versions are tried with: every architecture, format and technique, the sources of models.
 CORE := $(addprefix tests/test_,edgepress_weights.py edgepress_head.py edgepress_sources.py compress_prune_parts.py \
-	compress_distill_slicing.py compress_finetune.py compress_trim_vocab.py compress_qat.py compress_sparsify.py \
+	compress_distill_slicing.py compress_finetune.py compress_trim_vocab.py compress_trim_vocab_kinds.py \
+	compress_qat.py compress_sparsify.py \
 	export_command.py export_onnx.py export_coreml.py export_openvino.py)
 
 .PHONY: demo test test-oldest test-litert constraints clean

@@ -24,7 +24,7 @@ internal class Config private constructor(private val json: JsonObject) {
         if (thresholds.any { it !in 0.0..1.0 }) json.fail("a threshold is not between 0 and 1")
     }
 
-    /** As edgepress counts: positions of RoBERTa's family begin behind the padding id. */
+    /** As edgepress counts: positions of RoBERTa's family begin behind the padding id. No text is longer than 512 here. */
     private fun longest(): Int {
         val positions = json.intOrNull("max_position_embeddings") ?: LONGEST
         val skipped = if (json.stringOrNull("model_type") in BEHIND_PADDING) padId + 1 else 0
