@@ -94,7 +94,7 @@ FORMATS = ("torchscript", "torch_export", "coreml", "openvino", "executorch")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3000)
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.long) for name in FORMATS])
 def test_each_format_is_compared_at_its_longest_input(
     name: str, long_model: Path, long_texts: Path, cli: Callable, tmp_path: Path

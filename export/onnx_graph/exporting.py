@@ -24,11 +24,14 @@ from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.heads import gives_tokens
 from edgepress.core.inputs import input_names, longest_input
 from edgepress.core.outputs import as_one, model_logits, model_outputs, output_names
+from edgepress.core.process import quiet_transformers
 from export.core.traceable import Traceable, example_inputs
 from export.onnx_graph.graph import inline_shared_constants
 
 AXES = {0: "batch_size", 1: "sequence_length"}
 LEAST_DYNAMO_OPSET = 18
+PLAIN = "eager"
+"""transformers' name of attention without an operator of its own."""
 ATOL = 1e-3
 """Largest difference of a logit at which a graph is kept; parity is judged more strictly afterwards."""
 SHAPES = ((1, 1), (3, 7), (2, 30))
@@ -66,7 +69,7 @@ def write_graph(model: PreTrainedModel, target: Path, opset: int) -> Route:
     for name, (write, least) in ROUTES.items():
         used = max(opset, least)
         try:
-            with _quiet():
+            with _quiet(), _plain_attention(model):
                 write(model, target, used)
             _inline(target)
             difference = _largest_difference(model, target)
@@ -79,6 +82,23 @@ def write_graph(model: PreTrainedModel, target: Path, opset: int) -> Route:
     target.unlink(missing_ok=True)
     reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
     raise EdgepressError(f"no ONNX export for {model.config.model_type}: {reasons}")
+
+
+@contextlib.contextmanager
+def _plain_attention(model: PreTrainedModel) -> Iterator[None]:
+    """Let attention be written as products and a softmax, with a mask of finite numbers.
+
+    Of torch's own operator the exporters also write what makes zeros of rows that see no token, in each
+    layer: MiniLM takes 5 % longer at 128 tokens.
+    """
+    before = getattr(model.config, "_attn_implementation", None)
+    with quiet_transformers():
+        model.set_attn_implementation(PLAIN)
+    try:
+        yield
+    finally:
+        with quiet_transformers():
+            model.set_attn_implementation(before or PLAIN)
 
 
 def _by_torchscript(model: PreTrainedModel, target: Path, opset: int) -> None:
