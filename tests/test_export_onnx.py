@@ -174,6 +174,16 @@ def test_the_first_exporter_that_agrees_is_kept(tmp_path: Path) -> None:
     assert axes == {"batch_size", "sequence_length"}
 
 
+def test_attention_is_written_as_products_and_a_softmax(tmp_path: Path) -> None:
+    model = small_bert(300)
+    before = model.config._attn_implementation
+    export(model, tmp_path / "model.onnx")
+    kinds = {node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node}
+    assert "Softmax" in kinds
+    assert "IsNaN" not in kinds
+    assert model.config._attn_implementation == before
+
+
 def test_a_graph_that_is_right_for_one_length_only_is_not_kept(tmp_path: Path) -> None:
     route = export(Forgetful(tiny_distilbert().config).eval(), tmp_path / "model.onnx")
     assert route.name == "dynamo"
