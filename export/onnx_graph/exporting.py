@@ -24,14 +24,12 @@ from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.heads import gives_tokens
 from edgepress.core.inputs import input_names, longest_input
 from edgepress.core.outputs import as_one, model_logits, model_outputs, output_names
-from edgepress.core.process import quiet_transformers
+from export.core.attention import plain_attention
 from export.core.traceable import Traceable, example_inputs
 from export.onnx_graph.graph import inline_shared_constants
 
 AXES = {0: "batch_size", 1: "sequence_length"}
 LEAST_DYNAMO_OPSET = 18
-PLAIN = "eager"
-"""transformers' name of attention without an operator of its own."""
 ATOL = 1e-3
 """Largest difference of a logit at which a graph is kept; parity is judged more strictly afterwards."""
 SHAPES = ((1, 1), (3, 7), (2, 30))
@@ -69,7 +67,7 @@ def write_graph(model: PreTrainedModel, target: Path, opset: int) -> Route:
     for name, (write, least) in ROUTES.items():
         used = max(opset, least)
         try:
-            with _quiet(), _plain_attention(model):
+            with _quiet(), plain_attention(model):
                 write(model, target, used)
             _inline(target)
             difference = _largest_difference(model, target)
@@ -82,38 +80,6 @@ def write_graph(model: PreTrainedModel, target: Path, opset: int) -> Route:
     target.unlink(missing_ok=True)
     reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
     raise EdgepressError(f"no ONNX export for {model.config.model_type}: {reasons}")
-
-
-@contextlib.contextmanager
-def _plain_attention(model: PreTrainedModel) -> Iterator[None]:
-    """Let attention be written as products and a softmax, with a mask of finite numbers, where it can be.
-
-    Of torch's own operator the exporters also write what makes zeros of rows that see no token, in each
-    layer: MiniLM takes 5 % longer at 128 tokens. Models whose code chose its attention as it was made, as some
-    do under transformers 4, keep theirs.
-    """
-    before, wanted = getattr(model.config, "_attn_implementation", None) or PLAIN, _example_logits(model)
-    _set_attention(model, PLAIN)
-    try:
-        alike = torch.allclose(_example_logits(model), wanted, atol=ATOL)
-    except Exception:  # whatever a mask of another kind trips over
-        alike = False
-    if not alike:
-        _set_attention(model, before)
-    try:
-        yield
-    finally:
-        _set_attention(model, before)
-
-
-def _set_attention(model: PreTrainedModel, name: str) -> None:
-    with quiet_transformers():
-        model.set_attn_implementation(name)
-
-
-def _example_logits(model: PreTrainedModel) -> torch.Tensor:
-    with torch.no_grad():
-        return model_logits(model(**dict(zip(input_names(model), example_inputs(model), strict=True))))
 
 
 def _by_torchscript(model: PreTrainedModel, target: Path, opset: int) -> None:
