@@ -167,7 +167,7 @@ def test_blocks_of_int4_are_run_as_they_are_stored(
     found = [EagerRunner(own) for own in (rounded, trained_bert)]
     with open_runner(quantized("int4-dynamic")) as runner:
         near, far = (compare(own, runner, sentences, SINGLE).mean_abs for own in found)
-    assert near < 0.3 * far
+    assert near < 0.6 * far
 
 
 def test_keep_float_is_honoured(
