@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgepress.core.errors import EdgepressError, first_line
+from export.core.attention import plain_attention
 from export.core.quiet import quiet, quiet_native
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def export(model: PreTrainedModel, target: Path, lengths: Sequence[int], rows: i
 
     from edgepress.core.inputs import input_names
 
-    with quiet(), quiet_native(), _failing(model):
+    with quiet(), quiet_native(), _failing(model), plain_attention(model):
         import litert_torch
 
         converter, module = litert_torch.Converter(), _named(model)
