@@ -181,9 +181,10 @@ def _measure(quantized: Quantized) -> list[Measurement]:
     if quantized.untimed:
         return []
     subjects = [Subject(quantized.label(file), file.path, known=quantized.recorded(file)) for file in files]
-    if beyond := [length for length in config.sequence_lengths if length > opened.longest]:
-        said = ", ".join(map(str, beyond))
-        console.warn(f"the model reads {opened.longest} tokens at most: timed at that, not at {said}")
+    longest = quantized.longest
+    if beyond := [length for length in config.sequence_lengths if length > longest]:
+        said, whose = ", ".join(map(str, beyond)), "model" if longest == opened.longest else "file"
+        console.warn(f"the {whose} reads {longest} tokens at most: timed at that, not at {said}")
     if not config.sequence_lengths:
         said = " and ".join(map(str, quantized.timed_lengths))
         console.step(

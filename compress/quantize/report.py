@@ -114,7 +114,12 @@ class Quantized:
     def timed_lengths(self) -> tuple[int, ...]:
         """Lengths to time at, in rising order [tokens]."""
         wanted = self.config.sequence_lengths or (self.lengths.typical, self.lengths.long)
-        return tuple(sorted({min(length, self.opened.longest) for length in wanted}))
+        return tuple(sorted({min(length, self.longest) for length in wanted}))
+
+    @property
+    def longest(self) -> int:
+        """The longest input that the model and all timed files take [tokens]."""
+        return min([self.opened.longest, *(file.longest for file in self.timed_files if file.longest)])
 
     @property
     def deciding_length(self) -> int:

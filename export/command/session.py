@@ -85,6 +85,8 @@ class Written:
     """The CPUs that it is made for, where the user named some and its scheme asks."""
     how: Mapping[str, object] = field(default_factory=dict)
     """Facts of the exporter that wrote the file that it was made from."""
+    longest: int | None = None
+    """Longest input that it takes [tokens]; None: the model's."""
 
     @property
     def precision(self) -> str:
@@ -304,7 +306,10 @@ class ExportSession:
         parity.require(verdict.parity, format_.name, precision, config.atol, path.name)
         companion = format_.companion(path, self.opened, config)
         size = size_bytes(path)
-        return Written(format_, path, scheme, verdict, size, seconds, kept, companion, how=whole.how)
+        longest = config.shapes.longest
+        return Written(
+            format_, path, scheme, verdict, size, seconds, kept, companion, how=whole.how, longest=longest
+        )
 
 
 def _warn_of_foreign_texts(opened: OpenedModel) -> None:
