@@ -246,3 +246,30 @@ def test_a_corpus_is_for_vectors(cli: Cli, model_folder: Path, data_root: Path, 
     flags = ("--task", data_root / "verdicts", "--corpus", corpus, "--output", tmp_path / "out")
     result = cli("compress.distill", "--teacher", model_folder, *flags)
     assert (result.code, "--corpus belongs to --stage pretrain" in result.error) == (2, True)
+
+
+@pytest.mark.slow
+def test_quantizing_keeps_neighbours(cli: Cli, embedder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "auto"
+    flags = ("--model", embedder, "--scheme", "auto", "--max-drop", 5, "--time-budget", 0)
+    result = cli("compress.quantize", *flags, "--output", out)
+    assert result.code == 0, result.err
+    assert "of the nearest neighbours stay" in result.err.replace("\n", " ")
+    (variant,) = manifest_of(out).steps[-1].metrics["variants"]
+    assert variant["agreement"] >= 0.97
+    (parent, child) = (own.parity for own in manifest_of(out).files if own.parity)
+    assert parent["mean_cosine"] == pytest.approx(1, abs=1e-6)
+    assert 0.9 < child["mean_cosine"] <= 1
+
+
+def test_what_is_lost_of_neighbours_is_limited(
+    cli: Cli, embedder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "edgepress.core.tasks.embedding.Embedding.worst_drop", lambda *_: (4.0, "96.0 % stay")
+    )
+    monkeypatch.setattr("compress.quantize.search.KEPT_LAYERS", ())
+    flags = ("--model", embedder, "--scheme", "auto", "--max-drop", 90, "--time-budget", 0)
+    result = cli("compress.quantize", *flags, "--output", tmp_path / "out", "--eval-samples", 8)
+    assert (result.code, (tmp_path / "out").exists()) == (1, False)
+    assert "and 3 % of the nearest neighbours" in result.error.replace("\n", " ")

@@ -207,7 +207,9 @@ def test_quantizing_is_judged_by_the_worst_label_too(cli: Cli, entity_model: Pat
 def test_a_label_that_loses_too_much_ends_the_search(
     cli: Cli, entity_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("export.validation.validator.FileVerdict.label_drop", lambda *_: (40.0, "PART"))
+    monkeypatch.setattr(
+        "edgepress.core.tasks.kind.TaskKind.worst_drop", lambda *_: (40.0, "most of 'PART': 40.00")
+    )
     flags = ("--model", entity_model, "--scheme", "auto", "--max-drop", 100, "--max-label-drop", 5)
     result = cli("compress.quantize", *flags, "--output", tmp_path / "no")
     assert result.code == 1

@@ -13,6 +13,8 @@ PREDICTED, LABELS = np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0])
 FLAGS, TRUE_FLAGS = np.array([[1, 0], [0, 0], [1, 0]]), np.array([[1.0, 1.0], [0.0, 0.0], [0.0, 1.0]])
 
 
+# Of each pair the cosine, and the rank of its second text.
+COSINES = np.array([[0.1, 9], [0.3, 7], [0.2, 8], [0.9, 1]])
 KNOWN = [
     ("accuracy", PREDICTED, LABELS, 3 / 4),
     ("f1", PREDICTED, LABELS, 2 / 3),  # 2 TP / (2 TP + FP + FN) = 2 / (2 + 1 + 0)
@@ -22,6 +24,8 @@ KNOWN = [
     ("matthews", PREDICTED, LABELS, 2 / 12**0.5),  # TP 1, TN 2, FP 1, FN 0
     ("pearson", np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 3.0]), 3 / (2 * 42 / 9) ** 0.5),
     ("spearman", np.array([10.0, 30.0, 20.0, 99.0]), np.array([1.0, 2.0, 3.0, 4.0]), 1 - 6 * 2 / 60),
+    ("spearman_cosine", COSINES, np.array([1.0, 2.0, 3.0, 4.0]), 1 - 6 * 2 / 60),
+    ("pearson_cosine", COSINES[[0, 2, 3]], np.array([0.1, 0.2, 0.9]), 1),
     ("hamming_score", FLAGS, TRUE_FLAGS, (1 / 2 + 1 + 0) / 3),
     ("hamming_labelwise", FLAGS, TRUE_FLAGS, 3 / 6),
 ]

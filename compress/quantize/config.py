@@ -41,8 +41,8 @@ class QuantizeConfig(CpuFlags, ModelFlags):
     max_drop: float = 1.0
     """Largest loss of the file to ship [points of the metric; of agreement where there is none]."""
     max_label_drop: float | None = None
-    """Largest loss of its recall of any one label, or type of entity [points]. Default: labels are shown, and
-    not limited."""
+    """Largest loss of its recall of any one label, or type of entity [points]; of vectors, largest share of
+    texts whose nearest neighbour is another one. Default: labels are shown, and not limited; of vectors 3."""
     keep_float: tuple[str, ...] = ()
     """Layers to leave in float, by module path (distilbert.transformer.layer.0.ffn.lin2)."""
     calibration: Literal["minmax", "entropy", "percentile"] = "minmax"

@@ -151,7 +151,7 @@ def _every(config: QuantizeConfig, session: ExportSession, formats: Sequence[Wri
 
 def _search(config: QuantizeConfig, session: ExportSession, formats: Sequence[WrittenFormat]) -> Found:
     """Write the files among which the one to ship is."""
-    search = Search(session, formats, _options(config), Limits(config.max_drop, config.max_label_drop))
+    search = Search(session, formats, _options(config), Limits.of(config, session.opened.kind))
     by_size = report.why_by_size(config, [own.part.format for own in formats])
     said = "smallest" if by_size else "fastest"
     console.step(f"looking for the {said} file that loses at most {config.max_drop:g} points")

@@ -156,13 +156,14 @@ class Quantized:
 
     def _recommendation(self, target: CpuTarget) -> Recommendation:
         own, here = self.config, this_cpu().name
+        limit = Limits.of(own, self.opened.kind).label
         files = [file for file in self.files if not file.cpus or target.name in file.cpus]
         what = self.metric if self.parent_score is not None else "agreement"
         points = f"{own.max_drop:g} point{'s' * (own.max_drop != 1)} of {what}"
         return Recommendation(
             tuple(self._rated(file) for file in files),
             summary.baseline(self.rows).name,
-            points if own.max_label_drop is None else f"{points}, and {own.max_label_drop:g} of any label",
+            points if limit is None else f"{points}, and {limit:g} {self.opened.kind.of_worst}",
             environment().cpu if target.name == here else target.name,
             own.minimize,
             why_unmeasured(own, target) or self.untimed,
@@ -172,8 +173,8 @@ class Quantized:
         label, verdict = self.label(file), file.verdict
         row = next(own for own in self.rows if own.name == label)
         loss = verdict.drop(self.parent_score)
-        worst, _ = verdict.label_drop(self.parent_labels)
-        within = Limits(self.config.max_drop, self.config.max_label_drop).allow(loss, worst)
+        worst, _ = verdict.worst_drop(self.opened.kind, self.parent_labels)
+        within = Limits.of(self.config, self.opened.kind).allow(loss, worst)
         known = loss if math.isfinite(loss) else None
         found = RatedFile(label, file.size_bytes, within or file.precision == WHOLE, known, verdict.loss)
         if not row.measurements:

@@ -5,13 +5,17 @@ first that is good enough ends the search. Where the fastest is, all that are go
 timing tells which it is.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from compress.quantize.checks import FormatSchemes
+from compress.quantize.config import QuantizeConfig
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError, ExpectationError
 from edgepress.core.intervals import Bounds, texts_needed
+from edgepress.core.tasks.kind import TaskKind
 from export.command.session import ExportSession, QuantizedFile, Whole, Written
 from export.core.registry import size_bytes
 from export.core.scheme import Options, Scheme
@@ -40,7 +44,14 @@ class Limits:
     score: float
     """Loss of the task's metric, or of agreement where there is no score."""
     label: float | None = None
-    """Loss of any one label's recall; None: labels are not limited."""
+    """Loss of any one label's recall, or of whatever else the kind of task has as its worst; None: not
+    limited."""
+
+    @classmethod
+    def of(cls, config: QuantizeConfig, kind: TaskKind) -> Limits:
+        """Limits that the flags name, and the kind's own where they name none."""
+        label = kind.worst_limit if config.max_label_drop is None else config.max_label_drop
+        return cls(config.max_drop, label)
 
     def allow(self, loss: float, worst: float) -> bool:
         """Whether a loss, and the largest loss of a label's recall, are accepted."""
@@ -134,9 +145,9 @@ class Search:
         name = f"{found.format.title} {found.name}" if len(self.formats) > 1 else found.name
         loss, bounds = self.session.drop(found), found.verdict.loss
         self.tried.append((name, loss))
-        worst, label = found.verdict.label_drop(self.session.parent_labels())
-        said = f", most of '{label}': {worst:.2f} points of recall" if worst > 0 else ""
-        console.step(f"{name}: loses {loss:.2f} points{f' {bounds.percent()}' if bounds else ''}{said}")
+        worst, words = found.verdict.worst_drop(self.session.opened.kind, self.session.parent_labels())
+        said = f"loses {loss:.2f} points{f' {bounds.percent()}' if bounds else ''}"
+        console.step(f"{name}: {said}{f', {words}' if words else ''}")
         if self.limits.allow(loss, worst):
             return found
         self.session.discard(found)
@@ -161,7 +172,8 @@ class Search:
             return self.failed[0]
         best = min((loss for _, loss in self.tried), default=float("inf"))
         limits = self.limits
-        labels = "" if limits.label is None else f", and no label more than {limits.label:g}"
+        worst = self.session.opened.kind.of_worst
+        labels = "" if limits.label is None else f", and {limits.label:g} {worst}"
         flags = "--max-drop" if limits.label is None else "--max-drop or --max-label-drop"
         return ExpectationError(
             f"no scheme loses at most {limits.score} points{labels}; the best of {len(self.tried)} "

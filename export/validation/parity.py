@@ -1,7 +1,7 @@
 """Parity: how far an exported file's logits are from its parent's, and whether that is too far."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,9 +34,12 @@ class Parity:
     """Batch size, and `worst_length`: sequence length, where `max_abs` stands."""
     worst_length: int
     rows: int
+    likeness: Mapping[str, float] = field(default_factory=dict)
+    """Further figures of how alike the two are, by name, as `TaskKind.likeness` gives them."""
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        known = asdict(self)
+        return {**known, **known.pop("likeness")}
 
 
 def compare(parent: Runner, child: Runner, batches: Sequence[Batch], problem_type: ProblemType) -> Parity:
@@ -105,6 +108,7 @@ class LogitsComparison:
             worst_batch=self._where[0],
             worst_length=self._where[1],
             rows=self._rows,
+            likeness=self._kind.likeness(theirs, ours),
         )
 
 

@@ -106,17 +106,14 @@ class FileVerdict:
             return math.inf if self.parity.agreement is None else 100 * (1 - self.parity.agreement)
         return 100 * (parent_score - self.score)
 
-    def label_drop(self, parent: Sequence[LabelScore]) -> tuple[float, str]:
-        """Return the largest loss of any label's recall [points], and the label's name.
+    def worst_drop(self, kind: TaskKind, parent: Sequence[LabelScore]) -> tuple[float, str]:
+        """Return the largest loss of what `--max-label-drop` limits [points], and its words.
 
-        0 and an empty name where there are no labels.
+        Args:
+            kind: of the task.
+            parent: scores of each label with the parent.
         """
-        lost = [
-            (100 * (theirs.recall - ours.recall), ours.label)
-            for theirs, ours in zip(parent, self.labels, strict=True)
-            if theirs.recall is not None and ours.recall is not None
-        ]
-        return max(lost, default=(0.0, ""))
+        return kind.worst_drop(parent, self.labels, self.parity.agreement)
 
 
 class ParentLogits:

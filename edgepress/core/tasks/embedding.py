@@ -6,6 +6,7 @@ that belong together: an anchor, its positive, and perhaps a negative. A model r
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -20,9 +21,9 @@ from edgepress.core.prediction import EmbeddingPrediction, Reader
 from edgepress.core.ranking import QUERY_IDS, query_numbers
 from edgepress.core.splits import Examples, RowNames, read_texts
 from edgepress.core.tasks.classification import numbers_of
-from edgepress.core.tasks.kind import TEACHER_LOGITS, Collator, EvaluatedRows, Places, TaskKind
+from edgepress.core.tasks.kind import TEACHER_LOGITS, Collator, EvaluatedRows, LabelScore, Places, TaskKind
 from edgepress.core.tasks.task import ON_TRAIN, Task
-from edgepress.core.vectors import cosines_and_ranks, kept_neighbours, relevance
+from edgepress.core.vectors import cosines_and_ranks, kept_neighbours, mean_cosine, relevance
 
 if TYPE_CHECKING:
     import torch
@@ -63,6 +64,8 @@ class Embedding(TaskKind):
     read_columns = (PIECES,)
     agreed = "neighbours kept"
     texts_together = True
+    of_worst = "% of the nearest neighbours"
+    worst_limit = 3.0  # of 100 texts 97 keep their neighbour
     program = "print(logits.round(4).tolist())"
 
     @property
@@ -233,6 +236,17 @@ class Embedding(TaskKind):
     ) -> float | None:
         """Share of texts whose nearest neighbour stays."""
         return kept_neighbours(parent, child)
+
+    def worst_drop(
+        self, parent: Sequence[LabelScore], child: Sequence[LabelScore], agreement: float | None
+    ) -> tuple[float, str]:
+        """Return the share of texts whose nearest neighbour is another [points], and its words."""
+        if agreement is None:
+            return math.inf, "too few texts have neighbours"
+        return 100 * (1 - agreement), f"{100 * agreement:.1f} % of the nearest neighbours stay"
+
+    def likeness(self, parent: np.ndarray, child: np.ndarray) -> dict[str, float]:
+        return {"mean_cosine": mean_cosine(parent, child)}
 
     def said(self, outputs: np.ndarray, texts: tuple[str, ...], labels: Sequence[str]) -> list[float]:
         """The cosine of a pair."""

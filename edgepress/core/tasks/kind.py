@@ -124,6 +124,11 @@ class TaskKind:
     """What tables call the share of rows, tokens or texts on which two models agree."""
     texts_together: ClassVar[bool] = False
     """Whether agreement is of whole texts beside each other, and not of rows that are cut from them."""
+    of_worst: ClassVar[str] = "of any label"
+    """What a limit of `worst_drop` is of, behind its number [points]."""
+    worst_limit: ClassVar[float | None] = None
+    """Most that `--scheme auto` lets a file lose of `worst_drop` [points] where the user says nothing; None:
+    any."""
     abstains: ClassVar[bool] = False
     """Whether a model may give no answer, by a threshold of its own."""
     over_vocabulary: ClassVar[bool] = False
@@ -314,6 +319,28 @@ class TaskKind:
     def label_scores(self, decided: np.ndarray, truth: np.ndarray, labels: Sequence[str]) -> list[LabelScore]:
         """Return the score of each label; none where there are no labels."""
         return []
+
+    def worst_drop(
+        self, parent: Sequence[LabelScore], child: Sequence[LabelScore], agreement: float | None
+    ) -> tuple[float, str]:
+        """Return the largest loss of any one label's recall [points], and its words; 0 without labels.
+
+        Args:
+            parent: scores of each label with the parent.
+            child: with the child, in the same order.
+            agreement: of the two.
+        """
+        lost = [
+            (100 * (theirs.recall - ours.recall), ours.label)
+            for theirs, ours in zip(parent, child, strict=True)
+            if theirs.recall is not None and ours.recall is not None
+        ]
+        worst, label = max(lost, default=(0.0, ""))
+        return worst, f"most of '{label}': {worst:.2f} points of recall" if worst > 0 else ""
+
+    def likeness(self, parent: np.ndarray, child: np.ndarray) -> dict[str, float]:
+        """Return further figures of how alike the `choices` of two models are, by name; none for most."""
+        return {}
 
     def classes(self, labels: Sequence[str]) -> tuple[str, ...]:
         """Return the names of the rows and columns of a confusion matrix."""
