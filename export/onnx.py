@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,9 @@ class OnnxConfig(ExportConfig):
 
     opset: int = DEFAULT_OPSET
     """ONNX opset; 17 is the highest that every ONNX Runtime for Android since 1.12 opens."""
+    token_states: bool = False
+    """Of a model that gives vectors, also give the states of the tokens, last_hidden_state (batch, sequence,
+    width), which transformers.js, optimum and sentence-transformers pool by themselves."""
     with_tokenizer: bool = False
     """Also write a file that takes strings and gives label probabilities (WordPiece, BPE, Unigram)."""
 
@@ -67,7 +71,9 @@ outputs = session.run({outputs}, {{name: inputs[name].astype("int64") for name i
 """
 
     def write(self, model: PreTrainedModel, target: Path, config: ExportConfig) -> Mapping[str, object]:
-        route = export(model, target, config.opset if isinstance(config, OnnxConfig) else DEFAULT_OPSET)
+        own = config if isinstance(config, OnnxConfig) else OnnxConfig(model=config.model)
+        with _with_states(model, own.token_states):
+            route = export(model, target, own.opset)
         fix_shapes(target, config.shapes)
         return route.recorded
 
@@ -139,6 +145,20 @@ outputs = session.run({outputs}, {{name: inputs[name].astype("int64") for name i
                     "a file with its tokenizer takes texts of any length, and any number of them",
                     "--with-tokenizer goes without --batch-size and --sequence-length",
                 )
+
+
+def _with_states(model: PreTrainedModel, wanted: bool) -> AbstractContextManager[None]:
+    """Let a model give the states of tokens too, where that is wanted.
+
+    Raises:
+        EdgepressError: it gives no vectors.
+    """
+    from edgepress.core.embedder import with_states
+    from edgepress.core.heads import EMBEDDING, head_of_class
+
+    if wanted and head_of_class(model) is not EMBEDDING:
+        raise EdgepressError("--token-states is of models that give vectors", "leave it away")
+    return with_states(model) if wanted else nullcontext()
 
 
 def export(model: PreTrainedModel, target: Path, opset: int = DEFAULT_OPSET) -> Route:

@@ -208,7 +208,8 @@ def test_a_label_that_loses_too_much_ends_the_search(
     cli: Cli, entity_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "edgepress.core.tasks.kind.TaskKind.worst_drop", lambda *_: (40.0, "most of 'PART': 40.00")
+        "edgepress.core.tasks.kind.TaskKind.worst_drop",
+        lambda *_: (40.0, "most of 'PART': 40.00 points of recall"),
     )
     flags = ("--model", entity_model, "--scheme", "auto", "--max-drop", 100, "--max-label-drop", 5)
     result = cli("compress.quantize", *flags, "--output", tmp_path / "no")

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from alike import sentence_folder
 from conftest import SENTENCES
 from questions import entries
 from tokenizer_kinds import KINDS, fast
@@ -40,6 +41,7 @@ OPTIMUM = (
     "huggingface-hub==0.36.*",
     "tokenizers==0.22.*",
 )
+SENTENCE_TRANSFORMERS = "sentence-transformers==6.2.*"
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 # transformers.js lowercases a sigma by its place in the word and does not take every block of
 # ideographs apart; its own, with any model.
@@ -314,6 +316,65 @@ def test_transformers_js_answers_questions(cli, answer_model, questions, javascr
     ours = edgepress.load(out).predict(asked)
     assert [own["answer"] for own in found["fp32"]] == [own.answer for own in ours]
     assert len(found["q8"]) == len(asked)
+
+
+@pytest.fixture(scope="module")
+def sentence_model(bare_encoder, tmp_path_factory) -> Path:
+    """A folder of sentence-transformers, its vectors the first tokens' of length 1."""
+    pooling = {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}
+    return sentence_folder(bare_encoder, tmp_path_factory.mktemp("clients") / "vectors", pooling=pooling)
+
+
+@pytest.fixture(scope="module")
+def vector_files(cli, sentence_model, tmp_path_factory) -> Path:
+    """An artifact of that with ONNX files that give the states of tokens, too."""
+    out = tmp_path_factory.mktemp("clients") / "exported"
+    flags = ("--scheme", "fp32", "int8", "--token-states", "--eval-samples", 8)
+    result = cli("export.onnx", "--model", sentence_model, "--output", out, *flags)
+    assert result.code == 0, result.err
+    return out
+
+
+def vectors_of(folder: Path) -> np.ndarray:
+    return np.asarray([own.embedding for own in edgepress.load(folder).predict(TEXTS)])
+
+
+@pytest.fixture(scope="module")
+def sentence_transformers(request) -> dict[str, str]:
+    """An environment in which sentence-transformers is found; torch and transformers are this one's."""
+    folder = request.config.cache.mkdir(SENTENCE_TRANSFORMERS.replace("=", "").replace("*", "x"))
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder]
+    prepared("sentence-transformers", folder, [*install, SENTENCE_TRANSFORMERS])
+    return {**os.environ, "PYTHONPATH": str(folder), "HF_HUB_OFFLINE": "1"}
+
+
+@pytest.mark.slow
+def test_sentence_transformers(vector_files, sentence_transformers, tmp_path):
+    saved_there = tmp_path / "saved"
+    command = [sys.executable, CLIENTS / "run_sentence_transformers.py"]
+    said = ran([*command, vector_files, saved_there], env=sentence_transformers, input=json.dumps(TEXTS))
+    theirs, ours = json.loads(said), vectors_of(vector_files)
+    assert np.abs(np.asarray(theirs["vectors"]) - ours).max() < 1e-5
+    assert theirs["longest"] == 32
+    # As it saves a model today, in files of other names and keys.
+    assert np.abs(vectors_of(saved_there) - ours).max() < 1e-6
+
+
+@pytest.mark.slow
+def test_transformers_js_gives_vectors(vector_files, javascript):
+    asked = [[text, {"pooling": "cls", "normalize": True}] for text in TEXTS]
+    found = asked_in_javascript(javascript, vector_files, "feature-extraction", asked)
+    ours = vectors_of(vector_files)
+    assert np.abs(np.concatenate(found["fp32"]) - ours).max() < 1e-3
+    assert (np.concatenate(found["q8"]) * ours).sum(axis=-1).min() > 0.9
+
+
+def test_token_states_are_of_vectors(cli, vector_files, model_folder, tmp_path):
+    session = onnx.load(str(vector_files / "onnx" / "model.onnx"))
+    assert [own.name for own in session.graph.output] == ["sentence_embedding", "last_hidden_state"]
+    flags = ("--model", model_folder, "--output", tmp_path / "out", "--token-states")
+    refused = cli("export.onnx", *flags)
+    assert (refused.code, "--token-states is of models that give vectors" in refused.err) == (2, True)
 
 
 @pytest.fixture(scope="module")

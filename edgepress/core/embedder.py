@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +23,7 @@ from edgepress.core.embedding_losses import pair_loss
 from edgepress.core.sentence_folder import RECORD, Pooling, PoolingMode
 
 IDS, MASK = "input_ids", "attention_mask"
+STATES_TOO = "gives_states_too"
 NO_POOLER = "add_pooling_layer"
 SHORTEST = 1e-12
 """Vectors that are shorter are not scaled up to length 1."""
@@ -34,12 +37,29 @@ class EmbeddingOutput(ModelOutput):
     """The loss of the batch, where labels were given."""
     sentence_embedding: torch.Tensor | None = None
     """Vectors of the texts (rows, width)."""
+    last_hidden_state: torch.Tensor | None = None
+    """States of the tokens (rows, tokens, width), where they are given too."""
     hidden_states: tuple[torch.Tensor, ...] | None = None
     attentions: tuple[torch.Tensor, ...] | None = None
 
 
 class SentenceEmbedder(nn.Module):
     """Mark of the classes that `embedder_class` makes."""
+
+
+def gives_states(model: nn.Module) -> bool:
+    """Whether a model of vectors gives the states of tokens beside them, as `with_states` lets it."""
+    return bool(getattr(model, STATES_TOO, False))
+
+
+@contextmanager
+def with_states(model: nn.Module, wanted: bool = True) -> Iterator[None]:
+    """Let a model of vectors give the states of tokens too, for other loaders that pool them themselves."""
+    setattr(model, STATES_TOO, wanted)
+    try:
+        yield
+    finally:
+        delattr(model, STATES_TOO)
 
 
 def pooled(states: torch.Tensor, mask: torch.Tensor, mode: PoolingMode) -> torch.Tensor:
@@ -93,6 +113,7 @@ def embedder_class(encoder: type[PreTrainedModel]) -> type[PreTrainedModel]:
         return EmbeddingOutput(
             loss=None if labels is None else pair_loss(vectors, labels),
             sentence_embedding=vectors,
+            last_hidden_state=found.last_hidden_state if gives_states(self) else None,
             hidden_states=getattr(found, "hidden_states", None),
             attentions=getattr(found, "attentions", None),
         )

@@ -21,18 +21,25 @@ SPANS = ("start_logits", "end_logits")
 """transformers' and transformers.js' names, of models that answer questions: (rows, tokens) each."""
 VECTORS = ("sentence_embedding",)
 """sentence-transformers' name, of models that give a vector a text: (rows, width)."""
+STATES = "last_hidden_state"
+"""transformers' name of the states of tokens, (rows, tokens, width), which a file of vectors may give too."""
 
 
 def output_names(model: PreTrainedModel) -> tuple[str, ...]:
     """Names of a model's outputs, in their order."""
+    from edgepress.core.embedder import gives_states
     from edgepress.core.heads import EMBEDDING, QUESTION_ANSWERING, head_of_class
 
+    if head_of_class(model) is EMBEDDING and gives_states(model):
+        return (*VECTORS, STATES)
     return {QUESTION_ANSWERING: SPANS, EMBEDDING: VECTORS}.get(head_of_class(model), LOGITS)
 
 
 def model_outputs(found: Any) -> tuple[torch.Tensor, ...]:
     """The outputs of what a model of transformers gave, in the order of `output_names`."""
     names = next((own for own in (SPANS, VECTORS) if hasattr(found, own[0])), LOGITS)
+    if names is VECTORS and getattr(found, STATES) is not None:
+        names = (*VECTORS, STATES)
     return tuple(getattr(found, name) for name in names)
 
 
@@ -41,7 +48,7 @@ def model_logits(found: Any) -> torch.Tensor:
     import torch
 
     parts = model_outputs(found)
-    return parts[0] if len(parts) == 1 else torch.stack(parts, -1)
+    return torch.stack(parts, -1) if hasattr(found, SPANS[0]) else parts[0]
 
 
 def file_outputs(names: Collection[str], where: str) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from transformers import PreTrainedModel
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.heads import gives_tokens
 from edgepress.core.inputs import input_names, longest_input
-from edgepress.core.outputs import as_one, model_logits, model_outputs, output_names
+from edgepress.core.outputs import STATES, as_one, file_outputs, model_logits, model_outputs, output_names
 from export.core.attention import plain_attention
 from export.core.traceable import Traceable, example_inputs
 from export.onnx_graph.graph import inline_shared_constants
@@ -86,6 +86,7 @@ def _by_torchscript(model: PreTrainedModel, target: Path, opset: int) -> None:
     names, inputs = input_names(model), example_inputs(model)
     outputs, own = output_names(model), AXES if gives_tokens(model) else {0: AXES[0]}
     axes = {**dict.fromkeys(names, AXES), **dict.fromkeys(outputs, own)}
+    axes |= dict.fromkeys({*outputs} & {STATES}, AXES)
     with _logits_alone(model, names), torch.no_grad():
         torch.onnx.export(
             model,
@@ -170,7 +171,7 @@ def _largest_difference(model: PreTrainedModel, target: Path) -> float:
         inputs = example_inputs(model, rows, min(length, longest))
         named = dict(zip(names, inputs, strict=True))
         feeds = {name: value.numpy() for name, value in named.items()}
-        ours = as_one(session.run(list(output_names(model)), feeds))
+        ours = as_one(session.run(list(file_outputs(output_names(model), str(target))), feeds))
         with torch.no_grad():
             theirs = model_logits(model(**named)).numpy()
         if not np.isfinite(theirs).all():

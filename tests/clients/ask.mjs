@@ -12,7 +12,10 @@ const found = {};
 for (const dtype of dtypes) {
   const ask = await pipeline(task, basename(folder), { dtype });
   found[dtype] = [];
-  for (const own of asked) found[dtype].push(await ask(...own));
+  for (const own of asked) {
+    const said = await ask(...own);
+    found[dtype].push(said.tolist?.() ?? said); // a tensor of vectors
+  }
   await ask.dispose();
 }
 console.log(JSON.stringify(found));
