@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # what a type checker and an editor see
     from edgepress.core.errors import EdgepressError, EdgepressWarning, ExpectationError
     from edgepress.core.prediction import (
         AnswerPrediction,
+        EmbeddingPrediction,
         Entity,
         EntityPrediction,
         Filling,
@@ -38,6 +39,7 @@ __all__ = [
     "AnswerPrediction",
     "EdgepressError",
     "EdgepressWarning",
+    "EmbeddingPrediction",
     "Entity",
     "EntityPrediction",
     "Evaluation",
@@ -73,6 +75,7 @@ _MODULES = {
     "core.errors": ("EdgepressError", "EdgepressWarning", "ExpectationError"),
     "core.prediction": (
         "AnswerPrediction",
+        "EmbeddingPrediction",
         "Entity",
         "EntityPrediction",
         "Filling",

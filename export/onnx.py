@@ -43,8 +43,8 @@ class OnnxConfig(ExportConfig):
     opset: int = DEFAULT_OPSET
     """ONNX opset; 17 is the highest that every ONNX Runtime for Android since 1.12 opens."""
     token_states: bool = False
-    """Of a model that gives vectors, also give the states of the tokens, last_hidden_state (batch, sequence,
-    width), which transformers.js, optimum and sentence-transformers pool by themselves."""
+    """Also give the states of tokens, last_hidden_state (batch, sequence, width), of a model that gives
+    vectors: transformers.js, optimum and sentence-transformers pool them by themselves."""
     with_tokenizer: bool = False
     """Also write a file that takes strings and gives label probabilities (WordPiece, BPE, Unigram)."""
 

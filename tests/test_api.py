@@ -22,7 +22,7 @@ NAMES = {
     *("finetune", "pretrain", "distill", "prune", "sparsify", "qat", "trim_vocab", "quantize", "export"),
     *("evaluate", "benchmark", "compare", "load", "Model", "ExportedModel", "Evaluation", "Prediction"),
     *("EdgepressError", "EdgepressWarning", "Entity", "EntityPrediction", "ExpectationError", "__version__"),
-    *("AnswerPrediction", "RankPrediction"),
+    *("AnswerPrediction", "EmbeddingPrediction", "Filling", "FillingPrediction", "RankPrediction"),
 }
 
 

@@ -214,7 +214,7 @@ def test_a_label_that_loses_too_much_ends_the_search(
     flags = ("--model", entity_model, "--scheme", "auto", "--max-drop", 100, "--max-label-drop", 5)
     result = cli("compress.quantize", *flags, "--output", tmp_path / "no")
     assert result.code == 1
-    assert "no label more than 5" in result.error
+    assert "and 5 of any label" in result.error
     assert "most of 'PART': 40.00 points of recall" in result.err
     assert not (tmp_path / "no").exists()
 

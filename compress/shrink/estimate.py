@@ -62,7 +62,7 @@ def measure_pace(opened: OpenedModel, examples: Examples) -> Pace:
         opened: its weights stay as they are.
         examples: texts to train on.
     """
-    columns = map(list, zip(*examples.sample(BATCH).texts, strict=True))
+    columns = [list(own) for own in zip(*examples.sample(BATCH).texts, strict=True)][: opened.texts_a_row]
     cut = {"truncation": True, "max_length": opened.text_length}
     batch = opened.tokenizer(*columns, padding=True, return_tensors="pt", **cut)
     model = opened.model

@@ -46,7 +46,7 @@ def texts_of(subject: Subject, task: str | None, data: Path | None, count: int) 
         found = artifact_task(artifact, data, task)
         assert found is not None, "the flag or the manifest names one"
         kind = kind_of(found.problem_type)
-        if kind.per_token or kind.pairs:
+        if kind.per_token or kind.pairs or not kind.named:
             raise EdgepressError(
                 f"the app gives whole texts their model's classes, and {found.name} is for {kind.pipeline}"
             )

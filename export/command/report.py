@@ -115,6 +115,10 @@ def judged_on(opened: OpenedModel, texts: EvaluationSet, files: Sequence[Written
     what = f"Judged on {texts}; scores with their 95 % intervals."
     if opened.on_foreign_texts:
         what = f"Compared on {texts}: nobody says what the model was trained on, and nothing is scored."
+    if opened.kind.texts_together:
+        texts_read = max(file.verdict.parity.agreed_rows for file in files)
+        agreed = opened.kind.agreed.capitalize()
+        return f"{what} {agreed}: of {texts_read:,} different texts, each among the others."
     return (
         f"{what} Agreement with the model in torch is of {rows:,} rows: these texts, one by one, and "
         f"{rows - texts.texts:,} rows cut from them, in batches of up to 8."

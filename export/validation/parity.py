@@ -34,6 +34,8 @@ class Parity:
     """Batch size, and `worst_length`: sequence length, where `max_abs` stands."""
     worst_length: int
     rows: int
+    agreed_rows: int = 0
+    """Rows, or tokens, that agreement is of."""
     likeness: Mapping[str, float] = field(default_factory=dict)
     """Further figures of how alike the two are, by name, as `TaskKind.likeness` gives them."""
 
@@ -108,6 +110,7 @@ class LogitsComparison:
             worst_batch=self._where[0],
             worst_length=self._where[1],
             rows=self._rows,
+            agreed_rows=len(theirs),
             likeness=self._kind.likeness(theirs, ours),
         )
 
