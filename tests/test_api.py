@@ -192,6 +192,10 @@ def test_several_formats(model, tmp_path):
     made = edgepress.export(model, ["onnx", "torchscript"], eval_samples=10)
     assert [file.format.name for file in made.files] == ["onnx", "torchscript"]
     assert made.predict(["the film is a quiet delight"])[0].label == "positive"
+    assert made.predict("the film is a quiet delight") == made.predict(["the film is a quiet delight"])
+    for wrong in ([None], ["fine", 3], [("a", None)]):
+        with pytest.raises(edgepress.EdgepressError, match=r"row \d is no text"):
+            made.predict(wrong)
     assert {path.name for path in made.save(tmp_path / "out").iterdir()} >= {
         "onnx",
         "torchscript",

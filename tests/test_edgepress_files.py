@@ -103,6 +103,23 @@ def test_existing_folder_is_refused(target: Path) -> None:
     assert beside(target) == ["out"]
 
 
+def write_late(target: Path) -> None:
+    with staged_folder(target, overwrite=False) as stage:
+        (stage / "new.txt").write_text("late")
+        target.mkdir()  # as another process does
+        (target / "new.txt").write_text("new")
+
+
+def test_two_that_write_to_one_place_both_keep_what_they_made(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    (tmp_path / "out-2").mkdir()
+    with pytest.raises(EdgepressError, match="another command wrote") as refused:
+        write_late(target)
+    assert str(tmp_path / "out-3") in str(refused.value)
+    assert (content(target), content(tmp_path / "out-3")) == ({"new.txt": "new"}, {"new.txt": "late"})
+    assert beside(target) == ["out", "out-2", "out-3"]
+
+
 def test_overwrite_replaces_the_whole_folder(target: Path) -> None:
     write(target, overwrite=True)
     assert content(target) == {"new.txt": "new"}

@@ -167,7 +167,7 @@ def _fits(path: Path, model: torch.nn.Module) -> bool:
 
 def _enter(stack: ExitStack, folder: Path, identity: RunIdentity, restart: bool) -> None:
     writable_folder(folder)
-    busy = f"{folder}: the same command is still at work"
+    busy = f"{folder}: a training for this output is still at work"
     stack.enter_context(alone(folder / RUNNING, busy, "wait for it or end it, or name another --output"))
     stack.callback(_remove_unused, folder)
     if not restart and any(own.is_of_use for own in checkpoints_below(folder)):

@@ -28,7 +28,7 @@ from export.core.eager import EagerRunner
 from export.core.runner import Runner
 from export.validation.sentences import evaluation_sentences
 
-Texts = Sequence[str] | Sequence[tuple[str, str]]
+Texts = str | Sequence[str] | Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -106,14 +106,15 @@ class Model:
             of each text.
 
         Raises:
-            EdgepressError: its head is not trained, or single texts are given where it reads pairs.
+            EdgepressError: its head is not trained, single texts are given where it reads pairs, or what is
+                given is no text.
         """
         opened = self.opened
         if not opened.head_trained:
             raise EdgepressError(
                 "its classifier is not trained: its answers mean nothing", "finetune it first"
             )
-        rows = [(text,) if isinstance(text, str) else tuple(text) for text in texts]
+        rows = _rows(texts)
         wanted = opened.kind.texts_a_row or (opened.text_task.texts_a_row if opened.task else None)
         if wanted and any(len(row) != wanted for row in rows):
             name = opened.text_task.name if opened.task else opened.source.short_name
@@ -192,3 +193,19 @@ class Model:
 def evaluate(model: Model, **options: Any) -> Evaluation:
     """Score a model on its task; the same as `Model.evaluate`."""
     return model.evaluate(**options)
+
+
+def _rows(texts: Texts) -> list[tuple[str, ...]]:
+    """Return each row's texts; one text alone is a row.
+
+    Raises:
+        EdgepressError: something else than a text is among them.
+    """
+    given = [texts] if isinstance(texts, str) else [*texts]
+    rows = [(row,) if isinstance(row, str) else row for row in given]
+    for number, row in enumerate(rows):
+        if not isinstance(row, Sequence) or not all(isinstance(text, str) for text in row):
+            raise EdgepressError(
+                f"row {number} is no text: {row!r:.60}", 'give strings, or tuples of strings: ["a text", ...]'
+            )
+    return [tuple(row) for row in rows]

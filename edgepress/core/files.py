@@ -7,8 +7,9 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 
@@ -104,13 +105,16 @@ def staged_folder(target: Path, overwrite: bool) -> Iterator[Path]:
     beside it is cleared by the next one.
 
     Raises:
-        EdgepressError: `target` exists and `overwrite` is false, or its parent cannot be written.
+        EdgepressError: `target` exists and `overwrite` is false, or its parent cannot be written; or
+            somebody else wrote `target` meanwhile: what was made is kept beside it then.
     """
     restore(target)
     refuse_existing(target, overwrite)
     stage = _fresh_stage(target)
     try:
         yield stage
+        if target.exists() and not overwrite:
+            _keep_beside(target, stage)
         _replace(target, stage)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
@@ -167,6 +171,22 @@ def _clear_abandoned(target: Path) -> None:
         # Our own number: in a container every run has the same.
         if not pid.isdigit() or int(pid) == os.getpid() or not psutil.pid_exists(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _keep_beside(target: Path, stage: Path) -> NoReturn:
+    """Move the folder to the next free name, and raise: two commands wrote to one place.
+
+    Raises:
+        EdgepressError: always.
+    """
+    free = next(
+        place for number in count(2) if not (place := target.with_name(f"{target.name}-{number}")).exists()
+    )
+    stage.rename(free)
+    raise EdgepressError(
+        f"another command wrote {target} meanwhile; what this one made is in {free}",
+        "keep the one that you want, or run again with another --output",
+    )
 
 
 def _replace(target: Path, stage: Path) -> None:

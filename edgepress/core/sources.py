@@ -74,7 +74,7 @@ def _fetch(mirror: Mirror, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(folder.parent, os.W_OK):  # staged_folder would speak of --output
         raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(folder.parent))
-    with staged_folder(folder, overwrite=False) as stage:
+    with staged_folder(folder, overwrite=True) as stage:  # another command may fetch the same meanwhile
         _download(mirror.wheels, stage)
         _unpack(stage)
 
