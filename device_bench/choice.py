@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from device_bench.grouping import speed_up
 from device_bench.records import Measurement
 from device_bench.stats import Interval
 from edgepress.core.intervals import Bounds
@@ -101,6 +102,16 @@ class Recommendation:
         return self.smallest if self.by_size else self.fastest
 
     @property
+    def as_fast(self) -> list[RatedFile]:
+        """Files within the limit that were timed beside the fastest one, and are not shown to be slower."""
+        best = self.chosen
+        if self.by_size or best is None or best.record is None:
+            return []
+        others = [own for own in self._within if own is not best and own.record is not None]
+        ratios = ((own, speed_up(own.record, best.record)) for own in others if own.record)
+        return [own for own, ratio in ratios if ratio is not None and ratio.low <= 1]
+
+    @property
     def _within(self) -> list[RatedFile]:
         return [own for own in self.files if own.within]
 
@@ -119,6 +130,8 @@ class Recommendation:
             said += f"; it takes {carried}"
         if other is not None and other is not best:
             said += f". The {else_} is {other.label}: {other.costs(self.baseline)}"
+        if ties := self.as_fast:
+            said += f". As fast, as far as this measurement can tell: {', '.join(own.label for own in ties)}"
         if self.unmeasured and self.minimize == "latency":
             said += f". Size decides: {self.unmeasured}"
         return f"{said}."

@@ -245,3 +245,18 @@ def test_an_untrained_model_answers_nothing(bare_encoder, data_root):
     for ask in (lambda: bare.predict(["a"]), bare.evaluate):
         with pytest.raises(edgepress.EdgepressError, match="not trained"):
             ask()
+
+
+@pytest.mark.slow
+def test_the_file_to_ship_is_looked_for_among_several_formats(model, tmp_path):
+    made = edgepress.quantize(
+        model, format=["onnx", "torchscript"], time_budget=0.5, sequence_lengths=(8,), max_drop=50
+    )
+    assert [file.format.name for file in made.files] == ["onnx", "onnx", "torchscript", "torchscript"]
+    assert made.chosen in made.files
+    assert f"Ship {made.chosen.format.name} {made.chosen.name}: of 4 files the fastest" in made.report
+    assert made.predict(["the film is a quiet delight"])[0].label == "positive"
+    chosen = open_artifact(made.save(tmp_path / "out")).manifest.steps[-1].metrics["chosen"]
+    assert chosen.endswith(made.chosen.path.name)
+    with pytest.raises(edgepress.EdgepressError, match="'time_budget' would have no effect here"):
+        edgepress.quantize(model, time_budget=1)

@@ -16,6 +16,8 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from device_bench import records
 from edgepress.core.artifact import open_artifact
+from edgepress.core.errors import EdgepressError
+from export.core.registry import formats
 from export.core.scheme import this_cpu
 from export.onnx_graph.schemes import SCHEMES
 
@@ -105,7 +107,8 @@ def asked(result):
     """The file that the last line of the output asks."""
     words = shlex.split(result.out.strip().splitlines()[-1])
     assert words[:2] == ["edgepress", "predict"]
-    assert words[3:] == ["--text", "..."]
+    assert words[3] == "--text"
+    assert len(words) == 5
     return Path(words[2])
 
 
@@ -127,6 +130,7 @@ def test_size_decides_for_another_cpu_than_this_one(static):
     assert asked(static.result).name == "model_int8.onnx"
 
 
+@pytest.mark.slow
 def test_formats_stand_beside_each_other(quantize, tmp_path):
     result = quantize("--format", "onnx", "torchscript", *TIMED, "--max-drop", 5)
     assert result.code == 0, result.err
@@ -147,6 +151,7 @@ def test_formats_stand_beside_each_other(quantize, tmp_path):
     assert best.file in (tmp_path / "out" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_scheme_that_one_format_lacks_is_left_out_there(quantize, tmp_path):
     result = quantize("--format", "onnx", "torchscript", "--scheme", "int8", "int8-weights")
     assert result.code == 0, result.err
@@ -156,6 +161,40 @@ def test_a_scheme_that_one_format_lacks_is_left_out_there(quantize, tmp_path):
     assert found == [("onnx", "int8-dynamic"), ("onnx", "int8-weights"), ("torchscript", "int8-dynamic")]
 
 
+@pytest.mark.slow
+def test_a_format_that_fails_is_named_and_the_others_go_on(quantize, tmp_path, monkeypatch):
+    def fail(*_):
+        raise EdgepressError("the tracer lost its way", "try another")
+
+    monkeypatch.setattr("export.torchscript.TorchScriptFormat.write", fail)
+    result = quantize("--format", "torchscript", "onnx")
+    assert result.code == 0, result.err
+    assert "TorchScript is left out: the tracer lost its way; try another" in " ".join(result.err.split())
+    folders = {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()}
+    assert folders == {"onnx"}
+    alone = quantize("--format", "torchscript", output=tmp_path / "none")
+    assert (alone.code, "the tracer lost its way" in alone.error) == (2, True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_all_formats_that_are_installed(quantize, tmp_path):
+    result = quantize("--format", "all", "--eval-samples", 8, "--calibration-samples", 8)
+    assert result.code == 0, result.err
+    variants = open_artifact(tmp_path / "out").manifest.steps[-1].metrics["variants"]
+    wanted = {name for name, own in formats().items() if own.schemes() and name not in left_out(result)}
+    assert {own["format"] for own in variants} == wanted >= {"onnx", "torchscript"}
+    assert "Size decides: --time-budget 0" in flat(result)
+
+
+def left_out(result):
+    """Names of the formats that the command did without."""
+    titles = {own.title: name for name, own in formats().items()}
+    said = " ".join(result.err.split())
+    return {name for title, name in titles.items() if f"left out: {title} needs" in said}
+
+
+@pytest.mark.slow
 def test_a_file_slower_than_its_parent_is_never_the_fastest(quantize, tmp_path):
     result = quantize("--scheme", "auto", "--max-drop", 100, *TIMED)
     assert result.code == 0, result.err

@@ -108,7 +108,7 @@ def test_the_last_resort_is_the_largest_scheme(ask, files):
     assert files() == {kept.path.name}
 
 
-@pytest.mark.parametrize("everything", [False, True])
+@pytest.mark.parametrize("everything", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_nothing_within_the_drop_is_a_failed_expectation(ask, files, everything):
     with pytest.raises(
         ExpectationError, match=r"no scheme loses at most 1.0 points; the best of 10 loses 2.00"

@@ -52,6 +52,7 @@ def test_recurrent_steps_and_convolutions_count() -> None:
     assert (64 * 5, 64) in product_shapes(windows)
 
 
+@pytest.mark.slow
 def test_the_peak_names_its_library_and_shape() -> None:
     peak = measure_peak(1, 8, [(64, 32), (32, 64)])
     assert set(peak) - {WITHOUT_AMX} == {FP32, INT8, COPY}

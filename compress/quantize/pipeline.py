@@ -83,6 +83,8 @@ def quantize(opened: OpenedModel, config: QuantizeConfig, order: QuantizeRequest
         session.judge(ANY).parent_also,
     )
     measured = replace(judged, measurements=_measure(judged))
+    if order.chooses:
+        _say_what_is_not_shown(measured, session)
     if order.searches:
         measured = _keep_the_best(measured, session)
     session.record(measured.kept)
@@ -160,6 +162,12 @@ def _search(config: QuantizeConfig, session: ExportSession, formats: Sequence[Wr
     return Found(parents, tuple(files), tuple(search.tried), tuple(search.sensitivities))
 
 
+def _say_what_is_not_shown(found: Quantized, session: ExportSession) -> None:
+    best = found.chosen
+    if best.scheme is not None:
+        say_what_is_not_shown(best, session.drop(best), found.config.max_drop, found.evaluation_set.texts)
+
+
 def _keep_the_best(found: Quantized, session: ExportSession) -> Quantized:
     """Remove all files but the one to ship and the unquantized one of its format."""
     best = found.chosen
@@ -169,8 +177,6 @@ def _keep_the_best(found: Quantized, session: ExportSession) -> Quantized:
             session.discard(file)
             if not any(file.path.parent.iterdir()):
                 file.path.parent.rmdir()
-    if best.scheme is not None:
-        say_what_is_not_shown(best, session.drop(best), found.config.max_drop, found.evaluation_set.texts)
     parent = found.parent_of(best)
     return replace(found, kept_files=(parent,) if parent is best else (parent, best))
 

@@ -394,8 +394,9 @@ def _show_choice(quantized: Quantized) -> None:
 def _predict_line(quantized: Quantized) -> str:
     """The command that asks the file to ship."""
     path = quantized.order.output / quantized.chosen.path.parent.name / quantized.chosen.path.name
-    texts = " ".join(['"..."'] * quantized.opened.text_task.texts_a_row)
-    return f"edgepress predict {shlex.quote(str(path))} --text {texts}"
+    opened = quantized.opened
+    texts = opened.kind.card_texts(opened.tokenizer, opened.text_task.texts_a_row)
+    return shlex.join(["edgepress", "predict", str(path), "--text", *texts])
 
 
 def _rival_notes(quantized: Quantized) -> Iterator[str]:
