@@ -13,7 +13,6 @@ from typing import Any
 
 from device_bench.plan import Plan, Subject
 from device_bench.records import Measurement
-from device_bench.stats import latency
 from edgepress.core import console
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError
@@ -126,11 +125,13 @@ def peak_name(record: Measurement) -> str:
 def shares_of_peak(record: Measurement) -> dict[str, float]:
     """Share, 0..1, of each peak of the file's precision; none where nothing was counted or measured.
 
-    Where the CPU has AMX the share is given of both peaks of int8, with and without it.
+    It is of the file's quickest run, as a peak is of the quickest product: on a machine that others use, too,
+    a median would say more of them than of the file. Where the CPU has AMX the share is given of both peaks of
+    int8, with and without it.
     """
     if not record.operations or not record.all_samples_ms:
         return {}
-    gops = record.operations / latency(record.launches_ms).value / 1e6
+    gops = record.operations / min(record.all_samples_ms) / 1e6
     name = peak_name(record)
     wanted = (name, WITHOUT_AMX) if name == INT8 else (name,)
     return {each: gops / record.peak[each]["gops"] for each in wanted if each in record.peak}
