@@ -126,8 +126,8 @@ def shares_of_peak(record: Measurement) -> dict[str, float]:
     """Share, 0..1, of each peak of the file's precision; none where nothing was counted or measured.
 
     It is of the file's quickest run, as a peak is of the quickest product: on a machine that others use, too,
-    a median would say more of them than of the file. Where the CPU has AMX the share is given of both peaks of
-    int8, with and without it.
+    a median would say more of them than of the file. Where the CPU has AMX there is a share of each peak of
+    int8, with it and without.
     """
     if not record.operations or not record.all_samples_ms:
         return {}
