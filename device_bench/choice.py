@@ -9,6 +9,7 @@ from typing import Literal
 from device_bench.grouping import speed_up
 from device_bench.records import Measurement
 from device_bench.stats import Interval
+from device_bench.waiting import busy_machine
 from edgepress.core.intervals import Bounds
 
 Minimize = Literal["latency", "size"]
@@ -134,4 +135,6 @@ class Recommendation:
             said += f". As fast, as far as this measurement can tell: {', '.join(own.label for own in ties)}"
         if self.unmeasured and self.minimize == "latency":
             said += f". Size decides: {self.unmeasured}"
+        if busy := busy_machine(own.record for own in self.files if own.record is not None):
+            said += f". {'Latencies are' if self.by_size else 'The choice is'} uncertain: {busy}"
         return f"{said}."

@@ -54,6 +54,7 @@ def timed_ms(call: Callable[[], object]) -> float:
 
 Clock = Callable[[Runner, Batch, int], list[float]]
 Memory = Callable[[Runner], int]
+Seconds = Callable[[], float]
 
 
 def wall_clock(runner: Runner, batch: Batch, runs: int) -> list[float]:
@@ -69,6 +70,27 @@ def wall_clock(runner: Runner, batch: Batch, runs: int) -> list[float]:
     return samples
 
 
+def share_without_core(
+    work: Callable[[], list[float]],
+    wall: Seconds = time.perf_counter,
+    cpu: Seconds = time.process_time,
+) -> tuple[list[float], float]:
+    """Do the work of one thread.
+
+    Args:
+        work: gives the times of its runs.
+        wall: reads the time of day, in seconds.
+        cpu: reads the CPU time of this process, in seconds.
+
+    Returns:
+        what the work gave, and the share of its time in which the process had no core, 0..1.
+    """
+    start, cpu_start = wall(), cpu()
+    samples = work()
+    used, spent = cpu() - cpu_start, wall() - start
+    return samples, min(max(1 - used / spent, 0.0), 1.0) if spent > 0 else 0.0
+
+
 def own_memory(_: Runner) -> int:
     """Peak memory of the process [bytes]: a runtime on the CPU has it all."""
     return peak_memory_bytes()
@@ -80,6 +102,7 @@ def serve(
     clock: Clock = wall_clock,
     environment: Callable[[], dict[str, Any]] = dict,
     memory: Memory = own_memory,
+    watch_core: bool = False,
 ) -> None:
     """Open the runner and answer requests until the input ends.
 
@@ -89,6 +112,7 @@ def serve(
         clock: times runs.
         environment: what its records are to say of the machine besides what the suite knows of it.
         memory: the most memory that the runner took so far; on a GPU, since it was last asked.
+        watch_core: answer too how long a round's runs had no core, which the CPU time of one thread tells.
     """
     start = time.perf_counter_ns()
     with open_() as runner:
@@ -97,22 +121,29 @@ def serve(
         times = {"load_ms": load_ms, "first_forward_ms": first_ms}
         _answer({"runtime": runner.runtime, **times, "environment": environment()})
         for line in sys.stdin:
-            found = _run(runner, json.loads(line), vocabulary, clock)
+            found = _run(runner, json.loads(line), vocabulary, clock, watch_core)
             _answer({**found, "peak_memory_bytes": memory(runner)})
 
 
-def _run(runner: Runner, request: dict[str, Any], vocabulary: int, clock: Clock) -> dict[str, Any]:
+def _run(
+    runner: Runner, request: dict[str, Any], vocabulary: int, clock: Clock, watch_core: bool
+) -> dict[str, Any]:
     if "logits" in request:
         texts = load(request["texts"])[slice(*request["rows"])]
         np.save(request["logits"], stacked([runner(batch)[0] for batch in texts]))
         return {}
     if "padding" in request:
         batches = _pass_batches(request["texts"], request["batch"], request["padding"])
-        samples = [timed_ms(lambda: [runner(batch) for batch in batches])]
-    else:
-        batch = _batch(request["batch"], request["sequence_length"], vocabulary)
-        samples = clock(runner, batch, request["runs"])
-    return {"samples_ms": samples}
+        return _timed(lambda: [timed_ms(lambda: [runner(batch) for batch in batches])], watch_core)
+    batch = _batch(request["batch"], request["sequence_length"], vocabulary)
+    return _timed(lambda: clock(runner, batch, request["runs"]), watch_core)
+
+
+def _timed(work: Callable[[], list[float]], watch_core: bool) -> dict[str, Any]:
+    if not watch_core:
+        return {"samples_ms": work()}
+    samples, waited = share_without_core(work)
+    return {"samples_ms": samples, "waited": waited}
 
 
 _batch = cache(make_batch)  # drawing it takes as long as a small model's run
@@ -153,7 +184,8 @@ def open_subject(path: Path, threads: int, mode: str = "") -> Runner:
 
 def main(path: str, threads: str, vocabulary: str, mode: str = "") -> None:
     """Serve a file on the CPU, as the command line says."""
-    serve(lambda: open_subject(Path(path), int(threads), mode), int(vocabulary))
+    alone = int(threads) == 1
+    serve(lambda: open_subject(Path(path), int(threads), mode), int(vocabulary), watch_core=alone)
 
 
 if __name__ == "__main__":

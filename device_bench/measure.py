@@ -16,6 +16,7 @@ from device_bench.plan import Case, Plan, Subject
 from device_bench.process import Process, Start, of_each
 from device_bench.records import Measurement
 from device_bench.session import Session, Taken
+from device_bench.waiting import warn_of_busy_machine
 from edgepress.core import console
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError
@@ -23,6 +24,7 @@ from edgepress.core.errors import EdgepressError
 __all__ = ["Plan", "Subject", "measure", "measure_each", "measure_shown"]
 
 Progress = Callable[[float], None]
+WAITED_DIGITS = 4
 
 
 def measure(
@@ -55,12 +57,16 @@ def measure(
 
 
 def measure_shown(subjects: Sequence[Subject], plan: Plan, tolerant: bool = False) -> list[Measurement]:
-    """Run `measure` with a progress bar that shows the spent share of the time budget."""
+    """Run `measure` with a progress bar that shows the spent share of the time budget, and warn of a busy
+    machine.
+    """
     with console.progress() as progress:
         task = progress.add_task("timing, interleaved", total=1.0)
-        return measure(
+        found = measure(
             subjects, plan, lambda share: progress.update(task, completed=share), tolerant=tolerant
         )
+    warn_of_busy_machine(found)
+    return found
 
 
 def measure_each(
@@ -232,6 +238,7 @@ def _record(session: Session, case: Case, run: str, baseline: str) -> Measuremen
         if launches
         else (),
         launches=launches,
+        waited=tuple(round(share, WAITED_DIGITS) for share in taken.waited) if launches else (),
         settled=settled,
         environment={**environment().to_dict(), **loaded.get("environment", {})},
         warnings=() if settled or taken.error else (f"median not within {plan.target_half_width:.0%}",),

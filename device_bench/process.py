@@ -65,6 +65,8 @@ class Process:
         self._cores: Sequence[int] = ()
         self.bind(cores)  # long before its runtime starts threads, which inherit it
         self.peak_memory_bytes = 0
+        self.waited: float | None = None
+        """Share of the last runs' time in which it had no core; None where that is not known."""
         try:
             self.loaded = self._read()
         except BaseException:
@@ -81,6 +83,7 @@ class Process:
         """Times of `runs` runs, or of one whole pass [ms]."""
         answer = self._ask(case.request(runs, self.subject.texts))
         self.peak_memory_bytes = answer["peak_memory_bytes"]
+        self.waited = answer.get("waited")
         samples: list[float] = answer["samples_ms"]
         return samples
 

@@ -120,6 +120,9 @@ class Measurement:
     """Energy of the package or GPU over all samples; None where it cannot be read."""
     state: dict[str, Any] = field(default_factory=dict)
     """What the device was like before and after (battery, thermal status, frequencies)."""
+    waited: tuple[float, ...] = ()
+    """Share of each round's time in which the process had no core, 0..1; empty where it is not known: with
+    several threads, on a GPU or a phone, and before it was noted."""
     error: str = ""
     """Why there are no samples, where its process failed."""
     schema_version: int = SCHEMA_VERSION
@@ -245,7 +248,9 @@ def _parse(content: dict[str, Any]) -> Measurement:
     if content.get("score_interval") is not None:
         content["score_interval"] = _parse_interval(content["score_interval"])
     content["launches"] = tuple(_parse_launch(launch) for launch in content.get("launches", ()))
-    for name in ("warnings", "tokenize_ms"):
+    if not all(share <= 1 for share in content.get("waited", ())):
+        raise ValueError("waited: a share is at most 1")
+    for name in ("warnings", "tokenize_ms", "waited"):
         content[name] = tuple(content.get(name, ()))
     return Measurement(**{name: value for name, value in content.items() if name in _FIELDS})
 

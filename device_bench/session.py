@@ -30,6 +30,8 @@ class Taken:
     launches: list[Launch] = field(default_factory=list)
     launches_ms: list[Rounds] = field(default_factory=list)
     """Samples by launch and round."""
+    waited: list[float] = field(default_factory=list)
+    """Share of waiting for a core, by round; empty where it is not known."""
     warm_up_runs: int = 0
     energy_j: float = 0.0
     error: str = ""
@@ -54,6 +56,7 @@ class Present:
     runs: int = 1
     """Number of runs of a round."""
     rounds: list[list[float]] = field(default_factory=list)
+    waited: list[float] = field(default_factory=list)
     energy_j: float = 0.0
     peak_memory_bytes: int = 0
     """Peak memory before larger cases came [bytes]."""
@@ -114,6 +117,7 @@ class Session:
             return
         taken.launches.append(present.launch(present.process))
         taken.launches_ms.append(present.rounds)
+        taken.waited += present.waited
         taken.energy_j += present.energy_j
 
     def close(self) -> None:
@@ -186,6 +190,8 @@ class Session:
         if self.energy is not None:
             self.energy()  # what others used in the meantime
         present.rounds.append(process.run(case, present.runs))
+        if process.waited is not None:
+            present.waited.append(process.waited)
         if self.energy is not None:
             present.energy_j += self.energy()
         if case.kind == "pass":

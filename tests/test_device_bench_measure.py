@@ -76,7 +76,7 @@ class Scripted(Process):
     """File and sequence length of each run, over all launches."""
 
     def __init__(self, subject: Subject, plan: Plan, cores: Sequence[int] = ()) -> None:  # noqa: ARG002
-        self.subject, self.peak_memory_bytes = subject, 1
+        self.subject, self.peak_memory_bytes, self.waited = subject, 1, None
         self.loaded = {"runtime": "scripted", "load_ms": 1.0, "first_forward_ms": 1.0}
         self.started.append(self)
         self.launch = sum(own.subject is subject for own in self.started)

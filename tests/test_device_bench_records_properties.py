@@ -41,6 +41,7 @@ def records(draw: st.DrawFn) -> Measurement:
         launches=draw(LAUNCHES),
         score=draw(st.none() | st.floats(-1, 1)),
         energy_j=draw(st.none() | TIMES),
+        waited=tuple(draw(st.lists(st.floats(0, 1), max_size=3))),
         error=draw(TEXTS),
         state=draw(st.dictionaries(TEXTS, TEXTS, max_size=2)),
     )

@@ -22,7 +22,7 @@ from compress.recipe.schema.spec import RESULTS, Recipe, load
 from compress.shrink.chain import WHOLE, Chain, chain_for
 from compress.shrink.config import ShrinkConfig
 from compress.shrink.estimate import Pace, measure_pace, minutes_left
-from compress.shrink.verdict import Candidate, candidates, chosen, closest, sentence
+from compress.shrink.verdict import Candidate, candidates, chosen, closest, sentence, uncertain
 from compress.step import OUTPUTS, refuse_quantized, refuse_untrained, with_split
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError, ExpectationError
@@ -62,7 +62,7 @@ def run(config: ShrinkConfig) -> Path | None:
         result = carry_out(own, runs, Deployment(bench, own.measure), forecast)
         found = candidates(result)
         best = chosen(found, config)
-        said = _verdict(found, best, config, length)
+        said = _verdict(result, found, best, config, length)
         story = Story(_command(), False, time.monotonic() - begun, bench.step_seconds)
         write(replace(result, note=said), [], story, output / RESULTS)
     return _show(result, found, best, config, said, planned)
@@ -177,16 +177,23 @@ def _recipe(config: ShrinkConfig, chain: Chain, output: Path, length: int) -> Re
     return load(output / RECIPE, quick=False, said=())
 
 
-def _verdict(found: list[Candidate], best: Candidate | None, config: ShrinkConfig, length: int) -> str:
+def _verdict(
+    result: RecipeResult,
+    found: list[Candidate],
+    best: Candidate | None,
+    config: ShrinkConfig,
+    length: int,
+) -> str:
+    doubt = uncertain([line.measurement for line in result.lines if line.measurement], config)
     if best is None:
-        return f"No file keeps the limits. {closest(found, config)}."
+        return f"No file keeps the limits. {closest(found, config)}.{doubt}"
     whole = next(own for own in found if own.name == WHOLE)
     said = f"{sentence(best, whole, config, length)}. Chosen among {len(found)} files on the same texts."
     needed = best.texts_needed(config.max_drop)
     if needed is not None and best is not whole:
         high = best.drop.high or 0.0
         said += f" With other texts it may lose {high:.1f} points: about {needed:,} texts would settle it."
-    return said
+    return f"{said}{doubt}"
 
 
 def _show(

@@ -9,6 +9,8 @@ from pathlib import Path
 from compress.recipe.results.lines import Estimate, RecipeResult, TableLine
 from compress.shrink.chain import WHOLE
 from compress.shrink.config import ShrinkConfig
+from device_bench.records import Measurement
+from device_bench.waiting import busy_machine
 from edgepress.core.intervals import Bounds, texts_needed
 
 
@@ -108,6 +110,14 @@ def sentence(own: Candidate, whole: Candidate, limits: ShrinkConfig, length: int
     latency = f"{own.latency.value:.3g} ms at {length} tokens{faster}"
     lost = f"loses {points(own.drop)} on {own.texts:,} texts"
     return f"{own.title}: the {best} file that {' and '.join(kept)}: {size}, {latency}, {lost}"
+
+
+def uncertain(measured: Sequence[Measurement], limits: ShrinkConfig) -> str:
+    """Say that latencies, or what was chosen by them, are uncertain; empty where the machine was not busy."""
+    if not (busy := busy_machine(measured)):
+        return ""
+    by_latency = limits.minimize == "latency" or limits.max_ms is not None
+    return f" {'The choice is' if by_latency else 'Latencies are'} uncertain: {busy}."
 
 
 def closest(found: Sequence[Candidate], limits: ShrinkConfig) -> str:

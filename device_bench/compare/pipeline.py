@@ -16,6 +16,7 @@ from device_bench.compare.figures import (
 from device_bench.compare.ratios import compare_ratios, ratios, tell_what_differs
 from device_bench.grouping import identity, library, load, newest, shape
 from device_bench.records import Measurement
+from device_bench.waiting import busy_machine
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError, ExpectationError, require_flags
 from edgepress.core.labels import shown
@@ -45,6 +46,7 @@ def run(config: CompareConfig) -> list[Change]:
         }
     )
     older, newer = load([config.before]), load([config.after])
+    _tell_busy(older, newer)
     margins = Margins(config.threshold, config.memory_noise)
     if config.ratios:
         found, compared, unsure = changed_ratios(older, newer, margins, config.baseline)
@@ -181,6 +183,13 @@ def _nothing_shared(before: Sequence[Measurement], after: Sequence[Measurement])
 def _whole_name(record: Measurement) -> str:
     place = "/".join(part for part in (record.artifact, record.file) if part)
     return f"{record.name} ({place}, {library(record.runtime)}, {shape_text(record)})"
+
+
+def _tell_busy(older: Sequence[Measurement], newer: Sequence[Measurement]) -> None:
+    """Warn of a measurement whose times are uncertain."""
+    for which, measured in (("first", older), ("second", newer)):
+        if said := busy_machine(measured):
+            console.warn(f"times of the {which} are uncertain: {said}")
 
 
 def _tell_unpaired(before: Records, after: Records) -> None:

@@ -17,6 +17,7 @@ from device_bench.peak import shares_of_peak
 from device_bench.records import Measurement
 from device_bench.report.lineage import Lineage, changed
 from device_bench.stats import Interval
+from device_bench.waiting import busy_machine
 from edgepress.core.artifact import Step
 from edgepress.core.errors import EdgepressError, first_line
 
@@ -123,7 +124,8 @@ def _lines(section: Section, artifacts: Sequence[Lineage]) -> Iterator[ReportLin
         for record in series.records:
             own = changed(record, artifacts)
             first = ("the baseline",) if series.is_of(section.baseline) else ()
-            notes = (*first, *((own,) if own else ()), *record.warnings)
+            busy = busy_machine([record])
+            notes = (*first, *((own,) if own else ()), *record.warnings, *((busy,) if busy else ()))
             cells = _cells(series.label, record, section.speed_up(series, shape(record)))
             yield ReportLine(tuple(cells), notes, record.error)
 

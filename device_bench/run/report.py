@@ -12,6 +12,7 @@ from device_bench.plan import Plan, Subject
 from device_bench.profile import Operator, Profile, profile
 from device_bench.records import Measurement
 from device_bench.summary import MISSING
+from device_bench.waiting import warn_of_busy_machine
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError
 from edgepress.core.intervals import score_text
@@ -100,6 +101,7 @@ def _say_what_to_know(groups: Iterable[Sequence[Measurement]]) -> None:
     every = [record for group in groups for record in group]
     for error in dict.fromkeys(record.error for record in every if record.error):
         console.warn(error)
+    warn_of_busy_machine(every)
     if any(record.warnings for record in every):
         console.step("*: the budget was spent before the median's interval was as narrow as --target")
 

@@ -13,6 +13,7 @@ from compress.recipe.results.lines import PERCENT, Estimate, RecipeResult, Table
 from compress.training.machine import gpu_name
 from compress.training.mistakes import sample_table
 from device_bench.summary import MISSING
+from device_bench.waiting import busy_machine
 from edgepress.core.environment import environment
 from edgepress.core.metrics import NAMES
 from edgepress.core.tables import ScreenTable, markdown_table
@@ -124,9 +125,11 @@ def caption(result: RecipeResult) -> str:
     gained = f"; gain over {' and '.join(_row_title(result, row) for row in gains)}" if gains else ""
     timed = next((line.measurement for line in lines if line.measurement), None)
     how = f"batch 1, {timed.threads} thread{'s' * (timed.threads > 1)}, interleaved" if timed else "not timed"
+    busy = busy_machine(line.measurement for line in lines if line.measurement)
     return (
         f"faster [95 % interval] and kept: against {first}; ms: median, {how}{over}{gained}\n"
         f"{environment().cpu if timed else machine().get('gpu', environment().cpu)}"
+        + (f"\n{busy}" if busy else "")
     )
 
 
