@@ -273,3 +273,16 @@ def test_what_is_lost_of_neighbours_is_limited(
     result = cli("compress.quantize", *flags, "--output", tmp_path / "out", "--eval-samples", 8)
     assert (result.code, (tmp_path / "out").exists()) == (1, False)
     assert "and 3 % of the nearest neighbours" in result.error.replace("\n", " ")
+
+
+@pytest.mark.slow
+def test_device_bench_scores_the_file(cli: Cli, embedder: Path, tmp_path: Path) -> None:
+    out, results = tmp_path / "out", tmp_path / "results.jsonl"
+    assert cli("export.onnx", "--model", embedder, "--output", out, "--eval-samples", 12).code == 0
+    flags = ("--output", results, "--sequence-lengths", 16, "--time-budget", 0.3, "--eval-samples", 1000)
+    result = cli("device_bench", "run", "--artifacts", out, *flags)
+    assert result.code == 0, result.err
+    record = json.loads(results.read_text().splitlines()[0])
+    judged = edgepress.load(out).evaluate()
+    assert (record["metric"], judged.metric) == ("spearman_cosine", "spearman_cosine")
+    assert record["score"] == pytest.approx(judged.score, abs=1e-4)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from alike import scored, sentence_folder, together, write_splits
+from alike import scored, sentence_folder, together, write_rows, write_splits
 from conftest import Result
 from queries import write_queries
 from torch.nn import functional
@@ -18,6 +18,7 @@ from edgepress.core.embedding_losses import SCALE, cosine_loss, ranking_loss
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import open_model
 from edgepress.core.metrics import scores
+from edgepress.core.own_split import split_beside
 from edgepress.core.sentence_folder import RECORD, Pooling, find_pooling, read_pooling, write_folder
 from edgepress.core.splits import load_split
 from edgepress.core.task_discovery import find_task
@@ -224,6 +225,15 @@ def test_data_that_show_their_form(tmp_path: Path) -> None:
     ranked = find_task(str(write_queries(tmp_path / "ranked")), options=EMBEDDING)
     assert ranked.metric == "map"
     assert find_task(str(tmp_path / "scored")).problem_type == "regression"
+
+
+def test_a_table_is_split_by_its_first_text(tmp_path: Path) -> None:
+    table = write_rows(tmp_path / "all.jsonl", together())
+    task = find_task(str(split_beside(table, tmp_path / "out", TaskOptions(), overwrite=False)))
+    assert (task.problem_type, task.text_columns) == ("embedding", ("anchor", "positive", "negative"))
+    sides = [{row[0] for row in load_split(task, own).texts} for own in ("train", "validation")]
+    assert sides[1]
+    assert not sides[0] & sides[1]
 
 
 def test_relevant_passages_are_learned_with_another_of_their_query(tmp_path: Path) -> None:
