@@ -1,16 +1,17 @@
 """Signatures of LiteRT files: which lengths pad the texts of a task least, which flags are refused."""
 
+from collections.abc import Callable
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import small_bert
+from conftest import Result, skip_without, small_bert
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgepress.core.errors import EdgepressError
-from export.core.format import Format
-from export.core.registry import find_format, formats
+from export.core.registry import find_format
 from export.core.shapes import Shapes
 from export.litert import FORMAT
 from export.tflite.config import MOST_SIGNATURES, STEP, LiteRtConfig, best_lengths, usual_lengths
@@ -83,9 +84,14 @@ def test_running_needs_less_than_converting(monkeypatch: pytest.MonkeyPatch) -> 
     assert not FORMAT.runs_here
 
 
-def test_a_scheme_that_measurement_rejects_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    onnx: Format = formats()["onnx"]
-    monkeypatch.setattr(type(onnx), "rejected", {"int8-odd": "it was slower"})
-    with pytest.raises(EdgepressError, match="ONNX has no int8-odd: it was slower") as refused:
-        onnx.scheme("int8-odd")
-    assert refused.value.hint.startswith("known: fp32")
+def test_a_scheme_that_measurement_rejects_says_why(cli: Callable[..., Result], tmp_path: Path) -> None:
+    with pytest.raises(EdgepressError, match=r"LiteRT has no int8-static: 95\.6 % agreement") as refused:
+        FORMAT.scheme("int8-static")
+    assert refused.value.hint == "known: fp32, int8, int4, fp16, int8-dynamic, int8-weights, int4-dynamic"
+    skip_without("litert")
+    flags = ("--model", "minilm", "--scheme", "int8-static", "--output", tmp_path / "out")
+    for command in (("export.litert",), ("compress.quantize", "--format", "litert")):
+        result = cli(*command, *flags)
+        assert result.code == 2
+        assert "LiteRT has no int8-static: 95.6 % agreement" in result.error
+    assert list(tmp_path.iterdir()) == []

@@ -19,7 +19,7 @@ SHORTEST = 16  # [tokens]
 STEP = 8  # Lengths of signatures are multiples of it [tokens].
 MOST_SIGNATURES = 5
 WORTH = 0.02
-"""Share of the mean padded length that one more signature has to save: it costs half a megabyte."""
+"""Share of the mean padded length that one more signature has to save: it costs a MiniLM a megabyte."""
 
 
 @dataclass(frozen=True, kw_only=True)
