@@ -200,7 +200,7 @@ FOLDERS_OF_MODELS: list[Row] = [
         (),
         TOKENS,
     ),
-    ("export.onnx", "masked lm", WORDS, (), "is a masked language model (BertForMaskedLM)"),
+    ("export.onnx", "masked lm", WORDS, (), right([f"TAG_{number}" for number in range(5)], score=None)),
     ("export.onnx", "next sentence", WORDS, (), "is a model for next-sentence prediction"),
     ("export.onnx", "multiple choice", WORDS, (), "is a model for multiple choice"),
     ("export.onnx", "pre-training heads", WORDS, (), "is a pre-trained model with its heads"),

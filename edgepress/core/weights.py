@@ -196,7 +196,9 @@ def _refuse_prefix(model: PreTrainedModel, checkpoint: Checkpoint) -> None:
     known = {name for own in model.state_dict() for name in (own, own.removeprefix(base))}
     names = {name.replace(old, new) for name in checkpoint.tensors for old, new in RENAMED.items()}
     names = {*checkpoint.tensors, *names}
-    if {own for name in names for own in (name, name.removeprefix(base))} & known:
+    # Only of an encoder that is the model itself: ModernBERT's own names begin as a wrapper's might.
+    bare = set() if hasattr(model, model.base_model_prefix) else {name.removeprefix(base) for name in names}
+    if (names | bare) & known:
         return
     prefixes = Counter(prefix for name in checkpoint.tensors if (prefix := _prefix(name, known)) is not None)
     prefix, count = (prefixes.most_common(1) or [("", 0)])[0]
