@@ -235,8 +235,8 @@ def test_runner_refuses_a_missing_file(tmp_path: Path) -> None:
 
 
 def test_file_that_no_runtime_reads(tmp_path: Path) -> None:
-    with pytest.raises(EdgepressError, match=r"no runtime here reads model\.tflite") as refused:
-        open_runner(tmp_path / "model.tflite")
+    with pytest.raises(EdgepressError, match=r"no runtime here reads model\.gguf") as refused:
+        open_runner(tmp_path / "model.gguf")
     assert ".onnx" in refused.value.hint
 
 
