@@ -230,7 +230,10 @@ def _parse_lines(path: Path) -> Iterator[Measurement]:
             if number == len(lines):  # not ended: the run was killed as it wrote
                 warn(f"{path}, line {number}: cut, and left out")
                 return
-            raise EdgepressError(f"{path}, line {number}: no record: {first_line(error)}") from error
+            raise EdgepressError(
+                f"{path}, line {number}: no record: {first_line(error)}",
+                "name a file that device_bench run or compress.quantize wrote (.jsonl)",
+            ) from error
 
 
 def _parse(content: dict[str, Any]) -> Measurement:

@@ -102,6 +102,8 @@ def test_plan_says_what_will_be_done_and_runs_nothing(cli, trained, tmp_path):
     for step in ("int8", "trimmed-int8", "student", "student-int8", "pruned-int8"):
         assert step in done.out
     assert "min here" in done.out
+    assert " done " not in done.out
+    assert " 2 " in next(line for line in done.out.splitlines() if " distill " in line)
     assert "score and time" in done.out
     content = yaml.safe_load((tmp_path / "out" / "shrink.yaml").read_text())
     assert content["steps"]["student"]["flags"]["epochs"] == 2.0
@@ -127,8 +129,8 @@ def test_what_a_model_does_not_allow_is_left_out_and_said(cli, data_root, tmp_pa
 @pytest.mark.parametrize(
     ("flags", "reason"),
     [
-        (("--max-drop", -1), "--max-drop"),
-        (("--max-ms", 0), "--max-ms"),
+        (("--max-drop", -1), "--max-drop is out of range: it is 0 or more"),
+        (("--max-ms", 0), "--max-ms is out of range: it is above 0"),
         (("--max-size-mb", -3), "--max-size-mb"),
         (("--epochs", 0), "--epochs"),
         (("--sequence-length", 9999), "tokens at most"),
@@ -138,6 +140,14 @@ def test_what_a_model_does_not_allow_is_left_out_and_said(cli, data_root, tmp_pa
 def test_bad_input_is_one_line(cli, trained, tmp_path, flags, reason):
     done = cli("compress.shrink", "--model", trained, "--output", tmp_path / "out", "--check", *flags)
     assert (done.code, reason in done.err) == (2, True), done.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_classifier_of_which_nobody_says_the_task_asks_for_it(cli, model_folder, tmp_path):
+    done = cli("compress.shrink", "--model", model_folder, "--output", tmp_path / "out")
+    assert (done.code, "trained classifier" in done.err) == (2, False), done.err
+    assert "does not say what it was trained on" in done.err
+    assert "--task FILE.csv --text-columns" in done.err
     assert not (tmp_path / "out").exists()
 
 
@@ -172,7 +182,11 @@ def test_it_names_one_file_and_goes_on_where_it_was(cli, trained, tmp_path):
     assert Path(ship).stat().st_size == smallest["size_bytes"]
     assert smallest["gain"]["low"] <= smallest["gain"]["value"] <= smallest["gain"]["high"]
     assert "the smallest file that loses at most 100 points" in (output / "results" / "README.md").read_text()
+    planned = shrink("--check")
+    assert planned.out.count(" done ") >= len(rows)
     again = shrink("--max-drop", 0, "--max-size-mb", 0.001)
+    assert "steps took" not in again.err  # none was to be done
+    assert again.err.count("2 classes") <= 1
     assert again.code == 1
     assert again.err.count("nothing changed, not run again") >= len(rows)
     assert "no file keeps the limits" in again.err

@@ -255,3 +255,11 @@ def test_what_makes_ratios_differ_is_warned_of(compare: Callable) -> None:
 def test_records_without_a_baseline_have_no_ratios(compare: Callable) -> None:
     found = compare([measured("int8", 10.0)], [measured("int8", 10.0)], "--ratios")
     assert (found.code, "no file was measured in turn with a baseline" in found.error) == (2, True)
+
+
+def test_what_is_no_file_of_records_says_which_are(cli: Callable, tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", BEFORE)
+    (tmp_path / "tickets.csv").write_text("text,label\nx,1\n")
+    found = cli("device_bench.compare", tmp_path / "a.jsonl", tmp_path / "tickets.csv")
+    assert (found.code, "no record" in found.err) == (2, True)
+    assert "name a file that device_bench run or compress.quantize wrote" in " ".join(found.err.split())

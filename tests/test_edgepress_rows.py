@@ -114,6 +114,23 @@ def test_nested_answers_stay_nested(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "says", "hint"),
+    [
+        ("a.csv", "text,label\nx,1\ny,0\nz, and more,0\n", "unreadable: line 4 has 3 cells, not 2", "quotes"),
+        ("a.csv", 'text,label\n"x,1\n', "unreadable: EOF inside string", "quotes"),
+        ("a.csv", "title,label,title\nx,1,y\n", "has two columns named 'title'", "rename"),
+        ("a.tsv", "title\ttitle\nx\ty\n", "has two columns named 'title'", "rename"),
+        ("a.jsonl", '{"text": 1', "unreadable: line 1", "one object a line"),
+        ("a.conll", "word O\nalone\n", "unreadable: line 2", "tag"),
+    ],
+)
+def test_a_broken_table_says_what_mends_it(tmp_path, name, text, says, hint):
+    with pytest.raises(EdgepressError, match=says) as refused:
+        read_text(tmp_path / name, text)
+    assert hint in refused.value.hint
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         ('{"a": 1}\n{"a": \n', "unreadable: line 2: Expecting value"),

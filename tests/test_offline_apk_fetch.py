@@ -90,3 +90,9 @@ def test_the_compiler_comes_from_such_a_package(tmp_path, monkeypatch):
 
 def test_the_stubs_are_beside_the_build():
     assert [path.name for path in STUBS.rglob("*.java")] == ["PowerManager.java"]
+
+
+def test_what_is_missing_says_how_to_have_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolMissingError, match="debootstrap is not installed: apt install debootstrap"):
+        fetch.fetch_debian(tmp_path)

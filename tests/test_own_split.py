@@ -183,10 +183,16 @@ def test_a_training_that_fails_does_not_stand_in_the_way_of_the_next(cli, bare_e
     )
     refused = cli("compress.finetune", *flags)
     assert (refused.code, "one class only" in refused.error) == (2, True)
+    assert "out-split" not in refused.err  # it is not left
     assert [path.name for path in tmp_path.iterdir()] == ["tickets.csv"]
     whole.to_csv(table, index=False)
     done = cli("compress.finetune", *flags)
     assert done.code == 0, done.err
+
+
+def test_one_row_is_too_few(tmp_path):
+    with pytest.raises(EdgepressError, match=r"has 1 row: too few"):
+        split_beside(tickets(tmp_path, rows=SENTENCES[:1]), tmp_path / "out", OPTIONS, overwrite=False)
 
 
 def test_which_tasks_are_one_table(tmp_path, data_root):
@@ -222,6 +228,8 @@ def test_a_table_trains_a_classifier(trained):
     folder, result = trained
     said = result.err.replace("\n", " ")
     assert "rows held out, by class and at random (seed 0)" in said
+    assert said.count("2 classes: sales, support; text from title") == 1
+    assert said.index("rows held out") < said.index("the split of tickets.csv: ")
     assert "2 classes: sales, support; text from title, labels from team" in said
     assert "not used: body" in said
     manifest = open_artifact(folder / "out").manifest

@@ -43,15 +43,17 @@ class Pace:
         read = step.work.forward + READINGS * texts
         return STEP_LAUNCHES * self.launch + read * self.forward + step.work.training * self.training
 
-    def last_seconds(self, files: int, texts: int, time_budget: float) -> float:
+    def last_seconds(self, files: int, unscored: int, texts: int, time_budget: float) -> float:
         """Estimate the duration of scoring and timing all files at the end [s].
 
         Args:
-            files: their number.
+            files: number of those that are timed.
+            unscored: number of those that are still to be scored.
             texts: number of texts that each is scored on.
             time_budget: time budget for timing one file [s].
         """
-        return files * (FILE_LAUNCHES * self.launch + texts * self.forward + time_budget)
+        timing = files * (FILE_LAUNCHES * self.launch + time_budget)
+        return timing + unscored * texts * self.forward
 
 
 def measure_pace(opened: OpenedModel, examples: Examples) -> Pace:

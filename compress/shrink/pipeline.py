@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,13 +15,13 @@ from compress.recipe.pipeline import carry_out
 from compress.recipe.results import table
 from compress.recipe.results.lines import RecipeResult
 from compress.recipe.results.write import Story, write
-from compress.recipe.run.deploy import Deployment, Watch
+from compress.recipe.run.deploy import Deployment, Watch, is_scored
 from compress.recipe.run.plan import Run, plan
 from compress.recipe.run.steps import LEDGER, Bench, RunLedger, at_work
 from compress.recipe.schema.spec import RESULTS, Recipe, load
-from compress.shrink.chain import WHOLE, Chain, chain_for
+from compress.shrink.chain import WHOLE, Chain, ChainStep, chain_for
 from compress.shrink.config import ShrinkConfig
-from compress.shrink.estimate import Pace, measure_pace, minutes_left
+from compress.shrink.estimate import measure_pace, minutes_left
 from compress.shrink.verdict import Candidate, candidates, chosen, closest, sentence, uncertain
 from compress.step import OUTPUTS, refuse_quantized, refuse_untrained, with_split
 from edgepress.core import console
@@ -78,7 +78,7 @@ class Planned:
     texts_a_row: int
     output: Path
     seconds: Mapping[str, float]
-    """Step -> its estimated duration [s]."""
+    """Step that is to be done -> its estimated duration [s]."""
     last_seconds: float
     """Estimated duration of scoring and timing all files [s]."""
 
@@ -93,9 +93,12 @@ class Forecast(Watch):
     def check(self, run: Run, deployment: Deployment) -> None:
         """Look at a run that was just done."""
         super().check(run, deployment)
-        taken = deployment.bench.step_seconds
-        left = minutes_left(self.planned, taken, self.last)
-        console.step(f"    about {left:.0f} min left, by what {len(taken)} of {len(self.planned)} steps took")
+        taken = {
+            name: seconds for name, seconds in deployment.bench.step_seconds.items() if name in self.planned
+        }
+        left = f"    about {minutes_left(self.planned, taken, self.last):.0f} min left"
+        by = f", by what {len(taken)} of {len(self.planned)} steps took" if taken else ""
+        console.step(left + by)
 
 
 def _planned(config: ShrinkConfig, output: Path) -> Planned:
@@ -111,11 +114,14 @@ def _planned(config: ShrinkConfig, output: Path) -> Planned:
     chain = chain_for(opened, config, rows, length)
     pace = measure_pace(opened, train)
     texts = min(len(judged_on), config.eval_samples or len(judged_on))
-    last = pace.last_seconds(len(chain.candidates), texts, config.time_budget)
-    _show_plan(chain, pace, last, (rows, texts))
-    seconds = {step.name: pace.seconds(step, texts) for step in chain.steps}
     own = _recipe(config, chain, output, length)
-    return Planned(own, length, opened.texts_a_row, output, seconds, last)
+    done, scored = _finished(own, output, config.data)
+    files = len(chain.candidates)
+    last = pace.last_seconds(files, files - scored, texts, config.time_budget)
+    seconds = {step.name: pace.seconds(step, texts) for step in chain.steps}
+    _show_plan(chain, seconds, last, done, (rows, texts))
+    left = {name: own for name, own in seconds.items() if name not in done}
+    return Planned(own, length, opened.texts_a_row, output, left, last)
 
 
 def _refuse_other(output: Path) -> None:
@@ -131,9 +137,14 @@ def _open(config: ShrinkConfig) -> OpenedModel:
     check_kind(opened)
     refuse_untrained(opened)
     refuse_quantized(opened)
+    if opened.on_foreign_texts:
+        raise EdgepressError(
+            f"{opened.source.name} does not say what it was trained on: what it loses cannot be measured",
+            "name it: --task FILE.csv --text-columns TITLE BODY --label-column LABEL, or a folder of splits",
+        )
     if not opened.scored:
         raise EdgepressError(
-            f"{opened.source.name} has no trained classifier and task: what it loses cannot be measured",
+            f"{opened.source.name} has no trained classifier: what it loses cannot be measured",
             "python -m compress.finetune trains one",
         )
     return opened
@@ -155,14 +166,35 @@ def _length(config: ShrinkConfig, opened: OpenedModel) -> int:
     return found
 
 
-def _show_plan(chain: Chain, pace: Pace, last: float, counts: tuple[int, int]) -> None:
-    taken = [pace.seconds(step, counts[1]) for step in chain.steps]
+def _epochs(step: ChainStep) -> str:
+    epochs = step.flags.get("epochs")
+    return "-" if epochs is None else f"{epochs:g}"
+
+
+def _finished(own: Recipe, output: Path, data: Path | None) -> tuple[set[str], int]:
+    """Steps that an earlier run of the command has done, and the number of files that it has scored."""
+    ledger = RunLedger(output / LEDGER)
+    if not ledger.folder.is_dir():
+        return set(), 0
+    done = Bench(ledger, output, data, False, {}).finished(plan(own, output))
+    return done, sum(is_scored(ledger, row.step) for row in own.rows.values() if row.step in done)
+
+
+def _show_plan(
+    chain: Chain, seconds: Mapping[str, float], last: float, done: Collection[str], counts: tuple[int, int]
+) -> None:
+    """Show the steps with their estimated durations [s]; `done` take no time, `counts` are of texts."""
     rows = [
-        (step.name, step.verb, f"{step.flags.get('epochs', '-')}", f"{seconds / 60:.1f}")
-        for step, seconds in zip(chain.steps, taken, strict=True)
+        (
+            step.name,
+            step.verb,
+            _epochs(step),
+            "done" if step.name in done else f"{seconds[step.name] / 60:.1f}",
+        )
+        for step in chain.steps
     ]
     rows.append((f"all {len(chain.candidates)} files", "score and time", "-", f"{last / 60:.1f}"))
-    minutes = (sum(taken) + last) / 60
+    minutes = (sum(own for name, own in seconds.items() if name not in done) + last) / 60
     said = f"{counts[0]:,} texts to train on, {counts[1]:,} to judge on; all about {minutes:.0f} min here"
     ScreenTable("what will be done", ("step", "by", "epochs", "about [min]"), rows, (0, 1), said).show()
     for reason in chain.left_out:

@@ -283,7 +283,8 @@ def text_columns(dataset: Dataset, where: Path | str, given: Sequence[str] = ())
     for column in given:
         if column not in dataset.column_names:
             raise EdgepressError(
-                f"{where} has no column '{column}'; it has {dataset.column_names}", "name another one"
+                f"{where} has no column '{column}'; it has {dataset.column_names}",
+                "name one of these: --text-columns COLUMN",
             )
     if given:
         return tuple(given)

@@ -250,6 +250,12 @@ def line(text: str) -> None:
     out.print(Text(visible(text)))
 
 
+def step_once(text: str) -> None:
+    """Say what a command says once, however often it comes to it; listeners hear it each time."""
+    if _listener.get() or text not in _steps:
+        step(text)
+
+
 def step(text: str) -> None:
     """Say which stage of a long command begins."""
     _steps.append(text)

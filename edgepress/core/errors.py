@@ -25,6 +25,12 @@ class ExpectationError(EdgepressError):
     exit_code = 1
 
 
+RANGES = {
+    **dict.fromkeys(("--max-drop", "--max-label-drop", "--threshold"), "0 or more"),
+    **dict.fromkeys(("--max-ms", "--max-size-mb", "--epochs", "--learning-rate"), "above 0, and finite"),
+    **dict.fromkeys(("--batch-size", "--sequence-length", "--train-samples", "--eval-samples"), "1 or more"),
+}
+"""Ranges of flags that have the same one in every command."""
 HELP_SAYS = "--help says what it takes"
 
 
@@ -49,7 +55,8 @@ def require_flags(holds: Mapping[str, bool]) -> None:
     """
     for flag, right in holds.items():
         if not right:
-            raise EdgepressError(f"{flag} is out of range", HELP_SAYS)
+            said = f": it is {RANGES[flag]}" if flag in RANGES else ""
+            raise EdgepressError(f"{flag} is out of range{said}", HELP_SAYS)
 
 
 def first_line(error: BaseException) -> str:

@@ -284,7 +284,7 @@ def open_model(
     if source.origin == "random":
         _warn_of_random_weights(source)
     if found is not None and found is not task and (found.folder is not None or found.matched_by):
-        console.step(describe(found))
+        console.step_once(describe(found))
     opened = OpenedModel(source, model, tokenizer, head_trained, found, artifact, data)
     if found is None:
         opened = replace(opened, hypotheses=_hypotheses(opened, options or TaskOptions()))

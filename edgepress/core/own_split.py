@@ -131,6 +131,7 @@ def provisional_split(table: Path, output: Path, options: TaskOptions, overwrite
             replaced.rename(target)
         raise
     remove(replaced)
+    step(f"the split of {table.name}: {target}")
 
 
 def beside(output: Path) -> Path:
@@ -156,7 +157,7 @@ def split_beside(table: Path, output: Path, options: TaskOptions, overwrite: boo
     target = beside(output)
     rows, own = _understood(table, options)
     if (target / RECORD).is_file() and record_of(target) == own:
-        step(f"{table.name}: the split in {target}, made before")
+        step(f"{table.name}: the split that was made before")
         return target
     if target.exists() and not overwrite:
         raise EdgepressError(f"{target} holds another split", "add --overwrite, or name another --output")
@@ -233,7 +234,7 @@ def _write(table: Table, own: OwnSplit, path: Path, target: Path, quietly: bool 
     kept = sorted({*range(len(table.rows))} - {*held})
     if not held or not kept:
         raise EdgepressError(
-            f"{path} has {len(table.rows)} rows: too few to hold some out",
+            f"{path} has {len(table.rows)} row{'s' * (len(table.rows) != 1)}: too few to hold some out",
             "give a folder with train and validation files",
         )
     with staged_folder(target, overwrite=True) as stage:
@@ -244,7 +245,7 @@ def _write(table: Table, own: OwnSplit, path: Path, target: Path, quietly: bool 
     if not quietly:
         step(
             f"{path.name}: {len(held):,} of {len(table.rows):,} rows held out, by class and at random "
-            f"(seed {own.seed}), in {target}"
+            f"(seed {own.seed})"
         )
 
 

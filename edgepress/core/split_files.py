@@ -3,6 +3,7 @@
 Rows are read into memory: no cache, and any path is only a path.
 """
 
+import csv
 import json
 import re
 import warnings
@@ -14,7 +15,7 @@ from typing import Any
 import pandas
 import pyarrow
 from datasets import Dataset
-from pandas.errors import ParserWarning
+from pandas.errors import ParserError, ParserWarning
 from pyarrow import parquet
 
 from edgepress.core.errors import EdgepressError
@@ -43,6 +44,16 @@ SHARD = re.compile(r"(?P<split>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})")
 
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
 """How cells of a text table may be separated, in words."""
+REPAIRS = {
+    (".csv", ".tsv"): 'put texts that hold the separator or a line break between quotes: "..."',
+    (".json", ".jsonl"): 'write one object a line: {"text": "...", "label": "..."}',
+    CONLL: "write a word and its tag on each line, and an empty line between texts",
+    (".parquet",): "write the file again, for example with pandas.DataFrame.to_parquet",
+}
+"""Endings -> what mends an unreadable file."""
+# Of pandas: a row with more cells than the rows before.
+RAGGED = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
+PANDAS_SAYS = "Error tokenizing data. C error: "
 NEEDS_ROWS = "a table is a line of headings, such as text,label, and a row for each text below it"
 
 # By which a folder is a model's.
@@ -133,10 +144,15 @@ def read_rows(path: Path) -> Dataset:
     return READERS[path.suffix.lower()](path)
 
 
+def repair_hint(path: Path) -> str:
+    """Return what mends an unreadable table, by its ending."""
+    return next(hint for endings, hint in REPAIRS.items() if path.suffix.lower() in endings)
+
+
 def _read_csv(path: Path) -> Dataset:
     """The cells as they are written: pandas by itself takes "None" and "n/a" for missing, and 007 for 7."""
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    _refuse_other_separator(path, separator)
+    _check_headings(path, separator)
     with warnings.catch_warnings():
         # A row with more cells than headings: a text with a comma and no quotes.
         warnings.simplefilter("error", ParserWarning)
@@ -144,19 +160,43 @@ def _read_csv(path: Path) -> Dataset:
             table = pandas.read_csv(path, sep=separator, dtype=str, keep_default_na=False, index_col=False)
         except ParserWarning:
             raise ValueError("rows have more cells than the first line has headings") from None
+        except ParserError as error:
+            ragged = RAGGED.search(str(error))
+            if ragged is None:
+                raise ValueError(str(error).removeprefix(PANDAS_SAYS)) from None
+            expected, line, cells = ragged.groups()
+            raise ValueError(f"line {line} has {cells} cells, not {expected}") from None
     return Dataset.from_pandas(table, preserve_index=False)
 
 
-def _refuse_other_separator(path: Path, separator: str) -> None:
+def _check_headings(path: Path, separator: str) -> None:
+    """Look at the line of headings before pandas does, which would rename the second of two.
+
+    Raises:
+        ValueError: it cannot be read.
+        EdgepressError: there is none, it has two of one name, or another separator only.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        headings = stream.readline()
+        stream.seek(0)
+        try:
+            names = next(csv.reader(stream, delimiter=separator), [])
+        except csv.Error as error:
+            raise ValueError(f"line 1: {error}") from None
+    if not headings.strip():
+        raise EdgepressError(f"{path} is empty", NEEDS_ROWS)
+    twice = next((name for name in names if name and names.count(name) > 1), None)
+    if twice is not None:
+        raise EdgepressError(f"{path} has two columns named '{twice}'", "rename one of them")
+    _refuse_other_separator(path, headings, separator)
+
+
+def _refuse_other_separator(path: Path, headings: str, separator: str) -> None:
     """Raise where the line of headings has another separator only: spreadsheets of many countries write `;`.
 
     Raises:
         EdgepressError: names it.
     """
-    with path.open(encoding="utf-8-sig") as stream:
-        headings = stream.readline()
-    if not headings.strip():
-        raise EdgepressError(f"{path} is empty", NEEDS_ROWS)
     other = max(SEPARATORS, key=headings.count)
     if separator in headings or other not in headings:
         return

@@ -14,7 +14,7 @@ from pyarrow import ArrowException
 from edgepress.core import sources
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.labels import label_key, label_number
-from edgepress.core.split_files import NEEDS_ROWS, find_splits, read_rows, split_name
+from edgepress.core.split_files import NEEDS_ROWS, find_splits, read_rows, repair_hint, split_name
 from edgepress.core.tasks import DEFAULT_TASK, MOST_TEXTS, Task
 from edgepress.core.tasks.kinds import kind_of
 
@@ -192,7 +192,7 @@ def _read_file(path: Path) -> Dataset:
     except OSError as error:
         raise EdgepressError(f"{path}: unreadable: {error.strerror or first_line(error)}") from error
     except (ValueError, ArrowException) as error:
-        raise EdgepressError(f"{path}: unreadable: {first_line(error)}") from error
+        raise EdgepressError(f"{path}: unreadable: {first_line(error)}", repair_hint(path)) from error
     if not len(rows):
         raise EdgepressError(f"{path} has no rows", NEEDS_ROWS)
     return rows

@@ -159,7 +159,7 @@ def _pack(target: Path, files: dict[str, bytes]) -> None:
 
 def _run(*command: str, cwd: Path | None = None) -> str:
     if shutil.which(command[0]) is None:
-        raise ToolMissingError(f"{command[0]} is not installed")
+        raise ToolMissingError(f"{command[0]} is not installed: apt install {command[0]}")
     try:
         done = subprocess.run(
             command, cwd=cwd, capture_output=True, text=True, timeout=DOWNLOAD_S, check=True

@@ -51,7 +51,18 @@ def headings(result: RecipeResult) -> list[str]:
     length = result.recipe.measure.sequence_length
     metric = metrics.pop() if len(metrics) == 1 else "score"
     latency = f"ms at {length}"
-    return ["", "params", "MB", latency, "faster", metric, "kept", "gain [points]", "step [s]", "published"]
+    return [
+        "",
+        "params",
+        "MB",
+        latency,
+        "faster",
+        metric,
+        "kept",
+        "gain [points]",
+        "last step [s]",
+        "published",
+    ]
 
 
 def cells(result: RecipeResult, line: TableLine) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from compress.recipe.run.code_digest import code_digest, libraries
 from compress.recipe.run.plan import Run, matching
-from compress.recipe.run.steps import INPUTS, Bench
+from compress.recipe.run.steps import INPUTS, Bench, RunLedger
 from compress.recipe.schema.spec import Measure, Recipe, RowSpec
 from compress.recipe.schema.verbs import EXPORT_VERB, verbs
 from device_bench.plan import EAGER, EAGER_MODES, Plan, Subject
@@ -117,6 +117,11 @@ class Deployment:
             return {}, None
         facts = {name: texts.known[name] for name in ("task", "metric", "tokenize_ms")}
         return {**facts, **(judged.facts if judged else {})}, judged
+
+
+def is_scored(ledger: RunLedger, run: str) -> bool:
+    """Whether a file of this run was scored, whatever has changed since."""
+    return any(ledger.folder.glob(f"{run}-*-{SCORED}.json"))
 
 
 def _timed_files(folder: Path) -> list[Subject]:

@@ -122,6 +122,15 @@ class Bench:
         manifest = sha256(run.output / MANIFEST)
         self.ledger.note(run.name, {"inputs": inputs, "manifest": manifest, "seconds": seconds})
 
+    def finished(self, runs: Iterable[Run]) -> set[str]:
+        """Names of the runs that would not be run again, of planned ones in their order."""
+        found: set[str] = set()
+        for run in runs:
+            self.runs[run.name] = run
+            if found.issuperset(run.uses) and self.why(run, self.inputs(run)) is None:
+                found.add(run.name)
+        return found
+
     @property
     def step_seconds(self) -> dict[str, float]:
         """Run -> what it took when it was done [s]."""
