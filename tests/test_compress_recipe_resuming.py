@@ -43,6 +43,13 @@ def test_nothing_changed_wherever_it_lies(bench, copied):
     assert why(bench, teacher_of(bench, copied)) is None
 
 
+def test_what_would_not_be_run_again_is_finished(bench, copied):
+    runs = plan(load(copied / "tiny.yaml", False, ()), copied / "new" / "out")
+    assert runs[0].name in bench.finished(runs)
+    again = plan(load(copied / "tiny.yaml", False, ("epochs=21",)), copied / "new" / "out")
+    assert not bench.finished([run for run in again if run is again[0] or again[0].name in run.uses])
+
+
 def test_a_changed_flag_is_named(bench, copied):
     assert why(bench, teacher_of(bench, copied, "epochs=21")) == "flags.epochs changed"
 

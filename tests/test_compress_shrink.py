@@ -8,9 +8,11 @@ import yaml
 from test_own_split import COLUMNS, tickets
 
 from compress.recipe.results.lines import Estimate
+from compress.recipe.run.deploy import is_scored
+from compress.recipe.run.steps import RunLedger
 from compress.shrink.chain import WHOLE
 from compress.shrink.config import ShrinkConfig
-from compress.shrink.estimate import minutes_left
+from compress.shrink.estimate import Pace, minutes_left
 from compress.shrink.verdict import Candidate, chosen, closest, sentence
 
 
@@ -42,6 +44,22 @@ def test_what_is_left_is_estimated_by_what_steps_took():
     assert minutes_left(planned, {}, 60.0) == pytest.approx(140 / 60)
     assert minutes_left(planned, {"model": 30.0}, 60.0) == pytest.approx((3 * 70 + 60) / 60)
     assert minutes_left(planned, dict.fromkeys(planned, 30.0), 60.0) == pytest.approx(1.0)
+
+
+def test_files_that_are_scored_are_timed_again_only():
+    pace = Pace(forward=0.1, training=0.3, launch=1.0)
+    timed = pace.last_seconds(4, 0, 100, 20.0)
+    assert timed == pytest.approx(4 * (25 + 20))
+    assert pace.last_seconds(4, 3, 100, 20.0) == pytest.approx(timed + 3 * 100 * 0.1)
+
+
+def test_a_scored_file_has_a_note(tmp_path):
+    ledger = RunLedger(tmp_path / "ledger")
+    ledger.note("int8", {"inputs": {}})
+    assert not is_scored(ledger, "int8")
+    ledger.note("int8-model_quantized.onnx-score", {"inputs": {}})
+    assert is_scored(ledger, "int8")
+    assert not is_scored(ledger, "trimmed")
 
 
 @pytest.mark.parametrize(
