@@ -6,7 +6,6 @@ ROOT holds sst2 (validation); FOLDER is a MiniLM that compress.finetune trained 
 on two cores.
 """
 
-import json
 import resource
 import sys
 from collections.abc import Iterator
@@ -25,13 +24,11 @@ from device_bench.stats import Interval
 from edgepress.core.loading import open_model
 from edgepress.core.tables import markdown_table
 from export.core.eager import EagerRunner
-from export.core.registry import open_runner, size_bytes
+from export.core.registry import open_runner
 from export.validation.sentences import evaluation_sentences
 
 KEPT = RESULTS / "litert"
 MEASUREMENTS = KEPT / "measurements.jsonl.xz"
-CELLS = KEPT / "files.json"
-"""Facts of each file that samples do not give."""
 LENGTHS = (16, 128)
 SENTENCES = 872
 RIVAL = "onnx/model_quantized.onnx"
@@ -101,7 +98,7 @@ def write_files(config: LiteRtBenchmark) -> dict[str, Path]:
 
 
 def drifts(config: LiteRtBenchmark, files: dict[str, Path]) -> dict[str, dict[str, float]]:
-    """Return for each file of the classifier its size and how far its logits are from torch's."""
+    """Return for each file of the classifier how far its logits are from torch's."""
     opened = open_model(str(config.classifier), data=config.data)
     texts = evaluation_sentences(opened, SENTENCES, seed=0, max_length=LENGTHS[-1]).batches
     with EagerRunner(opened.model) as eager:
@@ -112,7 +109,6 @@ def drifts(config: LiteRtBenchmark, files: dict[str, Path]) -> dict[str, dict[st
             with open_runner(path) as runner:
                 logits = np.concatenate([runner(batch) for batch in texts])
             found[name] = {
-                "mb": size_bytes(path) / 1e6,
                 "rms": float(np.sqrt(np.mean((logits - parent) ** 2))),
                 "agreement": float((logits.argmax(1) == parent.argmax(1)).mean()),
             }
@@ -146,27 +142,17 @@ def _bounds(ratio: Interval) -> str:
 
 
 def table() -> str:
-    """Markdown, from what is kept: a row a file of the classifier, with its speed over ONNX's int8."""
-    rows = json.loads(CELLS.read_text(encoding="utf-8"))
+    """Markdown, from what is kept: a row a file, with its speed over ONNX's int8 of the same model."""
     measured = {(record.name, record.sequence_length): record for record in records.read(MEASUREMENTS)}
-    heads = [
-        "file",
-        "MB",
-        "RMS of logit differences",
-        "agreement",
-        *(f"ms at {length}" for length in LENGTHS),
-    ]
     lines = [
         [
-            name.partition(" ")[2],
-            f"{own['mb']:.1f}",
-            f"{own['rms']:.3g}",
-            f"{100 * own['agreement']:.1f} %",
-            *(_latency(measured, name, length) for length in LENGTHS),
+            name,
+            f"{measured[name, LENGTHS[0]].size_bytes / 1e6:.1f}",
+            *(_latency(measured, name, at) for at in LENGTHS),
         ]
-        for name, own in rows.items()
+        for name in dict.fromkeys(name for name, _ in measured)
     ]
-    return markdown_table(heads, lines)
+    return markdown_table(["file", "MB", *(f"ms at {length}" for length in LENGTHS)], lines)
 
 
 def _latency(measured: dict[tuple[str, int], Measurement], name: str, length: int) -> str:
@@ -186,7 +172,6 @@ def main(config: LiteRtBenchmark) -> int:
     goals, typed = [*export_goals(config.work)], "python -m benchmarks.litert"
     files = write_files(config)
     cells = drifts(config, files)
-    CELLS.write_text(json.dumps(cells, indent=2) + "\n", encoding="utf-8")
     subjects = [Subject(name, path) for name, path in files.items()]
     measurements = measure(subjects, Plan(LENGTHS, budget_s=config.budget))
     records.write(MEASUREMENTS, measurements)

@@ -3,11 +3,11 @@
 python -m benchmarks.tables
 """
 
-from benchmarks import device_bench, export, pictures, prune, quantize
+from benchmarks import device_bench, export, litert, pictures, prune, quantize
 from benchmarks.goals import ROOT
 from edgepress.core.console import step
 
-BLOCKS = (quantize.TABLE, export.TABLE, prune.TABLE, device_bench.TABLE, pictures.PICTURES)
+BLOCKS = (quantize.TABLE, export.TABLE, litert.TABLE, prune.TABLE, device_bench.TABLE, pictures.PICTURES)
 
 
 def main() -> None:
