@@ -163,8 +163,8 @@ def test_the_workers_logits_are_scored(model_folder: Path, artifact: Path, data_
     """What `Process` asks of a worker, of this runner; every sentence is decided as it was trained."""
     order = TextsRequest(artifact, data_root, scored=1000)
     texts = ArtifactTexts(artifact, order)
-    texts = str(artifact / "small-onnx-scored.npz")
-    request = {"logits": str(artifact / "logits.npy"), "texts": texts, "rows": [0, None]}
+    saved = str(artifact / "small-onnx-scored.npz")
+    request = {"logits": str(artifact / "logits.npy"), "texts": saved, "rows": [0, None]}
     lines = StringIO(json.dumps(request) + "\n")
     answers = StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(answers):

@@ -19,7 +19,9 @@ from edgepress.core.errors import EdgepressError
 # U+2028 ends a line to str.splitlines, and none of JSON's; what is written unescaped may be cut inside.
 TEXTS = st.text(alphabet=st.sampled_from('aü"\\\n\r\u2028\x85🦙'), max_size=5)
 TIMES = st.floats(0, 1e6)
-ROUNDS = st.lists(st.lists(TIMES, min_size=1, max_size=3).map(tuple), max_size=3).map(tuple)
+ROUNDS = st.lists(
+    st.lists(st.floats(0, 1e6, exclude_min=True), min_size=1, max_size=3).map(tuple), max_size=3
+).map(tuple)
 LAUNCHES = st.lists(
     st.builds(
         Launch,

@@ -123,6 +123,9 @@ def test_cut_pairs_are_not_spoken_of_and_loggers_stay_as_they_were(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     loggers = [logging.getLogger(name) for name in CUTTING]
+    for logger in loggers:  # whatever a command in this process made of them
+        caplog.set_level(logging.WARNING, logger.name)
+        logger.addHandler(caplog.handler)
     before = [logger.level for logger in loggers]
     source = find_model(str(of_characters(tmp_path)))
     own = load_tokenizer(source, load_model(source, None, None, seed=0)[0])
@@ -132,6 +135,8 @@ def test_cut_pairs_are_not_spoken_of_and_loggers_stay_as_they_were(
     assert "overflowing" not in caplog.text
     own("film" * 20, "delight" * 20, truncation=True, max_length=16)
     assert "overflowing" in caplog.text
+    for logger in loggers:
+        logger.removeHandler(caplog.handler)
 
 
 def test_vocabulary_alone(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ def test_to_dict_names_every_figure() -> None:
         "worst_batch": 8,
         "worst_length": 33,
         "rows": 10,
+        "agreed_rows": 0,
+        "likeness": {},
     }
 
 
