@@ -1,6 +1,7 @@
 """Artifacts: what is written is what is read, and what was touched in between is refused."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ def artifact(tmp_path: Path) -> Artifact:
         (draft.folder / "onnx" / "model.onnx").write_bytes(b"fp32 graph")
         (draft.folder / "onnx" / "model_int8.onnx").write_bytes(b"int8 graph")
         (draft.folder / "vocab.txt").write_text("[PAD]\n")
+        (draft.folder / "README.md").write_text("# small-int8\n")
         draft.precisions["onnx/model_int8.onnx"] = "int8"
         draft.parities["onnx/model_int8.onnx"] = PARITY
         draft.manifest = Manifest("small-int8", RECORD, "sst2", seed=7, steps=(STEP,), parent="ab" * 32)
@@ -61,7 +63,13 @@ def test_what_was_written_is_read(artifact: Artifact) -> None:
 
 def test_every_file_is_recorded_but_the_manifest(artifact: Artifact) -> None:
     paths = [record.path for record in artifact.manifest.files]
-    assert paths == ["model.safetensors", "onnx/model.onnx", "onnx/model_int8.onnx", "vocab.txt"]
+    assert paths == [
+        "README.md",
+        "model.safetensors",
+        "onnx/model.onnx",
+        "onnx/model_int8.onnx",
+        "vocab.txt",
+    ]
 
 
 def test_records_have_size_and_hash(artifact: Artifact) -> None:
@@ -77,6 +85,7 @@ def test_precisions_and_parities_are_recorded(artifact: Artifact) -> None:
         "model.safetensors": ("safetensors", "fp32", None),
         "onnx/model.onnx": ("onnx", "fp32", None),
         "onnx/model_int8.onnx": ("onnx", "int8", PARITY),
+        "README.md": ("card", "", None),
         "vocab.txt": ("text", "", None),
     }
 
@@ -108,6 +117,15 @@ def test_altered_or_truncated_file_is_refused(artifact: Artifact, data: bytes) -
 def test_missing_file_is_refused(artifact: Artifact) -> None:
     artifact.file("int8").unlink()
     with pytest.raises(EdgepressError, match=r"model_int8\.onnx is missing"):
+        open_artifact(artifact.folder)
+
+
+@pytest.mark.parametrize("edit", [lambda card: card.write_text("My own words."), Path.unlink])
+def test_the_card_is_the_users_to_edit(artifact: Artifact, edit: Callable[[Path], object]) -> None:
+    edit(artifact.folder / "README.md")
+    assert open_artifact(artifact.folder) == artifact
+    edit(artifact.folder / "vocab.txt")
+    with pytest.raises(EdgepressError, match=r"vocab\.txt"):
         open_artifact(artifact.folder)
 
 

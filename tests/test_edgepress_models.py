@@ -152,8 +152,17 @@ def test_name_that_the_hub_does_not_allow(name: str) -> None:
 
 
 def test_regular_file_is_refused(model_folder: Path) -> None:
-    with pytest.raises(EdgepressError, match="no such folder"):
+    with pytest.raises(EdgepressError, match="is a file of a model, not its folder") as refused:
         find_model(str(model_folder / "config.json"))
+    assert f"--model {model_folder}" in refused.value.hint
+
+
+def test_a_table_in_the_place_of_a_model_is_sent_to_the_task(tmp_path: Path) -> None:
+    table = tmp_path / "tickets.csv"
+    table.write_text("text,label\nfine,good\n")
+    with pytest.raises(EdgepressError, match=r"tickets\.csv is a table, not a model") as refused:
+        find_model(str(table))
+    assert f"--task {table}" in refused.value.hint
 
 
 def test_local_folder(model_folder: Path) -> None:

@@ -78,6 +78,8 @@ def test_int8_goes_in_where_nobody_says(put_in, artifact, tmp_path):
     (one,) = index(tmp_path)["models"]
     assert (one["name"], one["file"]) == ("small", "model_quantized.onnx")
     assert f"{sum(one['files'].values()) / 1e6:.1f} MB" in result.err
+    assert "to be built into the app" in result.out
+    assert f"gradle --project-dir {tmp_path} :app:installRelease" in result.err
 
 
 def test_outside_of_an_app_nothing_is_written(cli, artifact, tmp_path, monkeypatch):
@@ -160,6 +162,12 @@ def keep_no_onnx(artifact):
     (artifact / "manifest.json").write_text(json.dumps(manifest))
 
 
+def read_pairs(artifact):
+    manifest = json.loads((artifact / "manifest.json").read_text())
+    manifest["data"]["text_columns"] = ["title", "body"]
+    (artifact / "manifest.json").write_text(json.dumps(manifest))
+
+
 @pytest.mark.parametrize(
     ("spoil", "flags", "said"),
     [
@@ -170,6 +178,7 @@ def keep_no_onnx(artifact):
         (use_another_tokenizer, (), "BPE tokenizer"),
         (be_no_classifier, (), "BertForQuestionAnswering"),
         (keep_no_onnx, (), "has no ONNX file"),
+        (read_pairs, (), "reads pairs (title and body), and the app takes one text"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )

@@ -136,7 +136,14 @@ def test_bad_input(predict, exported, args, message):
 
 def test_other_bad_input(predict, exported, bare_encoder, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n \n"))
-    assert "every line is empty" in predict(exported, "-")[0].err
+    empty = predict(exported, "-")[0]
+    assert "no texts: standard input is empty, or every line of it" in empty.error
+    assert "--text" in empty.err
+    assert "--file FILE" in empty.err
+    (tmp_path / "none.txt").write_text("\n")
+    assert f"no texts: {tmp_path / 'none.txt'} is empty" in predict(
+        exported, "--file", tmp_path / "none.txt"
+    )[0].error
     assert "no such model" in predict(tmp_path / "nowhere", "--text", "x")[0].error
     assert "has no config.json" in predict(tmp_path, "--text", "x")[0].error
     assert "is not trained" in predict(bare_encoder, "--text", "x")[0].error
@@ -144,7 +151,7 @@ def test_other_bad_input(predict, exported, bare_encoder, tmp_path, monkeypatch)
     assert "no column 'text'" in predict(exported, "--file", tmp_path / "empty.csv")[0].error
     alone = tmp_path / "model.onnx"
     alone.write_bytes((exported / "onnx" / "model.onnx").read_bytes())
-    assert "keep the file in its model's folder" in predict(alone, "--text", "x")[0].err
+    assert "keep the file with its config.json and tokenizer" in predict(alone, "--text", "x")[0].err
 
 
 def test_pairs(cli, predict, bare_encoder, tmp_path):

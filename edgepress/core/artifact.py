@@ -22,6 +22,8 @@ from edgepress.core.files import (
 )
 
 MANIFEST = "manifest.json"
+CARD = "README.md"
+"""The model card: the user's to edit, so it is in the manifest and never compared with it."""
 SCHEMA_VERSION = 1
 PACKAGES = (
     "edgepress",
@@ -141,7 +143,7 @@ def is_artifact(folder: Path) -> bool:
 
 
 def open_artifact(folder: Path) -> Artifact:
-    """Read a folder's manifest and compare every file with its recorded size and SHA-256.
+    """Read a folder's manifest and compare every file but the card with its recorded size and SHA-256.
 
     Raises:
         EdgepressError: the manifest is unreadable, or a file is missing, truncated or altered.
@@ -149,7 +151,8 @@ def open_artifact(folder: Path) -> Artifact:
     manifest = read_manifest(folder)
     refuse_links_outside(folder)
     for record in manifest.files:
-        _verify(folder / record.path, record)
+        if record.path != CARD:
+            _verify(folder / record.path, record)
     return Artifact(folder, manifest)
 
 

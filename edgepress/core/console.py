@@ -67,6 +67,13 @@ class Command:
     MAKES_ARTIFACT: ClassVar[bool] = False
     """Whether the command's output is an artifact, as that of a recipe's step has to be."""
 
+    def check_paths(self) -> None:  # noqa: B027
+        """Raise for a path that cannot be used, as far as that is seen before libraries are imported.
+
+        Raises:
+            EdgepressError: there is one.
+        """
+
     def recorded(self) -> dict[str, Any]:
         """The flags that belong in a manifest."""
         return {flag: value for flag, value in asdict(self).items() if flag not in LOCAL_FLAGS}
@@ -98,6 +105,7 @@ def run(config_type: type[ConfigT], verb: Callable[[ConfigT], object], program: 
         warn_anew()
         prepare()
         try:
+            config.check_paths()
             verb(config)
         except KeyboardInterrupt:
             _fail("interrupted; the output is as it was", "", config.debug, INTERRUPTED)
@@ -116,7 +124,8 @@ def run(config_type: type[ConfigT], verb: Callable[[ConfigT], object], program: 
 def run_command(config_type: type[Command], program: str = "") -> NoReturn:
     """Run the command of a package: its `config.py` has the flags, and its `pipeline.py` a function `run`.
 
-    The pipeline is imported once the flags are parsed: `--help` answers before seconds of imports.
+    The pipeline is imported once the flags are parsed and their paths checked: `--help` and a path that is
+    wrong are answered before seconds of imports.
 
     Args:
         config_type: of the package.

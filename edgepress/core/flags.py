@@ -1,11 +1,12 @@
-"""Types of flags that several commands share, each with its help text."""
+"""Flags that several commands share: their types with help texts, and the check of their paths."""
 
 from pathlib import Path
 from typing import Annotated
 
 from typing_extensions import Doc
 
-from edgepress.core.models import Weights
+from edgepress.core.artifact import refuse_output
+from edgepress.core.models import Weights, refuse_file
 
 DataRoot = Annotated[Path | None, Doc("Folder of local data sets, one folder each; default: EDGEPRESS_DATA.")]
 Overwrite = Annotated[bool, Doc("Replace an existing output.")]
@@ -24,3 +25,14 @@ EntailmentLabel = Annotated[
     str | None,
     Doc("The model's label that means entailment (zero-shot); default: the one whose name begins so."),
 ]
+
+
+def refuse_paths(model: str, output: Path | None, overwrite: bool) -> None:
+    """Raise for a model or an output that a command cannot use, by their paths alone.
+
+    Raises:
+        EdgepressError: the model is a file, or the output exists and may not be replaced.
+    """
+    refuse_file(model)
+    if output is not None:
+        refuse_output(output, overwrite)

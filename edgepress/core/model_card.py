@@ -7,11 +7,10 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCardData
 from huggingface_hub.repocard import metadata_load
 
-from edgepress.core.artifact import ModelRecord
+from edgepress.core.artifact import CARD, ModelRecord
 from edgepress.core.tables import as_text
 from edgepress.core.tasks import Task
 
-CARD = "README.md"
 FILL_MASK = "fill-mask"
 UNTRAINED = """> **Not for use.** {what} Size and latency are real; its answers are not.
 """

@@ -316,6 +316,24 @@ def short_name(name: str) -> str:
     return Path(name).resolve().name
 
 
+def refuse_file(name: str) -> None:
+    """Raise where a file is named in the place of a model.
+
+    Raises:
+        EdgepressError: it is one, such as a table of texts.
+    """
+    if name in MODELS or not Path(name).is_file():
+        return
+    folder, known = Path(name).parent, "--model takes a zoo name (minilm), a Hub id, or a model's folder"
+    if (folder / CONFIG).is_file():
+        raise EdgepressError(f"{name} is a file of a model, not its folder", f"name that: --model {folder}")
+    from edgepress.core.split_files import TABLES  # imports pandas, which --help does without
+
+    if Path(name).suffix.lower() in TABLES:
+        raise EdgepressError(f"{name} is a table, not a model", f"--task {name} reads its texts; {known}")
+    raise EdgepressError(f"{name} is a file, not a model's folder", known)
+
+
 def find_model(name: str, weights: Weights = "auto") -> ModelSource:
     """Resolve a zoo name, a local folder or a Hub id: local path, Hub cache, Hub, package index, random.
 
@@ -335,6 +353,7 @@ def find_model(name: str, weights: Weights = "auto") -> ModelSource:
         raise EdgepressError(
             f"--weights random needs a zoo name, not '{name}'", f"known: {', '.join(MODELS)}"
         )
+    refuse_file(name)
     if Path(name).is_dir():
         return ModelSource(name, "local", _checked_folder(Path(name)))
     return _find_on_hub(name)

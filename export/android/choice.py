@@ -8,6 +8,8 @@ from typing import Any
 
 from edgepress.core.artifact import MANIFEST, Artifact, FileRecord, is_artifact, open_artifact
 from edgepress.core.errors import EdgepressError
+from edgepress.core.tasks import MOST_TEXTS
+from edgepress.core.tasks.recorded import recorded_text_columns
 
 TOKENIZER = "tokenizer.json"
 CONFIG = "config.json"
@@ -44,6 +46,7 @@ def choose(folder: Path, precisions: Sequence[str], allow_random: bool) -> list[
     if not allow_random:
         _require_trained(artifact)
     _require_classifier(folder)
+    _require_one_text(artifact)
     beside = _beside(folder)
     records = _records(artifact, precisions)
     several = len(records) > 1
@@ -85,6 +88,17 @@ def _require_classifier(folder: Path) -> None:
         raise EdgepressError(
             f"{folder} has a {kind} tokenizer, and the app runs WordPiece (BERT, DistilBERT, MiniLM, MPNet)",
             "leave it out",
+        )
+
+
+def _require_one_text(artifact: Artifact) -> None:
+    """The app has one field: half of a pair would be answered as if it were whole."""
+    columns = recorded_text_columns(artifact)
+    if len(columns) == MOST_TEXTS:
+        raise EdgepressError(
+            f"{artifact.folder} reads pairs ({' and '.join(columns)}), and the app takes one text",
+            "leave it out, or train one on a single column: python -m compress.finetune --text-columns "
+            f"{columns[0]}",
         )
 
 

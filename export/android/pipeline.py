@@ -21,6 +21,8 @@ MANIFEST_OF_APP = Path("app/src/main/AndroidManifest.xml")
 """File by which a folder is known as an Android project with a module `app`."""
 OWN_FOLDER = Path("app/src/main/assets/models")
 LARGE_MB = 50
+GUIDE = "android_demo/README.md"
+"""File that says what each way of building the app takes."""
 
 
 def run(config: AndroidConfig) -> Path:
@@ -46,6 +48,10 @@ def run(config: AndroidConfig) -> Path:
         (stage / INDEX).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     _show(entries)
     console.step(f"written: {target}, {sum(map(_megabytes, entries)):.1f} MB")
+    console.step(
+        f"next, build the app and install it: gradle --project-dir {config.app} :app:installRelease; without "
+        f"Gradle: python -m tools.offline_apk ({GUIDE})"
+    )
     return target
 
 
@@ -77,7 +83,7 @@ def _copy(one: Choice, name: str, stage: Path) -> dict[str, Any]:
 
 def _show(entries: Sequence[dict[str, Any]]) -> None:
     rows = [(one["name"], one["file"], f"{_megabytes(one):.1f}") for one in entries]
-    ScreenTable("in the app", ("model", "file", "MB"), rows, words=(0, 1)).show()
+    ScreenTable("to be built into the app", ("model", "file", "MB"), rows, words=(0, 1)).show()
     for one in entries:
         if _megabytes(one) > LARGE_MB:
             console.warn(

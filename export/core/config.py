@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 from typing_extensions import Doc
 
 from edgepress.core.console import Command
-from edgepress.core.flags import DataRoot, Overwrite, WeightsFrom
+from edgepress.core.flags import DataRoot, Overwrite, WeightsFrom, refuse_paths
 from edgepress.core.models import MODEL_HELP
 from edgepress.core.tasks import TASK_HELP, TaskFlags
 from export.core.shapes import Shapes
@@ -35,6 +35,10 @@ class ModelFlags(TaskFlags, Command):
     overwrite: Overwrite = False
 
     MAKES_ARTIFACT: ClassVar[bool] = True
+
+    def check_paths(self) -> None:
+        """Raise for a model or an output that cannot be used."""
+        refuse_paths(self.model, self.output, self.overwrite)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,9 @@ from typing import Literal
 import tyro
 
 from edgepress.core.console import Command
+from edgepress.core.errors import EdgepressError, require_flags
 from edgepress.core.flags import EntailmentLabel, Template
+from edgepress.core.models import CONFIG
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +25,9 @@ class PredictConfig(Command):
 
     edgepress predict outputs/minilm-mnli --text "the team won at last" --labels sports politics
 
+    A file takes its tokenizer, config.json and, if there, manifest.json beside it: no weights.
     A folder is run by the file that quantize named to ship, else by its smallest ONNX file, else by the
-    smallest that a runtime here opens, else in torch.
+    smallest in its manifest that a runtime here opens, else in torch.
     Milliseconds are of one run after a first one, with tokenization: device_bench measures properly.
     """
 
@@ -51,3 +54,32 @@ class PredictConfig(Command):
     json: bool = False
     """Print a JSON object for each text, with the probability of every label, or the places of entities and
     answers."""
+
+    @property
+    def folder(self) -> Path:
+        """The model's folder: itself, or where the config beside or above a file is.
+
+        Raises:
+            EdgepressError: there is none.
+        """
+        path = self.model
+        if not path.exists():
+            raise EdgepressError(f"no such model: {path}", "name a model's folder, or a file of one")
+        if path.is_dir() and (path / CONFIG).is_file():
+            return path
+        found = next((each for each in path.absolute().parents[:2] if (each / CONFIG).is_file()), None)
+        if found is None:
+            raise EdgepressError(
+                f"{path} has no {CONFIG} in it, beside it or above it",
+                "keep the file with its config.json and tokenizer: the names of its labels are there",
+            )
+        return found
+
+    def check_paths(self) -> None:
+        """Raise for a model or file that is not there, or for texts from two places."""
+        require_flags({"--threads": self.threads >= 0})
+        _ = self.folder
+        if sum([bool(self.text), self.file is not None, self.stdin is not None]) > 1:
+            raise EdgepressError("--text, --file and - exclude each other", "name one of them")
+        if self.file is not None and not self.file.is_file():
+            raise EdgepressError(f"no such file: {self.file}", "--file takes a file of texts")

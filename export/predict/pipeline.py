@@ -7,18 +7,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 from edgepress.core import console
 from edgepress.core.artifact import Artifact, FileRecord, is_artifact, open_artifact
 from edgepress.core.environment import environment
-from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel, check_kind, open_model
 from edgepress.core.prediction import AnyPrediction
 from edgepress.core.tables import ScreenTable
-from edgepress.core.tasks import MOST_TEXTS, TASKS, ProblemType, TaskOptions
+from edgepress.core.tasks import MOST_TEXTS, TaskOptions
 from edgepress.core.tasks.kind import TaskKind
-from edgepress.core.tasks.kinds import kind_of
+from edgepress.core.tasks.recorded import recorded_text_columns
 from export.core.eager import EagerRunner
 from export.core.registry import formats, open_runner
 from export.core.runner import Runner
@@ -26,7 +25,6 @@ from export.predict.config import PredictConfig
 from export.predict.texts import InputTexts, read_texts
 
 SHOWN_CHARACTERS = 60
-CONFIG = "config.json"
 
 
 @dataclass(frozen=True)
@@ -45,10 +43,9 @@ def run(config: PredictConfig) -> list[Answer]:
     Raises:
         EdgepressError: no such model, no runtime that opens the file, or no texts (exit code 2).
     """
-    require_flags({"--threads": config.threads >= 0})
-    folder = _folder_of(config.model)
+    folder = config.folder
     artifact = open_artifact(folder) if is_artifact(folder) else None
-    columns = config.text_columns or (() if config.labels else tuple(_text_columns(artifact)))
+    columns = config.text_columns or (() if config.labels else tuple(recorded_text_columns(artifact)))
     if columns:  # before a model is opened, which takes seconds
         rows = read_texts(config, columns)
     options = TaskOptions(
@@ -77,34 +74,6 @@ def run(config: PredictConfig) -> list[Answer]:
         answers = _answers(opened, runner, rows)
     _show(answers, columns, config.json, opened.kind.heading)
     return answers
-
-
-def _folder_of(path: Path) -> Path:
-    """The model's folder: itself, or where the config beside or above a file is."""
-    if not path.exists():
-        raise EdgepressError(f"no such model: {path}", "name a model's folder, or a file of one")
-    if path.is_dir() and (path / CONFIG).is_file():
-        return path
-    found = next((each for each in path.absolute().parents[:2] if (each / CONFIG).is_file()), None)
-    if found is None:
-        raise EdgepressError(
-            f"{path} has no {CONFIG} in it, beside it or above it",
-            "keep the file in its model's folder: its tokenizer and the names of its labels are there",
-        )
-    return found
-
-
-def _text_columns(artifact: Artifact | None) -> Sequence[str]:
-    """The columns that the model was trained on, as its manifest records them; none of one text a row."""
-    if artifact is None:
-        return ()
-    data = artifact.manifest.data or {}
-    problem = data.get("problem_type")
-    if problem in get_args(ProblemType) and kind_of(problem).texts_a_row == 1:
-        return ()
-    known = data.get("text_columns")
-    zoo = TASKS.get(artifact.manifest.task or "")
-    return known or (zoo.text_columns if zoo else ())
 
 
 def _require_as_many(kind: TaskKind, rows: Sequence[InputTexts]) -> None:

@@ -12,27 +12,25 @@ from edgepress.core.tasks import MOST_TEXTS
 from export.predict.config import PredictConfig
 
 InputTexts = tuple[str, ...]
+WAYS = '--text "a film to remember", --file FILE, or - for standard input'
 
 
 def read_texts(config: PredictConfig, columns: Sequence[str]) -> list[InputTexts]:
     """The texts that the flags name.
 
     Args:
-        config: exactly one of `text`, `file` and `stdin` is given; with none of them standard input is read
-            where it is no terminal.
+        config: checked; with none of `text`, `file` and `stdin` standard input is read where it is no
+            terminal.
         columns: of the texts that the model was trained on; empty where nobody recorded them.
 
     Returns:
         rows of one text, or of two for a model of pairs.
 
     Raises:
-        EdgepressError: there are no texts, two sources, or a row has not as many texts as the model reads.
+        EdgepressError: there are no texts, or a row has not as many texts as the model reads.
     """
     wanted = config.text_columns or tuple(columns)
     count = len(wanted) if len(wanted) == MOST_TEXTS else 1
-    given = [bool(config.text), config.file is not None, config.stdin is not None]
-    if sum(given) > 1:
-        raise EdgepressError("--text, --file and - exclude each other", "name one of them")
     if config.text:
         rows = _grouped(config.text, wanted if count > 1 else ("text",))
     elif config.file is not None:
@@ -40,9 +38,10 @@ def read_texts(config: PredictConfig, columns: Sequence[str]) -> list[InputTexts
     elif config.stdin is not None or not sys.stdin.isatty():
         rows = _from_lines(_standard_input(), count, "standard input")
     else:
-        raise EdgepressError("no texts", '--text "a film to remember", --file FILE, or - for standard input')
+        raise EdgepressError("no texts", WAYS)
     if not rows:
-        raise EdgepressError("no texts", "every line is empty")
+        where = "standard input" if config.file is None else config.file
+        raise EdgepressError(f"no texts: {where} is empty, or every line of it", WAYS)
     return rows
 
 
@@ -69,8 +68,6 @@ def _standard_input() -> Iterable[str]:
 
 
 def _from_file(path: Path, wanted: Sequence[str], count: int) -> list[InputTexts]:
-    if not path.is_file():
-        raise EdgepressError(f"no such file: {path}")
     if path.suffix.lower() not in TABLES:
         require_utf8(path)
         return _from_lines(path.read_text(encoding="utf-8").splitlines(), count, str(path))
