@@ -35,13 +35,12 @@ BATCH_ROWS = 16
 
 
 def run_compression(
-    config: ConfigT, suffix: str, technique: Callable[[OpenedModel, ConfigT, TechniqueRun], StepResult]
+    config: ConfigT, technique: Callable[[OpenedModel, ConfigT, TechniqueRun], StepResult]
 ) -> Path:
     """Run the command of a technique: check the flags, open the classifier that they name, and compress it.
 
     Args:
         config: the flags.
-        suffix: of the default output, outputs/MODEL-`suffix`.
         technique: what to do to the classifier.
 
     Returns:
@@ -51,7 +50,7 @@ def run_compression(
         EdgepressError: a flag is wrong, the output exists, there is no such model, it is no classifier, or
             it was quantized already; the output is as it was.
     """
-    output = prepare(config, config.model, suffix)
+    output = prepare(config)
     with with_split(config, config.model, output) as own:
         opened = open_model(own.model, own.weights, own.task, own.data, own.seed, options=own.task_options)
         check_kind(opened)

@@ -16,23 +16,20 @@ from compress.training.checkpoints import TechniqueRun
 from compress.training.machine import is_main_process
 from compress.training.pictures import write_pictures
 from edgepress.core import console
-from edgepress.core.artifact import Step, create_artifact, is_artifact, read_manifest, refuse_output
+from edgepress.core.artifact import Step, create_artifact, is_artifact, read_manifest
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel, save_model, set_thresholds
 from edgepress.core.model_card import Card
-from edgepress.core.models import short_name
 from edgepress.core.own_split import provisional_split, table_of
 from edgepress.core.tables import ScreenTable
 from edgepress.core.tasks import TaskOptions
-
-OUTPUTS = Path("outputs")
 
 
 class StepConfig(Protocol):
     """The flags of a technique's command, as far as the shell knows them."""
 
     @property
-    def output(self) -> Path | None: ...
+    def target(self) -> Path: ...
     @property
     def overwrite(self) -> bool: ...
     @property
@@ -42,6 +39,9 @@ class StepConfig(Protocol):
 
     def check(self) -> None:
         """Raise for a flag that is out of range."""
+
+    def check_paths(self) -> None:
+        """Raise for a model or an output that cannot be used."""
 
 
 class SplitConfig(Protocol):
@@ -85,24 +85,15 @@ class StepResult:
         return self.opened.steps[-1]
 
 
-def prepare(config: StepConfig, source: str, suffix: str) -> Path:
+def prepare(config: StepConfig) -> Path:
     """Check the flags before anything is opened; the output's folder.
-
-    Args:
-        config: the flags.
-        source: what the step starts from, as the user named it.
-        suffix: of the default output, outputs/SOURCE-`suffix`.
 
     Raises:
         EdgepressError: a flag is out of range, or the output exists.
     """
     config.check()
-    output = config.output or OUTPUTS / f"{short_name(source)}-{suffix}"
-    inputs = (source, getattr(config, "student", None), getattr(config, "task", None))
-    if any(own and output.resolve() == Path(own).resolve() for own in inputs):
-        raise EdgepressError(f"{output} is what the command reads", "name another --output")
-    refuse_output(output, config.overwrite)
-    return output
+    config.check_paths()
+    return config.target
 
 
 @contextmanager

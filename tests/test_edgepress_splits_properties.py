@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgepress.core.errors import EdgepressError
-from edgepress.core.split_files import ALIASES, SPLITS, find_splits
+from edgepress.core.split_files import ALIASES, find_splits
+from edgepress.core.split_record import SPLITS
 from edgepress.core.splits import load_split
 from edgepress.core.task_discovery import find_task
 

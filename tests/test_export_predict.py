@@ -65,6 +65,117 @@ def test_any_file_says_what_transformers_says(predict, exported, expected, file)
         assert row["milliseconds"] > 0
 
 
+SMALL = "onnx/model_quantized.onnx"
+
+
+@pytest.fixture(scope="module")
+def quantized(model_folder, data_root, tmp_path_factory):
+    """An artifact with an fp32 and an int8 file."""
+    folder = tmp_path_factory.mktemp("quantized") / "out"
+    flags = ("--scheme", "fp32", "int8", "--task", "verdicts", "--data", data_root, "--output", folder)
+    result = run_command("export.onnx", "--model", model_folder, *flags)
+    assert result.code == 0, result.err
+    return folder
+
+
+def shipped(quantized, target, place=SMALL, without=()):
+    """A folder with the int8 file, its config, its tokenizer and its manifest, and nothing else."""
+    (target / place).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(quantized / SMALL, target / place)
+    for path in quantized.glob("*.json"):
+        if path.name not in without:
+            shutil.copy(path, target)
+    return target
+
+
+def answers(found):
+    return [(row["label"], row["probabilities"]) for row in found]
+
+
+@pytest.mark.parametrize("place", [SMALL, "model_quantized.onnx"])
+@pytest.mark.parametrize("without", [(), ("manifest.json",)])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_file_with_its_config_and_tokenizer_is_enough(predict, quantized, tmp_path, place, without, named):
+    alone = shipped(quantized, tmp_path / "alone", place, without)
+    _, whole = predict(quantized / SMALL, "--json", "--text", *TEXTS)
+    result, found = predict(alone / place if named or not without else alone, "--json", "--text", *TEXTS)
+    assert result.code == 0, result.err
+    assert answers(found) == answers(whole)
+    assert "model_quantized.onnx, onnxruntime" in result.err
+
+
+def test_an_artifact_less_its_other_files_predicts(predict, quantized, tmp_path):
+    alone = shipped(quantized, tmp_path / "alone")
+    result, found = predict(alone, "--json", "--text", *TEXTS)
+    assert result.code == 0, result.err
+    assert answers(found) == answers(predict(quantized / SMALL, "--json", "--text", *TEXTS)[1])
+
+
+def append(path):
+    path.write_bytes(path.read_bytes() + b"\n")
+
+
+def claim_more_classes(path):
+    content = json.loads(path.read_text())
+    content["id2label"] |= {"2": "neither"}
+    content["label2id"] |= {"neither": 2}
+    path.write_text(json.dumps(content))
+
+
+def say_no_class(path):
+    path.write_text(json.dumps({**json.loads(path.read_text()), "architectures": None}))
+
+
+def say_many_layers(path):
+    path.write_text(json.dumps({**json.loads(path.read_text()), "num_hidden_layers": 10**9}))
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "without", "said"),
+    [
+        (SMALL, append, (), "truncated or altered"),
+        ("tokenizer.json", append, (), "truncated or altered"),
+        ("tokenizer.json", Path.unlink, (), "tokenizer.json is missing"),
+        ("config.json", claim_more_classes, ("manifest.json",), "2 logits, and config.json names 3 classes"),
+        ("config.json", say_no_class, ("manifest.json",), "does not say what its files give"),
+        ("config.json", say_many_layers, ("manifest.json",), "config.json says 1000000000 layers"),
+    ],
+)
+def test_what_is_opened_is_verified(predict, quantized, tmp_path, name, spoil, without, said):
+    alone = shipped(quantized, tmp_path / "alone", without=without)
+    spoil(alone / name)
+    result, _ = predict(alone / SMALL, "--text", TEXTS[0])
+    assert (result.code, said in result.error) == (2, True), result.err
+
+
+def test_a_moved_file_is_verified_by_its_name(predict, quantized, tmp_path):
+    alone = shipped(quantized, tmp_path / "alone", "model_quantized.onnx")
+    append(alone / "model_quantized.onnx")
+    result, _ = predict(alone / "model_quantized.onnx", "--text", TEXTS[0])
+    assert (result.code, "truncated or altered" in result.error) == (2, True), result.err
+
+
+def test_wrong_paths_are_answered_before_torch_is_imported(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "tickets.csv").write_text("text,label\nfine,good\n")
+    here = {"cwd": tmp_path, "capture_output": True, "text": True}
+    for typed, said in (
+        ("export.predict nosuch --text a", "no such model: nosuch"),
+        ("export.onnx --model minilm --output there", "there exists"),
+        ("compress.quantize --model tickets.csv", "tickets.csv is a table"),
+        ("compress.finetune --model minilm --task tickets.csv --output there", "there exists"),
+    ):
+        module, *args = typed.split()
+        program = (
+            f"import runpy, sys; sys.argv = ['x', *{args!r}]\n"
+            f"try: runpy.run_module({module!r}, run_name='__main__')\n"
+            "except SystemExit as stop: print(stop.code, 'torch' in sys.modules)"
+        )
+        done = subprocess.run([sys.executable, "-c", program], check=False, **here)
+        assert done.stdout.split() == ["2", "False"], done.stderr
+        assert said in done.stderr
+
+
 def test_it_says_what_ran(predict, exported):
     result, _ = predict(exported, "--text", TEXTS[0])
     assert "onnxruntime" in result.err.replace("\n", "")
@@ -141,9 +252,10 @@ def test_other_bad_input(predict, exported, bare_encoder, tmp_path, monkeypatch)
     assert "--text" in empty.err
     assert "--file FILE" in empty.err
     (tmp_path / "none.txt").write_text("\n")
-    assert f"no texts: {tmp_path / 'none.txt'} is empty" in predict(
-        exported, "--file", tmp_path / "none.txt"
-    )[0].error
+    assert (
+        f"no texts: {tmp_path / 'none.txt'} is empty"
+        in predict(exported, "--file", tmp_path / "none.txt")[0].error
+    )
     assert "no such model" in predict(tmp_path / "nowhere", "--text", "x")[0].error
     assert "has no config.json" in predict(tmp_path, "--text", "x")[0].error
     assert "is not trained" in predict(bare_encoder, "--text", "x")[0].error

@@ -8,7 +8,7 @@ from typing_extensions import Doc
 from compress.distillation.options import WEIGHTS, DistillationOptions
 from compress.training.config import VOCABULARY_HELP, ClassifierOptions, StepFlags
 from edgepress.core.errors import EdgepressError, require_flags
-from edgepress.core.models import FROM_SCRATCH_ONLY
+from edgepress.core.models import FROM_SCRATCH_ONLY, short_name
 from edgepress.core.tasks import TASK_HELP, TaskFlags
 
 Stage = Literal["task", "pretrain"]
@@ -100,6 +100,13 @@ class DistillConfig(DistillOptions, TaskFlags, StepFlags):
     teacher: str
     """The fine-tuned classifier, or the masked language model: local folder or Hub id."""
     task: Annotated[str | None, Doc(f"{TASK_HELP}; default: the one that the teacher was trained on.")] = None
+
+    READ = ("teacher", "student", "task")
+
+    @property
+    def suffix(self) -> str:
+        """Name of the student."""
+        return short_name(self.student)
 
     def check(self) -> None:
         """Raise for a flag that is out of range."""

@@ -31,7 +31,6 @@ from edgepress.core.corpus import Corpus, load_corpus
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel, open_model
 from edgepress.core.metrics import scores
-from edgepress.core.models import short_name
 from edgepress.core.tables import ScreenTable, screen_table
 from edgepress.core.tasks import Task
 
@@ -69,7 +68,7 @@ class Teacher:
 
 def run(config: DistillConfig) -> Path:
     """The command; the artifact's folder."""
-    output = prepare(config, config.teacher, short_name(config.student))
+    output = prepare(config)
     with with_split(config, config.teacher, output) as own:
         return _run(own, output)
 

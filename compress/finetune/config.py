@@ -1,12 +1,14 @@
 """The flags of `compress.finetune`."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from typing_extensions import Doc
 
 from compress.training.config import VOCABULARY_HELP, ClassifierOptions, StepFlags, check_vocabulary
 from edgepress.core.models import FROM_SCRATCH_ONLY, MODEL_HELP, Weights
+from edgepress.core.split_record import task_name
 from edgepress.core.tasks import TASK_HELP, TaskFlags
 
 WEIGHTS_HELP = (
@@ -31,6 +33,11 @@ class FinetuneConfig(ClassifierOptions, TaskFlags, StepFlags):
     task: Annotated[str, Doc(f"{TASK_HELP}.")]
     weights: Annotated[Weights | None, Doc(WEIGHTS_HELP)] = None
     vocabulary: Annotated[int, Doc(VOCABULARY_HELP)] = 0
+
+    @property
+    def suffix(self) -> str:
+        """Name of the task."""
+        return task_name(Path(self.task))
 
     def check(self) -> None:
         """Raise for a flag that is out of range."""

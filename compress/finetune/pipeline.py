@@ -25,14 +25,13 @@ from edgepress.core.artifact import Step
 from edgepress.core.labels import LabelMismatchError
 from edgepress.core.loading import OpenedModel, open_model
 from edgepress.core.models import FROM_SCRATCH_ONLY, find_model
-from edgepress.core.own_split import task_name
 from edgepress.core.pretrained import load_config
 from edgepress.core.task_discovery import describe, find_task
 
 
 def run(config: FinetuneConfig) -> Path:
     """The command; the artifact's folder."""
-    output = prepare(config, config.model, task_name(Path(config.task)))
+    output = prepare(config)
     with with_split(config, config.model, output) as own:
         opened, text = open_for_training(own)
         return run_step(own, output, lambda run: finetune(opened, text, own, run))

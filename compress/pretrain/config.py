@@ -32,4 +32,6 @@ class PretrainConfig(PretrainOptions, StepFlags):
     accelerate launch --module compress.pretrain --model mpnet --corpus imdb/unsupervised
     """
 
+    SUFFIX = "masked-lm"
+
     model: Annotated[str, Doc(f"Zoo name ({', '.join(PRETRAINED)}), Hub id, or local folder.")]

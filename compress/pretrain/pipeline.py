@@ -21,7 +21,7 @@ from edgepress.core.masked_lm import open_masked_lm
 
 def run(config: PretrainConfig) -> Path:
     """The command; the artifact's folder."""
-    output = prepare(config, config.model, "masked-lm")
+    output = prepare(config)
     corpus = load_corpus(config.corpus, config.data)
     opened = open_masked_lm(config.model, config.seed)
     return run_step(config, output, lambda own: pretrain(opened, corpus, config, own))

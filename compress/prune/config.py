@@ -80,6 +80,8 @@ class PruneConfig(PruneOptions, CompressionConfig):
     accelerate launch --module compress.prune --model outputs/minilm-sst2 --ffn 0.5 --epochs 1
     """
 
+    SUFFIX = "pruned"
+
 
 def _ratios(shares: float | tuple[float, ...], flag: str) -> tuple[float, ...]:
     found = shares if isinstance(shares, tuple) else (shares,)

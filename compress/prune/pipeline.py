@@ -28,7 +28,7 @@ from edgepress.core.loading import OpenedModel
 
 def run(config: PruneConfig) -> Path:
     """The command; the artifact's folder."""
-    return run_compression(config, "pruned", prune)
+    return run_compression(config, prune)
 
 
 def prune(opened: OpenedModel, options: PruneOptions, run: TechniqueRun) -> StepResult:

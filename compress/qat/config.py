@@ -37,6 +37,8 @@ class QatConfig(QatOptions, CompressionConfig):
     python -m compress.quantize --model outputs/minilm-sst2-pruned-qat
     """
 
+    SUFFIX = "qat"
+
     weights: Weights = "pretrained"
     """pretrained: local, Hub, package index; there is nothing to lose with random ones."""
 

@@ -27,7 +27,7 @@ from edgepress.core.tables import screen_table
 
 def run(config: QatConfig) -> Path:
     """The command; the artifact's folder."""
-    return run_compression(config, "qat", qat)
+    return run_compression(config, qat)
 
 
 def qat(opened: OpenedModel, options: QatOptions, run: TechniqueRun) -> StepResult:

@@ -23,7 +23,8 @@ from compress.shrink.chain import WHOLE, Chain, ChainStep, chain_for
 from compress.shrink.config import ShrinkConfig
 from compress.shrink.estimate import measure_pace, minutes_left
 from compress.shrink.verdict import Candidate, candidates, chosen, closest, sentence, uncertain
-from compress.step import OUTPUTS, refuse_quantized, refuse_untrained, with_split
+from compress.step import refuse_quantized, refuse_untrained, with_split
+from compress.training.config import OUTPUTS
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError, ExpectationError
 from edgepress.core.files import writable_folder, write_whole

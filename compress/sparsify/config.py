@@ -64,3 +64,5 @@ class SparsifyConfig(SparsifyOptions, CompressionConfig):
 
     python -m compress.sparsify --model outputs/minilm-sst2 --pattern 2:4
     """
+
+    SUFFIX = "sparse"

@@ -20,7 +20,7 @@ from export.core.registry import find_format
 
 def run(config: SparsifyConfig) -> Path:
     """The command; the artifact's folder."""
-    return run_compression(config, "sparse", sparsify)
+    return run_compression(config, sparsify)
 
 
 def sparsify(opened: OpenedModel, options: SparsifyOptions, run: TechniqueRun) -> StepResult:

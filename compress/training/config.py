@@ -9,8 +9,8 @@ from typing_extensions import Doc
 
 from edgepress.core.console import Command
 from edgepress.core.errors import HELP_SAYS, EdgepressError, require_flags
-from edgepress.core.flags import DataRoot, Overwrite, WeightsFrom
-from edgepress.core.models import FROM_SCRATCH_ONLY, Schedule
+from edgepress.core.flags import DataRoot, Overwrite, WeightsFrom, refuse_paths
+from edgepress.core.models import FROM_SCRATCH_ONLY, Schedule, short_name
 from edgepress.core.tasks import TASK_HELP, TaskFlags
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ HeadChoice = Literal["own", "new", "mlp"]
 Thresholds = Literal["half", "gmean"]
 Keep = Literal["last", "best"]
 MAX_LENGTH = 128
+OUTPUTS = Path("outputs")
 MOST_SEED = 2**32 - 1
 """Largest seed that numpy takes."""
 VOCABULARY_HELP = (
@@ -137,6 +138,28 @@ class StepFlags(Command):
     and one that differs in what it trains is refused."""
 
     MAKES_ARTIFACT: ClassVar[bool] = True
+    SUFFIX: ClassVar[str]
+    """End of the default output, outputs/SOURCE-SUFFIX."""
+    READ: ClassVar[tuple[str, ...]] = ("model", "task")
+    """Flags that name what the command reads; the first is what the step starts from."""
+
+    @property
+    def suffix(self) -> str:
+        """End of the default output for these flags."""
+        return self.SUFFIX
+
+    @property
+    def target(self) -> Path:
+        """Folder that the command writes."""
+        source = getattr(self, self.READ[0])
+        return self.output or OUTPUTS / f"{short_name(source)}-{self.suffix}"
+
+    def check_paths(self) -> None:
+        """Raise for a model or an output that cannot be used."""
+        read = [str(getattr(self, flag)) for flag in self.READ if getattr(self, flag, None)]
+        if any(self.target.resolve() == Path(own).resolve() for own in read):
+            raise EdgepressError(f"{self.target} is what the command reads", "name another --output")
+        refuse_paths(read[0], self.target, self.overwrite)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,3 +57,5 @@ class TrimVocabConfig(TrimVocabOptions, CompressionConfig):
 
     python -m compress.trim_vocab --model outputs/minilm-sst2 --epochs 1 --label-weight 0 --response-weight 1
     """
+
+    SUFFIX = "trimmed"

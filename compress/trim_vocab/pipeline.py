@@ -32,7 +32,7 @@ from edgepress.core.splits import load_split
 
 def run(config: TrimVocabConfig) -> Path:
     """The command; the artifact's folder."""
-    return run_compression(config, "trimmed", trim_vocab)
+    return run_compression(config, trim_vocab)
 
 
 def trim_vocab(opened: OpenedModel, options: TrimVocabOptions, run: TechniqueRun) -> StepResult:

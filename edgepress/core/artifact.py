@@ -55,6 +55,8 @@ MODEL_FORMATS = {
     ".tflite": "litert",
 }
 FORMATS = {**MODEL_FORMATS, ".json": "json", ".txt": "text", ".md": "card"}
+# What the files of config and tokenizer end in.
+SETTINGS = (".json", ".txt", ".model", ".codes", ".vocab")
 # Folders that are one file to whoever opens them.
 PACKAGES_ON_DISK = (".mlpackage",)
 
@@ -156,6 +158,40 @@ def open_artifact(folder: Path) -> Artifact:
     return Artifact(folder, manifest)
 
 
+def open_to_run(folder: Path, parts: Sequence[Path]) -> Artifact:
+    """Read a folder's manifest, and verify what running one file takes: that file, config and tokenizer.
+
+    Nothing else that the manifest lists has to be there.
+
+    Args:
+        folder: with the manifest.
+        parts: all that makes up the file; where it lies in another place than the manifest says, its record
+            is found by its name.
+
+    Raises:
+        EdgepressError: the manifest is unreadable, or one of these is missing, truncated or altered.
+    """
+    manifest = read_manifest(folder)
+    refuse_links_outside(folder)
+    for record in manifest.files:
+        if Path(record.path).suffix in SETTINGS:
+            _verify(folder / record.path, record)
+    for part in parts:
+        _verify_part(part, folder, manifest)
+    return Artifact(folder, manifest)
+
+
+def _verify_part(part: Path, folder: Path, manifest: Manifest) -> None:
+    named = [record for record in manifest.files if Path(record.path).name == part.name]
+    placed = [record for record in named if (folder / record.path).resolve() == part.resolve()]
+    known = placed or named
+    if len(known) > 1 and part.exists():  # moved, and its name stands for several
+        digest = sha256(part)
+        known = [record for record in known if record.sha256 == digest] or known
+    for record in known[:1]:
+        _verify(part, record)
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Read a folder's manifest, without checking the files that it lists.
 
@@ -189,7 +225,7 @@ def _part(kind: type[PartT], content: dict[str, Any]) -> PartT:
 
 def _verify(path: Path, record: FileRecord) -> None:
     if not (path.is_file() or path.is_dir()):  # a pipe would be read for ever
-        raise EdgepressError(f"{path} is missing", "make the artifact again")
+        raise EdgepressError(f"{path} is missing", "copy it there from the artifact, or make that again")
     if stored_bytes(path) != record.size_bytes or sha256(path) != record.sha256:
         raise EdgepressError(
             f"{path}: truncated or altered (its SHA-256 is not the manifest's)", "make the artifact again"

@@ -13,8 +13,9 @@ from edgepress.core.errors import EdgepressError
 from edgepress.core.heads import EMBEDDING, find_head
 from edgepress.core.labels import LabelMismatchError, label_key
 from edgepress.core.models import ModelSource
-from edgepress.core.own_split import split_again, table_of, task_name
+from edgepress.core.own_split import split_again, table_of
 from edgepress.core.pretrained import load_config
+from edgepress.core.split_record import task_name
 from edgepress.core.splits import data_root
 from edgepress.core.task_discovery import find_task
 from edgepress.core.tasks import TASKS, ProblemType, Task, TaskOptions

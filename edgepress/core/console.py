@@ -67,7 +67,7 @@ class Command:
     MAKES_ARTIFACT: ClassVar[bool] = False
     """Whether the command's output is an artifact, as that of a recipe's step has to be."""
 
-    def check_paths(self) -> None:  # noqa: B027
+    def check_paths(self) -> None:
         """Raise for a path that cannot be used, as far as that is seen before libraries are imported.
 
         Raises:

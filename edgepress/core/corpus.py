@@ -13,7 +13,8 @@ from transformers import PreTrainedTokenizerBase
 from edgepress.core import sources
 from edgepress.core.columns import text_columns
 from edgepress.core.errors import EdgepressError, unknown_name
-from edgepress.core.split_files import SPLITS, TABLES
+from edgepress.core.split_files import TABLES
+from edgepress.core.split_record import SPLITS
 from edgepress.core.splits import as_texts, data_root, local_split, read_split, read_table, require_utf8
 from edgepress.core.tasks import TASKS
 

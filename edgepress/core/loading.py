@@ -13,7 +13,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from edgepress.core import console
 from edgepress.core.architectures.pruned import record_shapes
-from edgepress.core.artifact import Artifact, Manifest, ModelRecord, Step, is_artifact, open_artifact
+from edgepress.core.artifact import (
+    Artifact,
+    Manifest,
+    ModelRecord,
+    Step,
+    is_artifact,
+    open_artifact,
+    open_to_run,
+)
 from edgepress.core.artifact_task import named_task, recorded_type, trained_head
 from edgepress.core.columns import SINGLE, VALUES, ZERO_SHOT
 from edgepress.core.console import warn
@@ -26,7 +34,7 @@ from edgepress.core.metrics import THRESHOLDS
 from edgepress.core.model_card import card_language
 from edgepress.core.models import FINE_TUNING, MODELS, ModelSource, ModelSpec, Schedule, Weights, find_model
 from edgepress.core.prediction import Reader
-from edgepress.core.pretrained import keep_whole, load_model, load_tokenizer
+from edgepress.core.pretrained import describe_model, keep_whole, load_model, load_tokenizer
 from edgepress.core.process import quiet_transformers
 from edgepress.core.sentence_folder import RECORD, Pooling, write_folder
 from edgepress.core.split_files import MODEL_CONFIG
@@ -285,14 +293,45 @@ def open_model(
         _warn_of_random_weights(source)
     if found is not None and found is not task and (found.folder is not None or found.matched_by):
         console.step_once(describe(found))
-    opened = OpenedModel(source, model, tokenizer, head_trained, found, artifact, data)
-    if found is None:
-        opened = replace(opened, hypotheses=_hypotheses(opened, options or TaskOptions()))
-    if options is not None and options.null_threshold is not None:
+    return _asked(OpenedModel(source, model, tokenizer, head_trained, found, artifact, data), options)
+
+
+def open_to_predict(folder: Path, parts: Sequence[Path], options: TaskOptions) -> OpenedModel:
+    """Open what running a file of a model takes: its config and tokenizer, and its manifest if it has one.
+
+    The model has no values, and its weights need not be there: the file is run in its place.
+
+    Args:
+        folder: with config.json.
+        parts: all that makes up the file.
+        options: what the user says.
+
+    Raises:
+        EdgepressError: as `open_to_run`, `describe_model` and `load_tokenizer`.
+    """
+    artifact = open_to_run(folder, parts) if is_artifact(folder) else None
+    source = ModelSource(str(folder), "trained" if artifact else "local", folder)
+    model = describe_model(source, options.pooling)
+    tokenizer = load_tokenizer(source, model)
+    _cut_as_recorded(model, tokenizer)
+    trained = artifact is None or artifact.manifest.model.head_trained
+    return _asked(OpenedModel(source, model, tokenizer, trained, None, artifact), options)
+
+
+def _asked(opened: OpenedModel, options: TaskOptions | None) -> OpenedModel:
+    """The model with what the user says of its answers.
+
+    Raises:
+        EdgepressError: that is of models of another kind.
+    """
+    options = options or TaskOptions()
+    if opened.task is None:
+        opened = replace(opened, hypotheses=_hypotheses(opened, options))
+    if options.null_threshold is not None:
         _set_null_threshold(opened, options.null_threshold)
-    if pooling is not None and head_of_class(model) is not EMBEDDING:
+    if options.pooling is not None and head_of_class(opened.model) is not EMBEDDING:
         raise EdgepressError(
-            f"--pooling {pooling}: {opened.source.name} is for {opened.kind.pipeline}",
+            f"--pooling {options.pooling}: {opened.source.name} is for {opened.kind.pipeline}",
             "it is of models that give vectors: --problem-type embedding",
         )
     return opened

@@ -11,7 +11,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,73 +25,16 @@ from edgepress.core.errors import EdgepressError
 from edgepress.core.files import remove, sha256, staged_folder, to_json
 from edgepress.core.identity import digest_of
 from edgepress.core.labels import label_key, label_text, refuse_ids, shown
-from edgepress.core.split_files import CONLL, SPLITS, TABLES, TAGS, WORDS, split_of, tables
+from edgepress.core.split_files import CONLL, TABLES, TAGS, WORDS, split_of, tables
+from edgepress.core.split_record import RECORD, SPLITS, OwnSplit, record_of, table_name
 from edgepress.core.splits import data_root, read_table, rows_of
 from edgepress.core.tasks import TaskOptions
 from edgepress.core.tasks.classification import check_rows
 from edgepress.core.tasks.kinds import kind_of
 
-HELD_OUT = 0.2
-"""Share of each class' texts that is held out."""
 TEXT_PROBLEMS = (SINGLE, MULTI, VALUES, RANKS)
 """Problem types whose rows have texts and labels; named entities have words and tags."""
-RECORD = "split.json"
 SUFFIX = "-split"
-
-
-@dataclass(frozen=True)
-class OwnSplit:
-    """Inputs that a split is made from; the same inputs make the same split."""
-
-    source: str
-    """Name of the table's file, for messages."""
-    source_sha256: str
-    text_columns: tuple[str, ...]
-    label_columns: tuple[str, ...]
-    stratified: bool
-    """Whether each class gives its share; values and several labels at once are drawn from all rows."""
-    seed: int = 0
-    """Seed of the split, the same for every training, so that their scores are of the same rows."""
-    held_out: float = HELD_OUT
-    together: tuple[str, ...] = ()
-    """Columns whose equal rows stay on one side, such as the context of questions; empty: the text's."""
-
-    @property
-    def recorded(self) -> dict[str, Any]:
-        """The content of split.json."""
-        return {
-            "source": self.source,
-            "source_sha256": self.source_sha256,
-            "text_columns": list(self.text_columns),
-            "label_columns": list(self.label_columns),
-            "stratified": self.stratified,
-            "seed": self.seed,
-            "held_out": self.held_out,
-            **({"together": list(self.together)} if self.together else {}),
-        }
-
-    @classmethod
-    def read(cls, content: Mapping[str, Any]) -> OwnSplit:
-        """Read from split.json, or from a manifest.
-
-        Raises:
-            EdgepressError: it is none.
-        """
-        try:
-            return cls(
-                source=str(content["source"]),
-                source_sha256=str(content["source_sha256"]),
-                text_columns=tuple(map(str, content["text_columns"])),
-                label_columns=tuple(map(str, content["label_columns"])),
-                stratified=bool(content["stratified"]),
-                seed=int(content["seed"]),
-                held_out=float(content["held_out"]),
-                together=tuple(map(str, content.get("together", ()))),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise EdgepressError(
-                f"{RECORD} is not one of this suite: {error}", "make the split again"
-            ) from error
 
 
 def table_of(task: str, data: Path | None = None) -> Path | None:
@@ -177,46 +120,17 @@ def split_again(table: Path, recorded: Mapping[str, Any]) -> Path:
             f"{table} was changed since the model was trained: which rows it has seen is not known",
             f"name the folder of the split with --task, as it was written beside the model (...{SUFFIX})",
         )
-    target = cache_root() / "splits" / digest_of(own.recorded)[:16] / _name(table)
+    target = cache_root() / "splits" / digest_of(own.recorded)[:16] / table_name(table)
     if not (target / RECORD).is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
         _write(Table(str(table), read_table([table])), own, table, target, quietly=True)
     return target
 
 
-def record_of(folder: Path) -> OwnSplit | None:
-    """Read the record of a folder's split; None where it is an ordinary data folder.
-
-    Raises:
-        EdgepressError: its split.json is damaged.
-    """
-    path = folder / RECORD
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise EdgepressError(f"{path}: unreadable: {error}", "make the split again") from error
-    return OwnSplit.read(content if isinstance(content, dict) else {})
-
-
-def _name(table: Path) -> str:
-    """What a task of this table is called: the file's name, or its folder's where that is `train.csv`."""
-    return table.resolve().parent.name if table.stem.lower() in SPLITS else table.stem
-
-
-def task_name(path: Path) -> str:
-    """Return the name of the task in a table or a folder; a split has the name of its table."""
-    if path.is_file():
-        return _name(path)
-    own = record_of(path)
-    return Path(own.source).stem if own else path.resolve().name
-
-
 def _understood(path: Path, options: TaskOptions) -> tuple[Table, OwnSplit]:
     table = Table(str(path), read_table([path]))
     found = find_columns(table, options, None)
-    source = path.name if path.stem.lower() not in SPLITS else f"{_name(path)}{path.suffix}"
+    source = path.name if path.stem.lower() not in SPLITS else f"{table_name(path)}{path.suffix}"
     if found.problem_type in TEXT_PROBLEMS:
         # Before rows are drawn: a message names the row of the table, not that of a split.
         check_rows(table.rows, found, rows_of([path], path.name))

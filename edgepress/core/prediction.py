@@ -37,9 +37,14 @@ class Reader:
         """The logits of a batch.
 
         Raises:
-            EdgepressError: one is no finite number.
+            EdgepressError: one is no finite number, or there is not one a label.
         """
         found = self.run(batch)
+        if self.labels and found.shape[-1] != len(self.labels):
+            raise EdgepressError(
+                f"the model gives {found.shape[-1]} logits, and config.json names {len(self.labels)} classes",
+                "put the config.json beside it that was saved with it",
+            )
         if not np.isfinite(found).all():
             raise EdgepressError(
                 "the model's logits are no finite numbers",

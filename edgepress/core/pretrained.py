@@ -38,7 +38,7 @@ from edgepress.core.models import MINILM_MIRROR, ModelSource
 from edgepress.core.sentence_folder import RECORD, PoolingMode, find_pooling
 from edgepress.core.tasks import ProblemType
 from edgepress.core.tasks.kinds import kind_of
-from edgepress.core.weights import Drops, build, head_of, load_weights
+from edgepress.core.weights import Drops, build, build_empty, head_of, load_weights, said_head
 
 # The problem types that transformers' configs know.
 # Encoders for which transformers has a language model from left to right alone.
@@ -139,6 +139,23 @@ def load_model(
     if labels is not None and head_trained and wanted.labelled:
         check_labels(own_labels, labels, source.name)
     return model.eval(), head_trained
+
+
+def describe_model(source: ModelSource, pooling: PoolingMode | None = None) -> PreTrainedModel:
+    """The model of a folder as its config.json describes it, without values: its weights need not be there.
+
+    Args:
+        source: with a folder.
+        pooling: of a model that gives vectors of texts; None: as its folder says.
+
+    Raises:
+        EdgepressError: the config is none, or does not say what its head is.
+    """
+    assert source.folder is not None
+    config = load_config(source)
+    head = said_head(config, source.folder)
+    _set_pooling(config, head, source, pooling, may_choose=False)
+    return build_empty(model_type(config, head), config, source.folder).eval()
 
 
 def _set_pooling(

@@ -19,6 +19,7 @@ from pandas.errors import ParserError, ParserWarning
 from pyarrow import parquet
 
 from edgepress.core.errors import EdgepressError
+from edgepress.core.split_record import SPLITS
 from edgepress.core.squad import squad_rows
 
 # Words and tags, one a line, texts apart by an empty line (CoNLL-2003).
@@ -26,7 +27,6 @@ CONLL = (".conll", ".iob", ".iob2", ".bio")
 WORDS, TAGS = "tokens", "ner_tags"
 # What `read_rows` reads.
 TABLES = (".parquet", ".csv", ".tsv", ".jsonl", ".json", *CONLL)
-SPLITS = ("train", "validation", "test")
 # Names that people give a split, in lower case.
 ALIASES = {
     "training": "train",

@@ -37,8 +37,8 @@ from edgepress.core.labels import (
     shown,
     sorted_labels,
 )
-from edgepress.core.own_split import record_of, task_name
-from edgepress.core.split_files import SPLITS, TABLES, find_splits, split_name
+from edgepress.core.split_files import TABLES, find_splits, split_name
+from edgepress.core.split_record import SPLITS, record_of, task_name
 from edgepress.core.splits import class_numbers, data_root, read_table
 from edgepress.core.squad import TEXT
 from edgepress.core.tags import TagSet, split_tag

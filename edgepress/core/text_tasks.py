@@ -5,7 +5,8 @@ from pathlib import Path
 
 from edgepress.core.columns import MASKED, TrainedHead, require_one_text
 from edgepress.core.errors import EdgepressError
-from edgepress.core.split_files import SPLITS, split_name
+from edgepress.core.split_files import split_name
+from edgepress.core.split_record import SPLITS
 from edgepress.core.tasks import Task, TaskOptions, judged_on
 from edgepress.core.tasks.kinds import kind_of
 

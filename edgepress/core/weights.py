@@ -43,6 +43,8 @@ from edgepress.core.sentence_folder import RECORD, is_sentence_folder
 Drops = Literal["none", "others", "all"]
 # transformers' own renamings of tensors of models that came from TensorFlow.
 RENAMED = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+MOST_LAYERS = 1000
+"""More layers than any encoder has: building them would take long."""
 # Heads that a folder is opened with where its config names them and nobody says what for.
 SAVED = (QUESTION_ANSWERING, TOKEN_CLASSIFIER, MASKED_LM)
 NEW_HEAD = "python -m compress.finetune --model {folder} --task TASK trains a new head on its encoder"
@@ -72,6 +74,19 @@ def build(kind: Any, config: PretrainedConfig) -> PreTrainedModel:
         raise
     except Exception as error:  # whatever a wrong value trips over
         raise EdgepressError(f"config.json describes no {config.model_type}: {first_line(error)}") from error
+
+
+def build_empty(kind: Any, config: PretrainedConfig, folder: Path) -> PreTrainedModel:
+    """A model of this class without values: for whoever asks what it is, and runs a file of it.
+
+    Raises:
+        EdgepressError: the config's values are no model's.
+    """
+    layers = getattr(config, "num_hidden_layers", 0)
+    if not isinstance(layers, int) or layers > MOST_LAYERS:
+        raise EdgepressError(f"{folder}: config.json says {layers} layers", OTHER_CONFIG)
+    with torch.device("meta"):
+        return build(kind, config)
 
 
 def load_weights(
@@ -393,3 +408,19 @@ def head_of(config: PretrainedConfig, wanted: Head | None, folder: Path | None =
         return EMBEDDING
     saved = (config.architectures or [""])[0]
     return next((head for head in SAVED if saved.endswith(head.endings)), TEXT_CLASSIFIER)
+
+
+def said_head(config: PretrainedConfig, folder: Path) -> Head:
+    """The head of a folder whose weights are not looked at, as its config names it.
+
+    Raises:
+        EdgepressError: the config does not say.
+    """
+    head, name = head_of(config, None, folder), (config.architectures or [""])[0]
+    alone = ENCODER.model_class(config) is None  # a classifier that is no encoder with a head
+    if head is TEXT_CLASSIFIER and not alone and not name.endswith(head.endings):
+        raise EdgepressError(
+            f"{folder}: config.json does not say what its files give (architectures: {name or 'none'})",
+            'write the class of the model there: "architectures": ["...ForSequenceClassification"]',
+        )
+    return head

@@ -93,7 +93,7 @@ def _require_classifier(folder: Path) -> None:
 
 def _require_one_text(artifact: Artifact) -> None:
     """The app has one field: half of a pair would be answered as if it were whole."""
-    columns = recorded_text_columns(artifact)
+    columns = recorded_text_columns(artifact.manifest)
     if len(columns) == MOST_TEXTS:
         raise EdgepressError(
             f"{artifact.folder} reads pairs ({' and '.join(columns)}), and the app takes one text",

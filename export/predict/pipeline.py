@@ -9,22 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgepress.core import console
-from edgepress.core.artifact import Artifact, FileRecord, is_artifact, open_artifact
+from edgepress.core.artifact import FileRecord, Manifest, is_artifact, read_manifest
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError
-from edgepress.core.loading import OpenedModel, check_kind, open_model
+from edgepress.core.loading import OpenedModel, check_kind, open_model, open_to_predict
 from edgepress.core.prediction import AnyPrediction
 from edgepress.core.tables import ScreenTable
 from edgepress.core.tasks import MOST_TEXTS, TaskOptions
 from edgepress.core.tasks.kind import TaskKind
 from edgepress.core.tasks.recorded import recorded_text_columns
 from export.core.eager import EagerRunner
-from export.core.registry import formats, open_runner
+from export.core.registry import format_of, formats, open_runner, size_bytes
 from export.core.runner import Runner
 from export.predict.config import PredictConfig
 from export.predict.texts import InputTexts, read_texts
 
 SHOWN_CHARACTERS = 60
+PLACES = ("*.onnx", "onnx/*.onnx")
+"""Places of the ONNX files in a folder that no manifest lists, as the Hub has them."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,9 @@ def run(config: PredictConfig) -> list[Answer]:
         EdgepressError: no such model, no runtime that opens the file, or no texts (exit code 2).
     """
     folder = config.folder
-    artifact = open_artifact(folder) if is_artifact(folder) else None
-    columns = config.text_columns or (() if config.labels else tuple(recorded_text_columns(artifact)))
+    manifest = read_manifest(folder) if is_artifact(folder) else None
+    file = _preferred(folder, manifest) if folder == config.model else config.model
+    columns = config.text_columns or (() if config.labels else tuple(recorded_text_columns(manifest)))
     if columns:  # before a model is opened, which takes seconds
         rows = read_texts(config, columns)
     options = TaskOptions(
@@ -54,7 +57,7 @@ def run(config: PredictConfig) -> list[Answer]:
         hypothesis_template=config.hypothesis_template,
         entailment_label=config.entailment_label,
     )
-    opened = open_model(str(folder), without_task=True, options=options)
+    opened = _open(folder, file, options)
     if not columns:
         columns = opened.kind.text_columns
         rows = read_texts(config, columns)
@@ -65,7 +68,6 @@ def run(config: PredictConfig) -> list[Answer]:
             f"{folder}: its classifier is not trained, and its answers would mean nothing",
             "compress.finetune trains it",
         )
-    file = _preferred(artifact) if folder == config.model else config.model
     with _runner(opened, file, config.threads) as runner:
         shown = file or f"{folder} in torch"
         console.step(f"{shown}, {runner.runtime}; texts are cut to {opened.text_length} tokens")
@@ -74,6 +76,13 @@ def run(config: PredictConfig) -> list[Answer]:
         answers = _answers(opened, runner, rows)
     _show(answers, columns, config.json, opened.kind.heading)
     return answers
+
+
+def _open(folder: Path, file: Path | None, options: TaskOptions) -> OpenedModel:
+    """The model without its weights where a file is run, which is all that has to be there besides."""
+    if file is None:
+        return open_model(str(folder), without_task=True, options=options)
+    return open_to_predict(folder, format_of(file).parts(file), options)
 
 
 def _require_as_many(kind: TaskKind, rows: Sequence[InputTexts]) -> None:
@@ -91,24 +100,25 @@ def _runner(opened: OpenedModel, file: Path | None, threads: int) -> Runner:
     return EagerRunner(opened.model) if file is None else open_runner(file, threads or environment().cores)
 
 
-def _preferred(artifact: Artifact | None) -> Path | None:
+def _preferred(folder: Path, manifest: Manifest | None) -> Path | None:
     """The file that quantizing named to ship, else the smallest ONNX file, else the smallest that a runtime
-    here opens; None: the artifact has none.
+    here opens; None: the folder has none.
 
-    Only files that were compared with the model take token ids.
+    Only files that were compared with the model take token ids; some may not have been copied.
     """
-    if artifact is None:
-        return None
-    records = [record for record in artifact.manifest.files if record.parity]
-    runnable = [record for record in records if _runs_here(record.format)]
-    steps = artifact.manifest.steps
+    if manifest is None:
+        found = (path for place in PLACES for path in folder.glob(place)) if _runs_here("onnx") else ()
+        return min(found, key=size_bytes, default=None)
+    records = [record for record in manifest.files if record.parity]
+    runnable = [own for own in records if _runs_here(own.format) and (folder / own.path).exists()]
+    steps = manifest.steps
     chosen = steps[-1].metrics.get("chosen") if steps else None
 
     def rank(record: FileRecord) -> tuple[bool, bool, int]:
         return record.path != chosen, record.format != "onnx", record.size_bytes
 
     best = min(runnable, key=rank, default=None)
-    return artifact.folder / best.path if best else None
+    return folder / best.path if best else None
 
 
 def _runs_here(name: str) -> bool:

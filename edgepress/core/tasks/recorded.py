@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 from typing import get_args
 
-from edgepress.core.artifact import Artifact
+from edgepress.core.artifact import Manifest
 from edgepress.core.tasks.kinds import kind_of
 from edgepress.core.tasks.task import ProblemType
 from edgepress.core.tasks.zoo import TASKS
 
 
-def recorded_text_columns(artifact: Artifact | None) -> Sequence[str]:
-    """The columns that a model was trained on, as its manifest records them; none of one text a row."""
-    if artifact is None:
+def recorded_text_columns(manifest: Manifest | None) -> Sequence[str]:
+    """The columns that a model was trained on, as an artifact records them; none of one text a row."""
+    if manifest is None:
         return ()
-    data = artifact.manifest.data or {}
+    data = manifest.data or {}
     problem = data.get("problem_type")
     if problem in get_args(ProblemType) and kind_of(problem).texts_a_row == 1:
         return ()
     known = data.get("text_columns")
-    zoo = TASKS.get(artifact.manifest.task or "")
+    zoo = TASKS.get(manifest.task or "")
     return known or (zoo.text_columns if zoo else ())
