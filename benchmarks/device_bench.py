@@ -21,8 +21,8 @@ from benchmarks.blocks import Block
 from benchmarks.goals import RESULTS, Goal, conclude, help_goal, kept_goals, run
 from benchmarks.repeat import SECONDS_GOAL, TYPED, Comparison, Repeated, repeat
 from device_bench import records, stats
-from device_bench.cpu_affinity import Cores
-from device_bench.plan import Case, Plan, Subject
+from device_bench.cpu_affinity import CpuAffinity
+from device_bench.plan import Case, Plan, Target
 from device_bench.process import Process
 from edgepress.core.artifact import open_artifact
 from edgepress.core.console import step
@@ -88,9 +88,9 @@ TABLE = Block("table", "benchmarks.device_bench", table)
 def overhead_goal(path: Path) -> Goal:
     """The share of a round's time that is not the model's: looking at its core, asking, clocks, answering."""
     plan = Plan()
-    cores = Cores(plan.threads)
+    cores = CpuAffinity(plan.threads)
     cores.draw()
-    process = Process(Subject(path.name, path), plan)
+    process = Process(Target(path.name, path), plan)
     try:
         case = min((Case(1, length) for length in range(8, 129, 8)), key=lambda own: _off(process, own))
         own_ms = stats.percentile(process.run(case, 50), 50)

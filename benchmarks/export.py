@@ -18,7 +18,7 @@ import tyro
 from benchmarks.blocks import Block
 from benchmarks.goals import RESULTS, Goal, conclude, help_goal, run
 from device_bench import records, stats
-from device_bench.measure import Plan, Subject, measure
+from device_bench.measure import Plan, Target, measure
 from device_bench.records import Measurement
 from edgepress.core.artifact import Artifact, FileRecord, open_artifact
 from edgepress.core.tables import markdown_table
@@ -165,8 +165,8 @@ def main(config: ExportBenchmark) -> int:
     goals = [help_goal("export"), *distilbert_goals(config.work), *core_ml_goals(config.work)]
     artifacts = export_classifier(config)
     timed = [path for name, path, _ in model_files(artifacts) if formats()[name].timed]
-    subjects = [Subject(_name(path), path) for path in timed]
-    measurements = measure(subjects, Plan(LENGTHS, budget_s=240))
+    targets = [Target(_name(path), path) for path in timed]
+    measurements = measure(targets, Plan(LENGTHS, budget_s=240))
     records.write(MEASUREMENTS, measurements)
     CELLS.write_text(json.dumps(printed_cells(artifacts), indent=2) + "\n", encoding="utf-8")
     TABLE.update()

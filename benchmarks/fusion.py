@@ -16,7 +16,7 @@ from transformers import AutoConfig
 
 from benchmarks.goals import RESULTS, Goal, conclude
 from device_bench import records, stats
-from device_bench.measure import Plan, Subject, measure
+from device_bench.measure import Plan, Target, measure
 
 KEPT = RESULTS / "export"
 LENGTHS = (32, 128)
@@ -44,11 +44,11 @@ def main(config: FusionBenchmark) -> int:
     """Measure, keep the samples, and say whether leaving the graph as it is holds."""
     source = config.model / "onnx" / "model.onnx"
     with TemporaryDirectory() as folder:
-        subjects = [
-            Subject("raw", source),
-            Subject("fused", fused(source, config.model, Path(folder) / "fused.onnx")),
+        targets = [
+            Target("raw", source),
+            Target("fused", fused(source, config.model, Path(folder) / "fused.onnx")),
         ]
-        measured = measure(subjects, Plan(LENGTHS, budget_s=60))
+        measured = measure(targets, Plan(LENGTHS, budget_s=60))
     name = config.model.name
     records.write(KEPT / f"fusion-{name}.jsonl.xz", measured)
     by_shape = {(one.name, one.sequence_length): one.launches_ms for one in measured}

@@ -18,7 +18,7 @@ import tyro
 from benchmarks.blocks import Block
 from benchmarks.goals import RESULTS, Goal, conclude, run
 from device_bench import records, stats
-from device_bench.measure import Plan, Subject, measure
+from device_bench.measure import Plan, Target, measure
 from device_bench.records import Measurement
 from device_bench.stats import Interval
 from edgepress.core.loading import open_model
@@ -172,8 +172,8 @@ def main(config: LiteRtBenchmark) -> int:
     goals, typed = [*export_goals(config.work)], "python -m benchmarks.litert"
     files = write_files(config)
     cells = drifts(config, files)
-    subjects = [Subject(name, path) for name, path in files.items()]
-    measurements = measure(subjects, Plan(LENGTHS, budget_s=config.budget))
+    targets = [Target(name, path) for name, path in files.items()]
+    measurements = measure(targets, Plan(LENGTHS, budget_s=config.budget))
     records.write(MEASUREMENTS, measurements)
     measured = {(record.name, record.sequence_length): record for record in measurements}
     TABLE.update()

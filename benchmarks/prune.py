@@ -21,7 +21,7 @@ from benchmarks.blocks import Block
 from benchmarks.goals import RESULTS, Goal, conclude, help_goal, kept_goals, run
 from device_bench import records
 from device_bench.grouping import speed_up
-from device_bench.measure import Plan, Subject, measure
+from device_bench.measure import Plan, Target, measure
 from device_bench.records import Measurement
 from device_bench.stats import Interval
 from edgepress.core.artifact import open_artifact
@@ -88,8 +88,8 @@ def quantized(model: Path | str, output: Path) -> tuple[Path, Path]:
 
 def speed_goals(dense: tuple[Path, Path], pruned: tuple[Path, Path]) -> Iterator[Goal]:
     """Time all four files in turn, write their records and the table, and yield the goals."""
-    subjects = [Subject(name, path) for name, path in zip(NAMES, (*dense, *pruned), strict=True)]
-    found = measure(subjects, Plan(LENGTHS, launches=LAUNCHES, budget_s=BUDGET_S))
+    targets = [Target(name, path) for name, path in zip(NAMES, (*dense, *pruned), strict=True)]
+    found = measure(targets, Plan(LENGTHS, launches=LAUNCHES, budget_s=BUDGET_S))
     records.write(MEASUREMENTS, found)
     TABLE.update()
     typed = "python -m benchmarks.prune"

@@ -20,7 +20,7 @@ import tyro
 from benchmarks.blocks import Block
 from benchmarks.goals import RESULTS, Goal, conclude, help_goal, run
 from device_bench import records, stats, summary
-from device_bench.measure import Plan, Subject, measure
+from device_bench.measure import Plan, Target, measure
 from device_bench.records import Measurement
 from device_bench.summary import Row
 from edgepress.core.artifact import open_artifact
@@ -78,11 +78,11 @@ def optimum_goal(ours: Path, work: Path) -> Goal:
     run(*optimum, "export", "onnx", "--model", str(ours), "--task", "text-classification", str(exported))
     flags = ("--avx512_vnni", "--per_channel", "-o", str(quantized))
     run(*optimum, "onnxruntime", "quantize", "--onnx_model", str(exported), *flags)
-    subjects = [
-        Subject("optimum", quantized / "model_quantized.onnx"),
-        Subject("edgepress", ours / "onnx" / "model_quantized.onnx"),
+    targets = [
+        Target("optimum", quantized / "model_quantized.onnx"),
+        Target("edgepress", ours / "onnx" / "model_quantized.onnx"),
     ]
-    theirs, own = measure(subjects, Plan(sequence_lengths=(128,), launches=8))
+    theirs, own = measure(targets, Plan(sequence_lengths=(128,), launches=8))
     records.write(KEPT / "optimum.jsonl.xz", (theirs, own))
     ratio = stats.paired_ratio(theirs.launches_ms, own.launches_ms)
     typed = "optimum-cli export onnx, optimum-cli onnxruntime quantize --avx512_vnni --per_channel"

@@ -14,7 +14,7 @@ from benchmarks.goals import Goal
 from device_bench import stats
 from device_bench.compare.config import MEMORY_NOISE
 from device_bench.measure import measure
-from device_bench.plan import Plan, Subject
+from device_bench.plan import Plan, Target
 from device_bench.records import Measurement
 from device_bench.stats import Interval
 from edgepress.core.console import step
@@ -55,12 +55,12 @@ class Comparison:
     def take(self, budget_s: float) -> tuple[list[Both], float]:
         """fp32 and int8 at each shape, and the mean time of a file at a shape, launches included [s]."""
         named = [(name, path) for name, both in self.files.items() for path in both]
-        subjects = [Subject(f"{name} {path.stem}", path) for name, path in named]
-        configurations = len(subjects) * self.shapes
+        targets = [Target(f"{name} {path.stem}", path) for name, path in named]
+        configurations = len(targets) * self.shapes
         whole_s = budget_s * configurations
         plan = Plan(self.lengths, self.batches, launches=LAUNCHES, target_half_width=AIM, budget_s=whole_s)
         start = time.monotonic()
-        found = measure(subjects, plan)
+        found = measure(targets, plan)
         seconds = (time.monotonic() - start) / configurations
         launches = max(len(record.launches) for record in found)
         step(f"{seconds:.1f} s a configuration, {launches} launches")

@@ -171,7 +171,7 @@ def answer_errors(work: Callable[[], None]) -> None:
         sys.exit(EdgepressError.exit_code)
 
 
-def open_subject(path: Path, threads: int, mode: str = "") -> Runner:
+def open_target(path: Path, threads: int, mode: str = "") -> Runner:
     """The runner for a file, or for the weights beside it in one of `device_bench.plan.EAGER_MODES`."""
     if mode:
         from device_bench.eager import open_eager
@@ -185,7 +185,7 @@ def open_subject(path: Path, threads: int, mode: str = "") -> Runner:
 def main(path: str, threads: str, vocabulary: str, mode: str = "") -> None:
     """Serve a file on the CPU, as the command line says."""
     alone = int(threads) == 1
-    serve(lambda: open_subject(Path(path), int(threads), mode), int(vocabulary), watch_core=alone)
+    serve(lambda: open_target(Path(path), int(threads), mode), int(vocabulary), watch_core=alone)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def quickest_loop_s(core: int) -> float:
         own.cpu_affinity(before)
 
 
-class Cores:
+class CpuAffinity:
     """The cores that rounds run on: idle ones, drawn for each launch, which are left while they are slow.
 
     Cores of a shared machine differ, and a process that the scheduler moves has its caches to fill again:

@@ -1,4 +1,4 @@
-"""torch eager as a subject: an artifact's safetensors in transformers, with plain or packed weights.
+"""torch eager as a target: an artifact's safetensors in transformers, with plain or packed weights.
 
 torch multiplies fp32 matrices with MKL, which is slow on CPUs that are not Intel's; with weights in oneDNN's
 own layout the same products go to oneDNN. Both are measured, since neither alone is a fair baseline

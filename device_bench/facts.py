@@ -9,7 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from device_bench.plan import Case, Subject
+from device_bench.plan import Case, Target
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import sha256
 from edgepress.core.packages import installed_bytes
@@ -21,19 +21,19 @@ BLOCK_BYTES = 1 << 20
 OF_PASSES = ("rows", "pass_sha256")
 
 
-def with_facts(subject: Subject) -> Subject:
-    """The subject with what is said of its file; one that is no file, or of no known format, has no size.
+def with_facts(target: Target) -> Target:
+    """The target with what is said of its file; one that is no file, or of no known format, has no size.
 
     For the moment before it is measured: deflating a large file takes seconds.
     """
-    return replace(subject, known={**_facts(subject), **subject.known})
+    return replace(target, known={**_facts(target), **target.known})
 
 
-def _facts(subject: Subject) -> dict[str, Any]:
+def _facts(target: Target) -> dict[str, Any]:
     try:
-        digest = subject.known.get("file_sha256") or sha256(subject.path)
-        sizes = {"size_bytes": size_bytes(subject.path), "compressed_bytes": _packed(subject.path, digest)}
-        runtime = installed_bytes(format_of(subject.path).runtime)
+        digest = target.known.get("file_sha256") or sha256(target.path)
+        sizes = {"size_bytes": size_bytes(target.path), "compressed_bytes": _packed(target.path, digest)}
+        runtime = installed_bytes(format_of(target.path).runtime)
         return {"file_sha256": digest, **sizes, "runtime_bytes": runtime}
     except (EdgepressError, OSError):
         return {"file_sha256": "", "size_bytes": 0}

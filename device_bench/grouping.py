@@ -19,7 +19,7 @@ ShapeKey = tuple[str, str, int, int]
 
 
 @dataclass(frozen=True)
-class RecordSeries:
+class RecordGroup:
     """The records of a file in one runtime with one number of threads, on one machine."""
 
     label: str
@@ -58,9 +58,9 @@ class Section:
     """Description of the machine."""
     task: str
     """Empty where the files are for none, or for one that nobody noted."""
-    series: tuple[RecordSeries, ...]
+    series: tuple[RecordGroup, ...]
     baseline: tuple[str, ...]
-    """The file that speed-ups are over, as `RecordSeries.is_of` takes it."""
+    """The file that speed-ups are over, as `RecordGroup.is_of` takes it."""
 
     @property
     def title(self) -> str:
@@ -78,7 +78,7 @@ class Section:
         series = (own for own in self.series if own.is_of(self.baseline))
         return {_turn(record): record for own in series for record in own.history}
 
-    def speed_up(self, own: RecordSeries, of: ShapeKey) -> stats.Interval | None:
+    def speed_up(self, own: RecordGroup, of: ShapeKey) -> stats.Interval | None:
         """Return the baseline's latency at a shape divided by the file's; None where there is none.
 
         It is from the newest measurement in which both files took their turns, if the file is still the same.
@@ -216,7 +216,7 @@ def newest(found: Iterable[Measurement]) -> dict[tuple[tuple[str, ...], ShapeKey
     return kept
 
 
-def _series(group: Sequence[Measurement]) -> tuple[RecordSeries, ...]:
+def _series(group: Sequence[Measurement]) -> tuple[RecordGroup, ...]:
     by_file: dict[tuple[str, ...], list[Measurement]] = {}
     for (own, _), record in newest(group).items():
         by_file.setdefault(own, []).append(record)
@@ -224,7 +224,7 @@ def _series(group: Sequence[Measurement]) -> tuple[RecordSeries, ...]:
     for record in group:
         every.setdefault(identity(record), []).append(record)
     labels = _labels(list(by_file))
-    return tuple(RecordSeries(labels[own], tuple(found), tuple(every[own])) for own, found in by_file.items())
+    return tuple(RecordGroup(labels[own], tuple(found), tuple(every[own])) for own, found in by_file.items())
 
 
 def _labels(identities: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], str]:

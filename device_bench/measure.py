@@ -10,9 +10,9 @@ from datetime import datetime, timezone
 from statistics import fmean
 
 from device_bench import stats
-from device_bench.cpu_affinity import Cores
+from device_bench.cpu_affinity import CpuAffinity
 from device_bench.facts import of_case, with_facts
-from device_bench.plan import Case, Plan, Subject
+from device_bench.plan import Case, Plan, Target
 from device_bench.process import Process, Start, of_each
 from device_bench.records import Measurement
 from device_bench.session import Session, Taken
@@ -21,30 +21,30 @@ from edgepress.core import console
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError
 
-__all__ = ["Plan", "Subject", "measure", "measure_each", "measure_shown"]
+__all__ = ["Plan", "Target", "measure", "measure_each", "measure_shown"]
 
 Progress = Callable[[float], None]
 WAITED_DIGITS = 4
 
 
 def measure(
-    subjects: Sequence[Subject],
+    targets: Sequence[Target],
     plan: Plan,
     progress: Progress = lambda _: None,
     start_process: Start = Process,
     tolerant: bool = False,
 ) -> list[Measurement]:
-    """Measure all subjects at all cases, one record each, in the order of the subjects and cases.
+    """Measure all targets at all cases, one record each, in the order of the targets and cases.
 
     Args:
-        subjects, plan, progress, start_process: as `measure_each` takes them.
+        targets, plan, progress, start_process: as `measure_each` takes them.
         tolerant: whether a file that fails is named and has no records, while others go on.
 
     Raises:
         EdgepressError: a file cannot be opened, or its process died.
     """
     found = []
-    with closing(measure_each(subjects, plan, progress, start_process=start_process)) as records:
+    with closing(measure_each(targets, plan, progress, start_process=start_process)) as records:
         for record in records:
             if not record.error:
                 found.append(record)
@@ -52,25 +52,25 @@ def measure(
                 console.warn(f"{record.name} is not timed: {record.error}")
             else:
                 raise EdgepressError(record.error)
-    names, cases = [subject.name for subject in subjects], plan.cases
+    names, cases = [target.name for target in targets], plan.cases
     return sorted(found, key=lambda record: (names.index(record.name), cases.index(Case.of(record))))
 
 
-def measure_shown(subjects: Sequence[Subject], plan: Plan, tolerant: bool = False) -> list[Measurement]:
+def measure_shown(targets: Sequence[Target], plan: Plan, tolerant: bool = False) -> list[Measurement]:
     """Run `measure` with a progress bar that shows the spent share of the time budget, and warn of a busy
     machine.
     """
     with console.progress() as progress:
         task = progress.add_task("timing, interleaved", total=1.0)
         found = measure(
-            subjects, plan, lambda share: progress.update(task, completed=share), tolerant=tolerant
+            targets, plan, lambda share: progress.update(task, completed=share), tolerant=tolerant
         )
     warn_of_busy_machine(found)
     return found
 
 
 def measure_each(
-    subjects: Sequence[Subject],
+    targets: Sequence[Target],
     plan: Plan,
     progress: Progress = lambda _: None,
     run: str = "",
@@ -84,7 +84,7 @@ def measure_each(
     has a record that says so, and the others go on; at the next case it is started again.
 
     Args:
-        subjects: the files; the first is the one that others are compared with.
+        targets: the files; the first is the one that others are compared with.
         plan: shapes and stopping rule.
         progress: called after each round with the share of the time budget that is spent, 0..1.
         run: what the records say they were measured in; a new name where it is empty.
@@ -95,7 +95,7 @@ def measure_each(
         from device_bench.energy import counter
 
         energy = counter(plan.device)
-    sessions = [Session(with_facts(subject), plan, energy, start_process) for subject in subjects]
+    sessions = [Session(with_facts(target), plan, energy, start_process) for target in targets]
     measurement = _Measurement(sessions, plan, progress, run or uuid.uuid4().hex[:12])
     for group in plan.groups:
         yield from measurement.records(group)
@@ -107,7 +107,7 @@ class _Measurement:
     def __init__(self, sessions: Sequence[Session], plan: Plan, progress: Progress, run: str) -> None:
         self._sessions, self._plan, self._progress, self._run = sessions, plan, progress, run
         self._order = list(sessions)
-        self._cores = Cores(plan.threads)
+        self._cores = CpuAffinity(plan.threads)
         self._start = time.monotonic()
 
     def records(self, cases: Sequence[Case]) -> Iterator[Measurement]:
@@ -211,20 +211,20 @@ class _Measurement:
         return [session.taken[case] for session in self._sessions if session.alive(case)]
 
     def _records_of(self, case: Case) -> Iterator[Measurement]:
-        baseline = self._sessions[0].subject.name
+        baseline = self._sessions[0].target.name
         for session in self._sessions:
             yield _record(session, case, self._run, baseline)
 
 
 def _record(session: Session, case: Case, run: str, baseline: str) -> Measurement:
-    subject, plan, taken = session.subject, session.plan, session.taken[case]
+    target, plan, taken = session.target, session.plan, session.taken[case]
     launches = () if taken.error else tuple(taken.launches)
     loaded = {} if taken.error else session.loaded
     settled = bool(launches) and taken.settled(plan.target_half_width)
-    known = of_case(subject.known, case)
+    known = of_case(target.known, case)
     return Measurement(
-        name=subject.name,
-        file=subject.path.name,
+        name=target.name,
+        file=target.path.name,
         runtime=loaded.get("runtime", ""),
         device=plan.device,
         threads=plan.threads,

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from device_bench.plan import Plan, Subject
+from device_bench.plan import Plan, Target
 from device_bench.records import Measurement
 from edgepress.core import console
 from edgepress.core.environment import environment
@@ -26,13 +26,11 @@ DOT_PRODUCTS_ALONE = {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_VNNI"}
 ONEDNN = "oneDNN"
 
 
-def with_peak(
-    subjects: Sequence[Subject], plan: Plan, folders: Mapping[Subject, Path | None]
-) -> list[Subject]:
-    """The subjects with the machine's peak at their models' products, and with their operations.
+def with_peak(targets: Sequence[Target], plan: Plan, folders: Mapping[Target, Path | None]) -> list[Target]:
+    """The targets with the machine's peak at their models' products, and with their operations.
 
     Args:
-        subjects: the files.
+        targets: the files.
         plan: lengths and threads; the products have as many rows as its longest length.
         folders: the artifact of each file; what is in none has neither.
 
@@ -59,7 +57,7 @@ def with_peak(
         replace(
             own, known={**own.known, "peak": peak, "operations": operations.get(folders[own] or Path(), {})}
         )
-        for own in subjects
+        for own in targets
     ]
 
 

@@ -1,4 +1,4 @@
-"""Subject and plan: what is measured, at which shapes, and when it is enough."""
+"""Target and plan: what is measured, at which shapes, and when it is enough."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ EAGER_MODES = {EAGER: "torch eager", PACKED: "torch eager, oneDNN-packed weights
 
 
 @dataclass(frozen=True)
-class Subject:
+class Target:
     """A file to measure."""
 
     name: str
@@ -79,7 +79,7 @@ class Plan:
     """Time budget for all files at all shapes [s]; the least launches are taken in any case, and passes are
     whole."""
     passes: int = 0
-    """Number of timed passes over the subjects' texts, each in a launch of its own."""
+    """Number of timed passes over the targets' texts, each in a launch of its own."""
     device: str = "cpu"
     energy: bool = False
     peak: bool = False

@@ -13,14 +13,14 @@ from tempfile import TemporaryFile
 from typing import Any, TypeVar
 
 from device_bench.cpu_affinity import bind
-from device_bench.plan import Case, Plan, Subject
+from device_bench.plan import Case, Plan, Target
 from edgepress.core.errors import EdgepressError
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 
-Start = Callable[["Subject", "Plan", Sequence[int]], "Process"]
+Start = Callable[["Target", "Plan", Sequence[int]], "Process"]
 """Starts the process of a file; `Process` does."""
 
 
@@ -40,7 +40,7 @@ class Process:
     """`device_bench.cpu` (or `.gpu`) with one file in it.
 
     Args:
-        subject: the file.
+        target: the file.
         plan: the device, and how it is opened there.
         cores: what to bind it to; none: it is free.
 
@@ -48,10 +48,10 @@ class Process:
         EdgepressError: the file cannot be opened, or the process died.
     """
 
-    def __init__(self, subject: Subject, plan: Plan, cores: Sequence[int] = ()) -> None:
-        self.subject = subject
-        command = [sys.executable, "-m", f"device_bench.{plan.device}", str(subject.path)]
-        command += [str(plan.threads), str(plan.vocabulary), subject.mode]
+    def __init__(self, target: Target, plan: Plan, cores: Sequence[int] = ()) -> None:
+        self.target = target
+        command = [sys.executable, "-m", f"device_bench.{plan.device}", str(target.path)]
+        command += [str(plan.threads), str(plan.vocabulary), target.mode]
         self._words = TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # see close
         # A session of its own: Ctrl-C is ours to handle, and the end of its input stops it.
         self._child = subprocess.Popen(
@@ -81,17 +81,17 @@ class Process:
 
     def run(self, case: Case, runs: int) -> list[float]:
         """Times of `runs` runs, or of one whole pass [ms]."""
-        answer = self._ask(case.request(runs, self.subject.texts))
+        answer = self._ask(case.request(runs, self.target.texts))
         self.peak_memory_bytes = answer["peak_memory_bytes"]
         self.waited = answer.get("waited")
         samples: list[float] = answer["samples_ms"]
         return samples
 
-    def save_logits(self, target: Path, first: int, end: int) -> None:
-        """Run the subject's texts from `first` to before `end`, one by one, and write their logits (rows,
+    def save_logits(self, path: Path, first: int, end: int) -> None:
+        """Run the target's texts from `first` to before `end`, one by one, and write their logits (rows,
         labels) to an .npy file.
         """
-        self._ask({"logits": str(target), "texts": str(self.subject.texts), "rows": [first, end]})
+        self._ask({"logits": str(path), "texts": str(self.target.texts), "rows": [first, end]})
 
     def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         assert self._child.stdin is not None
@@ -106,7 +106,7 @@ class Process:
         answer: dict[str, Any] = json.loads(line) if line else {}
         if not line or "error" in answer:
             reason = answer.get("error") or self._last_words() or "its process was killed"
-            raise EdgepressError(f"measuring {self.subject.path.name} failed: {reason}")
+            raise EdgepressError(f"measuring {self.target.path.name} failed: {reason}")
         return answer
 
     def _last_words(self) -> str:

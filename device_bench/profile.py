@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from device_bench.cpu import make_batch, open_subject
-from device_bench.plan import Plan, Subject
+from device_bench.cpu import make_batch, open_target
+from device_bench.plan import Plan, Target
 from edgepress.core.errors import EdgepressError
 from export.core.runner import Batch
 
@@ -48,20 +48,20 @@ class Profile:
         return sum(operator.milliseconds for operator in self.operators)
 
 
-def profile(subject: Subject, plan: Plan) -> Profile:
+def profile(target: Target, plan: Plan) -> Profile:
     """Profile a file in a process of its own, at the plan's longest shape.
 
     Raises:
         EdgepressError: the file cannot be run, or its runtime has no profiler here.
     """
-    command = [sys.executable, "-m", "device_bench.profile", str(subject.path), str(plan.threads)]
-    command += [str(plan.vocabulary), subject.mode, str(plan.batches[0]), str(max(plan.sequence_lengths))]
+    command = [sys.executable, "-m", "device_bench.profile", str(target.path), str(plan.threads)]
+    command += [str(plan.vocabulary), target.mode, str(plan.batches[0]), str(max(plan.sequence_lengths))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["its process was killed"])[-1]
-        raise EdgepressError(f"{subject.name}: {last}")
+        raise EdgepressError(f"{target.name}: {last}")
     content = json.loads(done.stdout.splitlines()[-1])
-    return Profile(subject.name, tuple(Operator(**entry) for entry in content))
+    return Profile(target.name, tuple(Operator(**entry) for entry in content))
 
 
 def _of_onnx(path: Path, threads: int, batch: Batch) -> list[Operator]:
@@ -86,7 +86,7 @@ def _of_torch(path: Path, threads: int, batch: Batch, mode: str) -> list[Operato
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as torch_profile
 
-    with open_subject(path, threads, mode) as runner:
+    with open_target(path, threads, mode) as runner:
         for _ in range(WARM_UP_RUNS):
             runner(batch)
         with torch_profile(activities=[ProfilerActivity.CPU]) as found:

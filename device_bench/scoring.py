@@ -12,7 +12,7 @@ from uuid import uuid4
 import numpy as np
 
 from device_bench.cpu import timed_ms
-from device_bench.plan import Plan, Subject
+from device_bench.plan import Plan, Target
 from device_bench.process import Process, of_each
 from device_bench.texts import save
 from edgepress.core import console
@@ -67,16 +67,16 @@ class FileScore:
 class ArtifactTexts:
     """The texts of one artifact in its own token ids."""
 
-    def __init__(self, folder: Path, order: TextsRequest) -> None:
-        self._folder = order.folder
-        opened = open_model(str(folder), task=order.task, data=order.data)
+    def __init__(self, folder: Path, request: TextsRequest) -> None:
+        self._folder = request.folder
+        opened = open_model(str(folder), task=request.task, data=request.data)
         task = opened.text_task
         split = load_split(task, task.evaluation_split)
         self.known: dict[str, Any] = {"task": task.name, "metric": task.metric}
         self.known["tokenize_ms"] = tokenize_ms(opened, split.sample(TOKENIZED))
         self._opened, self._decisions = opened, (opened.problem_type, opened.thresholds)
         self._metric = task.metric
-        sample = split.sample(order.scored) if order.scored and opened.scored else None
+        sample = split.sample(request.scored) if request.scored and opened.scored else None
         self._labels = sample.labels if sample else None
         self._places = (
             opened.kind.places(opened.tokenizer, sample.texts, opened.text_length) if sample else None
@@ -86,22 +86,22 @@ class ArtifactTexts:
             opened.kind.judging_batches(opened.tokenizer, sample.texts, opened.text_length) if sample else []
         )
         self._rows = len(scored)
-        self._scored = _save(scored, order.folder / f"{folder.name}-scored.npz")
-        whole = split.sample(order.pass_samples or len(split)) if order.passes else None
+        self._scored = _save(scored, request.folder / f"{folder.name}-scored.npz")
+        whole = split.sample(request.pass_samples or len(split)) if request.passes else None
         passed = opened.kind.batches(opened.tokenizer, whole.texts, opened.text_length) if whole else []
         if rows := scored or passed:
             self.known |= {"text_length": TextLengths.of(rows, opened.longest).typical}
-        self.path = _save(passed, order.folder / f"{folder.name}-pass.npz")
+        self.path = _save(passed, request.folder / f"{folder.name}-pass.npz")
         self.rows = len(whole) if whole else 0
         self.passed = {"rows": self.rows, "pass_sha256": texts_digest(whole)}
 
-    def judge(self, subject: Subject, plan: Plan) -> FileScore | None:
+    def judge(self, target: Target, plan: Plan) -> FileScore | None:
         """Score one file, through its own process; None where there are no labels or it fails."""
         if self._labels is None:
             return None
         process, kind = None, self._opened.kind
         try:
-            process = Process(replace(subject, texts=self._scored), plan)
+            process = Process(replace(target, texts=self._scored), plan)
             logits = kind.collect(list(self._reduced(process)), self._places, self._opened.labels)
         except EdgepressError as error:
             console.warn(f"not scored: {error.with_hint}")
@@ -115,13 +115,13 @@ class ArtifactTexts:
 
     def _reduced(self, process: Process) -> Iterator[np.ndarray]:
         """What is kept of each text's logits; of a vocabulary's those of one text at a time are there."""
-        target, kind = self._folder / f"{uuid4().hex}.npy", self._opened.kind
+        saved, kind = self._folder / f"{uuid4().hex}.npy", self._opened.kind
         step = 1 if kind.over_vocabulary else self._rows
         for first in range(0, self._rows, step):
-            process.save_logits(target, first, first + step)
-            for at, logits in enumerate(np.load(target), first):
+            process.save_logits(saved, first, first + step)
+            for at, logits in enumerate(np.load(saved), first):
                 yield kind.reduced(logits, None if self._places is None else self._places[at])
-        target.unlink()
+        saved.unlink()
 
 
 def tokenize_ms(opened: OpenedModel, examples: Examples) -> tuple[float, ...]:
@@ -131,43 +131,43 @@ def tokenize_ms(opened: OpenedModel, examples: Examples) -> tuple[float, ...]:
     return tuple(timed_ms(call) for call in calls)[1:]
 
 
-def _save(rows: Sequence[Batch], target: Path) -> Path | None:
+def _save(rows: Sequence[Batch], saved: Path) -> Path | None:
     if not rows:
         return None
-    save(target, rows)
-    return target
+    save(saved, rows)
+    return saved
 
 
-def with_texts(subjects: Sequence[Subject], plan: Plan, order: TextsRequest) -> list[Subject]:
-    """The subjects with what their artifacts' texts tell: tokenization, score, the texts of passes."""
-    folders = [artifact_of(subject) for subject in subjects]
-    known = {folder: artifact_texts(folder, order) for folder in dict.fromkeys(folders) if folder}
+def with_texts(targets: Sequence[Target], plan: Plan, request: TextsRequest) -> list[Target]:
+    """The targets with what their artifacts' texts tell: tokenization, score, the texts of passes."""
+    folders = [artifact_of(target) for target in targets]
+    known = {folder: artifact_texts(folder, request) for folder in dict.fromkeys(folders) if folder}
 
-    def told(subject: Subject) -> Subject:
-        folder = artifact_of(subject)
+    def with_known(target: Target) -> Target:
+        folder = artifact_of(target)
         texts = known[folder] if folder else None
-        return _with(subject, texts, plan) if texts else subject
+        return _with(target, texts, plan) if texts else target
 
-    return of_each(told, subjects, plan.device)
+    return of_each(with_known, targets, plan.device)
 
 
-def artifact_of(subject: Subject) -> Path | None:
+def artifact_of(target: Target) -> Path | None:
     """The folder of the artifact that a file lies in; None where it is in none."""
-    return next((each for each in subject.path.parents[:2] if is_artifact(each)), None)
+    return next((each for each in target.path.parents[:2] if is_artifact(each)), None)
 
 
-def artifact_texts(folder: Path, order: TextsRequest) -> ArtifactTexts | None:
+def artifact_texts(folder: Path, request: TextsRequest) -> ArtifactTexts | None:
     """The texts of an artifact; None, with a warning, where it has none and no pass needs them."""
     try:
-        return ArtifactTexts(folder, order)
+        return ArtifactTexts(folder, request)
     except EdgepressError as error:
-        if order.passes:  # there would be nothing to pass over
+        if request.passes:  # there would be nothing to pass over
             raise
         console.warn(f"{folder.name}: no texts, so neither tokenization nor score: {error.with_hint}")
         return None
 
 
-def _with(subject: Subject, texts: ArtifactTexts, plan: Plan) -> Subject:
-    judged = texts.judge(subject, plan)
-    known = {**subject.known, **texts.known, **(judged.facts if judged else {})}
-    return replace(subject, texts=texts.path, known={**known, **texts.passed})
+def _with(target: Target, texts: ArtifactTexts, plan: Plan) -> Target:
+    judged = texts.judge(target, plan)
+    known = {**target.known, **texts.known, **(judged.facts if judged else {})}
+    return replace(target, texts=texts.path, known={**known, **texts.passed})

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from device_bench import stats
-from device_bench.plan import Case, Plan, Subject
+from device_bench.plan import Case, Plan, Target
 from device_bench.process import Process, Start
 from device_bench.records import Launch
 from device_bench.stats import Rounds
@@ -74,7 +74,7 @@ class Present:
 class Session:
     """A file and its samples so far."""
 
-    subject: Subject
+    target: Target
     plan: Plan
     energy: Counter | None = None
     start_process: Start = Process
@@ -154,7 +154,7 @@ class Session:
     def _open(self) -> Process:
         if self.process is None:
             try:
-                self.process = self.start_process(self.subject, self.plan, self.cores)
+                self.process = self.start_process(self.target, self.plan, self.cores)
             except EdgepressError as error:
                 self.broken = str(error)
                 raise

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from device_bench.cpu import SMALLEST_VOCABULARY
-from device_bench.plan import Subject
+from device_bench.plan import Target
 from edgepress.core import console
 from edgepress.core.artifact import Artifact, FileRecord, is_artifact, open_artifact
 from edgepress.core.errors import EdgepressError
@@ -35,7 +35,7 @@ class Selection:
         return all(not some or own in some for some, own in zip(asked, (format_name, precision), strict=True))
 
 
-def find_subjects(paths: Sequence[Path], selection: Selection) -> list[Subject]:
+def find_targets(paths: Sequence[Path], selection: Selection) -> list[Target]:
     """Every file that this machine can time fairly, in the order given.
 
     Folders that are no artifacts are named and passed over: a shell's `outputs/*` names those too.
@@ -44,7 +44,7 @@ def find_subjects(paths: Sequence[Path], selection: Selection) -> list[Subject]:
         EdgepressError: a path does not exist, an artifact was altered, a file has an unknown ending, or
             nothing is left.
     """
-    found = [subject for path in paths for subject in _subjects_of(path, selection)]
+    found = [target for path in paths for target in _subjects_of(path, selection)]
     if not found:
         raise EdgepressError(
             "no files to measure", "--artifacts takes folders that export or quantize wrote, or model files"
@@ -52,7 +52,7 @@ def find_subjects(paths: Sequence[Path], selection: Selection) -> list[Subject]:
     return found
 
 
-def _subjects_of(path: Path, selection: Selection) -> Iterator[Subject]:
+def _subjects_of(path: Path, selection: Selection) -> Iterator[Target]:
     if is_artifact(path):
         yield from _of_artifact(open_artifact(path), selection)
     elif not path.exists():
@@ -61,7 +61,7 @@ def _subjects_of(path: Path, selection: Selection) -> Iterator[Subject]:
         console.warn(f"{path} is no artifact (it has no manifest.json): passed over")
     elif _fair(format_of(path).name):
         own = format_of(path)
-        yield Subject(path.name, path, known={"file_sha256": sha256(path), "format": own.name})
+        yield Target(path.name, path, known={"file_sha256": sha256(path), "format": own.name})
 
 
 def _fair(format_name: str) -> bool:
@@ -72,7 +72,7 @@ def _fair(format_name: str) -> bool:
     return own.timed
 
 
-def _of_artifact(artifact: Artifact, selection: Selection) -> Iterator[Subject]:
+def _of_artifact(artifact: Artifact, selection: Selection) -> Iterator[Target]:
     facts = _facts_of_artifact(artifact)
     for record in artifact.manifest.files:
         path = artifact.folder / record.path
@@ -85,18 +85,18 @@ def _of_artifact(artifact: Artifact, selection: Selection) -> Iterator[Subject]:
         # What was never compared with the model (a second file that takes strings) is nothing to compare.
         timed = record.format in formats() and record.parity is not None
         if timed and selection.takes(record.format, record.precision) and _fair(record.format):
-            yield Subject(f"{artifact.manifest.name}/{path.name}", path, known=known)
+            yield Target(f"{artifact.manifest.name}/{path.name}", path, known=known)
         if record.format == WEIGHTS:
             yield from _of_weights(artifact, record, known, selection)
 
 
 def _of_weights(
     artifact: Artifact, record: FileRecord, known: dict[str, Any], selection: Selection
-) -> Iterator[Subject]:
+) -> Iterator[Target]:
     path = artifact.folder / record.path
     for mode, title in selection.modes.items():
         sized = {**known, "size_bytes": record.size_bytes}
-        yield Subject(f"{artifact.manifest.name}/{title}", path, mode, known=sized)
+        yield Target(f"{artifact.manifest.name}/{title}", path, mode, known=sized)
 
 
 def _facts_of_artifact(artifact: Artifact) -> dict[str, Any]:
@@ -110,9 +110,9 @@ def _facts_of_artifact(artifact: Artifact) -> dict[str, Any]:
     }
 
 
-def smallest_vocabulary(subjects: Sequence[Subject]) -> int:
+def smallest_vocabulary(targets: Sequence[Target]) -> int:
     """The least number of token ids that the models know; a file alone does not say."""
-    return min(_vocabulary(subject.path) for subject in subjects)
+    return min(_vocabulary(target.path) for target in targets)
 
 
 def _vocabulary(path: Path) -> int:

@@ -11,10 +11,10 @@ from test_device_bench_records import FIRST
 
 from device_bench.claims import table
 from device_bench.claims.claim import PHONE, WEIGHTS, Claim, Device, Finding
-from device_bench.claims.context import Lab
+from device_bench.claims.context import ClaimContext
 from device_bench.claims.passes import Side, ratio_of_totals, time_ratio
 from device_bench.claims.registry import CLAIMS, GLUE_TASKS
-from device_bench.plan import EAGER, Subject
+from device_bench.plan import EAGER, Target
 from device_bench.process import Process
 from device_bench.records import Measurement, append
 from device_bench.stats import Interval
@@ -91,7 +91,7 @@ def test_every_published_figure_holds_for_itself() -> None:
 def test_a_size_of_unknown_precision_is_not_judged(tmp_path: Path) -> None:
     record = scored("distilbert-x", "", 0, device="phone", size_bytes=265_000_000)
     claim = CLAIMS["phone-size"]
-    found = claim.measure(lab(tmp_path, record))
+    found = claim.measure(context(tmp_path, record))
     assert claim.verdict(found) == "measured"
     assert claim.comparison(found) == "265 MB on a phone; 207 MB was claimed on an iPhone 7 Plus"
 
@@ -142,12 +142,12 @@ def test_what_was_not_published_is_only_measured() -> None:
     assert CLAIMS["bilstm-bert-latency"].verdict(Finding(Interval(9.0, 8.0, 10.0), CPU)) == "measured"
 
 
-def lab(tmp_path: Path, *records: Measurement) -> Lab:
-    return Lab(tmp_path, None, 10, 2, 3, records)
+def context(tmp_path: Path, *records: Measurement) -> ClaimContext:
+    return ClaimContext(tmp_path, None, 10, 2, 3, records)
 
 
 def test_parameters_are_those_of_the_papers_models(tmp_path: Path) -> None:
-    own = lab(tmp_path)
+    own = context(tmp_path)
     assert round(own.parameters("distilbert") / 1e6) == 66
     assert round(own.parameters("bert") / 1e6) == 109
     assert own.parameters("bilstm") < own.parameters("distilbert")
@@ -169,24 +169,24 @@ def test_kept_score_is_over_shared_tasks(tmp_path: Path) -> None:
         scored("distilbert-rte", "rte", 0.6),
         scored("bert-cola", "cola", 0.1),
     )
-    found = CLAIMS["glue"].measure(lab(tmp_path, *records))
+    found = CLAIMS["glue"].measure(context(tmp_path, *records))
     assert found is not None
     assert found.ours.value == pytest.approx(1.48 / 1.6)
     assert found.part == "2 of 7 tasks"
     assert CLAIMS["glue"].verdict(found) == "in part"  # 92.5 % of two tasks refutes nothing
     assert CLAIMS["glue"].comparison(found) == "92.5 % over 2 of 7 tasks; 97 % was claimed"
-    assert CLAIMS["glue"].measure(lab(tmp_path, *records[:1])) is None
+    assert CLAIMS["glue"].measure(context(tmp_path, *records[:1])) is None
 
 
 def test_phone_ratio_needs_both_of_one_run(tmp_path: Path) -> None:
     fast = scored("distilbert-x", "", 0, device="phone", run="a", samples_ms=((10.0,), (10.0,)))
     slow = scored("bert-x", "", 0, device="phone", run="a", samples_ms=((18.0,), (18.0,)))
     claim = CLAIMS["phone-latency"]
-    found = claim.measure(lab(tmp_path, fast, slow))
+    found = claim.measure(context(tmp_path, fast, slow))
     assert found is not None
     assert (found.ours.value, claim.verdict(found)) == (pytest.approx(1.8), "holds")
-    assert claim.measure(lab(tmp_path, fast, replace(slow, run="b"))) is None
-    assert claim.measure(lab(tmp_path, replace(fast, device="cpu"), slow)) is None
+    assert claim.measure(context(tmp_path, fast, replace(slow, run="b"))) is None
+    assert claim.measure(context(tmp_path, replace(fast, device="cpu"), slow)) is None
 
 
 def test_the_table_as_it_is_typed(cli: Callable[..., Result]) -> None:
@@ -229,7 +229,7 @@ def test_what_nobody_knows_the_meaning_of_is_not_judged() -> None:
 def test_a_pass_on_the_phone_comes_before_a_shape(tmp_path: Path) -> None:
     shapes = phone_pair(10.0, 15.0, kind="latency", sequence_length=64)
     passes = phone_pair(10.0, 18.0, kind="pass", sequence_length=0)
-    found = CLAIMS["phone-latency"].measure(lab(tmp_path, *shapes, *passes))
+    found = CLAIMS["phone-latency"].measure(context(tmp_path, *shapes, *passes))
     assert found is not None
     assert found.ours.value == pytest.approx(1.8)
 
@@ -256,7 +256,7 @@ def sides(model_folder: Path, tokenizer, tmp_path: Path) -> list[Side]:
         paths = [tmp_path / f"{name}-{part}.npz" for part in range(6)]
         for path in paths:
             save(path, encode(tokenizer, [("the film is dull " * times,)] * 5, 64))
-        found.append(Side(Subject(name, model_folder / "model.safetensors", EAGER), paths))
+        found.append(Side(Target(name, model_folder / "model.safetensors", EAGER), paths))
     return found
 
 
@@ -268,7 +268,7 @@ def test_passes_are_timed_in_turn_and_announced(
     run = Process.run
 
     def note(process: Process, *arguments: object) -> list[float]:
-        order.append((process.subject.name, process.subject.texts.stem.split("-")[1]))
+        order.append((process.target.name, process.target.texts.stem.split("-")[1]))
         return run(process, *arguments)
 
     monkeypatch.setattr(Process, "run", note)
@@ -285,19 +285,21 @@ def test_an_interrupted_table_continues(
 ) -> None:
     flags = ("--only", "parameters", "bilstm-bert-parameters", "--output", tmp_path / "claims.json")
     asked: list[str] = []
-    parameters = Lab.parameters
+    parameters = ClaimContext.parameters
 
-    def interrupted(lab: Lab, name: str) -> int:
+    def interrupted(context: ClaimContext, name: str) -> int:
         asked.append(name)
         if name == "bilstm":
             raise KeyboardInterrupt
-        return parameters(lab, name)
+        return parameters(context, name)
 
-    monkeypatch.setattr(Lab, "parameters", interrupted)
+    monkeypatch.setattr(ClaimContext, "parameters", interrupted)
     assert cli("device_bench.claims", *flags).code == 130
     assert [row["claim"] for row in json.loads((tmp_path / "claims.json").read_text())] == ["parameters"]
     asked.clear()
-    monkeypatch.setattr(Lab, "parameters", lambda lab, name: (asked.append(name), parameters(lab, name))[1])
+    monkeypatch.setattr(
+        ClaimContext, "parameters", lambda context, name: (asked.append(name), parameters(context, name))[1]
+    )
     done = cli("device_bench.claims", *flags)
     assert done.code == 0, done.err
     assert sorted(asked) == ["bert", "bilstm"]
@@ -380,7 +382,7 @@ def test_the_kept_table_is_judged_as_now(cli: Callable[..., Result], tmp_path: P
 
 @pytest.mark.slow
 def test_training_and_evaluation_are_measured(tmp_path: Path) -> None:
-    own = lab(tmp_path)
+    own = context(tmp_path)
     for name in ("training", "evaluation"):
         found = CLAIMS[name].measure(own)
         assert found is not None

@@ -86,9 +86,9 @@ from pathlib import Path
 from device_bench.gpu import MODES
 from device_bench.run import pipeline
 from device_bench.scoring import TextsRequest, ArtifactTexts
-from device_bench.targets import Selection, find_subjects
+from device_bench.targets import Selection, find_targets
 folder, data, work = map(Path, sys.argv[1:])
-find_subjects([folder], Selection(("none",), modes=MODES))
+find_targets([folder], Selection(("none",), modes=MODES))
 ArtifactTexts(folder, TextsRequest(work, data, scored=10))
 print(*sorted({name.split(".")[0] for name in sys.modules}))
 """
@@ -161,8 +161,8 @@ def test_inputs_that_the_model_does_not_take_are_left_out(model_folder: Path) ->
 
 def test_the_workers_logits_are_scored(model_folder: Path, artifact: Path, data_root: Path) -> None:
     """What `Process` asks of a worker, of this runner; every sentence is decided as it was trained."""
-    order = TextsRequest(artifact, data_root, scored=1000)
-    texts = ArtifactTexts(artifact, order)
+    request = TextsRequest(artifact, data_root, scored=1000)
+    texts = ArtifactTexts(artifact, request)
     saved = str(artifact / "small-onnx-scored.npz")
     request = {"logits": str(artifact / "logits.npy"), "texts": saved, "rows": [0, None]}
     lines = StringIO(json.dumps(request) + "\n")

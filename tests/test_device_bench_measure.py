@@ -17,7 +17,7 @@ from device_bench.cpu import make_batch
 from device_bench.cpu_affinity import idlest
 from device_bench.energy import counter
 from device_bench.measure import measure, measure_each
-from device_bench.plan import Case, Plan, Subject
+from device_bench.plan import Case, Plan, Target
 from device_bench.process import Process
 from device_bench.records import Measurement
 from device_bench.session import FEWEST_LAUNCHES
@@ -50,8 +50,8 @@ def progress() -> list[float]:
 
 @pytest.fixture(scope="module")
 def records(onnx_file: Path, smaller_file: Path, progress: list[float]) -> list[Measurement]:
-    subjects = [Subject("fp32", onnx_file), Subject("int8", smaller_file)]
-    return measure(subjects, PLAN, progress.append)
+    targets = [Target("fp32", onnx_file), Target("int8", smaller_file)]
+    return measure(targets, PLAN, progress.append)
 
 
 def test_files_of_a_round_are_bound_to_the_same_cores(records: list[Measurement]) -> None:
@@ -75,14 +75,14 @@ class Scripted(Process):
     asked: ClassVar[list[tuple[str, int]]] = []
     """File and sequence length of each run, over all launches."""
 
-    def __init__(self, subject: Subject, plan: Plan, cores: Sequence[int] = ()) -> None:  # noqa: ARG002
-        self.subject, self.peak_memory_bytes, self.waited = subject, 1, None
+    def __init__(self, target: Target, plan: Plan, cores: Sequence[int] = ()) -> None:  # noqa: ARG002
+        self.target, self.peak_memory_bytes, self.waited = target, 1, None
         self.loaded = {"runtime": "scripted", "load_ms": 1.0, "first_forward_ms": 1.0}
         self.started.append(self)
-        self.launch = sum(own.subject is subject for own in self.started)
+        self.launch = sum(own.target is target for own in self.started)
 
     def run(self, case: Case, runs: int) -> list[float]:
-        self.asked.append((self.subject.name, case.sequence_length))
+        self.asked.append((self.target.name, case.sequence_length))
         return [self.sample_ms(case)] * runs
 
     def sample_ms(self, case: Case) -> float:  # noqa: ARG002
@@ -159,7 +159,7 @@ def test_peak_memory_holds_at_least_the_interpreter(records: list[Measurement]) 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_process_does_not_load_torch(onnx_file: Path) -> None:
     before = set(own_processes())
-    process = Process(Subject("fp32", onnx_file), PLAN)
+    process = Process(Target("fp32", onnx_file), PLAN)
     try:
         (child,) = set(own_processes()) - before
         libraries = {Path(entry.path).name for entry in child.memory_maps()}
@@ -182,7 +182,7 @@ def test_the_budget_ends_what_does_not_settle(onnx_file: Path, scripted: type[Sc
             return float(self.launch)
 
     plan = replace(ENDLESS, budget_s=0.05)
-    (record,) = measure([Subject("fp32", onnx_file)], plan, start_process=Rising)
+    (record,) = measure([Target("fp32", onnx_file)], plan, start_process=Rising)
     assert not record.settled
     assert record.warnings == ("median not within 0%",)
 
@@ -192,14 +192,14 @@ def test_what_settles_at_once_stops_at_the_least_launches(
     onnx_file: Path, scripted: type[Scripted], least: int, expected: int
 ) -> None:
     plan = replace(EASY, launches=least)
-    (record,) = measure([Subject("fp32", onnx_file)], plan, start_process=scripted)
+    (record,) = measure([Target("fp32", onnx_file)], plan, start_process=scripted)
     assert [launch.rounds for launch in record.launches] == [EASY.rounds] * expected
     assert (record.settled, record.warnings) == (True, ())
 
 
 def test_the_least_launches_are_taken_whatever_the_budget(onnx_file: Path, scripted: type[Scripted]) -> None:
     plan = replace(ENDLESS, launches=2, budget_s=1e-9)
-    (record,) = measure([Subject("fp32", onnx_file)], plan, start_process=scripted)
+    (record,) = measure([Target("fp32", onnx_file)], plan, start_process=scripted)
     assert len(record.launches) == 2
     assert not record.settled
 
@@ -210,7 +210,7 @@ def test_each_launch_is_a_process_of_its_own(onnx_file: Path) -> None:
     def note(_: float) -> None:
         seen.update(child.pid for child in own_processes())
 
-    (record,) = measure([Subject("fp32", onnx_file)], EASY, note)
+    (record,) = measure([Target("fp32", onnx_file)], EASY, note)
     assert len(seen) == len(record.launches) == FEWEST_LAUNCHES
     assert len({launch.load_ms for launch in record.launches}) == FEWEST_LAUNCHES
 
@@ -228,7 +228,7 @@ def test_what_has_its_launches_is_kept_when_the_user_interrupts(
             raise KeyboardInterrupt
 
     plan = replace(ENDLESS, sequence_lengths=(4, 16), launches=2, budget_s=3600.0)
-    source = measure_each([Subject("fp32", onnx_file)], plan, interrupt, start_process=scripted)
+    source = measure_each([Target("fp32", onnx_file)], plan, interrupt, start_process=scripted)
     found = [next(source), next(source)]
     with pytest.raises(KeyboardInterrupt):
         next(source)
@@ -243,13 +243,13 @@ def test_what_lacks_launches_is_not_kept_when_the_user_interrupts(onnx_file: Pat
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(measure_each([Subject("fp32", onnx_file)], ENDLESS, interrupt))
+        list(measure_each([Target("fp32", onnx_file)], ENDLESS, interrupt))
     assert not own_processes()
 
 
 def test_files_take_turns_in_coming_first(onnx_file: Path, scripted: type[Scripted]) -> None:
-    subjects = [Subject("a", onnx_file), Subject("b", onnx_file)]
-    measure(subjects, replace(EASY, rounds=4), start_process=scripted)
+    targets = [Target("a", onnx_file), Target("b", onnx_file)]
+    measure(targets, replace(EASY, rounds=4), start_process=scripted)
     order = [name for name, _ in scripted.asked]
     assert order[-8:] in (list("abbaabba"), list("baabbaab"))
     opened = [name for name, before in zip(order, ["", *order], strict=False) if name != before]
@@ -257,9 +257,9 @@ def test_files_take_turns_in_coming_first(onnx_file: Path, scripted: type[Script
 
 
 def test_files_take_turns_in_coming_first_at_each_shape(onnx_file: Path, scripted: type[Scripted]) -> None:
-    subjects = [Subject("a", onnx_file), Subject("b", onnx_file)]
+    targets = [Target("a", onnx_file), Target("b", onnx_file)]
     plan = replace(EASY, sequence_lengths=(4, 16), rounds=4)
-    found = measure(subjects, plan, start_process=scripted)
+    found = measure(targets, plan, start_process=scripted)
     for length in (4, 16):
         rounds = next(one for one in found if one.sequence_length == length).launches[-1].rounds
         order = "".join(name for name, own in scripted.asked if own == length)[-2 * rounds :]
@@ -270,7 +270,7 @@ def test_shapes_take_turns_and_none_goes_on_once_it_has_enough(
     onnx_file: Path, scripted: type[Scripted]
 ) -> None:
     plan = replace(EASY, sequence_lengths=(4, 64), launches=FEWEST_LAUNCHES, rounds=6)
-    found = measure([Subject("fp32", onnx_file)], plan, start_process=scripted)
+    found = measure([Target("fp32", onnx_file)], plan, start_process=scripted)
     assert [record.launches[-1].rounds for record in found] == [plan.rounds] * 2
     assert [length for _, length in scripted.asked][-2 * plan.rounds :] == [4, 64] * plan.rounds
 
@@ -286,13 +286,13 @@ def test_what_is_known_least_has_more_launches_once_all_have_the_least(
             return 1.0 + spread * (self.launch % 2)
 
     plan = replace(ENDLESS, sequence_lengths=(4, 16), launches=2, budget_s=2.0)
-    even, uneven = measure([Subject("fp32", onnx_file)], plan, start_process=Uneven)
+    even, uneven = measure([Target("fp32", onnx_file)], plan, start_process=Uneven)
     assert len(uneven.launches) > len(even.launches) >= plan.launches
 
 
 def test_no_process_is_left(onnx_file: Path) -> None:
     before = set(own_processes())
-    measure([Subject("fp32", onnx_file)], replace(ENDLESS, budget_s=0.1))
+    measure([Target("fp32", onnx_file)], replace(ENDLESS, budget_s=0.1))
     assert set(own_processes()) == before
 
 
@@ -302,16 +302,16 @@ def broken(onnx_file: Path, target: Path) -> Path:
 
 
 def test_broken_file_is_refused(onnx_file: Path, tmp_path: Path) -> None:
-    subjects = [Subject("fp32", onnx_file), Subject("bad", broken(onnx_file, tmp_path / "bad.onnx"))]
+    targets = [Target("fp32", onnx_file), Target("bad", broken(onnx_file, tmp_path / "bad.onnx"))]
     with pytest.raises(EdgepressError, match=r"measuring bad\.onnx failed: .* cannot open it") as refused:
-        measure(subjects, PLAN)
+        measure(targets, PLAN)
     assert "\n" not in str(refused.value)
 
 
 def test_no_process_is_left_of_a_broken_file(onnx_file: Path, tmp_path: Path) -> None:
     before = set(own_processes())
     with pytest.raises(EdgepressError) as refused:
-        measure([Subject("bad", broken(onnx_file, tmp_path / "bad.onnx"))], PLAN)
+        measure([Target("bad", broken(onnx_file, tmp_path / "bad.onnx"))], PLAN)
     assert "bad.onnx" in str(refused.value)
     assert set(own_processes()) == before
 
@@ -319,12 +319,12 @@ def test_no_process_is_left_of_a_broken_file(onnx_file: Path, tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["nowhere.onnx", "model.tflite"])
 def test_file_that_cannot_be_opened(name: str, tmp_path: Path) -> None:
     with pytest.raises(EdgepressError, match=f"measuring {name} failed"):
-        measure([Subject("x", tmp_path / name)], PLAN)
+        measure([Target("x", tmp_path / name)], PLAN)
 
 
 def test_sequence_longer_than_the_model_takes(onnx_file: Path) -> None:
     with pytest.raises(EdgepressError, match=r"measuring model\.onnx failed: .*64 by 128") as refused:
-        measure([Subject("fp32", onnx_file)], replace(PLAN, sequence_lengths=(128,)))
+        measure([Target("fp32", onnx_file)], replace(PLAN, sequence_lengths=(128,)))
     assert "\n" not in str(refused.value)
 
 
@@ -342,14 +342,14 @@ def kill_one(before: set[psutil.Process]) -> Callable[[float], None]:
 
 
 def test_killed_process_is_one_clear_line(onnx_file: Path) -> None:
-    subjects = [Subject("fp32", onnx_file), Subject("again", onnx_file)]
+    targets = [Target("fp32", onnx_file), Target("again", onnx_file)]
     with pytest.raises(EdgepressError, match=r"measuring model\.onnx failed"):
-        measure(subjects, EASY, kill_one(set(own_processes())))
+        measure(targets, EASY, kill_one(set(own_processes())))
 
 
 def test_process_killed_while_it_runs(onnx_file: Path) -> None:
     before = set(own_processes())
-    process = Process(Subject("fp32", onnx_file), PLAN)
+    process = Process(Target("fp32", onnx_file), PLAN)
     (child,) = set(own_processes()) - before
     try:
         child.suspend()
@@ -379,8 +379,8 @@ def test_ids_lie_in_the_vocabulary(vocabulary: int, low: int, high: int) -> None
 
 def test_what_fails_has_a_record_that_says_so_and_the_others_go_on(onnx_file: Path, tmp_path: Path) -> None:
     bad = broken(onnx_file, tmp_path / "bad.onnx")
-    subjects = [Subject("bad", bad, known={"artifact": "x"}), Subject("fp32", onnx_file)]
-    found = list(measure_each(subjects, PLAN, run="r"))
+    targets = [Target("bad", bad, known={"artifact": "x"}), Target("fp32", onnx_file)]
+    found = list(measure_each(targets, PLAN, run="r"))
     assert [(one.name, one.sequence_length, bool(one.error)) for one in found] == [
         ("bad", 4, True),
         ("fp32", 4, False),
@@ -394,13 +394,13 @@ def test_what_fails_has_a_record_that_says_so_and_the_others_go_on(onnx_file: Pa
 
 def test_a_process_that_died_is_started_again_at_the_next_shape(onnx_file: Path) -> None:
     plan = replace(ENDLESS, sequence_lengths=(4, 128, 16))  # the model takes 64 tokens at most
-    found = list(measure_each([Subject("fp32", onnx_file)], plan))
+    found = list(measure_each([Target("fp32", onnx_file)], plan))
     assert {one.sequence_length: bool(one.error) for one in found} == {4: False, 128: True, 16: False}
 
 
 def test_the_others_keep_their_rounds_when_one_is_killed(onnx_file: Path) -> None:
-    subjects = [Subject("fp32", onnx_file), Subject("again", onnx_file)]
-    first, second = measure_each(subjects, EASY, kill_one(set(own_processes())))
+    targets = [Target("fp32", onnx_file), Target("again", onnx_file)]
+    first, second = measure_each(targets, EASY, kill_one(set(own_processes())))
     assert "was killed" in first.error
     assert not second.error
     assert len(second.samples_ms) > 1
@@ -418,7 +418,7 @@ def test_a_pass_goes_over_all_texts(onnx_file: Path, tmp_path: Path) -> None:
     save(tmp_path / "texts.npz", rows)
     plan = replace(PLAN, sequence_lengths=(), batches=(2,), passes=2)
     (longest, in_order) = measure_each(
-        [Subject("a", onnx_file, "", tmp_path / "texts.npz", {"rows": 5})], plan
+        [Target("a", onnx_file, "", tmp_path / "texts.npz", {"rows": 5})], plan
     )
     for record, padding in ((longest, "longest"), (in_order, "sorted")):
         assert (record.kind, record.padding, record.rows, record.batch) == ("pass", padding, 5, 2)

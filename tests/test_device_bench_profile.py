@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from device_bench.plan import EAGER, Plan, Subject
+from device_bench.plan import EAGER, Plan, Target
 from device_bench.profile import Profile, profile
 from device_bench.run import report
 from edgepress.core.errors import EdgepressError
@@ -36,7 +36,7 @@ def profiled(
     form = find_format(request.param)
     path = tmp_path / Path(form.file).name
     form.write(trained_bert, path, ExportConfig(model="x"))
-    return request.param, profile(Subject("x", path), PLAN)
+    return request.param, profile(Target("x", path), PLAN)
 
 
 def test_operators_are_named_and_timed(profiled: tuple[str, Profile]) -> None:
@@ -53,12 +53,12 @@ def test_operators_are_named_and_timed(profiled: tuple[str, Profile]) -> None:
 
 @pytest.mark.slow
 def test_torch_eager_is_profiled(model_folder: Path) -> None:
-    found = profile(Subject("x", model_folder / "model.safetensors", EAGER), PLAN)
+    found = profile(Target("x", model_folder / "model.safetensors", EAGER), PLAN)
     assert "aten::addmm" in {operator.name for operator in found.operators}
 
 
 def test_format_without_a_profiler_is_one_line(tmp_path: Path) -> None:
-    package = Subject("x", tmp_path / "model.mlpackage")
+    package = Target("x", tmp_path / "model.mlpackage")
     with pytest.raises(EdgepressError, match=r"^x: the runtime of \.mlpackage files has no profiler here$"):
         profile(package, PLAN)
     with contextlib.redirect_stderr(io.StringIO()):

@@ -16,7 +16,7 @@ from device_bench.facts import deflated_bytes
 from device_bench.plan import EAGER, EAGER_MODES, PACKED, Plan
 from device_bench.records import Measurement, read
 from device_bench.run.resume import done_cases, why_again
-from device_bench.targets import Selection, find_subjects, smallest_vocabulary
+from device_bench.targets import Selection, find_targets, smallest_vocabulary
 from export.core.registry import find_format, open_runner
 from export.onnx import OnnxConfig
 
@@ -129,14 +129,14 @@ def test_an_interrupted_line_is_measured_again(measured: Measured, tmp_path: Pat
 @pytest.mark.slow
 def test_records_of_another_machine_or_file_do_not_count(measured: Measured, artifact: Path) -> None:
     _, found = measured("--no-accuracy", "--precisions", "fp32")
-    subjects = find_subjects([artifact], Selection(precisions=("fp32",)))
+    targets = find_targets([artifact], Selection(precisions=("fp32",)))
     plan = Plan((4, 8), launches=2)
-    assert done_cases(found, subjects, plan) == frozenset(plan.cases)
+    assert done_cases(found, targets, plan) == frozenset(plan.cases)
     elsewhere = [replace(one, environment={**one.environment, "cpu": "another"}) for one in found]
     changed = [replace(one, file_sha256="0" * 64) for one in found]
-    assert not done_cases(elsewhere, subjects, plan)
-    assert not done_cases(changed, subjects, plan)
-    assert not done_cases(found, subjects, replace(plan, threads=2))
+    assert not done_cases(elsewhere, targets, plan)
+    assert not done_cases(changed, targets, plan)
+    assert not done_cases(found, targets, replace(plan, threads=2))
 
 
 @pytest.mark.slow
@@ -144,23 +144,23 @@ def test_records_of_another_runtime_gpu_or_fewer_launches_do_not_count(
     measured: Measured, artifact: Path
 ) -> None:
     _, found = measured("--no-accuracy", "--precisions", "fp32")
-    subjects = find_subjects([artifact], Selection(precisions=("fp32",)))
+    targets = find_targets([artifact], Selection(precisions=("fp32",)))
     plan = Plan((4, 8), launches=2)
 
     def elsewhere(**facts: object) -> list[Measurement]:
         return [replace(one, environment={**one.environment, **facts}) for one in found]
 
     versions = found[0].environment["versions"]
-    assert done_cases(found, subjects, plan) == frozenset(plan.cases)
-    assert done_cases(elsewhere(versions={**versions, "edgepress": "0"}), subjects, plan)
-    assert done_cases(elsewhere(versions={**versions, "openvino": "0"}), subjects, plan)
-    assert not done_cases(elsewhere(versions={**versions, "onnxruntime": "0"}), subjects, plan)
-    assert not done_cases(elsewhere(gpu="another"), subjects, plan)
-    assert not done_cases(found, subjects, replace(plan, launches=3))
-    assert done_cases(found, subjects, replace(plan, launches=1))
+    assert done_cases(found, targets, plan) == frozenset(plan.cases)
+    assert done_cases(elsewhere(versions={**versions, "edgepress": "0"}), targets, plan)
+    assert done_cases(elsewhere(versions={**versions, "openvino": "0"}), targets, plan)
+    assert not done_cases(elsewhere(versions={**versions, "onnxruntime": "0"}), targets, plan)
+    assert not done_cases(elsewhere(gpu="another"), targets, plan)
+    assert not done_cases(found, targets, replace(plan, launches=3))
+    assert done_cases(found, targets, replace(plan, launches=1))
     failed = [replace(one, launches=(), samples_ms=(), error="killed") for one in found]
-    assert done_cases(failed, subjects, plan) == frozenset(plan.cases)
-    (said,) = why_again(elsewhere(versions={**versions, "onnxruntime": "0"}), subjects, plan)
+    assert done_cases(failed, targets, plan) == frozenset(plan.cases)
+    (said,) = why_again(elsewhere(versions={**versions, "onnxruntime": "0"}), targets, plan)
     assert str(said) == f"versions.onnxruntime was 0, is {versions['onnxruntime']}"
 
 
@@ -320,8 +320,8 @@ def test_a_file_is_deflated_once_and_only_where_it_is_measured(
 
 def test_ids_fit_the_smallest_vocabulary(artifact: Path, onnx_file: Path) -> None:
     size = json.loads((artifact / "config.json").read_text())["vocab_size"]
-    assert smallest_vocabulary(find_subjects([artifact], Selection())) == size
-    assert smallest_vocabulary(find_subjects([artifact, onnx_file], Selection())) == 100
+    assert smallest_vocabulary(find_targets([artifact], Selection())) == size
+    assert smallest_vocabulary(find_targets([artifact, onnx_file], Selection())) == 100
 
 
 def test_verbs_are_listed(cli: Callable[..., Result]) -> None:

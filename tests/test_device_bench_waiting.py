@@ -14,7 +14,7 @@ from compress.shrink.verdict import uncertain
 from device_bench.choice import RatedFile, Recommendation
 from device_bench.cpu import share_without_core
 from device_bench.measure import measure, measure_shown
-from device_bench.plan import Case, Plan, Subject
+from device_bench.plan import Case, Plan, Target
 from device_bench.process import Process
 from device_bench.records import append, read
 from device_bench.run.report import show
@@ -46,8 +46,8 @@ class Waiting(Process):
 
     share: float | None = 0.5
 
-    def __init__(self, subject: Subject, plan: Plan, cores: Sequence[int] = ()) -> None:  # noqa: ARG002
-        self.subject, self.peak_memory_bytes, self.waited = subject, 1, self.share
+    def __init__(self, target: Target, plan: Plan, cores: Sequence[int] = ()) -> None:  # noqa: ARG002
+        self.target, self.peak_memory_bytes, self.waited = target, 1, self.share
         self.loaded = {"runtime": "scripted", "load_ms": 1.0, "first_forward_ms": 1.0}
 
     def run(self, case: Case, runs: int) -> list[float]:  # noqa: ARG002
@@ -67,19 +67,19 @@ class Unwatched(Waiting):
 
 
 def test_each_round_has_its_share(onnx_file: Path) -> None:
-    (record,) = measure([Subject("fp32", onnx_file)], PLAN, start_process=Waiting)
+    (record,) = measure([Target("fp32", onnx_file)], PLAN, start_process=Waiting)
     assert record.waited == (0.5,) * len(record.samples_ms)
     assert share_waited(record) == 0.5
 
 
 def test_what_is_not_known_is_not_recorded(onnx_file: Path) -> None:
-    (record,) = measure([Subject("fp32", onnx_file)], PLAN, start_process=Unwatched)
+    (record,) = measure([Target("fp32", onnx_file)], PLAN, start_process=Unwatched)
     assert (record.waited, share_waited(record), busy_machine([record])) == ((), 0.0, "")
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_real_process_watches_one_thread(onnx_file: Path, threads: int) -> None:
-    (record,) = measure([Subject("fp32", onnx_file)], replace(PLAN, threads=threads))
+    (record,) = measure([Target("fp32", onnx_file)], replace(PLAN, threads=threads))
     assert len(record.waited) == (len(record.samples_ms) if threads == 1 else 0)
     assert all(0 <= share <= 1 for share in record.waited)
 
@@ -88,7 +88,7 @@ def test_a_shown_measurement_warns(
     onnx_file: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("device_bench.measure.measure", lambda *_, **__: [BUSY])
-    assert measure_shown([Subject("int8", onnx_file)], PLAN) == [BUSY]
+    assert measure_shown([Target("int8", onnx_file)], PLAN) == [BUSY]
     assert SAID in flat(capfd.readouterr().err)
 
 

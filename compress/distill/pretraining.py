@@ -73,10 +73,10 @@ class PretrainingDistillation(nn.Module):
             return {"loss": hidden_tokens}
         loss = (self.options.label_weight or 0.0) * hidden_tokens
         if self.options.response_weight or self.options.cosine_weight:
-            loss = loss + self._taught(states, logits, input_ids, attention_mask, masked)
+            loss = loss + self._distillation_loss(states, logits, input_ids, attention_mask, masked)
         return {"loss": loss}
 
-    def _taught(
+    def _distillation_loss(
         self,
         states: torch.Tensor,
         logits: torch.Tensor,

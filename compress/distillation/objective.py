@@ -157,7 +157,7 @@ class Distillation(nn.Module):
             loss = loss + self._states_loss(ours, theirs, attention_mask)
         if self.options.response_weight:
             assert teacher_logits is not None
-            pair = kind.learned(logits, teacher_logits, labels, attention_mask)
+            pair = kind.compared_logits(logits, teacher_logits, labels, attention_mask)
             response = response_loss(self.options, *pair, self.problem_type)
             loss = loss + self.options.response_weight * response
         return {"loss": loss, "logits": logits}

@@ -69,7 +69,7 @@ def looks_for_one(formats: Sequence[str], schemes: Sequence[str]) -> bool:
 
 
 def check(config: QuantizeConfig) -> QuantizeRequest:
-    """The order that the flags make.
+    """The request that the flags make.
 
     Raises:
         EdgepressError: a value is out of range, a scheme unknown, or the output exists.

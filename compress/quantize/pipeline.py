@@ -10,7 +10,7 @@ from compress.quantize.checks import FormatSchemes, QuantizeRequest, check
 from compress.quantize.config import QuantizeConfig
 from compress.quantize.report import Found, Quantized
 from compress.quantize.search import Limits, Search, WrittenFormat, say_what_is_not_shown
-from device_bench.measure import Plan, Subject, measure_shown
+from device_bench.measure import Plan, Target, measure_shown
 from device_bench.records import Measurement
 from edgepress.core import console
 from edgepress.core.artifact import Draft, create_artifact
@@ -34,21 +34,23 @@ def run(config: QuantizeConfig) -> Path:
         EdgepressError: bad input (exit code 2); nothing is written.
         ExpectationError: parity or --max-drop does not hold (exit code 1); nothing is written.
     """
-    order = check(config)
+    request = check(config)
     opened = open_model(
         config.model, config.weights, config.task, config.data, config.seed, options=config.task_options
     )
     check_kind(opened)
-    with create_artifact(order.output, config.overwrite) as draft:
-        quantized = quantize(opened, config, order, draft)
-        quantized.write(draft, order.output)
-    console.step(f"written: {order.output}")
+    with create_artifact(request.output, config.overwrite) as draft:
+        quantized = quantize(opened, config, request, draft)
+        quantized.write(draft, request.output)
+    console.step(f"written: {request.output}")
     report.show(quantized)
-    return order.output
+    return request.output
 
 
-def quantize(opened: OpenedModel, config: QuantizeConfig, order: QuantizeRequest, draft: Draft) -> Quantized:
-    """Write a classifier unquantized and in the schemes of an order, each file compared with the model.
+def quantize(
+    opened: OpenedModel, config: QuantizeConfig, request: QuantizeRequest, draft: Draft
+) -> Quantized:
+    """Write a classifier unquantized and in the schemes of an request, each file compared with the model.
 
     Files are timed where `config.time_budget` is above 0, and where the order searches only the file to ship
     and the unquantized one of its format are kept.
@@ -56,7 +58,7 @@ def quantize(opened: OpenedModel, config: QuantizeConfig, order: QuantizeRequest
     Args:
         opened: the classifier.
         config: how; its paths are not looked at.
-        order: what the flags ask for, checked.
+        request: what the flags ask for, checked.
         draft: the folder that the files are written into.
 
     Raises:
@@ -67,12 +69,12 @@ def quantize(opened: OpenedModel, config: QuantizeConfig, order: QuantizeRequest
     samples = config.eval_samples, config.calibration_samples
     session = ExportSession(opened, draft, *samples, config.seed, config.max_length)
     session.begin()
-    formats = _write_formats(config, order, session)
-    found = _search(config, session, formats) if order.searches else _every(config, session, formats)
-    lengths = TextLengths.of(session.judge(ANY).sentences.batches, session.opened.longest)
+    formats = _write_formats(config, request, session)
+    found = _search(config, session, formats) if request.searches else _every(config, session, formats)
+    lengths = TextLengths.of(session.validator(ANY).sentences.batches, session.opened.longest)
     judged = Quantized(
         config,
-        order,
+        request,
         session.opened,
         session.parent_score(),
         session.parent_bounds(),
@@ -80,12 +82,12 @@ def quantize(opened: OpenedModel, config: QuantizeConfig, order: QuantizeRequest
         session.evaluation_set(),
         lengths,
         found,
-        session.judge(ANY).parent_also,
+        session.validator(ANY).parent_also,
     )
     measured = replace(judged, measurements=_measure(judged))
-    if order.chooses:
+    if request.chooses:
         _say_what_is_not_shown(measured, session)
-    if order.searches:
+    if request.searches:
         measured = _keep_the_best(measured, session)
     session.record(measured.kept)
     return measured
@@ -103,7 +105,7 @@ def _left_out(what: str, several: bool) -> Iterator[None]:
 
 
 def _write_formats(
-    config: QuantizeConfig, order: QuantizeRequest, session: ExportSession
+    config: QuantizeConfig, request: QuantizeRequest, session: ExportSession
 ) -> list[WrittenFormat]:
     """The unquantized file of each format.
 
@@ -111,8 +113,8 @@ def _write_formats(
         EdgepressError: no format can hold the model.
     """
     found: list[WrittenFormat] = []
-    for part in order.parts:
-        with _left_out(part.format.title, order.several):
+    for part in request.parts:
+        with _left_out(part.format.title, request.several):
             found.append(_write_format(config, part, session))
     if not found:
         raise EdgepressError("no format could be written", "name one --format to see what it lacks")
@@ -186,7 +188,7 @@ def _measure(quantized: Quantized) -> list[Measurement]:
     config, opened, files = quantized.config, quantized.opened, quantized.timed_files
     if quantized.untimed:
         return []
-    subjects = [Subject(quantized.label(file), file.path, known=quantized.recorded(file)) for file in files]
+    targets = [Target(quantized.label(file), file.path, known=quantized.recorded(file)) for file in files]
     longest = quantized.longest
     if beyond := [length for length in config.sequence_lengths if length > longest]:
         said, whose = ", ".join(map(str, beyond)), "model" if longest == opened.longest else "file"
@@ -203,4 +205,4 @@ def _measure(quantized: Quantized) -> list[Measurement]:
         vocabulary=opened.model.config.vocab_size,
         budget_s=config.time_budget,
     )
-    return measure_shown(subjects, plan, tolerant=len(quantized.found.parents) > 1)
+    return measure_shown(targets, plan, tolerant=len(quantized.found.parents) > 1)

@@ -65,7 +65,7 @@ class Quantized:
     """Everything that a run found out."""
 
     config: QuantizeConfig
-    order: QuantizeRequest
+    request: QuantizeRequest
     opened: OpenedModel
     parent_score: float | None
     """Score of the model in torch."""
@@ -152,7 +152,7 @@ class Quantized:
     @property
     def preferred(self) -> Written:
         """The file to ship where one was looked for; else the last of those that were asked for."""
-        return self.chosen if self.order.chooses else self.files[-1]
+        return self.chosen if self.request.chooses else self.files[-1]
 
     def _recommendation(self, target: CpuTarget) -> Recommendation:
         own, here = self.config, this_cpu().name
@@ -208,7 +208,7 @@ class Quantized:
         model, verdict = self.opened.record(), file.verdict
         scored = verdict.score is not None
         return {
-            "artifact": self.order.output.name,
+            "artifact": self.request.output.name,
             "format": file.format.name,
             "precision": file.precision,
             "parameters": model.parameters,
@@ -281,7 +281,10 @@ def why_by_size(config: QuantizeConfig, formats: Sequence[Format]) -> str:
 
 def _step(quantized: Quantized) -> Step:
     found = quantized.found
-    resolved = {"scheme": quantized.order.scheme, "cpu": [own.name for own in cpu_targets(quantized.config)]}
+    resolved = {
+        "scheme": quantized.request.scheme,
+        "cpu": [own.name for own in cpu_targets(quantized.config)],
+    }
     variants = [
         {
             **({"format": file.format.name} if len(found.parents) > 1 else {}),
@@ -393,7 +396,7 @@ def _show_choice(quantized: Quantized) -> None:
 
 def _predict_line(quantized: Quantized) -> str:
     """The command that asks the file to ship."""
-    path = quantized.order.output / quantized.chosen.path.parent.name / quantized.chosen.path.name
+    path = quantized.request.output / quantized.chosen.path.parent.name / quantized.chosen.path.name
     opened = quantized.opened
     texts = opened.kind.card_texts(opened.tokenizer, opened.text_task.texts_a_row)
     return shlex.join(["edgepress", "predict", str(path), "--text", *texts])

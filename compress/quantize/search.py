@@ -207,7 +207,7 @@ def measure_sensitivity(
 ) -> list[Sensitivity]:
     """Quantize each layer alone and see how far the logits move; the most sensitive comes first."""
     layers = frozenset(whole.format.layers(whole.path))
-    judge = session.judge(whole.config.shapes)
+    judge = session.validator(whole.config.shapes)
     alone = QuantizedFile(whole, whole.path.with_name(f"sensitivity{whole.path.suffix}"), scheme)
 
     def rms(layer: str) -> float:

@@ -12,12 +12,12 @@ from compress.recipe.results.collect import collect
 from compress.recipe.results.expectations import Expectation, ExpectationVerdict, expectations, judge
 from compress.recipe.results.lines import RecipeResult, TableLine
 from compress.recipe.results.write import Story, check_folder, write
-from compress.recipe.run.deploy import Deployment, Stopped, Watch
+from compress.recipe.run.deploy import Deployment, DropLimit, Stopped
 from compress.recipe.run.plan import Run, plan
 from compress.recipe.run.steps import LEDGER, Bench, RunLedger, at_work
 from compress.recipe.schema.spec import RESULTS, Measure, Recipe, load, without_files
 from device_bench.measure import measure_shown
-from device_bench.plan import Plan, Subject
+from device_bench.plan import Plan, Target
 from device_bench.targets import smallest_vocabulary
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError, ExpectationError, require_flags
@@ -40,7 +40,7 @@ def run(config: RecipeConfig) -> Path:
     output, target = _folders(config, own)
     runs = plan(own, output)
     expected = expectations(own)
-    watch = Watch(own, config.max_drop)
+    drop_limit = DropLimit(own, config.max_drop)
     data_root(config.data)
     check_folder(target)
     if config.check:
@@ -50,7 +50,7 @@ def run(config: RecipeConfig) -> Path:
         return target
     with at_work(output) as mark:
         bench = Bench(RunLedger(output / LEDGER), mark, config.data, config.ignore_code, {}, config.restart)
-        result = carry_out(own, runs, Deployment(bench, own.measure), watch)
+        result = carry_out(own, runs, Deployment(bench, own.measure), drop_limit)
         verdicts = _judged(config, expected, result)
         story = _story(config, bench, time.monotonic() - start)
         write(result, verdicts, story, target)
@@ -70,14 +70,16 @@ def _folders(config: RecipeConfig, own: Recipe) -> tuple[Path, Path]:
     return output, config.results or kept
 
 
-def carry_out(own: Recipe, runs: Sequence[Run], deployment: Deployment, watch: Watch) -> RecipeResult:
+def carry_out(
+    own: Recipe, runs: Sequence[Run], deployment: Deployment, drop_limit: DropLimit
+) -> RecipeResult:
     """Do the steps of a recipe, then score and time what they left.
 
     Args:
         own: the recipe.
         runs: its plan.
         deployment: where they are done.
-        watch: ends it early where more is lost than allowed.
+        drop_limit: ends it early where more is lost than allowed.
 
     Raises:
         EdgepressError: a step failed, with its exit code.
@@ -87,7 +89,7 @@ def carry_out(own: Recipe, runs: Sequence[Run], deployment: Deployment, watch: W
     for index, run in enumerate(runs):
         deployment.bench.do(run, f"[{index + 1}/{len(runs)}]")
         try:
-            watch.check(run, deployment)
+            drop_limit.check(run, deployment)
         except Stopped as stop:
             console.warn(str(stop))
             note, done = str(stop), list(runs[:index])
@@ -102,26 +104,26 @@ def carry_out(own: Recipe, runs: Sequence[Run], deployment: Deployment, watch: W
 
 def _timed(lines: Sequence[TableLine], how: Measure) -> tuple[TableLine, ...]:
     """The lines with their files timed, each file once, all in one interleaved measurement."""
-    subjects: dict[tuple[Path, str], Subject] = {}
+    targets: dict[tuple[Path, str], Target] = {}
     for line in lines:
-        if line.subject is not None:  # a mean has the file of one of its lines
-            subjects.setdefault((line.subject.path, line.subject.mode), line.subject)
-    if not subjects:
+        if line.target is not None:  # a mean has the file of one of its lines
+            targets.setdefault((line.target.path, line.target.mode), line.target)
+    if not targets:
         return tuple(lines)
-    every = list(subjects.values())
+    every = list(targets.values())
     plan_ = Plan(
         (how.sequence_length,),
         threads=how.threads,
         vocabulary=smallest_vocabulary(every),
         budget_s=how.time_budget * len(every),
     )
-    records = dict(zip(subjects, measure_shown(every, plan_), strict=True))
+    records = dict(zip(targets, measure_shown(every, plan_), strict=True))
 
-    def timed(line: TableLine, subject: Subject) -> TableLine:
-        record = records[subject.path, subject.mode]
+    def timed(line: TableLine, target: Target) -> TableLine:
+        record = records[target.path, target.mode]
         return replace(line, measurement=replace(record, name=line.title, baseline=every[0].name))
 
-    return tuple(timed(line, line.subject) if line.subject else line for line in lines)
+    return tuple(timed(line, line.target) if line.target else line for line in lines)
 
 
 def _judged(

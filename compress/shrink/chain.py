@@ -166,7 +166,7 @@ class _Making:
         least, most = EPOCHS[kind]
         return float(min(max(math.ceil(STEPS[kind] * BATCH / self._rows), least), most))
 
-    def _taught(self, kind: str, learning_rate: float) -> dict[str, Any]:
+    def _training_flags(self, kind: str, learning_rate: float) -> dict[str, Any]:
         count = self._config.train_samples
         return {
             "epochs": self._epochs(kind),
@@ -177,7 +177,7 @@ class _Making:
         }
 
     def _student(self) -> ChainStep:
-        taught = self._taught("distill", 1e-4)
+        taught = self._training_flags("distill", 1e-4)
         flags = {
             "teacher": self._config.model,
             **self._data,
@@ -193,7 +193,7 @@ class _Making:
         return ChainStep("student", "distill", flags, work)
 
     def _pruned(self, model: str, scale: float) -> ChainStep:
-        taught = self._taught("recover", 5e-5)
+        taught = self._training_flags("recover", 5e-5)
         flags = {"model": model, **self._data, "ffn": FFN, "importance": "taylor", **taught}
         # Without half of the feed-forward units two thirds of a layer's products are left.
         work = Work(forward=scale * self._rows, training=scale * 2 / 3 * taught["epochs"] * self._rows)

@@ -15,7 +15,7 @@ from compress.recipe.pipeline import carry_out
 from compress.recipe.results import table
 from compress.recipe.results.lines import RecipeResult
 from compress.recipe.results.write import Story, write
-from compress.recipe.run.deploy import Deployment, Watch, is_scored
+from compress.recipe.run.deploy import Deployment, DropLimit, is_scored
 from compress.recipe.run.plan import Run, plan
 from compress.recipe.run.steps import LEDGER, Bench, RunLedger, at_work
 from compress.recipe.schema.spec import RESULTS, Recipe, load
@@ -85,7 +85,7 @@ class Planned:
 
 
 @dataclass
-class Forecast(Watch):
+class Forecast(DropLimit):
     """Says after each step how long the rest will take, by what the steps before took here."""
 
     planned: Mapping[str, float] = field(default_factory=dict)

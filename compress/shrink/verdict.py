@@ -69,15 +69,15 @@ def _candidate(result: RecipeResult, line: TableLine) -> Candidate | None:
     latency, size = result.figure("latency_ms", line), result.figure("size_mb", line)
     if line.row.name == WHOLE:
         gain = Estimate(0.0)
-    if gain is None or latency is None or size is None or line.subject is None:
+    if gain is None or latency is None or size is None or line.target is None:
         return None
     (run,) = line.runs.values()
     return Candidate(
         line.row.name,
         line.title,
-        line.subject.path,
+        line.target.path,
         run.output,
-        int(line.subject.known["scored_rows"]),
+        int(line.target.known["scored_rows"]),
         _loss(gain),
         latency,
         size.value,

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from compress.compression import ModelFigures, Report
 from device_bench import stats
-from device_bench.measure import Plan, Subject, measure_shown
+from device_bench.measure import Plan, Target, measure_shown
 from device_bench.records import Measurement
 from device_bench.stats import Interval
 from edgepress.core.loading import OpenedModel
@@ -76,9 +76,9 @@ def measure_gains(
     if not formats:
         return []
     paths = [folder / name / own.file for own in formats for name in (DENSE, SPARSE)]
-    subjects = [Subject(f"{path.parent.parent.name}/{path.name}", path) for path in paths]
+    targets = [Target(f"{path.parent.parent.name}/{path.name}", path) for path in paths]
     plan = Plan((length,), launches=LAUNCHES, vocabulary=vocabulary, budget_s=budget_s)
-    found = measure_shown(subjects, plan)
+    found = measure_shown(targets, plan)
     return [Gain(own.title, *found[2 * n : 2 * n + 2]) for n, own in enumerate(formats)]
 
 

@@ -25,7 +25,7 @@ from edgepress.core.errors import EdgepressError
 from edgepress.core.files import remove, sha256, writable_folder, write_whole
 from edgepress.core.identity import in_words
 from edgepress.core.loading import OpenedModel
-from edgepress.core.locking import alone
+from edgepress.core.locking import exclusive_lock
 from edgepress.core.tasks import Task
 
 STATE, WEIGHTS = "trainer_state.json", "pytorch_model.bin"
@@ -168,7 +168,9 @@ def _fits(path: Path, model: torch.nn.Module) -> bool:
 def _enter(stack: ExitStack, folder: Path, identity: RunIdentity, restart: bool) -> None:
     writable_folder(folder)
     busy = f"{folder}: a training for this output is still at work"
-    stack.enter_context(alone(folder / RUNNING, busy, "wait for it or end it, or name another --output"))
+    stack.enter_context(
+        exclusive_lock(folder / RUNNING, busy, "wait for it or end it, or name another --output")
+    )
     stack.callback(_remove_unused, folder)
     if not restart and any(own.is_of_use for own in checkpoints_below(folder)):
         _require_same(folder, identity)

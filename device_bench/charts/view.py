@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from device_bench.grouping import RecordSeries, Section, latency, shape
+from device_bench.grouping import RecordGroup, Section, latency, shape
 from device_bench.records import Measurement
 from device_bench.stats import Interval
 
@@ -139,7 +139,7 @@ def _short(labels: Sequence[str], threads: int) -> tuple[list[str], str]:
 
 
 def _points(
-    section: Section, named: Sequence[tuple[str, RecordSeries]], batch: int, length: int
+    section: Section, named: Sequence[tuple[str, RecordGroup]], batch: int, length: int
 ) -> Iterator[Point]:
     for name, own in named:
         record = own.at(batch, length)

@@ -11,7 +11,7 @@ from device_bench.stats import Interval
 from edgepress.core.environment import environment
 
 if TYPE_CHECKING:
-    from device_bench.claims.context import Lab
+    from device_bench.claims.context import ClaimContext
 
 HOLDS, FAILS, UNDECIDED, MEASURED = "holds", "does not hold", "undecided", "measured"
 OTHER_DEVICE, IN_PART = "other device", "in part"
@@ -95,7 +95,7 @@ class Claim:
     """What is measured here, as it stands beside the name on a narrow screen."""
     what: str
     """The same in full, with what is divided by what."""
-    measure: Callable[[Lab], Finding | None]
+    measure: Callable[[ClaimContext], Finding | None]
     """Gives None where what it needs is not here."""
     form: Form = FASTER
     published: float | None = None

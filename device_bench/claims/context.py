@@ -15,7 +15,7 @@ from device_bench import stats
 from device_bench.claims.passes import Side, parts_of, time_ratio
 from device_bench.cpu import make_batch, timed_ms
 from device_bench.measure import measure
-from device_bench.plan import EAGER, Plan, Subject
+from device_bench.plan import EAGER, Plan, Target
 from device_bench.records import Measurement
 from device_bench.stats import Interval
 from device_bench.texts import save
@@ -34,7 +34,7 @@ STUDENT_LENGTH, STUDENT_BUDGET_S = 64, 20.0
 
 
 @dataclass
-class Lab:
+class ClaimContext:
     """Measures once whatever several claims share."""
 
     work: Path
@@ -89,7 +89,7 @@ class Lab:
     def _side(self, name: str, runtime: str) -> Side:
         file = self.onnx(name) if runtime == "onnxruntime" else self._weights(name)
         mode = "" if runtime == "onnxruntime" else EAGER
-        return Side(Subject(name, file, mode), self._parts(name))
+        return Side(Target(name, file, mode), self._parts(name))
 
     def _parts(self, name: str) -> list[Path]:
         """The pairs in a model's token ids; every n-th is in one part, for the split goes by source."""
@@ -110,10 +110,10 @@ class Lab:
     def latencies(self) -> dict[str, Measurement]:
         """Latencies of the small classifiers and their teachers in ONNX Runtime, interleaved."""
         names = ("bert", "distilbert", "bilstm", "bilstm_attention", "cnn")
-        subjects = [Subject(name, self.onnx(name)) for name in names]
+        targets = [Target(name, self.onnx(name)) for name in names]
         console.step(f"timing {', '.join(names)} at {STUDENT_LENGTH} tokens")
         plan = Plan((STUDENT_LENGTH,), budget_s=STUDENT_BUDGET_S * len(names), vocabulary=30_000)
-        return {record.name: record for record in measure(subjects, plan)}
+        return {record.name: record for record in measure(targets, plan)}
 
     def latency_ratio(self, slow: str, fast: str) -> Interval:
         """Return the latency of `slow` divided by that of `fast`."""

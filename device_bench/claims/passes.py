@@ -11,7 +11,7 @@ import numpy as np
 
 from device_bench import stats
 from device_bench.cpu import SMALLEST_VOCABULARY
-from device_bench.plan import Case, Plan, Subject
+from device_bench.plan import Case, Plan, Target
 from device_bench.process import Process
 from device_bench.stats import Interval
 from edgepress.core import console
@@ -30,7 +30,7 @@ def parts_of(rows: int) -> int:
 class Side:
     """A model, and the parts of a pass in its own token ids; part i of every model is of the same texts."""
 
-    subject: Subject
+    target: Target
     parts: Sequence[Path]
 
 
@@ -47,7 +47,7 @@ def time_ratio(slow: Side, fast: Side, passes: int, title: str) -> Interval:
         title: name of the measurement, for messages.
     """
     with ExitStack() as stack:
-        pair = [(stack.enter_context(closing(Process(one.subject, PLAN))), one.parts) for one in (slow, fast)]
+        pair = [(stack.enter_context(closing(Process(one.target, PLAN))), one.parts) for one in (slow, fast)]
         for _ in range(2):  # the first is the warm-up
             probe = [_part_ms(process, parts[0]) for process, parts in pair]
         rounds = passes * len(slow.parts)
@@ -79,7 +79,7 @@ def _round(pair: Sequence[tuple[Process, Sequence[Path]]], number: int) -> tuple
 
 
 def _part_ms(process: Process, part: Path) -> float:
-    process.subject = replace(process.subject, texts=part)
+    process.target = replace(process.target, texts=part)
     return process.run(CASE, 1)[0]
 
 

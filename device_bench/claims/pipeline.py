@@ -9,7 +9,7 @@ from device_bench import records
 from device_bench.claims import table
 from device_bench.claims.claim import FAILS, Claim, Finding, Judged
 from device_bench.claims.config import ClaimsConfig
-from device_bench.claims.context import Lab
+from device_bench.claims.context import ClaimContext
 from device_bench.claims.ledger import ClaimsLedger, command
 from device_bench.claims.registry import CLAIMS
 from edgepress.core.errors import EdgepressError, ExpectationError, require_flags, unknown_name
@@ -45,9 +45,9 @@ def _measured(config: ClaimsConfig, chosen: list[Claim], ledger: ClaimsLedger) -
     known = [record for path in config.records for record in records.read(path)]
     found: list[tuple[Claim, Finding | None]] = []
     with TemporaryDirectory() as folder:
-        lab = Lab(Path(folder), config.data, config.pass_samples, config.passes, records=known)
+        context = ClaimContext(Path(folder), config.data, config.pass_samples, config.passes, records=known)
         for claim in chosen:
-            ours = ledger.known(claim) or claim.measure(lab)
+            ours = ledger.known(claim) or claim.measure(context)
             found.append((claim, ours))
             ledger.write(found)
     return found

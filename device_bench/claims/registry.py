@@ -25,7 +25,7 @@ from device_bench.records import Measurement
 from device_bench.stats import Interval
 
 if TYPE_CHECKING:
-    from device_bench.claims.context import Lab
+    from device_bench.claims.context import ClaimContext
 
 DISTILBERT = "Sanh et al. 2019 (arXiv:1910.01108)"
 # Told by its subject (BERT into BiLSTM, BiLSTM with attention and CNN on SST-2); its tables were not at hand.
@@ -46,20 +46,20 @@ def _exactly(value: float) -> Interval:
     return Interval(value, value, value)
 
 
-def _fewer_parameters(lab: Lab) -> Finding:
-    return here(_exactly(1 - lab.parameters("distilbert") / lab.parameters("bert")))
+def _fewer_parameters(context: ClaimContext) -> Finding:
+    return here(_exactly(1 - context.parameters("distilbert") / context.parameters("bert")))
 
 
-def _parameter_ratio(student: str, teacher: str) -> Callable[[Lab], Finding]:
-    return lambda lab: here(_exactly(lab.parameters(teacher) / lab.parameters(student)))
+def _parameter_ratio(student: str, teacher: str) -> Callable[[ClaimContext], Finding]:
+    return lambda context: here(_exactly(context.parameters(teacher) / context.parameters(student)))
 
 
-def _latency_ratio(student: str, teacher: str) -> Callable[[Lab], Finding]:
-    return lambda lab: here(lab.latency_ratio(teacher, student))
+def _latency_ratio(student: str, teacher: str) -> Callable[[ClaimContext], Finding]:
+    return lambda context: here(context.latency_ratio(teacher, student))
 
 
-def _full_pass(runtime: str) -> Callable[[Lab], Finding]:
-    return lambda lab: here(lab.full_pass(runtime))
+def _full_pass(runtime: str) -> Callable[[ClaimContext], Finding]:
+    return lambda context: here(context.full_pass(runtime))
 
 
 def _of(records: Sequence[Measurement], model: str) -> list[Measurement]:
@@ -70,9 +70,9 @@ def _on_its_phone(record: Measurement, ours: Interval) -> Finding:
     return Finding(ours, Device("phone", record.environment.get("phone") or "phone"))
 
 
-def _phone_ratio(lab: Lab) -> Finding | None:
+def _phone_ratio(context: ClaimContext) -> Finding | None:
     """Ratio of two models in the first case that one interleaved measurement has of both."""
-    phones = [record for record in lab.records if record.device == "phone"]
+    phones = [record for record in context.records if record.device == "phone"]
     phones.sort(key=lambda record: record.kind != "pass")
     for fast in _of(phones, "distilbert"):
         for slow in _of(phones, "bert"):
@@ -82,19 +82,23 @@ def _phone_ratio(lab: Lab) -> Finding | None:
     return None
 
 
-def _smallest_on_phone(lab: Lab) -> Finding | None:
+def _smallest_on_phone(context: ClaimContext) -> Finding | None:
     """Bytes of DistilBERT's smallest fp32 file on a phone."""
-    found = [r for r in _of(lab.records, "distilbert") if (r.device, r.precision) == ("phone", "fp32")]
+    found = [r for r in _of(context.records, "distilbert") if (r.device, r.precision) == ("phone", "fp32")]
     if not found:
         return None
     smallest = min(found, key=lambda record: record.size_bytes)
     return _on_its_phone(smallest, _exactly(smallest.size_bytes))
 
 
-def _kept_score(lab: Lab) -> Finding | None:
+def _kept_score(context: ClaimContext) -> Finding | None:
     """DistilBERT's mean score over BERT's, over the GLUE tasks that the records have of both."""
     best = [
-        {r.task: r.score for r in _of(lab.records, model) if r.score is not None and r.precision == "fp32"}
+        {
+            r.task: r.score
+            for r in _of(context.records, model)
+            if r.score is not None and r.precision == "fp32"
+        }
         for model in ("distilbert", "bert")
     ]
     shared = [task for task in GLUE_TASKS if all(task in scores for scores in best)]
@@ -199,7 +203,7 @@ CLAIMS: dict[str, Claim] = {
             figure="half the training time",
             short="time of a step",
             what="time ratio of a step, BERT / DistilBERT, 8 x 64 tokens",
-            measure=lambda lab: here(lab.training),
+            measure=lambda context: here(context.training),
             form=LESS,
             published=HALF,
             holds_from=ABOUT_HALF,
@@ -211,7 +215,7 @@ CLAIMS: dict[str, Claim] = {
             figure="half the evaluation time",
             short="time of a batch",
             what="time ratio of a batch, BERT / DistilBERT, 8 x 64 tokens",
-            measure=lambda lab: here(lab.evaluation),
+            measure=lambda context: here(context.evaluation),
             form=LESS,
             published=HALF,
             holds_from=ABOUT_HALF,

@@ -13,7 +13,7 @@ from device_bench.cpu import make_batch
 from device_bench.phone.contract import PhoneResult, Request
 from device_bench.phone.device import CoolDown
 from device_bench.phone.texts import PhoneTexts
-from device_bench.plan import Case, Plan, Subject
+from device_bench.plan import Case, Plan, Target
 from device_bench.texts import load, pass_batches
 from export.core.registry import open_runner
 from export.core.runner import Batch
@@ -38,7 +38,7 @@ class Protocol:
 class File:
     """A file on the phone."""
 
-    subject: Subject
+    target: Target
     place: str
     """The file's folder on the phone."""
     texts: PhoneTexts | None = None
@@ -50,7 +50,7 @@ class File:
 
 
 @dataclass
-class PhoneSeries:
+class PhoneCase:
     """A file at one case, and what came of it launch by launch."""
 
     file: File
@@ -76,8 +76,8 @@ class PhoneSeries:
         case = self.case
         if case.kind == "latency":
             return [make_batch(case.batch, case.sequence_length, self.plan.vocabulary)]
-        assert self.file.subject.texts is not None  # `measure_on_phone` has made sure
-        return pass_batches(load(self.file.subject.texts), case.batch, case.padding)
+        assert self.file.target.texts is not None  # `measure_on_phone` has made sure
+        return pass_batches(load(self.file.target.texts), case.batch, case.padding)
 
     def request(self) -> Request:
         """Make the next launch's request. Texts go with one launch alone, for they heat the phone."""
@@ -118,7 +118,7 @@ class PhoneSeries:
     @property
     def logit_difference(self) -> float:
         """The largest difference between a logit of the first batch on the phone and here."""
-        with open_runner(self.file.subject.path, self.plan.threads) as runner:
+        with open_runner(self.file.target.path, self.plan.threads) as runner:
             own = runner(self.batches[0])
         theirs = [np.asarray(launch.logits, dtype=np.float64) for launch in self.launches]
         return max(float(np.abs(one - own).max()) for one in theirs)

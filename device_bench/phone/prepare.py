@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from device_bench.phone.adb import Adb, PhoneGoneError
 from edgepress.core.caches import cache_root
 from edgepress.core.errors import EdgepressError
-from edgepress.core.locking import alone
+from edgepress.core.locking import exclusive_lock
 
 STAY_ON = "stay_on_while_plugged_in"
 UNSET = "null"
@@ -33,7 +33,9 @@ def reserved(phone: Adb) -> AbstractContextManager[None]:
     """
     name = re.sub(r"[^\w.-]", "_", phone.serial)
     busy = f"another measurement runs on phone {phone.serial} already"
-    return alone(cache_root() / "phones" / name, busy, "wait for it or end it, or name another --serial")
+    return exclusive_lock(
+        cache_root() / "phones" / name, busy, "wait for it or end it, or name another --serial"
+    )
 
 
 @contextmanager

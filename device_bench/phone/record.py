@@ -12,20 +12,20 @@ from device_bench.facts import of_case
 from device_bench.phone.app import artifact_folder
 from device_bench.phone.contract import PhoneResult
 from device_bench.phone.device import EMULATED_WARNING
-from device_bench.phone.grouping import File, PhoneSeries
+from device_bench.phone.grouping import File, PhoneCase
 from device_bench.records import Launch, Measurement
 from device_bench.session import Taken
 from edgepress.core.artifact import is_artifact, open_artifact
 from edgepress.core.metrics import score
 
 
-def record(series: PhoneSeries, run: str) -> Measurement:
+def record(series: PhoneCase, run: str) -> Measurement:
     """The record of one file at one case of a measurement; without samples where it failed."""
-    plan, case, subject = series.plan, series.case, series.file.subject
+    plan, case, target = series.plan, series.case, series.file.target
     launches = [] if series.error else series.launches
     return Measurement(
-        name=subject.name,
-        file=subject.path.name,
+        name=target.name,
+        file=target.path.name,
         runtime=launches[0].runtime if launches else "",
         device="phone",
         threads=plan.threads,
@@ -42,11 +42,11 @@ def record(series: PhoneSeries, run: str) -> Measurement:
         taken_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         error=series.error,
         **_samples(series),
-        **{**of_case(subject.known, case), **_scored(series)},
+        **{**of_case(target.known, case), **_scored(series)},
     )
 
 
-def _samples(series: PhoneSeries) -> dict[str, Any]:
+def _samples(series: PhoneCase) -> dict[str, Any]:
     warnings = [EMULATED_WARNING] if series.emulated else []
     warnings += series.warnings
     state: dict[str, Any] = {"emulated": series.emulated, "launches": series.states}
@@ -72,7 +72,7 @@ def _launch(one: PhoneResult) -> Launch:
     return Launch(rounds=1, **{name: getattr(one, name) for name in names})
 
 
-def _scored(series: PhoneSeries) -> dict[str, Any]:
+def _scored(series: PhoneCase) -> dict[str, Any]:
     """The score of the logits that the phone gave, and its times of tokenizing, never this computer's."""
     own, texts = series.file.scored, series.file.texts
     if own is None or texts is None or series.error:
@@ -87,5 +87,5 @@ def _scored(series: PhoneSeries) -> dict[str, Any]:
 
 
 def _untrained(file: File) -> bool:
-    folder = artifact_folder(file.subject.path)
+    folder = artifact_folder(file.target.path)
     return is_artifact(folder) and not open_artifact(folder).manifest.model.head_trained

@@ -22,20 +22,20 @@ from device_bench.phone.device import (
     require_abi,
     snapshot,
 )
-from device_bench.phone.grouping import File, PhoneSeries, Protocol
+from device_bench.phone.grouping import File, PhoneCase, Protocol
 from device_bench.phone.prepare import prepared, reserved, restore
 from device_bench.phone.record import record
 from device_bench.phone.texts import PhoneTexts
-from device_bench.plan import Case, Plan, Subject
+from device_bench.plan import Case, Plan, Target
 from device_bench.records import Measurement
 from edgepress.core.console import step, warn
 from edgepress.core.errors import EdgepressError
 
-TextsOf = Callable[[Subject], PhoneTexts | None]
+TextsOf = Callable[[Target], PhoneTexts | None]
 
 
 @contextmanager
-def phone_alone(serial: str | None = None) -> Iterator[Adb]:
+def exclusive_phone(serial: str | None = None) -> Iterator[Adb]:
     """The phone to measure on in the block: nobody else's meanwhile, and as it was before any measurement.
 
     Args:
@@ -56,7 +56,7 @@ def phone_environment(phone: Adb) -> dict[str, Any]:
 
 
 def measure_on_phone(
-    subjects: Sequence[Subject],
+    targets: Sequence[Target],
     plan: Plan,
     phone: Adb,
     apk: Path | None = None,
@@ -69,9 +69,9 @@ def measure_on_phone(
     put back in any case.
 
     Args:
-        subjects: the files; a model's tokenizer is looked for in its artifact's folder.
+        targets: the files; a model's tokenizer is looked for in its artifact's folder.
         plan: cases that are still to be measured, threads, vocabulary, and when a median is settled.
-        phone: from `phone_alone`.
+        phone: from `exclusive_phone`.
         apk: the app, where it is not on the phone; taken away again if it was not there before.
         texts_of: real texts that a file is to classify on the phone and be scored on.
         protocol: launches, runs and cool-down.
@@ -81,20 +81,20 @@ def measure_on_phone(
     """
     if not plan.cases:
         return
-    _require_texts(subjects, plan)
+    _require_texts(targets, plan)
     known = properties(phone)
     require_abi(phone, known, app.abis_of(apk))
     if is_emulated(known):
         warn(EMULATED_WARNING)
     own = environment(phone, known), is_emulated(known)
-    files = [File(with_facts(one), str(place), texts_of(one)) for place, one in enumerate(subjects)]
+    files = [File(with_facts(one), str(place), texts_of(one)) for place, one in enumerate(targets)]
     launches = _Launches(phone, protocol or Protocol(), uuid.uuid4().hex[:12])
     errors = set()
     with prepared(phone, warn) as undo:
         app.install(phone, apk, undo)
         app.clear_up(undo, launches.run)
         for number, case in enumerate(plan.cases):
-            series = [PhoneSeries(file, case, plan, launches.protocol, *own) for file in files]
+            series = [PhoneCase(file, case, plan, launches.protocol, *own) for file in files]
             launches.take(series, number)
             errors |= {one.error for one in series}
             yield from [record(one, launches.run) for one in series]
@@ -102,8 +102,8 @@ def measure_on_phone(
         raise EdgepressError(f"no file could be measured: {series[0].error}")
 
 
-def _require_texts(subjects: Sequence[Subject], plan: Plan) -> None:
-    without = [one.name for one in subjects if one.texts is None]
+def _require_texts(targets: Sequence[Target], plan: Plan) -> None:
+    without = [one.name for one in targets if one.texts is None]
     if without and any(case.kind == "pass" for case in plan.cases):
         raise EdgepressError(f"{without[0]}: there are no texts to pass over", "name an artifact with a task")
 
@@ -117,35 +117,35 @@ class _Launches:
     run: str
     cooling_s: float = 0.0
 
-    def take(self, series: Sequence[PhoneSeries], number: int) -> None:
+    def take(self, series: Sequence[PhoneCase], number: int) -> None:
         """Launch every file as often as the case wants; a file that fails is left out for the rest of it."""
         order = list(series)
         for turn in range(series[0].turns):
             order.reverse()  # A B, B A, ...: coming second must not be a disadvantage
             for one in order:
                 if not one.error:
-                    step(f"phone: {_title(one.case)}, {one.file.subject.name}, {turn + 1} of {one.turns}")
+                    step(f"phone: {_title(one.case)}, {one.file.target.name}, {turn + 1} of {one.turns}")
                     self._launch(one, f"{self.run}-{number}-{one.file.place}-{turn}")
 
-    def _launch(self, one: PhoneSeries, run_id: str) -> None:
+    def _launch(self, one: PhoneCase, run_id: str) -> None:
         file = one.file
         try:
             if not file.model:
-                file.model = app.push_files(self.phone, file.subject.path, f"{app.INBOX}/{file.place}")
+                file.model = app.push_files(self.phone, file.target.path, f"{app.INBOX}/{file.place}")
             before = self._cooled(one)
             result = app.launch(self.phone, file.model, one.request(), run_id)
             one.add(result, before, snapshot(self.phone))
         except AppFailedError as error:
             one.error = str(error)
-            warn(f"{file.subject.name}: {error}" + (f"\n{error.hint}" if error.hint else ""))
+            warn(f"{file.target.name}: {error}" + (f"\n{error.hint}" if error.hint else ""))
 
-    def _cooled(self, one: PhoneSeries) -> dict[str, Any]:
+    def _cooled(self, one: PhoneCase) -> dict[str, Any]:
         cooling = self.protocol.cool_down
         seconds, state = cooling.wait(self.phone, self.cooling_s, step)
         self.cooling_s += seconds
         if not cooling.reached(state):
             one.warnings.append(f"launched warm after {self.cooling_s:.0f} s of cooling: {describe(state)}")
-            warn(f"{one.file.subject.name}: {one.warnings[-1]}")
+            warn(f"{one.file.target.name}: {one.warnings[-1]}")
         return state
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device_bench.phone.app import artifact_folder
-from device_bench.plan import Subject
+from device_bench.plan import Target
 from edgepress.core.artifact import is_artifact, open_artifact
 from edgepress.core.artifact_task import artifact_task
 from edgepress.core.console import warn
@@ -28,19 +28,19 @@ class PhoneTexts:
     """Probability from which the file's artifact gives each label; None: one half."""
 
 
-def texts_of(subject: Subject, task: str | None, data: Path | None, count: int) -> PhoneTexts | None:
+def texts_of(target: Target, task: str | None, data: Path | None, count: int) -> PhoneTexts | None:
     """A sample of the split that the file's artifact is scored on; None where there is none, saying so.
 
     Args:
-        subject: a file, in an artifact or not.
+        target: a file, in an artifact or not.
         task: the task to score on; None takes the one that the artifact's manifest names.
         data: the data root; None takes `EDGEPRESS_DATA`.
         count: most texts, drawn with a fixed seed.
     """
-    folder = artifact_folder(subject.path)
+    folder = artifact_folder(target.path)
     artifact = open_artifact(folder) if is_artifact(folder) else None
     if artifact is None or (task is None and artifact.manifest.task is None):
-        warn(f"{subject.name}: no task is known, so it is not scored")
+        warn(f"{target.name}: no task is known, so it is not scored")
         return None
     try:
         found = artifact_task(artifact, data, task)
@@ -53,5 +53,5 @@ def texts_of(subject: Subject, task: str | None, data: Path | None, count: int) 
         examples = load_split(found, found.evaluation_split).sample(count)
         return PhoneTexts(found, examples, json.loads((folder / "config.json").read_text()).get(THRESHOLDS))
     except EdgepressError as error:
-        warn(f"{subject.name}: no texts, so it is not scored: {error.with_hint}")
+        warn(f"{target.name}: no texts, so it is not scored: {error.with_hint}")
         return None

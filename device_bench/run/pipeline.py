@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from device_bench import records
 from device_bench.energy import counter
 from device_bench.measure import measure_each
-from device_bench.plan import EAGER_MODES, Plan, Subject
+from device_bench.plan import EAGER_MODES, Plan, Target
 from device_bench.records import Measurement
 from device_bench.run import report
 from device_bench.run.config import RunConfig
 from device_bench.run.resume import done_cases, why_again
-from device_bench.targets import Selection, find_subjects, smallest_vocabulary
+from device_bench.targets import Selection, find_targets, smallest_vocabulary
 from edgepress.core import console
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError, require_flags
@@ -36,18 +36,18 @@ def run(config: RunConfig) -> None:
         EdgepressError: bad input, or there is no such device (exit code 2).
     """
     plans = _checked(config)
-    subjects = find_subjects(config.artifacts, _selection(config))
-    vocabulary = smallest_vocabulary(subjects)
+    targets = find_targets(config.artifacts, _selection(config))
+    vocabulary = smallest_vocabulary(targets)
     plans = [replace(plan, vocabulary=vocabulary) for plan in plans]
     with TemporaryDirectory() as folder, _phone(config) as phone:
-        subjects = _with_texts(config, subjects, plans[0], Path(folder))
-        texts = _phone_texts(config, subjects)
-        subjects = [_with_digest(subject, texts.get(subject)) for subject in subjects]
-        measured = (_measured(config, subjects, plan, phone, texts) for plan in plans)
+        targets = _with_texts(config, targets, plans[0], Path(folder))
+        texts = _phone_texts(config, targets)
+        targets = [_with_digest(target, texts.get(target)) for target in targets]
+        measured = (_measured(config, targets, plan, phone, texts) for plan in plans)
         found = [record for measurements in measured for record in _keep(config, measurements)]
-    report.show([*found, *_known(config, subjects, found)])
+    report.show([*found, *_known(config, targets, found)])
     if config.profile:
-        report.show_profiles(subjects, plans[0])
+        report.show_profiles(targets, plans[0])
 
 
 def _checked(config: RunConfig) -> list[Plan]:
@@ -111,9 +111,9 @@ def _phone(config: RunConfig) -> AbstractContextManager[Adb | None]:
     """The phone, this command's until it ends; None where it measures on this machine."""
     if config.device != "phone":
         return nullcontext()
-    from device_bench.phone import phone_alone
+    from device_bench.phone import exclusive_phone
 
-    return phone_alone(config.serial)
+    return exclusive_phone(config.serial)
 
 
 def _selection(config: RunConfig) -> Selection:
@@ -126,47 +126,47 @@ def _selection(config: RunConfig) -> Selection:
     return Selection(config.formats, config.precisions, EAGER_MODES if config.eager else {})
 
 
-def _with_texts(config: RunConfig, subjects: list[Subject], plan: Plan, folder: Path) -> list[Subject]:
+def _with_texts(config: RunConfig, targets: list[Target], plan: Plan, folder: Path) -> list[Target]:
     # The phone tokenizes and scores by itself; a pass is of token ids on every device.
     scored = 0 if config.no_accuracy or config.device == "phone" else config.eval_samples
     if not scored and not config.passes:
-        return subjects
+        return targets
     from device_bench.scoring import TextsRequest, with_texts
 
     console.step("tokenizing and scoring real sentences")
-    order = TextsRequest(folder, config.data, config.task, scored, config.passes > 0, config.pass_samples)
-    return with_texts(subjects, plan, order)
+    request = TextsRequest(folder, config.data, config.task, scored, config.passes > 0, config.pass_samples)
+    return with_texts(targets, plan, request)
 
 
 def _measured(
     config: RunConfig,
-    subjects: list[Subject],
+    targets: list[Target],
     plan: Plan,
     phone: Adb | None,
-    texts: Mapping[Subject, PhoneTexts | None],
+    texts: Mapping[Target, PhoneTexts | None],
 ) -> Generator[Measurement, None, None]:
     known = [] if config.overwrite or not config.output.exists() else records.read(config.output)
     facts = _machine_facts(config, phone)
-    plan = replace(plan, done=done_cases(known, subjects, plan, facts))
+    plan = replace(plan, done=done_cases(known, targets, plan, facts))
     if not plan.cases:
         console.step(f"{config.output} has all of {_told(plan)}: not repeated")
         return
-    if differing := why_again(known, subjects, plan, facts):
+    if differing := why_again(known, targets, plan, facts):
         console.step(
             f"{config.output} has {_told(plan)} of these files, but {in_words(differing)}: measured again"
         )
-    plan = replace(plan, budget_s=config.time_budget * len(subjects) * len(plan.cases))
+    plan = replace(plan, budget_s=config.time_budget * len(targets) * len(plan.cases))
     if plan.peak:
         from device_bench.peak import with_peak
         from device_bench.scoring import artifact_of
 
-        subjects = with_peak(subjects, plan, {own: artifact_of(own) for own in subjects})
+        targets = with_peak(targets, plan, {own: artifact_of(own) for own in targets})
     if phone is not None:
         from device_bench.phone import measure_on_phone
 
-        yield from measure_on_phone(subjects, plan, phone, config.apk, texts.get)
+        yield from measure_on_phone(targets, plan, phone, config.apk, texts.get)
     else:
-        yield from _with_progress(subjects, plan)
+        yield from _with_progress(targets, plan)
 
 
 def _told(plan: Plan) -> str:
@@ -185,26 +185,26 @@ def _machine_facts(config: RunConfig, phone: Adb | None) -> dict[str, Any] | Non
     return phone_environment(phone)
 
 
-def _phone_texts(config: RunConfig, subjects: Sequence[Subject]) -> dict[Subject, PhoneTexts | None]:
+def _phone_texts(config: RunConfig, targets: Sequence[Target]) -> dict[Target, PhoneTexts | None]:
     """What each file is to classify on a phone."""
     if config.device != "phone" or config.no_accuracy:
         return {}
     from device_bench.phone.texts import texts_of
 
-    return {subject: texts_of(subject, config.task, config.data, config.eval_samples) for subject in subjects}
+    return {target: texts_of(target, config.task, config.data, config.eval_samples) for target in targets}
 
 
-def _with_digest(subject: Subject, texts: PhoneTexts | None) -> Subject:
+def _with_digest(target: Target, texts: PhoneTexts | None) -> Target:
     if texts is None:
-        return subject
-    return replace(subject, known={**subject.known, "texts_sha256": texts_digest(texts.examples)})
+        return target
+    return replace(target, known={**target.known, "texts_sha256": texts_digest(texts.examples)})
 
 
-def _with_progress(subjects: Sequence[Subject], plan: Plan) -> Iterator[Measurement]:
+def _with_progress(targets: Sequence[Target], plan: Plan) -> Iterator[Measurement]:
     title = f"timing, interleaved: {_told(plan)}"
     with console.progress() as progress:
         task = progress.add_task(title, total=1.0)
-        yield from measure_each(subjects, plan, lambda share: progress.update(task, completed=share))
+        yield from measure_each(targets, plan, lambda share: progress.update(task, completed=share))
 
 
 def _keep(config: RunConfig, measurements: Generator[Measurement, None, None]) -> Iterator[Measurement]:
@@ -217,9 +217,9 @@ def _keep(config: RunConfig, measurements: Generator[Measurement, None, None]) -
             yield record
 
 
-def _known(config: RunConfig, subjects: Sequence[Subject], found: Sequence[Measurement]) -> list[Measurement]:
+def _known(config: RunConfig, targets: Sequence[Target], found: Sequence[Measurement]) -> list[Measurement]:
     """What an earlier run of this command measured of the same files."""
-    files = {subject.known.get("file_sha256") for subject in subjects}
+    files = {target.known.get("file_sha256") for target in targets}
     runs = {record.run for record in found}
     every = records.read(config.output) if config.output.exists() else []
     return [record for record in every if record.file_sha256 in files and record.run not in runs]

@@ -8,7 +8,7 @@ from typing import Any
 from device_bench import stats
 from device_bench.grouping import latency
 from device_bench.peak import in_words, share_in_words
-from device_bench.plan import Plan, Subject
+from device_bench.plan import Plan, Target
 from device_bench.profile import Operator, Profile, profile
 from device_bench.records import Measurement
 from device_bench.summary import MISSING
@@ -106,11 +106,11 @@ def _say_what_to_know(groups: Iterable[Sequence[Measurement]]) -> None:
         console.step("*: the budget was spent before the median's interval was as narrow as --target")
 
 
-def show_profiles(subjects: Sequence[Subject], plan: Plan) -> None:
+def show_profiles(targets: Sequence[Target], plan: Plan) -> None:
     """Print for each file the operators that take most of the time, at the plan's longest shape."""
-    for subject in subjects:
+    for target in targets:
         try:
-            _profile_table(profile(subject, plan)).show()
+            _profile_table(profile(target, plan)).show()
         except EdgepressError as error:
             console.warn(f"no profile: {error}")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from device_bench.plan import Case, Plan, Subject
+from device_bench.plan import Case, Plan, Target
 from device_bench.records import Measurement
 from edgepress.core.environment import environment
 from edgepress.core.identity import Difference, differences
@@ -21,23 +21,23 @@ WEIGHTS = ".safetensors"
 class Asked:
     """A measurement that is to be taken."""
 
-    subjects: Sequence[Subject]
+    targets: Sequence[Target]
     plan: Plan
     environment: Mapping[str, Any]
     """Facts of the machine at hand, as its records have them."""
 
     @classmethod
     def of(
-        cls, subjects: Sequence[Subject], plan: Plan, machine_facts: Mapping[str, Any] | None = None
+        cls, targets: Sequence[Target], plan: Plan, machine_facts: Mapping[str, Any] | None = None
     ) -> Asked:
         """Return the measurement of some files.
 
         Args:
-            subjects: the files.
+            targets: the files.
             plan: the cases.
             machine_facts: the `environment` of records of the machine at hand; None: this computer's.
         """
-        return cls(subjects, plan, machine_facts or environment().to_dict())
+        return cls(targets, plan, machine_facts or environment().to_dict())
 
     def differing(self, record: Measurement) -> list[Difference] | None:
         """List the differences between a record and what is asked for of its file.
@@ -45,9 +45,9 @@ class Asked:
         None where the record is of none of the files. A file is known by name, which holds its mode, and
         SHA-256.
         """
-        for subject in self.subjects:
-            if (subject.name, subject.known.get("file_sha256", "")) == (record.name, record.file_sha256):
-                return differences(self._of(record), self._wanted(record, subject))
+        for target in self.targets:
+            if (target.name, target.known.get("file_sha256", "")) == (record.name, record.file_sha256):
+                return differences(self._of(record), self._wanted(record, target))
         return None
 
     def _of(self, record: Measurement) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class Asked:
             "peak": bool(record.peak),
         }
 
-    def _wanted(self, record: Measurement, subject: Subject) -> dict[str, Any]:
+    def _wanted(self, record: Measurement, target: Target) -> dict[str, Any]:
         """The same of a record that would do; what nobody asks for is as the record has it."""
         plan, passes = self.plan, record.kind == "pass"
         least = plan.passes if passes else plan.launches
@@ -73,8 +73,8 @@ class Asked:
             "device": plan.device,
             "threads": plan.threads,
             "versions": _versions(self.environment, record),
-            "texts": subject.known.get("texts_sha256") or record.texts_sha256,
-            "texts of passes": subject.known.get("pass_sha256", "") if passes else record.pass_sha256,
+            "texts": target.known.get("texts_sha256") or record.texts_sha256,
+            "texts of passes": target.known.get("pass_sha256", "") if passes else record.pass_sha256,
             "launches": len(record.launches) if enough else least,
             "peak": bool(record.peak) or (plan.peak and not record.error),
         }
@@ -82,32 +82,32 @@ class Asked:
 
 def done_cases(
     known: Iterable[Measurement],
-    subjects: Sequence[Subject],
+    targets: Sequence[Target],
     plan: Plan,
     machine_facts: Mapping[str, Any] | None = None,
 ) -> frozenset[Case]:
-    """The cases that every subject has a record of, in one interleaved measurement as it is asked for now.
+    """The cases that every target has a record of, in one interleaved measurement as it is asked for now.
 
     A record of a failure counts: the next try would fail as well.
 
     Args:
         known: what was measured.
-        subjects: the files.
+        targets: the files.
         plan: what is to be measured.
         machine_facts: as `Asked.of`.
     """
-    asked = Asked.of(subjects, plan, machine_facts)
+    asked = Asked.of(targets, plan, machine_facts)
     groups: dict[tuple[str, Case], set[str]] = {}
     for record in known:
         if asked.differing(record) == []:
             groups.setdefault((record.run, Case.of(record)), set()).add(record.name)
-    wanted = {subject.name for subject in subjects}
+    wanted = {target.name for target in targets}
     return frozenset(case for (_, case), found in groups.items() if wanted <= found)
 
 
 def why_again(
     known: Iterable[Measurement],
-    subjects: Sequence[Subject],
+    targets: Sequence[Target],
     plan: Plan,
     machine_facts: Mapping[str, Any] | None = None,
 ) -> list[Difference]:
@@ -117,11 +117,11 @@ def why_again(
 
     Args:
         known: records of earlier measurements.
-        subjects: the files.
+        targets: the files.
         plan: with the cases that are done already.
         machine_facts: as `Asked.of`.
     """
-    asked = Asked.of(subjects, plan, machine_facts)
+    asked = Asked.of(targets, plan, machine_facts)
     compared = (asked.differing(record) for record in known if Case.of(record) in plan.cases)
     return next((found for found in reversed([one for one in compared if one is not None])), [])
 

@@ -11,7 +11,7 @@ from device_bench.compare.pipeline import changed_ratios, pair
 from device_bench.measure import measure
 from device_bench.plan import EAGER, EAGER_MODES, Plan
 from device_bench.records import Measurement
-from device_bench.targets import Selection, find_subjects, smallest_vocabulary
+from device_bench.targets import Selection, find_targets, smallest_vocabulary
 from edgepress.core.console import reporting
 from edgepress.core.errors import EdgepressError
 
@@ -83,22 +83,22 @@ def benchmark_folder(
     if min((*lengths, *batches, threads), default=0) < 1 or time_budget <= 0:
         raise EdgepressError("lengths, batches, threads and time_budget are above 0")
     with reporting(None):
-        subjects = [subject for folder in folders for subject in _subjects(folder)]
+        targets = [target for folder in folders for target in _targets(folder)]
         plan = Plan(
             tuple(lengths),
             batches=tuple(batches),
             threads=threads,
-            vocabulary=smallest_vocabulary(subjects),
+            vocabulary=smallest_vocabulary(targets),
             budget_s=time_budget,
         )
-        return measure(subjects, plan, progress)
+        return measure(targets, plan, progress)
 
 
-def _subjects(folder: Path) -> list[Any]:
+def _targets(folder: Path) -> list[Any]:
     try:
-        return find_subjects([folder], Selection())
+        return find_targets([folder], Selection())
     except EdgepressError:  # weights alone
-        return find_subjects([folder], Selection(("none",), (), TORCH))
+        return find_targets([folder], Selection(("none",), (), TORCH))
 
 
 def compare(

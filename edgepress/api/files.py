@@ -113,9 +113,9 @@ def quantize(
     own = {**_own(model, folder), **untimed, "format": names[0], "scheme": names[1]}
     config = make_options(QuantizeConfig, options, own, without=ModelFlags)
     with reporting(progress):
-        order, draft = check_quantize(config), _draft(folder)
+        request, draft = check_quantize(config), _draft(folder)
         check_kind(model.opened)
-        return ExportedModel(quantize_files(model.copied(), config, order, draft), draft, folder)
+        return ExportedModel(quantize_files(model.copied(), config, request, draft), draft, folder)
 
 
 def export(
@@ -142,11 +142,11 @@ def export(
     config = make_options(FormatsConfig, options, own, without=ModelFlags)
     with reporting(progress):
         wanted = [find_format(name) for name in config.formats]
-        order = check_export(config, [(own, derive(own.config, config)) for own in wanted])
-        order.check_lengths(model.opened.longest)
+        request = check_export(config, [(own, derive(own.config, config)) for own in wanted])
+        request.check_lengths(model.opened.longest)
         check_kind(model.opened)
         draft = _draft(folder)
-        return ExportedModel(write_files(model.copied(), config, order, draft), draft, folder)
+        return ExportedModel(write_files(model.copied(), config, request, draft), draft, folder)
 
 
 def _own(model: Model, folder: TemporaryDirectory[str]) -> dict[str, Any]:

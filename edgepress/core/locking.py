@@ -12,7 +12,7 @@ from edgepress.core.files import writable_folder
 
 
 @contextmanager
-def alone(folder: Path, busy: str, hint: str) -> Iterator[None]:
+def exclusive_lock(folder: Path, busy: str, hint: str) -> Iterator[None]:
     """Keep every other process that asks with this folder out of the block.
 
     Args:

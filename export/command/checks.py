@@ -43,7 +43,7 @@ class ExportRequest:
 
 
 def check(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) -> ExportRequest:
-    """The order that the flags make.
+    """The request that the flags make.
 
     Raises:
         EdgepressError: a value is out of range, a format cannot follow it, or the output exists.

@@ -25,29 +25,29 @@ def export(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) 
         EdgepressError: bad input (exit code 2); nothing is written.
         ExpectationError: a file is too far from its parent (exit code 1); nothing is written.
     """
-    order = check(config, wanted)
+    request = check(config, wanted)
     opened = open_model(
         config.model, config.weights, config.task, config.data, config.seed, options=config.task_options
     )
-    order.check_lengths(opened.longest)
+    request.check_lengths(opened.longest)
     check_kind(opened)
-    with create_artifact(order.output, config.overwrite) as draft:
-        exported = write_files(opened, config, order, draft)
-        exported.write(draft, order.output)
-    console.step(f"written: {order.output}")
+    with create_artifact(request.output, config.overwrite) as draft:
+        exported = write_files(opened, config, request, draft)
+        exported.write(draft, request.output)
+    console.step(f"written: {request.output}")
     report.show(exported)
-    return order.output
+    return request.output
 
 
 def write_files(
-    opened: OpenedModel, config: ExportConfig, order: ExportRequest, draft: Draft
+    opened: OpenedModel, config: ExportConfig, request: ExportRequest, draft: Draft
 ) -> report.Exported:
-    """Write a classifier in the formats of an order, each file compared with the model.
+    """Write a classifier in the formats of an request, each file compared with the model.
 
     Args:
         opened: the classifier.
         config: the flags that all formats share; its paths are not looked at.
-        order: what the flags ask for, checked.
+        request: what the flags ask for, checked.
         draft: the folder that the files are written into.
 
     Raises:
@@ -57,12 +57,12 @@ def write_files(
     samples = config.eval_samples, config.calibration_samples
     session = ExportSession(opened, draft, *samples, config.seed, config.max_length)
     session.begin()
-    written = [file for part in order.parts for file in _write(session, part)]
+    written = [file for part in request.parts for file in _write(session, part)]
     session.record(written)
     score, bounds = session.parent_score(config.shapes), session.parent_bounds(config.shapes)
     judged_on = session.evaluation_set(config.shapes)
-    also = session.judge(config.shapes).parent_also
-    return report.Exported(config, order, session.opened, score, bounds, judged_on, written, also)
+    also = session.validator(config.shapes).parent_also
+    return report.Exported(config, request, session.opened, score, bounds, judged_on, written, also)
 
 
 def _write(session: ExportSession, part: FormatRequest) -> Iterator[Written]:

@@ -30,7 +30,7 @@ class Exported:
     """Everything that a run found out."""
 
     config: ExportConfig
-    order: ExportRequest
+    request: ExportRequest
     opened: OpenedModel
     parent_score: float | None
     parent_bounds: Bounds | None
@@ -217,7 +217,7 @@ def also(verdict: FileVerdict) -> dict[str, dict[str, float | None]]:
 
 
 def _step(exported: Exported) -> Step:
-    config = {part.format.name: part.config.recorded() for part in exported.order.parts}
+    config = {part.format.name: part.config.recorded() for part in exported.request.parts}
     files = [
         {
             "file": file.path.name,

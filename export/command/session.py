@@ -244,7 +244,7 @@ class ExportSession:
             self._calibrations[shapes] = calibration_sentences(self.opened, count, self.seed, shapes)
         return self._calibrations[shapes]
 
-    def judge(self, shapes: Shapes) -> Validator:
+    def validator(self, shapes: Shapes) -> Validator:
         """The judge of files with these shapes; the model runs once for all formats that share them.
 
         Raises:
@@ -267,19 +267,19 @@ class ExportSession:
 
     def parent_score(self, shapes: Shapes = ANY) -> float | None:
         """The metric of the model itself, in torch; None where it cannot be scored."""
-        return self.judge(shapes).parent_score
+        return self.validator(shapes).parent_score
 
     def parent_bounds(self, shapes: Shapes = ANY) -> Bounds | None:
         """The interval of that score."""
-        return self.judge(shapes).parent_bounds
+        return self.validator(shapes).parent_bounds
 
     def parent_labels(self, shapes: Shapes = ANY) -> tuple[LabelScore, ...]:
         """Return the scores of each label with the model itself, in torch."""
-        return self.judge(shapes).parent_labels
+        return self.validator(shapes).parent_labels
 
     def evaluation_set(self, shapes: Shapes = ANY) -> EvaluationSet:
         """Return the texts that files of these shapes are judged on."""
-        return self.judge(shapes).sentences.evaluation_set
+        return self.validator(shapes).sentences.evaluation_set
 
     def drop(self, file: Written) -> float:
         """Return the loss of a file of any shapes against the model [points]."""
@@ -302,7 +302,7 @@ class ExportSession:
         format_, config = whole.format, whole.config
         precision = scheme.precision if scheme else format_.precision
         format_.describe(path, self.opened.facts(precision))
-        verdict = self.judge(config.shapes)(path)
+        verdict = self.validator(config.shapes)(path)
         parity.require(verdict.parity, format_.name, precision, config.atol, path.name)
         companion = format_.companion(path, self.opened, config)
         size = size_bytes(path)

@@ -56,10 +56,10 @@ def _without_folders(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_files(line: TableLine, deployment: Deployment) -> TableLine:
-    subjects = {seed: deployment.subject(line.row, run) for seed, run in line.runs.items()}
-    scores = {seed: subject.known.get("score") for seed, subject in subjects.items()}
-    predictions = {seed: subject.known.get(PREDICTIONS) for seed, subject in subjects.items()}
-    first = next(iter(subjects.values()))
+    targets = {seed: deployment.target(line.row, run) for seed, run in line.runs.items()}
+    scores = {seed: target.known.get("score") for seed, target in targets.items()}
+    predictions = {seed: target.known.get(PREDICTIONS) for seed, target in targets.items()}
+    first = next(iter(targets.values()))
     known = {name: value for name, value in first.known.items() if name != PREDICTIONS}
     steps = {seed: read_manifest(run.output).steps[-1] for seed, run in line.runs.items()}
     metric = str(first.known.get("metric", ""))
@@ -73,7 +73,7 @@ def _of_files(line: TableLine, deployment: Deployment) -> TableLine:
         task=str(first.known.get("task", "")),
         seconds=tuple(step.seconds for step in steps.values()),
         facts=tuple(step.metrics for step in steps.values()),
-        subject=replace(first, name=line.title, known=known),
+        target=replace(first, name=line.title, known=known),
     )
 
 
@@ -147,7 +147,7 @@ def _average(lines: Sequence[TableLine], each: dict[str, Any]) -> TableLine:
         seconds=tuple(map(fmean, zip(*(line.seconds for line in lines), strict=False))),
         facts=(),
     )
-    return replace(line, subject=line.subject and replace(line.subject, name=line.title))
+    return replace(line, target=line.target and replace(line.target, name=line.title))
 
 
 def _by_seed(scores: Sequence[dict[Any, float]]) -> dict[Any, float]:

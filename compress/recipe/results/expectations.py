@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compress.recipe.results.lines import COMPARED, FIGURES, OF_FILES, RecipeResult
-from compress.recipe.schema.located import Node
+from compress.recipe.schema.located import YamlNode
 from compress.recipe.schema.spec import Recipe
 
 OPERATORS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
@@ -60,7 +60,7 @@ def expectations(recipe: Recipe) -> list[Expectation]:
     return [own for own in kept if own.figure not in OF_FILES or recipe.rows[own.row].deployed]
 
 
-def _expectation(node: Node, rows: Collection[str]) -> Expectation:
+def _expectation(node: YamlNode, rows: Collection[str]) -> Expectation:
     found = FORM.fullmatch(node.text())
     if found is None:
         raise node.error(f"'{node.text()}' is no expectation", f"write {SHAPE}")

@@ -17,7 +17,7 @@ from compress.recipe.run.plan import EACH, Run
 from compress.recipe.schema.located import references, substitute
 from compress.recipe.schema.spec import Recipe, RowSpec
 from device_bench.grouping import latency
-from device_bench.plan import Subject
+from device_bench.plan import Target
 from device_bench.records import Measurement
 from device_bench.stats import Interval, paired_ratio
 from edgepress.core.columns import SINGLE, TAGS
@@ -109,7 +109,7 @@ class TableLine:
     """What the last step noted, one a seed; empty for a mean over an axis."""
     predictions: dict[Any, Path] = field(default_factory=dict)
     """Seed -> NPZ of `predicted` and `labels` of its file; empty for what has none, and for means."""
-    subject: Subject | None = None
+    target: Target | None = None
     """The first seed's file; None for a figure of a step."""
     measurement: Measurement | None = None
 
@@ -276,7 +276,7 @@ def _time_ratio(line: TableLine, other: TableLine) -> Estimate | None:
 # Figures of a line alone: score 0..1, size [MB], latency [ms], training [s]; points of the metric.
 OWN: dict[str, Callable[[TableLine], Estimate | None]] = {
     "score": _score,
-    "parameters": lambda line: _exact(line.subject.known.get("parameters") if line.subject else None),
+    "parameters": lambda line: _exact(line.target.known.get("parameters") if line.target else None),
     "size_mb": lambda line: _exact(line.measurement.size_bytes / 1e6 if line.measurement else None),
     "latency_ms": lambda line: _from(latency(line.measurement)) if line.measurement else None,
     "seconds": lambda line: mean(line.seconds) if line.seconds else None,

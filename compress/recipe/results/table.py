@@ -175,7 +175,7 @@ def verdict_markdown(verdicts: Sequence[ExpectationVerdict]) -> str:
 def records(result: RecipeResult) -> Iterator[dict[str, Any]]:
     """Yield a JSON object for each line of the table, with all that is known about it."""
     for line in result.lines:
-        known = line.subject.known if line.subject else {}
+        known = line.target.known if line.target else {}
         figures = {name: result.figure(name, line) for name in FORMS}
         yield {
             "recipe": result.recipe.name,
@@ -191,7 +191,7 @@ def records(result: RecipeResult) -> Iterator[dict[str, Any]]:
             **{name: found and asdict(found) for name, found in figures.items()},
             "gain_over": line.row.over,
             "average": line.row.average,
-            "file": line.subject.path.name if line.subject else None,
+            "file": line.target.path.name if line.target else None,
             "size_bytes": line.measurement.size_bytes if line.measurement else None,
             "scored_rows": known.get("scored_rows"),
             "seconds_by_seed": list(line.seconds),

@@ -17,9 +17,9 @@ from compress.recipe.run.plan import Run, matching
 from compress.recipe.run.steps import INPUTS, Bench, RunLedger
 from compress.recipe.schema.spec import Measure, Recipe, RowSpec
 from compress.recipe.schema.verbs import EXPORT_VERB, verbs
-from device_bench.plan import EAGER, EAGER_MODES, Plan, Subject
+from device_bench.plan import EAGER, EAGER_MODES, Plan, Target
 from device_bench.scoring import FileScore, TextsRequest, artifact_of, artifact_texts
-from device_bench.targets import Selection, find_subjects, smallest_vocabulary
+from device_bench.targets import Selection, find_targets, smallest_vocabulary
 from edgepress.core import console
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError
@@ -34,7 +34,7 @@ EXPORTED = ("fp32", "onnx")
 ALL = 10**9
 SCORED = "score"
 PREDICTIONS = "predictions"
-"""What `subject` adds to a file's facts: where its predictions and their labels lie, as NPZ."""
+"""What `target` adds to a file's facts: where its predictions and their labels lie, as NPZ."""
 PERCENT = 100
 
 
@@ -45,15 +45,15 @@ class Deployment:
     bench: Bench
     measure: Measure
 
-    def subject(self, row: RowSpec, run: Run) -> Subject:
+    def target(self, row: RowSpec, run: Run) -> Target:
         """The row's file of this run, with its score."""
         found = self._file(row, run)
         return replace(found, known={**found.known, **self._score(found, run)})
 
-    def _file(self, row: RowSpec, run: Run) -> Subject:
+    def _file(self, row: RowSpec, run: Run) -> Target:
         if row.file == EAGER:
             modes = Selection(("none",), (), {EAGER: EAGER_MODES[EAGER]})
-            return find_subjects([run.output], modes)[0]
+            return find_targets([run.output], modes)[0]
         files = _timed_files(run.output) or _timed_files(self._export(run))
         return _chosen(files, row)
 
@@ -79,40 +79,40 @@ class Deployment:
             return str(run.flags["task"])
         return next((task for name in run.uses if (task := self._task(self.bench.runs[name]))), None)
 
-    def _score(self, subject: Subject, run: Run) -> dict[str, Any]:
+    def _score(self, target: Target, run: Run) -> dict[str, Any]:
         """Task, metric and score of a file over the evaluation split; kept, since neither changes."""
         manifest = run.output / "manifest.json"
         inputs = {
-            "file": subject.known["file_sha256"],
-            "mode": subject.mode,
+            "file": target.known["file_sha256"],
+            "mode": target.mode,
             "artifact": sha256(manifest),
             "eval_samples": self.measure.eval_samples,
-            "data": self.bench.digests([str(subject.known.get("task", ""))]),
+            "data": self.bench.digests([str(target.known.get("task", ""))]),
             "code": code_digest("device_bench.scoring"),
             "versions": library_versions(libraries("device_bench.scoring")),
             "cpu": environment().cpu,  # int8 sums overflow on some
         }
-        name = f"{run.name}-{subject.mode or subject.path.name}-{SCORED}"
-        known, target = self.bench.ledger.known(name), self.bench.ledger.folder / f"{name}.npz"
-        if known is not None and known[INPUTS] == inputs and "facts" in known and target.is_file():
-            return {**known["facts"], PREDICTIONS: target}
-        console.step(f"    scoring {subject.name}")
-        facts, judged = self._scored(subject, self._task(run))
+        name = f"{run.name}-{target.mode or target.path.name}-{SCORED}"
+        known, saved = self.bench.ledger.known(name), self.bench.ledger.folder / f"{name}.npz"
+        if known is not None and known[INPUTS] == inputs and "facts" in known and saved.is_file():
+            return {**known["facts"], PREDICTIONS: saved}
+        console.step(f"    scoring {target.name}")
+        facts, judged = self._scored(target, self._task(run))
         if judged is None or judged.score is None:
             return facts
-        np.savez(target, predicted=judged.predicted, labels=plain(judged.labels))
+        np.savez(saved, predicted=judged.predicted, labels=plain(judged.labels))
         self.bench.ledger.note(name, {"inputs": inputs, "facts": facts})
-        return {**facts, PREDICTIONS: target}
+        return {**facts, PREDICTIONS: saved}
 
-    def _scored(self, subject: Subject, task: str | None) -> tuple[dict[str, Any], FileScore | None]:
-        plan = Plan(threads=self.measure.threads, vocabulary=smallest_vocabulary([subject]))
-        own = artifact_of(subject)
+    def _scored(self, target: Target, task: str | None) -> tuple[dict[str, Any], FileScore | None]:
+        plan = Plan(threads=self.measure.threads, vocabulary=smallest_vocabulary([target]))
+        own = artifact_of(target)
         assert own is not None, "every step of a recipe makes an artifact"
         with TemporaryDirectory() as folder:
             count = self.measure.eval_samples or ALL
-            order = TextsRequest(Path(folder), self.bench.data, task, scored=count)
-            texts = artifact_texts(own, order)
-            judged = texts.judge(subject, plan) if texts else None
+            request = TextsRequest(Path(folder), self.bench.data, task, scored=count)
+            texts = artifact_texts(own, request)
+            judged = texts.judge(target, plan) if texts else None
         if texts is None:
             return {}, None
         facts = {name: texts.known[name] for name in ("task", "metric", "tokenize_ms")}
@@ -124,26 +124,26 @@ def is_scored(ledger: RunLedger, run: str) -> bool:
     return any(ledger.folder.glob(f"{run}-*-{SCORED}.json"))
 
 
-def _timed_files(folder: Path) -> list[Subject]:
+def _timed_files(folder: Path) -> list[Target]:
     try:
-        return find_subjects([folder], Selection())
+        return find_targets([folder], Selection())
     except EdgepressError:  # no file in any format: weights alone
         return []
 
 
-def _chosen(files: Sequence[Subject], row: RowSpec) -> Subject:
+def _chosen(files: Sequence[Target], row: RowSpec) -> Target:
     """The file that the row names; else the one that is not fp32, else the fp32 ONNX file."""
-    known = {subject.path.name: subject for subject in files}
+    known = {target.path.name: target for target in files}
     node = row.node.at("file", row.file)
     if row.file is not None:
         if row.file not in known:
             raise node.unknown("file", row.file, [*known, EAGER])
         return known[row.file]
-    small = [subject for subject in files if subject.known["precision"] != "fp32"]
+    small = [target for target in files if target.known["precision"] != "fp32"]
     whole = [s for s in files if (s.known["precision"], s.known["format"]) == EXPORTED]
     candidates = small or whole or list(files)
     if len(candidates) > 1:
-        names = ", ".join(subject.path.name for subject in candidates)
+        names = ", ".join(target.path.name for target in candidates)
         raise row.node.error(f"{row.step} has several files", f"say file: one of {names}")
     return candidates[0]
 
@@ -153,7 +153,7 @@ class Stopped(Exception):  # noqa: N818  # not an error: the steps before it are
 
 
 @dataclass
-class Watch:
+class DropLimit:
     """Scores each run that has a row, as soon as it is done, against the run of the first row."""
 
     recipe: Recipe
@@ -185,7 +185,7 @@ class Watch:
         """
         for row in self.recipe.rows.values() if self.max_drop is not None else ():
             if row.step == run.step and row.deployed and row.takes(run.each):
-                self._judge(row, run, deployment.subject(row, run).known.get("score"))
+                self._judge(row, run, deployment.target(row, run).known.get("score"))
 
     def _judge(self, row: RowSpec, run: Run, score: Any) -> None:
         if score is None or self.max_drop is None:

@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from compress.recipe.schema.located import REFERENCE, Node, references, substitute
+from compress.recipe.schema.located import REFERENCE, YamlNode, references, substitute
 from compress.recipe.schema.spec import SEED, Recipe, StepSpec
 from compress.recipe.schema.verbs import Verb, checked_flags
 
@@ -106,7 +106,7 @@ def _check_references(step: StepSpec, recipe: Recipe) -> None:
     _check_axes(step, recipe)
 
 
-def _check_used(node: Node, step: StepSpec, used: StepSpec) -> None:
+def _check_used(node: YamlNode, step: StepSpec, used: StepSpec) -> None:
     """What is used must be made, and with the same values."""
     if not used.wanted:
         raise node.error(f"{used.name} is left out", f"give {step.name} the same 'when'")

@@ -18,7 +18,7 @@ from edgepress.core.artifact import MANIFEST, open_artifact, read_manifest
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import sha256, staged_folder, writable_folder, write_whole
 from edgepress.core.identity import differences, library_versions
-from edgepress.core.locking import alone, noted
+from edgepress.core.locking import exclusive_lock, noted
 from edgepress.core.splits import data_root, local_split
 from edgepress.core.subcommand import Subcommand
 
@@ -65,7 +65,7 @@ def at_work(folder: Path) -> Iterator[Path]:
     """
     mark = folder / LOCK
     busy = f"{folder}: a run of this recipe is still going on"
-    with alone(mark, busy, "wait for it or end it, or name another --output"):
+    with exclusive_lock(mark, busy, "wait for it or end it, or name another --output"):
         yield mark
 
 

@@ -27,7 +27,7 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Node:
+class YamlNode:
     """A value of the file, and where it stands: `recipes/x.yaml: steps.student.flags`."""
 
     value: Any
@@ -48,11 +48,11 @@ class Node:
         error = unknown_name(kind, name, known)
         return self.error(str(error), error.hint)
 
-    def at(self, key: object, value: Any) -> Node:
+    def at(self, key: object, value: Any) -> YamlNode:
         """A value inside this one."""
-        return Node(value, self.file, (*self.path, str(key)))
+        return YamlNode(value, self.file, (*self.path, str(key)))
 
-    def entries(self, known: Iterable[str] = ()) -> dict[str, Node]:
+    def entries(self, known: Iterable[str] = ()) -> dict[str, YamlNode]:
         """The entries of a mapping; nothing is an empty one.
 
         Args:
@@ -70,7 +70,7 @@ class Node:
                 raise self.unknown("key", str(key), names)
         return {str(key): self.at(key, entry) for key, entry in value.items()}
 
-    def items(self) -> list[Node]:
+    def items(self) -> list[YamlNode]:
         """The items of a list that has some."""
         if not isinstance(self.value, list) or not self.value:
             raise self.error(f"{self.value!r} is no list of values", "write [A, B]")
@@ -100,7 +100,7 @@ def kind_name(kind: type) -> str:
     return KINDS.get(kind, kind.__name__)
 
 
-def need(entries: dict[str, Node], key: str, of: Node) -> Node:
+def need(entries: dict[str, YamlNode], key: str, of: YamlNode) -> YamlNode:
     """An entry that must be there."""
     if key not in entries:
         raise of.error(f"'{key}' is missing")
@@ -170,14 +170,14 @@ def _size(node: yaml.Node, known: dict[int, int]) -> int:
     return known[id(node)]
 
 
-def read(path: Path) -> Node:
+def read(path: Path) -> YamlNode:
     """Read a YAML file into a node that knows its place in the file.
 
     Raises:
         EdgepressError: there is no such file, it is not UTF-8 text, or it is no YAML.
     """
     try:
-        return Node(parse(path.read_text(encoding="utf-8")), str(path))
+        return YamlNode(parse(path.read_text(encoding="utf-8")), str(path))
     except FileNotFoundError as error:
         known = [str(other) for other in path.parent.glob("*.yaml")]
         raise (

@@ -5,13 +5,13 @@ from typing import Any
 
 import yaml
 
-from compress.recipe.schema.located import Node, kind_name, parse, references, substitute
+from compress.recipe.schema.located import YamlNode, kind_name, parse, references, substitute
 from edgepress.core.errors import EdgepressError, unknown_name
 
 SPACE = "settings"
 
 
-def resolve(root: Node, quick: bool, said: Sequence[str]) -> tuple[Node, dict[str, Any]]:
+def resolve(root: YamlNode, quick: bool, said: Sequence[str]) -> tuple[YamlNode, dict[str, Any]]:
     """The recipe with its settings put in, and their values.
 
     Args:
@@ -39,10 +39,10 @@ def resolve(root: Node, quick: bool, said: Sequence[str]) -> tuple[Node, dict[st
     for name, node in defaults.items():
         if name not in references(body, SPACE):
             raise node.error("no step refers to this setting", f"write ${{settings.{name}}}, or drop it")
-    return Node(filled, root.file), values
+    return YamlNode(filled, root.file), values
 
 
-def _said(word: str, defaults: dict[str, Node]) -> tuple[str, Any]:
+def _said(word: str, defaults: dict[str, YamlNode]) -> tuple[str, Any]:
     """Name and value of one `--set`."""
     name, equals, text = word.partition("=")
     if not equals:
@@ -59,27 +59,27 @@ def _said(word: str, defaults: dict[str, Node]) -> tuple[str, Any]:
         value = [value]
     if isinstance(default, str) and not isinstance(value, str):
         value = text
-    return name, _alike(value, default, Node(value, f"--set {word}"))
+    return name, _alike(value, default, YamlNode(value, f"--set {word}"))
 
 
-def _alike(value: Any, default: Any, node: Node) -> Any:
+def _alike(value: Any, default: Any, node: YamlNode) -> Any:
     """The value, where it is of the default's type; a default without value takes any."""
     if default is None or default == []:
         return value
     if isinstance(default, list):
         if not isinstance(value, list) or not value:
             return _wrong(node, list)
-        return [_alike(item, default[0], Node(item, node.file, node.path)) for item in value]
+        return [_alike(item, default[0], YamlNode(item, node.file, node.path)) for item in value]
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return value if type(value) is type(default) else _wrong(node, type(default))
 
 
-def _wrong(node: Node, kind: type) -> Any:
+def _wrong(node: YamlNode, kind: type) -> Any:
     raise node.error(f"{node.value!r} is not {kind_name(kind)}", "the default says its type")
 
 
-def _fill(node: Node, values: dict[str, Any]) -> Any:
+def _fill(node: YamlNode, values: dict[str, Any]) -> Any:
     """What stands at a node with the settings in it; an error names the deepest place."""
     if isinstance(node.value, dict):
         return {key: _fill(node.at(key, value), values) for key, value in node.value.items()}

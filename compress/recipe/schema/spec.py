@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from compress.recipe.schema.located import Node, need, read
+from compress.recipe.schema.located import YamlNode, need, read
 from compress.recipe.schema.settings import SPACE, resolve
 from compress.recipe.schema.verbs import Verb, commands, verbs
 
@@ -27,28 +27,28 @@ class StepSpec:
 
     name: str
     verb: Verb
-    flags: Node
+    flags: YamlNode
     axes: dict[str, list[Any]]
     """What it is repeated over: axis -> values; over `seed` figures are averaged."""
-    choices: dict[str, dict[str, Node]]
+    choices: dict[str, dict[str, YamlNode]]
     """Axis -> name -> flags, for an axis whose values are names of flags."""
     wanted: bool
     """Whether its `when` has a value, if it has a `when`."""
-    node: Node
+    node: YamlNode
 
     @property
-    def every_flag(self) -> list[Node]:
+    def every_flag(self) -> list[YamlNode]:
         """Flags at all values of the axes."""
         named = [flags for choice in self.choices.values() for flags in choice.values()]
         return [flag for flags in (self.flags, *named) for flag in flags.entries().values()]
 
-    def flags_at(self, each: Mapping[str, Any]) -> dict[str, Node]:
+    def flags_at(self, each: Mapping[str, Any]) -> dict[str, YamlNode]:
         """The flags at one combination of axis values; those that an axis names come on top."""
         named = [choice[each[axis]] for axis, choice in self.choices.items()]
         return {name: flag for flags in (self.flags, *named) for name, flag in flags.entries().items()}
 
 
-def read_steps(node: Node) -> dict[str, StepSpec]:
+def read_steps(node: YamlNode) -> dict[str, StepSpec]:
     """Read all steps, including those that are left out.
 
     Raises:
@@ -62,7 +62,7 @@ def read_steps(node: Node) -> dict[str, StepSpec]:
     return found
 
 
-def _step(name: str, node: Node, before: Mapping[str, StepSpec]) -> StepSpec:
+def _step(name: str, node: YamlNode, before: Mapping[str, StepSpec]) -> StepSpec:
     require_name(name, node)
     entries = node.entries(("verb", "flags", "over", "when"))
     verb = need(entries, "verb", node)
@@ -82,7 +82,7 @@ def _step(name: str, node: Node, before: Mapping[str, StepSpec]) -> StepSpec:
     )
 
 
-def _axis(axis: str, node: Node, before: Mapping[str, StepSpec]) -> list[Any]:
+def _axis(axis: str, node: YamlNode, before: Mapping[str, StepSpec]) -> list[Any]:
     """The values: listed, the names of flags, or those that the axis has in an earlier step."""
     require_name(axis, node)
     if isinstance(node.value, dict) and node.value:
@@ -98,7 +98,7 @@ def _axis(axis: str, node: Node, before: Mapping[str, StepSpec]) -> list[Any]:
     return values
 
 
-def require_name(name: str, node: Node) -> None:
+def require_name(name: str, node: YamlNode) -> None:
     """Raise for what cannot name a folder.
 
     Raises:
@@ -133,7 +133,7 @@ class RowSpec:
     """The axis that its scores are averaged over."""
     published: dict[str, Any]
     """Figure -> value, or -> axis value -> value."""
-    node: Node
+    node: YamlNode
 
     def takes(self, each: Mapping[str, Any]) -> bool:
         """Whether a run with these axis values is of this row."""
@@ -144,7 +144,7 @@ class RowSpec:
         return {axis: value for axis, value in each.items() if axis not in (SEED, *self.fixed)}
 
 
-def read_rows(node: Node, steps: Mapping[str, StepSpec]) -> tuple[dict[str, RowSpec], tuple[str, ...]]:
+def read_rows(node: YamlNode, steps: Mapping[str, StepSpec]) -> tuple[dict[str, RowSpec], tuple[str, ...]]:
     """The rows, and the names of those that are left out with their step.
 
     Raises:
@@ -175,7 +175,7 @@ def _check_over(row: RowSpec, found: Mapping[str, RowSpec], kept: Mapping[str, R
         raise node.error(f"{row.over} is not averaged alike", "give both rows the same 'average'")
 
 
-def _row(name: str, node: Node, steps: Mapping[str, StepSpec]) -> RowSpec:
+def _row(name: str, node: YamlNode, steps: Mapping[str, StepSpec]) -> RowSpec:
     require_name(name, node)
     entries = node.entries(("title", "of", "file", "over", "only", "average", "published"))
     of = need(entries, "of", node)
@@ -202,7 +202,7 @@ def _row(name: str, node: Node, steps: Mapping[str, StepSpec]) -> RowSpec:
     )
 
 
-def _values(axis: str, node: Node, step: StepSpec) -> list[Any]:
+def _values(axis: str, node: YamlNode, step: StepSpec) -> list[Any]:
     """Read values of an axis, without those that a quick run or a --set leaves out."""
     if axis not in step.axes:
         raise node.unknown(f"axis of {step.name}", axis, step.axes)
@@ -213,14 +213,14 @@ def _values(axis: str, node: Node, step: StepSpec) -> list[Any]:
     return known
 
 
-def _average(node: Node, step: StepSpec) -> str:
+def _average(node: YamlNode, step: StepSpec) -> str:
     known = [axis for axis in step.axes if axis != SEED]
     if node.text() not in known:
         raise node.unknown(f"axis of {step.name}", node.text(), known)
     return node.text()
 
 
-def _published(node: Node, step: StepSpec) -> dict[str, Any]:
+def _published(node: YamlNode, step: StepSpec) -> dict[str, Any]:
     known = [str(value) for axis, values in step.axes.items() if axis != SEED for value in values]
     found: dict[str, Any] = {}
     for figure, entry in node.entries(PUBLISHED).items():
@@ -264,7 +264,7 @@ class Recipe:
     reference: str
     """The table's first row."""
     measure: Measure
-    expectations: tuple[Node, ...]
+    expectations: tuple[YamlNode, ...]
     pictures: tuple[str, ...]
     file: Path = field(repr=False)
 
@@ -307,7 +307,7 @@ def without_files(recipe: Recipe) -> Recipe:
     return replace(recipe, rows=rows, left_out=(*recipe.left_out, *named))
 
 
-def _measure(node: Node) -> Measure:
+def _measure(node: YamlNode) -> Measure:
     entries = node.entries(Measure.__dataclass_fields__)
     budget = entries.pop("time_budget", None)
     if budget is not None and budget.number() <= 0:
@@ -316,7 +316,7 @@ def _measure(node: Node) -> Measure:
     return Measure(**counts, **({"time_budget": budget.number()} if budget else {}))  # type: ignore[arg-type]
 
 
-def _pictures(node: Node) -> tuple[str, ...]:
+def _pictures(node: YamlNode) -> tuple[str, ...]:
     for item in node.items():
         if item.text() not in PICTURES:
             raise item.unknown("picture", item.text(), PICTURES)

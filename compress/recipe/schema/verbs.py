@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import compress
-from compress.recipe.schema.located import Node, kind_name
+from compress.recipe.schema.located import YamlNode, kind_name
 from edgepress.core.console import Command
 from export.command.config import FormatsConfig
 from export.core.registry import formats
@@ -68,7 +68,7 @@ def _config(name: str) -> type[Command]:
     return next(entry for entry in own if entry.__module__ == name)
 
 
-def checked_flags(verb: Verb, node: Node, values: Mapping[str, Node]) -> dict[str, Any]:
+def checked_flags(verb: Verb, node: YamlNode, values: Mapping[str, YamlNode]) -> dict[str, Any]:
     """A step's flags in the config's types.
 
     Args:
@@ -94,7 +94,7 @@ def checked_flags(verb: Verb, node: Node, values: Mapping[str, Node]) -> dict[st
     return found
 
 
-def _typed(node: Node, hint: Any) -> Any:
+def _typed(node: YamlNode, hint: Any) -> Any:
     """The value in the type of its flag; a number stays a number, a text that is a number becomes one."""
     value, origin = node.value, get_origin(hint)
     if origin in (Union, types.UnionType):
@@ -109,7 +109,7 @@ def _typed(node: Node, hint: Any) -> Any:
     return _plain(node, hint)
 
 
-def _one_of(node: Node, hints: Sequence[Any]) -> Any:
+def _one_of(node: YamlNode, hints: Sequence[Any]) -> Any:
     """The value of a flag that takes several types: null, else a list where it is one, else the first."""
     if node.value is None and type(None) in hints:
         return None
@@ -119,7 +119,7 @@ def _one_of(node: Node, hints: Sequence[Any]) -> Any:
     return _typed(node, (lists if lists and isinstance(node.value, list) else single)[0])
 
 
-def _plain(node: Node, kind: type) -> Any:
+def _plain(node: YamlNode, kind: type) -> Any:
     value = node.value
     if kind in (str, Path):
         right = value is not None and not isinstance(value, bool | dict | list)

@@ -88,7 +88,7 @@ class TextClassification(TaskKind):
     def gathered(self, raw: Sequence[np.ndarray], places: Places | None) -> list[np.ndarray]:
         return list(raw)
 
-    def learned(
+    def compared_logits(
         self, student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         return student, teacher

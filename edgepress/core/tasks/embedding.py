@@ -270,7 +270,7 @@ class Embedding(TaskKind):
     def gathered(self, raw: Sequence[np.ndarray], places: Places | None) -> list[np.ndarray]:
         return list(raw)
 
-    def learned(
+    def compared_logits(
         self, student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the vectors of both, (texts, width) each."""

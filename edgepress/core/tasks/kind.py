@@ -387,7 +387,7 @@ class TaskKind:
         """Outputs, as `collect` gives them, of what `gathered` gave for the same places."""
         return self.collect(gathered, None, labels)
 
-    def learned(
+    def compared_logits(
         self, student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the logits that a student learns and its teacher's, (n, labels) each.

@@ -193,7 +193,7 @@ print(tokens[start : end + 1])
     ) -> np.ndarray:
         return self.collect(gathered, places, labels)
 
-    def learned(
+    def compared_logits(
         self, student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """(2 rows, tokens): the tokens of a window are the classes of its start, and of its end."""

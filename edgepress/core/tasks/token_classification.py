@@ -224,7 +224,7 @@ print([(token, labels[str(int(row.argmax()))]) for token, row in zip(tokens, log
         seen = [np.where(np.isnan(own).any(axis=-1), -1, np.arange(len(own))) for own in gathered]
         return self.collect(gathered, seen, labels)
 
-    def learned(
+    def compared_logits(
         self, student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Words that both see, at their first pieces, as labels are."""

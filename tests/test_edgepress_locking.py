@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from edgepress.core.errors import EdgepressError
-from edgepress.core.locking import alone, noted
+from edgepress.core.locking import exclusive_lock, noted
 
 # Waits until a moment, and then for its end or so many seconds, in the block.
 ENTER = """
 import sys, time
 from pathlib import Path
-from edgepress.core.locking import alone
+from edgepress.core.locking import exclusive_lock
 folder, moment, seconds = Path(sys.argv[1]), *map(float, sys.argv[2:])
 time.sleep(max(0.0, moment - time.time()))
-with alone(folder, "busy", "wait"):
+with exclusive_lock(folder, "busy", "wait"):
     print("in", flush=True)
     time.sleep(seconds)
 """
@@ -39,12 +39,12 @@ def enter(tmp_path: Path) -> Enter:
 
 
 def enter_here(folder: Path) -> None:
-    with alone(folder, "busy", "wait"):
+    with exclusive_lock(folder, "busy", "wait"):
         pass
 
 
 def test_the_second_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
-    with alone(tmp_path, "busy", "wait"):
+    with exclusive_lock(tmp_path, "busy", "wait"):
         with pytest.raises(EdgepressError, match=rf"^busy \(process {os.getpid()}\)$") as refused:
             enter_here(tmp_path)
         assert refused.value.hint == "wait"

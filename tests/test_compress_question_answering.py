@@ -362,7 +362,7 @@ def test_divergence_is_over_tokens_and_leaves_padding_out() -> None:
     mask = torch.tensor([[1, 1, 0]])
 
     def divergence(factor: float, temperature: float) -> float:
-        pair = KIND.learned(factor * ours, factor * theirs, torch.zeros(1, 2), mask)
+        pair = KIND.compared_logits(factor * ours, factor * theirs, torch.zeros(1, 2), mask)
         return float(KIND.divergence(*pair, temperature))
 
     assert divergence(1, 1) == pytest.approx(expected.item() / 2, abs=1e-6)

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from device_bench import cpu_affinity as cores
-from device_bench.cpu_affinity import Cores, bind, idlest
+from device_bench.cpu_affinity import CpuAffinity, bind, idlest
 
 OWN = psutil.Process()
 pytestmark = pytest.mark.skipif(not hasattr(OWN, "cpu_affinity"), reason="the system binds no process")
@@ -39,7 +39,7 @@ def test_all_that_are_alike_may_be_drawn(monkeypatch: pytest.MonkeyPatch) -> Non
     loaded(monkeypatch, [2.0, 100.0, 0.0])
     usable = [0, 1, 2].copy
     assert set(idlest(1, usable)) == {0, 2}
-    assert {Cores(1, usable).draw() for _ in range(100)} == {(0,), (2,)}
+    assert {CpuAffinity(1, usable).draw() for _ in range(100)} == {(0,), (2,)}
 
 
 def test_cores_that_this_process_may_not_use_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,8 +50,8 @@ def test_cores_that_this_process_may_not_use_are_not_taken(monkeypatch: pytest.M
 @pytest.mark.parametrize("usable", [[], [0], [0, 1]])
 def test_nothing_to_choose(monkeypatch: pytest.MonkeyPatch, usable: list[int]) -> None:
     loaded(monkeypatch, [0.0, 0.0])
-    assert Cores(2, usable.copy).draw() == ()
-    assert Cores(2, usable.copy).undisturbed() == ()
+    assert CpuAffinity(2, usable.copy).draw() == ()
+    assert CpuAffinity(2, usable.copy).undisturbed() == ()
 
 
 @dataclass
@@ -60,8 +60,8 @@ class Machine:
 
     loops_s: dict[int, float] = field(default_factory=lambda: dict.fromkeys(range(3), 1.0))
 
-    def cores(self, count: int) -> Cores:
-        return Cores(count, [0, 1, 2].copy, lambda core: self.loops_s[core])
+    def cores(self, count: int) -> CpuAffinity:
+        return CpuAffinity(count, [0, 1, 2].copy, lambda core: self.loops_s[core])
 
 
 def test_a_core_is_kept_while_it_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_of_several_cores_the_slow_one_is_left(monkeypatch: pytest.MonkeyPatch) 
 
 def test_looking_at_cores_leaves_this_process_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     before = OWN.cpu_affinity()
-    own = Cores(1)
+    own = CpuAffinity(1)
     own.draw()
     monkeypatch.setattr(cores, "SLOW", 0.0)  # so that it looks at all of them
     own.undisturbed()
