@@ -50,7 +50,7 @@ def run(config: QuantizeConfig) -> Path:
 def quantize(
     opened: OpenedModel, config: QuantizeConfig, request: QuantizeRequest, draft: Draft
 ) -> Quantized:
-    """Write a classifier unquantized and in the schemes of an request, each file compared with the model.
+    """Write a classifier unquantized and in the schemes of a request, each file compared with the model.
 
     Files are timed where `config.time_budget` is above 0, and where the order searches only the file to ship
     and the unquantized one of its format are kept.

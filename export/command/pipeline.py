@@ -42,7 +42,7 @@ def export(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) 
 def write_files(
     opened: OpenedModel, config: ExportConfig, request: ExportRequest, draft: Draft
 ) -> report.Exported:
-    """Write a classifier in the formats of an request, each file compared with the model.
+    """Write a classifier in the formats of a request, each file compared with the model.
 
     Args:
         opened: the classifier.
