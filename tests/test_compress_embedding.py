@@ -137,6 +137,7 @@ def test_a_folder_of_sentence_transformers_needs_no_flag(
     assert [own.technique for own in manifest.steps] == ["export", "export"]
 
 
+@pytest.mark.slow
 def test_a_cards_program_gives_the_vector(cli: Cli, embedder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert cli("export.onnx", "--model", embedder, "--output", out, "--eval-samples", 12).code == 0

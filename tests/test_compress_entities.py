@@ -190,6 +190,7 @@ def test_parity_does_not_look_at_padding(entity_model: Path, tmp_path: Path, cli
     assert real.shape == (4, 5)
 
 
+@pytest.mark.slow
 def test_quantizing_is_judged_by_the_worst_label_too(cli: Cli, entity_model: Path, tmp_path: Path) -> None:
     flags = ("--model", entity_model, "--time-budget", 0.3, "--sequence-lengths", 16)
     out = tmp_path / "int8"

@@ -164,6 +164,7 @@ def test_records_of_another_runtime_gpu_or_fewer_launches_do_not_count(
     assert str(said) == f"versions.onnxruntime was 0, is {versions['onnxruntime']}"
 
 
+@pytest.mark.slow
 def test_corrected_labels_are_scored_again(measured: Measured, data_root: Path, tmp_path: Path) -> None:
     data = shutil.copytree(data_root, tmp_path / "data")
     flags = ("--precisions", "fp32", "--sequence-lengths", "4")
@@ -182,6 +183,7 @@ def test_corrected_labels_are_scored_again(measured: Measured, data_root: Path, 
     assert found[1].score < 1
 
 
+@pytest.mark.slow
 def test_a_score_that_was_left_out_is_taken_when_it_is_asked_for(measured: Measured) -> None:
     flags = ("--precisions", "fp32", "--sequence-lengths", "4")
     measured(*flags, "--no-accuracy")
