@@ -81,8 +81,6 @@ def check(config: QuantizeConfig) -> QuantizeRequest:
     if searches and len(config.cpu) > 1:
         raise EdgepressError(f"--scheme {AUTO} judges the files of one CPU", "name one --cpu")
     output = config.output or _default_output(config, parts, searches)
-    if output.resolve() == Path(config.model).resolve():
-        raise EdgepressError("the output is the model itself", "name another --output")
     refuse_output(output, config.overwrite)
     return QuantizeRequest(parts, searches, output)
 

@@ -157,9 +157,7 @@ class StepFlags(Command):
     def check_paths(self) -> None:
         """Raise for a model or an output that cannot be used."""
         read = [str(getattr(self, flag)) for flag in self.READ if getattr(self, flag, None)]
-        if any(self.target.resolve() == Path(own).resolve() for own in read):
-            raise EdgepressError(f"{self.target} is what the command reads", "name another --output")
-        refuse_paths(read[0], self.target, self.overwrite)
+        refuse_paths(read, self.target, self.overwrite)
 
 
 @dataclass(frozen=True, kw_only=True)

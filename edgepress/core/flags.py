@@ -1,11 +1,13 @@
 """Flags that several commands share: their types with help texts, and the check of their paths."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from typing_extensions import Doc
 
 from edgepress.core.artifact import refuse_output
+from edgepress.core.errors import EdgepressError
 from edgepress.core.models import Weights, refuse_file
 
 DataRoot = Annotated[Path | None, Doc("Folder of local data sets, one folder each; default: EDGEPRESS_DATA.")]
@@ -27,12 +29,20 @@ EntailmentLabel = Annotated[
 ]
 
 
-def refuse_paths(model: str, output: Path | None, overwrite: bool) -> None:
+def refuse_paths(read: Sequence[str], output: Path | None, overwrite: bool) -> None:
     """Raise for a model or an output that a command cannot use, by their paths alone.
 
+    Args:
+        read: what the command reads, the model first.
+        output: the folder that it writes; None: it is not known yet.
+        overwrite: whether that may be replaced.
+
     Raises:
-        EdgepressError: the model is a file, or the output exists and may not be replaced.
+        EdgepressError: the model is a file, or the output is what is read, or exists and may not be replaced.
     """
-    refuse_file(model)
-    if output is not None:
-        refuse_output(output, overwrite)
+    refuse_file(read[0])
+    if output is None:
+        return
+    if any(output.resolve() == Path(own).resolve() for own in read):
+        raise EdgepressError(f"{output} is what the command reads", "name another --output")
+    refuse_output(output, overwrite)

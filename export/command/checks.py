@@ -51,8 +51,6 @@ def check(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) -
     _check_ranges(config)
     parts = _parts(wanted)
     output = config.output or _default_output(config, parts)
-    if output.resolve() == Path(config.model).resolve():
-        raise EdgepressError("the output is the model itself", "name another --output")
     refuse_output(output, config.overwrite)
     return ExportRequest(parts, output)
 

@@ -38,7 +38,7 @@ class ModelFlags(TaskFlags, Command):
 
     def check_paths(self) -> None:
         """Raise for a model or an output that cannot be used."""
-        refuse_paths(self.model, self.output, self.overwrite)
+        refuse_paths((self.model,), self.output, self.overwrite)
 
 
 @dataclass(frozen=True, kw_only=True)
