@@ -21,6 +21,8 @@ IDENTIFIER = b"TFL3"
 BUFFERS, OFFSET, SIZE = 12, 6, 8
 """Places in the tables of a .tflite file: a model's buffers, and where a buffer outside of its table lies."""
 WEIGHTED = ("FULLY_CONNECTED", "EMBEDDING_LOOKUP")
+ROWS = 8  # Rows of a matrix that it is known by.
+ALIKE = 0.5  # Least cosine of matrices that are one; of two layers it is about 0.
 PRODUCTS = ("FULLY_CONNECTED", "BATCH_MATMUL")
 
 
@@ -90,10 +92,10 @@ class Weighted(NamedTuple):
 
     scope: str
     """Name by which ai-edge-quantizer finds it."""
-    matrix: str
-    """Name of its matrix."""
-    width: int
-    """Length of the matrix's rows."""
+    shape: tuple[int, ...]
+    """Rows and columns of its matrix."""
+    rows: np.ndarray
+    """Last rows of its matrix, in a file in fp32, one behind the other."""
 
 
 def weighted(path: Path) -> Iterator[Weighted]:
@@ -106,37 +108,32 @@ def weighted(path: Path) -> Iterator[Weighted]:
         for operator in graph.operators:
             if flatbuffer_utils.opcode_to_name(file, operator.opcodeIndex) in WEIGHTED:
                 matrix = graph.tensors[operator.inputs[1]]
-                scope = get_op_scope(operator, graph.tensors)
-                yield Weighted(scope, matrix.name.decode(), int(matrix.shape[-1]))
+                shape = tuple(map(int, matrix.shape))
+                rows = np.asarray(file.buffers[matrix.buffer].data, np.uint8)[-4 * ROWS * shape[-1] :]
+                yield Weighted(get_op_scope(operator, graph.tensors), shape, rows.view(np.float32))
 
 
 def weight_layers(path: Path, model: PreTrainedModel) -> dict[str, list[str]]:
-    """Layer name (the torch module's path) -> the scopes of its operators."""
-    marks = {_mark(model, name): name for name, module in model.named_modules() if hasattr(module, "weight")}
+    """Layer name (the torch module's path) -> the scopes of its operators, in a file in fp32.
+
+    An operator is of the layer whose weights point most nearly where its own do: the converter names it after
+    all that it was fused from, and lets its weights take up the LayerNorm's before it.
+    """
+    modules = {name: getattr(own, "weight", None) for name, own in model.named_modules()}
+    known = {name: own.detach().numpy() for name, own in modules.items() if own is not None}
     layers: dict[str, list[str]] = {}
     for operator in weighted(path):
-        # A matrix has its module's name; a table of embeddings has a number, and its rows the name.
-        modules = _module(operator.matrix), _module(operator.scope)
-        layer = next(
-            (own for module in modules for mark, own in marks.items() if module.endswith(mark)), None
-        )
-        if layer is not None:
-            layers.setdefault(layer, []).append(operator.scope)
+        alike = {
+            name: _cosine(weight[-ROWS:].ravel(), operator.rows)
+            for name, weight in known.items()
+            if weight.shape == operator.shape
+        }
+        nearest = max(alike, key=lambda name: alike[name], default="")
+        if alike.get(nearest, 0.0) > ALIKE:
+            layers.setdefault(nearest, []).append(operator.scope)
     return layers
 
 
-def _module(name: str) -> str:
-    """The module that a tensor is of; its name, "A;B;2;", lists what it was fused from, that one last."""
-    return next((part for part in reversed(name.split(";")) if part and not part.isdigit()), "")
-
-
-def _mark(model: PreTrainedModel, path: str) -> str:
-    """A module as the converter names it: the modules that call one another, lists of modules left out."""
-    from torch import nn
-
-    parts, module = [], model
-    for name in path.split(".") if path else ():
-        module = getattr(module, name)
-        if not isinstance(module, nn.ModuleList):
-            parts.append(f"{type(module).__module__}.{type(module).__qualname__}_{name}")
-    return "/".join(parts)
+def _cosine(one: np.ndarray, other: np.ndarray) -> float:
+    size = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return float(one @ other) / size if size else 0.0

@@ -89,7 +89,7 @@ def quantize_blocks(source: Path, target: Path, options: Options) -> None:
         blocks = QuantGranularity.BLOCKWISE_32
         recipe.add_dynamic_config(".*", operations.FULLY_CONNECTED, 4, granularity=blocks)
         for operator in weighted(source):
-            if operator.width % BLOCK:
+            if operator.shape[-1] % BLOCK:
                 recipe.add_dynamic_config(_only(operator.scope), operations.FULLY_CONNECTED, 8)
 
     _quantize(source, target, options, configure)
