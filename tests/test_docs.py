@@ -66,7 +66,9 @@ def every_flag():
     packages = ("export.predict", "export.android", *(f"device_bench.{name}" for name in BENCH))
     for config in (*(verb.config for verb in commands().values()), *map(config_in, packages)):
         for field in fields(config):
-            names = [mark.name for mark in getattr(field.type, "__metadata__", ()) if hasattr(mark, "name")]
+            names = [
+                mark.name for mark in getattr(field.type, "__metadata__", ()) if getattr(mark, "name", None)
+            ]
             yield (*names, field.name)[0].replace("_", "-")
 
 

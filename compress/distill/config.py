@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from typing_extensions import Doc
-
 from compress.distillation.options import WEIGHTS, DistillationOptions
 from compress.training.config import VOCABULARY_HELP, ClassifierOptions, StepFlags
 from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.help_text import described
 from edgepress.core.models import FROM_SCRATCH_ONLY, short_name
 from edgepress.core.tasks import TASK_HELP, TaskFlags
 
@@ -36,14 +35,14 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     """Corpus of the pretrain stage, or texts that a student of vectors learns from instead of the train
     split: SET/SPLIT below the data root, of a zoo task or the Hub (imdb/unsupervised, wikitext2,
     movie_reviews/train, ORG/NAME/config/train), or a file with a text a line."""
-    student: Annotated[str, Doc(STUDENT_HELP)] = "half"
+    student: Annotated[str, described(STUDENT_HELP)] = "half"
     layers: Layers | tuple[int, ...] = "alternate"
     """Teacher layers that --student half begins with: alternate, first, last, or their numbers (0 2 4)."""
     depth: int | None = None
     """Number of layers that --student half has; default: half of the teacher's."""
     init: Init = "teacher"
     """Weights that --student half begins with: the teacher's, or random ones."""
-    vocabulary: Annotated[int, Doc(VOCABULARY_HELP)] = 0
+    vocabulary: Annotated[int, described(VOCABULARY_HELP)] = 0
     baseline: bool = True
     """Also train the same student without the teacher (task stage)."""
 
@@ -99,7 +98,9 @@ class DistillConfig(DistillOptions, TaskFlags, StepFlags):
 
     teacher: str
     """The fine-tuned classifier, or the masked language model: local folder or Hub id."""
-    task: Annotated[str | None, Doc(f"{TASK_HELP}; default: the one that the teacher was trained on.")] = None
+    task: Annotated[
+        str | None, described(f"{TASK_HELP}; default: the one that the teacher was trained on.")
+    ] = None
 
     READ = ("teacher", "student", "task")
 

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from typing_extensions import Doc
-
 from compress.training.config import VOCABULARY_HELP, ClassifierOptions, StepFlags, check_vocabulary
+from edgepress.core.help_text import described
 from edgepress.core.models import FROM_SCRATCH_ONLY, MODEL_HELP, Weights
 from edgepress.core.split_record import task_name
 from edgepress.core.tasks import TASK_HELP, TaskFlags
@@ -29,10 +28,10 @@ class FinetuneConfig(ClassifierOptions, TaskFlags, StepFlags):
     accelerate launch --module compress.finetune --model minilm --task sst2
     """
 
-    model: Annotated[str, Doc(MODEL_HELP)]
-    task: Annotated[str, Doc(f"{TASK_HELP}.")]
-    weights: Annotated[Weights | None, Doc(WEIGHTS_HELP)] = None
-    vocabulary: Annotated[int, Doc(VOCABULARY_HELP)] = 0
+    model: Annotated[str, described(MODEL_HELP)]
+    task: Annotated[str, described(f"{TASK_HELP}.")]
+    weights: Annotated[Weights | None, described(WEIGHTS_HELP)] = None
+    vocabulary: Annotated[int, described(VOCABULARY_HELP)] = 0
 
     @property
     def suffix(self) -> str:

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from typing_extensions import Doc
-
 from compress.training.config import StepFlags, TrainingOptions
+from edgepress.core.help_text import described
 from edgepress.core.models import PRETRAINED
 
 
@@ -34,4 +33,4 @@ class PretrainConfig(PretrainOptions, StepFlags):
 
     SUFFIX = "masked-lm"
 
-    model: Annotated[str, Doc(f"Zoo name ({', '.join(PRETRAINED)}), Hub id, or local folder.")]
+    model: Annotated[str, described(f"Zoo name ({', '.join(PRETRAINED)}), Hub id, or local folder.")]

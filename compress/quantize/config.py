@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from typing_extensions import Doc
-
+from edgepress.core.help_text import described
 from export.core.config import CpuFlags, ModelFlags
 from export.core.registry import quantizers
 from export.onnx import scheme_names
@@ -31,8 +30,8 @@ class QuantizeConfig(CpuFlags, ModelFlags):
     python -m compress.quantize --model outputs/minilm-movie_reviews --format all --max-drop 0.5
     """
 
-    format: Annotated[tuple[str, ...], Doc(FORMAT_HELP)] = ("onnx",)
-    scheme: Annotated[tuple[str, ...], Doc(SCHEME_HELP)] = ()
+    format: Annotated[tuple[str, ...], described(FORMAT_HELP)] = ("onnx",)
+    scheme: Annotated[tuple[str, ...], described(SCHEME_HELP)] = ()
     minimize: Literal["latency", "size"] = "latency"
     """Quantity that decides which file within --max-drop is the one to ship: the size, or the median latency
     at the one of --sequence-lengths that is nearest to the mean of the evaluation texts."""

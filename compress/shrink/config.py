@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from typing_extensions import Doc
-
 from edgepress.core.console import Command
 from edgepress.core.errors import require_flags
 from edgepress.core.flags import DataRoot
+from edgepress.core.help_text import described
 from edgepress.core.tasks import TASK_HELP, TaskFlags
 
 
@@ -28,7 +27,7 @@ class ShrinkConfig(TaskFlags, Command):
 
     model: str
     """The fine-tuned classifier: a local folder or a Hub id."""
-    task: Annotated[str | None, Doc(f"{TASK_HELP}; default: what the model was trained on.")] = None
+    task: Annotated[str | None, described(f"{TASK_HELP}; default: what the model was trained on.")] = None
     data: DataRoot = None
     max_drop: float = 1.0
     """Largest loss of the file against the model [points of the metric]."""

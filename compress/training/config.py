@@ -5,11 +5,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
-from typing_extensions import Doc
-
 from edgepress.core.console import Command
 from edgepress.core.errors import HELP_SAYS, EdgepressError, require_flags
 from edgepress.core.flags import DataRoot, Overwrite, WeightsFrom, refuse_paths
+from edgepress.core.help_text import described
 from edgepress.core.models import FROM_SCRATCH_ONLY, Schedule, short_name
 from edgepress.core.tasks import TASK_HELP, TaskFlags
 
@@ -166,7 +165,7 @@ class ClassifierStepFlags(TaskFlags, StepFlags):
 
     model: str
     """Local folder, zoo name, or Hub id of a classifier."""
-    task: Annotated[str | None, Doc(f"{TASK_HELP}; default: what the model was trained on.")] = None
+    task: Annotated[str | None, described(f"{TASK_HELP}; default: what the model was trained on.")] = None
     weights: WeightsFrom = "auto"
 
 

@@ -4,28 +4,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from typing_extensions import Doc
-
 from edgepress.core.artifact import refuse_output
 from edgepress.core.errors import EdgepressError
+from edgepress.core.help_text import described
 from edgepress.core.models import Weights, refuse_file
 
-DataRoot = Annotated[Path | None, Doc("Folder of local data sets, one folder each; default: EDGEPRESS_DATA.")]
-Overwrite = Annotated[bool, Doc("Replace an existing output.")]
+DataRoot = Annotated[
+    Path | None, described("Folder of local data sets, one folder each; default: EDGEPRESS_DATA.")
+]
+Overwrite = Annotated[bool, described("Replace an existing output.")]
 WeightsFrom = Annotated[
     Weights,
-    Doc("auto: local, Hub, package index, else random; pretrained: fail instead; random: ask for it."),
+    described("auto: local, Hub, package index, else random; pretrained: fail instead; random: ask for it."),
 ]
 Template = Annotated[
     str | None,
-    Doc(
+    described(
         "What a model of entailment is told of a text (zero-shot), with {} for a class; default: as its "
         'manifest says, else "This example is {}.".'
     ),
 ]
 EntailmentLabel = Annotated[
     str | None,
-    Doc("The model's label that means entailment (zero-shot); default: the one whose name begins so."),
+    described("The model's label that means entailment (zero-shot); default: the one whose name begins so."),
 ]
 
 

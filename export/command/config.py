@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from typing_extensions import Doc
-
+from edgepress.core.help_text import described
 from export.core.config import ExportConfig
 from export.core.registry import formats
 
@@ -21,4 +20,4 @@ class FormatsConfig(ExportConfig):
     python -m export --model outputs/minilm-movie_reviews --formats onnx torchscript coreml
     """
 
-    formats: Annotated[tuple[str, ...], Doc(FORMATS_HELP)] = ("onnx", "torchscript", "coreml")
+    formats: Annotated[tuple[str, ...], described(FORMATS_HELP)] = ("onnx", "torchscript", "coreml")

@@ -4,10 +4,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, TypeVar
 
-from typing_extensions import Doc
-
 from edgepress.core.console import Command
 from edgepress.core.flags import DataRoot, Overwrite, WeightsFrom, refuse_paths
+from edgepress.core.help_text import described
 from edgepress.core.models import MODEL_HELP
 from edgepress.core.tasks import TASK_HELP, TaskFlags
 from export.core.shapes import Shapes
@@ -26,8 +25,8 @@ class CpuFlags:
 class ModelFlags(TaskFlags, Command):
     """Flags that name a model, what it is judged on, and the artifact of its files."""
 
-    model: Annotated[str, Doc(MODEL_HELP)]
-    task: Annotated[str | None, Doc(f"{TASK_HELP}; default: what the model was trained on.")] = None
+    model: Annotated[str, described(MODEL_HELP)]
+    task: Annotated[str | None, described(f"{TASK_HELP}; default: what the model was trained on.")] = None
     data: DataRoot = None
     weights: WeightsFrom = "auto"
     output: Path | None = None
