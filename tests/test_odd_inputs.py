@@ -142,7 +142,7 @@ FOLDERS: list[Row] = [
     ("export.onnx", FINE, "pairs and text", (), "has text in"),
     ("export.onnx", FINE, "pairs and text", ("--text-columns", "text"), right()),
     ("export.onnx", FINE, "separator ;", (), "is separated by semicolons"),
-    ("export.onnx", FINE, "no quotes", (), "Expected 3 fields in line 4, saw 4"),
+    ("export.onnx", FINE, "no quotes", (), "line 4 has 4 cells, not 3"),
     ("export.onnx", FINE, "no label", (), "no column 'label'"),
     ("export.onnx", FINE, "latin-1", (), "is not UTF-8"),
     ("export.onnx", FINE, "UTF-16", (), "is not UTF-8"),
