@@ -247,7 +247,7 @@ def test_format_has_its_own_quantizer(quantize, tmp_path):
     names = {path.name for path in (tmp_path / "out" / "torchscript").iterdir()}
     assert names == {"model.pt", "model_int8.pt"}
     assert artifact.file("int8", "torchscript").name == "model_int8.pt"
-    assert artifact.manifest.steps[-1].config["format"] == "torchscript"
+    assert artifact.manifest.steps[-1].config["format"] == ["torchscript"]
     assert artifact.manifest.steps[-1].config["scheme"] == ["int8-dynamic"]
     assert {one.runtime.split(",")[0] for one in records.read(tmp_path / "out" / "measurements.jsonl")} == {
         "torchscript"
