@@ -208,7 +208,8 @@ class TechniqueRun(ExitStack):
     """A technique at work: where its trainings go on after an interruption."""
 
     def __init__(self, folder: Path, restart: bool = False) -> None:
-        """
+        """Keep the folder of its checkpoints.
+
         Args:
             folder: for checkpoints; made when the first training begins.
             restart: whether checkpoints that are there already are removed.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def run(config: RunConfig) -> None:
-    """Run the command.
+    """Measure the files that the flags name.
 
     Raises:
         EdgepressError: bad input, or there is no such device (exit code 2).

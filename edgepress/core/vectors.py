@@ -73,7 +73,7 @@ def mean_cosine(parent: np.ndarray, child: np.ndarray) -> float:
 
 
 def relevance(rows: list[tuple[str, ...]], relevant: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """Truth of rankings.
+    """Return the truth that rankings of the passages are judged by.
 
     Args:
         rows: a query, its passage, and further passages.

@@ -7,9 +7,6 @@ refuses. The dynamo exporter comes second: it takes control flow that a trace wo
 from __future__ import annotations
 
 import contextlib
-import io
-import logging
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +22,7 @@ from edgepress.core.heads import gives_tokens
 from edgepress.core.inputs import input_names, longest_input
 from edgepress.core.outputs import STATES, as_one, file_outputs, model_logits, model_outputs, output_names
 from export.core.attention import plain_attention
+from export.core.quiet import quiet
 from export.core.traceable import Traceable, example_inputs
 from export.onnx_graph.graph import inline_shared_constants
 
@@ -67,7 +65,7 @@ def write_graph(model: PreTrainedModel, target: Path, opset: int) -> Route:
     for name, (write, least) in ROUTES.items():
         used = max(opset, least)
         try:
-            with _quiet(), plain_attention(model):
+            with quiet(), plain_attention(model):
                 write(model, target, used)
             _inline(target)
             difference = _largest_difference(model, target)
@@ -178,23 +176,3 @@ def _largest_difference(model: PreTrainedModel, target: Path) -> float:
             return 0.0  # no exporter's fault: comparing the file says so
         found.append(float(np.abs(ours - theirs).max()))
     return max(found)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep exporters' words off the screen: parity is what tells whether they matter."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -40,7 +40,7 @@ class Answer:
 
 
 def run(config: PredictConfig) -> list[Answer]:
-    """Run the command.
+    """Answer the texts that the flags name.
 
     Raises:
         EdgepressError: no such model, no runtime that opens the file, or no texts (exit code 2).

@@ -17,7 +17,7 @@ class Library:
     """A shared library's content."""
 
     def __init__(self, content: bytes) -> None:
-        """Read its tables.
+        """Read the tables of an ELF file.
 
         Raises:
             ValueError: it is no 64-bit library.

@@ -22,7 +22,7 @@ class SmallConfig(PretrainedConfig):
         pad_token_id: int = 0,
         **rest: Any,
     ) -> None:
-        """Set the sizes.
+        """Set the sizes that all of these models have.
 
         Args:
             vocab_size: rows of the embedding table; the default is BERT's.
