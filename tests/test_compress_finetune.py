@@ -117,7 +117,7 @@ def test_training_again_keeps_the_lineage(cli, model_folder, flags, data_root, t
     assert manifest.parent is not None
 
 
-@pytest.mark.parametrize("name", ["bilstm", "bilstm_attention", "cnn"])
+@pytest.mark.parametrize("name", ["bilstm", "bilstm_attention", "cnn", "static"])
 def test_from_scratch_with_a_vocabulary_of_its_own(cli, flags, data_root, tmp_path, name):
     result = cli("compress.finetune", "--model", name, *flags, "--vocabulary", 150, "--epochs", 30)
     assert result.code == 0, result.err
@@ -137,7 +137,7 @@ def test_trained_vocabulary_is_not_replaced(cli, bare_encoder, flags):
     result = cli("compress.finetune", "--model", bare_encoder, *flags, "--vocabulary", 100)
     assert result.code == 2
     assert "was trained with a vocabulary" in result.error
-    assert "bilstm, bilstm_attention, cnn" in result.err
+    assert "bilstm, bilstm_attention, cnn, static" in result.err
 
 
 def test_pretrained_weights_of_a_model_that_has_none(cli, flags):

@@ -289,6 +289,7 @@ def test_a_single_file_is_split_by_context(tmp_path: Path) -> None:
     ("changed", "word"),
     [
         (("--student", "bilstm"), "is a model for question answering"),
+        (("--student", "static"), "is a model for question answering"),
         (("--head", "mlp"), "--head mlp reads whole texts"),
         (("--thresholds", "gmean"), "several labels at once"),
         (("--max-length", 12), "no room"),

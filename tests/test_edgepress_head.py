@@ -10,7 +10,7 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from compress.distill.slicing import slice_layers
-from edgepress.core.architectures import BiLstmConfig, CnnConfig
+from edgepress.core.architectures import BiLstmConfig, CnnConfig, StaticConfig
 from edgepress.core.architectures.head import HEAD, put_head
 from edgepress.core.architectures.pruned import model_type, record_shapes
 from edgepress.core.artifact import open_artifact
@@ -23,6 +23,7 @@ from export.onnx import OnnxRunner, export
 SMALL = {
     "bilstm": lambda: AutoModelForSequenceClassification.from_config(BiLstmConfig(vocab_size=300)),
     "cnn": lambda: AutoModelForSequenceClassification.from_config(CnnConfig(vocab_size=300)),
+    "static": lambda: AutoModelForSequenceClassification.from_config(StaticConfig(vocab_size=300)),
 }
 ALL = {**ARCHITECTURES, **SMALL}
 TEXT = {"input_ids": torch.tensor([[2, 17, 42, 9, 3]]), "attention_mask": torch.ones(1, 5, dtype=torch.int64)}

@@ -56,7 +56,7 @@ PARAMETERS = {
     "camembert": 110.6,
 }
 # The same for those that are trained from scratch, of BERT's vocabulary: 30522 * 64 in the embedding table.
-SMALL_PARAMETERS = {"bilstm": 2.020, "bilstm_attention": 2.037, "cnn": 2.003}
+SMALL_PARAMETERS = {"bilstm": 2.020, "bilstm_attention": 2.037, "cnn": 2.003, "static": 1.958}
 
 TINY = ModelSpec(
     "tiny",

@@ -13,9 +13,12 @@ from edgepress.core.tasks import TASK_HELP, TaskFlags
 Stage = Literal["task", "pretrain"]
 Init = Literal["teacher", "random"]
 Layers = Literal["alternate", "first", "last"]
+STATIC = "static"
+SCRATCH = [name for name in FROM_SCRATCH_ONLY if name != STATIC]
 STUDENT_HELP = (
-    f"half: a part of the teacher's layers; {', '.join(FROM_SCRATCH_ONLY)}: from scratch; or the local "
-    "folder or Hub id of an encoder, for example one that was distilled before."
+    "half: a part of the teacher's layers; static: the teacher's tokens, a vector each, and a small head; "
+    f"{', '.join(SCRATCH)}: from scratch; or the local folder or Hub id of an encoder, for example one that "
+    "was distilled before."
 )
 
 # What nobody gave; of the pretrain stage as Sanh et al. 2019 trained DistilBERT.
@@ -41,7 +44,9 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     depth: int | None = None
     """Number of layers that --student half has; default: half of the teacher's."""
     init: Init = "teacher"
-    """Weights that --student half begins with: the teacher's, or random ones."""
+    """Weights that --student half and static begin with: the teacher's, or random ones."""
+    embedding_size: int | None = None
+    """Numbers a token of --student static; default: 256, or the teacher's hidden size where that is less."""
     vocabulary: Annotated[int, described(VOCABULARY_HELP)] = 0
     baseline: bool = True
     """Also train the same student without the teacher (task stage)."""
@@ -49,7 +54,7 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     # The student without the teacher has checkpoints of its own.
     AFTER_TRAINING = ClassifierOptions.AFTER_TRAINING | {"baseline"}
     SEEN_IN_CONTENTS = ClassifierOptions.SEEN_IN_CONTENTS | {
-        *("teacher", "student", "corpus", "layers", "depth", "init"),
+        *("teacher", "student", "corpus", "layers", "depth", "init", "embedding_size"),
     }
 
     def _default_weights(self) -> dict[str, float]:
@@ -58,8 +63,23 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     def check(self) -> None:
         """Raise for a flag that is out of range."""
         super().check()
-        require_flags({"--depth": self.depth is None or self.depth > 0})
+        require_flags(
+            {
+                "--depth": self.depth is None or self.depth > 0,
+                "--embedding-size": self.embedding_size is None or self.embedding_size > 0,
+            }
+        )
+        self._check_student()
         self._check_stage()
+
+    def _check_student(self) -> None:
+        if self.embedding_size is not None and self.student != STATIC:
+            raise EdgepressError("--embedding-size belongs to --student static", "leave it away")
+        if self.vocabulary and self.student == STATIC:
+            raise EdgepressError(
+                "--vocabulary: a static student has the teacher's tokens",
+                "leave it away; compress.trim_vocab drops those that no text needs, before or after",
+            )
 
     def _may_stay_untrained(self) -> bool:
         return self.stage == "pretrain" and self.epochs == 0
@@ -90,6 +110,8 @@ class DistillConfig(DistillOptions, TaskFlags, StepFlags):
     python -m compress.distill --teacher outputs/minilm-sst2
 
     python -m compress.distill --teacher outputs/minilm-sst2 --student bilstm --vocabulary 10000
+
+    python -m compress.distill --teacher outputs/minilm-sst2 --student static --embedding-size 128
 
     python -m compress.distill --stage pretrain --teacher outputs/minilm-masked-lm --corpus imdb/unsupervised
 

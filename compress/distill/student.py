@@ -1,10 +1,11 @@
-"""The model that learns: a part of the teacher, a small one from scratch, or one that was made before."""
+"""The model that learns: a part of the teacher, its tokens, one from scratch, or one that was made before."""
 
 import copy
 from dataclasses import replace
 
-from compress.distill.config import DistillOptions
+from compress.distill.config import SCRATCH, STATIC, DistillOptions
 from compress.distill.slicing import chosen_layers, random_student, slice_layers
+from compress.distill.static import static_student
 from compress.training.config import check_vocabulary
 from compress.training.data import TrainingText, open_untrained
 from edgepress.core import console
@@ -12,7 +13,6 @@ from edgepress.core.architectures.head import put_head, reset_head
 from edgepress.core.errors import EdgepressError
 from edgepress.core.inputs import fit_inputs
 from edgepress.core.loading import OpenedModel, open_model
-from edgepress.core.models import FROM_SCRATCH_ONLY
 
 HALF = "half"
 
@@ -41,7 +41,10 @@ def reads_teachers_tokens(options: DistillOptions, teacher: OpenedModel) -> bool
 def _named(options: DistillOptions, teacher: OpenedModel, text: TrainingText | None) -> OpenedModel:
     if options.student == HALF:
         return part_of(teacher, options)
-    if options.student in FROM_SCRATCH_ONLY:
+    if options.student == STATIC:
+        assert text is not None
+        return static_student(teacher, options, text.train.texts)
+    if options.student in SCRATCH:
         assert text is not None
         student = open_untrained(
             options.student, teacher.text_task, teacher.data, options.seed, options.vocabulary, text
@@ -70,7 +73,7 @@ def part_of(teacher: OpenedModel, options: DistillOptions) -> OpenedModel:
     if count is None:
         raise EdgepressError(
             f"a {teacher.model.config.model_type} has no layers to take half of",
-            f"name another --student: {', '.join(FROM_SCRATCH_ONLY)}",
+            f"name another --student: {', '.join(SCRATCH)}",
         )
     layers = chosen_layers(count, options.layers, options.depth)
     if options.init == "random":

@@ -1,28 +1,20 @@
 """The teacher's logits: it reads every text once; what it said is kept on disk, and put beside rows."""
 
-import hashlib
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from datasets import Dataset
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 from transformers import PreTrainedModel
 
+from compress.distillation.array_cache import cached_array
 from compress.distillation.options import DistillationOptions
 from compress.training.data import TrainingText, encode_examples
 from compress.training.machine import device, has_bf16
 from compress.training.trainer import TrainingData
 from edgepress.core import console
-from edgepress.core.caches import SUITE, cache_root
-from edgepress.core.causes import cause
-from edgepress.core.errors import first_line
 from edgepress.core.identity import digest_of, library_versions, model_identity
 from edgepress.core.inputs import NAMES as INPUTS
 from edgepress.core.loading import OpenedModel
@@ -31,7 +23,6 @@ from edgepress.core.splits import Examples
 from edgepress.core.tasks.kind import TEACHER_LOGITS, Collator, Places
 
 BATCH_SIZE = 64
-LOGITS = "logits"
 
 
 TextLogits = np.ndarray | list[np.ndarray]
@@ -59,51 +50,20 @@ def teacher_logits(
     """
     places = teacher.kind.places(teacher.tokenizer, examples.texts, max_length)
     lengths = teacher.kind.taught(examples, places)
-    key = _key(teacher, [digest_of(examples.texts), max_length, bf16])
-    rows = _kept(key, sum(lengths), lambda: _compute(teacher, examples, max_length, bf16, places))
+    key = teacher_key(teacher, [digest_of(examples.texts), max_length, bf16])
+    rows = cached_array(
+        "logits",
+        key,
+        sum(lengths),
+        "the teacher's logits",
+        lambda: _compute(teacher, examples, max_length, bf16, places),
+    )
     return rows if places is None else np.split(rows, np.cumsum(lengths)[:-1])
 
 
-def _kept(key: str, rows: int, compute: Callable[[], np.ndarray]) -> np.ndarray:
-    path = cache_root() / "logits" / f"{key}.safetensors"
-    kept = _read(path, rows)
-    if kept is not None:
-        console.step(f"the teacher's logits of {rows} rows: as computed before")
-        return kept
-    logits = compute()
-    _write(path, logits)
-    return logits
-
-
-def _key(teacher: OpenedModel, read: list[str | int]) -> str:
+def teacher_key(teacher: OpenedModel, read: list[str | int]) -> str:
+    """Digest of a teacher, the machine and libraries that it runs with, and of what it reads."""
     return digest_of([model_identity("teacher", teacher), device().type, library_versions(), *read])
-
-
-def _read(path: Path, rows: int) -> np.ndarray | None:
-    if not os.path.exists(path):  # False, too, where the folder may not be looked into
-        return None
-    try:
-        with safe_open(path, "numpy") as stream:
-            logits, digest = stream.get_tensor(LOGITS), stream.metadata()["sha256"]
-        if len(logits) == rows and hashlib.sha256(logits.tobytes()).hexdigest() == digest:
-            return logits
-    except (SafetensorError, OSError, KeyError, TypeError):
-        pass
-    console.warn(f"{path}: damaged; the teacher's logits are computed anew")
-    return None
-
-
-def _write(path: Path, logits: np.ndarray) -> None:
-    partial = path.with_suffix(f".{os.getpid()}.partial")  # processes of one launch write the same
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({LOGITS: logits}, partial, {"sha256": hashlib.sha256(logits.tobytes()).hexdigest()})
-        partial.replace(path)
-    except (SafetensorError, OSError) as error:  # the next run computes them again
-        reason = cause(error, path.parent) or first_line(error)
-        console.warn(f"the teacher's logits are not kept in {path.parent}: {reason}; {SUITE}=FOLDER moves it")
-        with suppress(OSError):
-            partial.unlink()
 
 
 def _compute(

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from edgepress.core import console
+from edgepress.core.architectures.base import SmallClassifier
 from edgepress.core.architectures.pruned import record_shapes
 from edgepress.core.artifact import (
     Artifact,
@@ -32,7 +33,16 @@ from edgepress.core.hypotheses import Hypotheses, asked_hypotheses
 from edgepress.core.inputs import longest_input
 from edgepress.core.metrics import THRESHOLDS
 from edgepress.core.model_card import card_language
-from edgepress.core.models import FINE_TUNING, MODELS, ModelSource, ModelSpec, Schedule, Weights, find_model
+from edgepress.core.models import (
+    FINE_TUNING,
+    FROM_SCRATCH,
+    MODELS,
+    ModelSource,
+    ModelSpec,
+    Schedule,
+    Weights,
+    find_model,
+)
 from edgepress.core.prediction import Reader
 from edgepress.core.pretrained import describe_model, keep_whole, load_model, load_tokenizer
 from edgepress.core.process import quiet_transformers
@@ -153,7 +163,7 @@ class OpenedModel:
     @property
     def schedule(self) -> Schedule:
         """Default epochs and learning rate of its training."""
-        return self.spec.schedule if self.spec else FINE_TUNING
+        return FROM_SCRATCH if isinstance(self.model, SmallClassifier) else FINE_TUNING
 
     @property
     def texts_a_row(self) -> int:

@@ -53,11 +53,6 @@ class ModelSpec:
         """Whether weights of it exist that somebody has trained."""
         return self.hub_id is not None
 
-    @property
-    def schedule(self) -> Schedule:
-        """Default epochs and learning rate of its training."""
-        return FINE_TUNING if self.pretrained else FROM_SCRATCH
-
 
 def _from_scratch(name: str, architecture: str, **config: Any) -> ModelSpec:
     return ModelSpec(name, None, architecture, config, license=None, language=None)
@@ -278,6 +273,7 @@ MODELS: dict[str, ModelSpec] = {
         _from_scratch("bilstm", "edgepress_bilstm"),
         _from_scratch("bilstm_attention", "edgepress_bilstm", attention=True),
         _from_scratch("cnn", "edgepress_cnn"),
+        _from_scratch("static", "edgepress_static"),
     )
 }
 

@@ -8,6 +8,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 from edgepress.core.architectures.base import SmallClassifier
 from edgepress.core.architectures.bilstm import BiLstmConfig, BiLstmForSequenceClassification
 from edgepress.core.architectures.cnn import CnnConfig, CnnForSequenceClassification
+from edgepress.core.architectures.static import StaticConfig, StaticForSequenceClassification
 
 __all__ = [
     "BiLstmConfig",
@@ -15,11 +16,14 @@ __all__ = [
     "CnnConfig",
     "CnnForSequenceClassification",
     "SmallClassifier",
+    "StaticConfig",
+    "StaticForSequenceClassification",
 ]
 
 for _config, _model in (
     (BiLstmConfig, BiLstmForSequenceClassification),
     (CnnConfig, CnnForSequenceClassification),
+    (StaticConfig, StaticForSequenceClassification),
 ):
     AutoConfig.register(_config.model_type, _config)
     AutoModelForSequenceClassification.register(_config, _model)
