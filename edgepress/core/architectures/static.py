@@ -35,7 +35,7 @@ class StaticForSequenceClassification(SmallClassifier):
         self.post_init()
 
     def text_vector(self, embedded: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """(batch, hidden_size)."""
+        """Vectors of texts, (batch, hidden_size)."""
         kept = mask.unsqueeze(1).to(embedded.dtype)
         # A product sums the tokens up: one operation, which every format has.
         mean = (kept @ embedded).squeeze(1) / kept.sum(2).clamp(min=1)
