@@ -10,7 +10,6 @@ from device_bench.grouping import speed_up
 from device_bench.records import Measurement
 from device_bench.stats import Interval
 from device_bench.waiting import busy_machine
-from edgepress.core.intervals import Bounds
 
 Minimize = Literal["latency", "size"]
 
@@ -25,8 +24,8 @@ class RatedFile:
     """Whether it loses no more than it may."""
     loss: float | None = None
     """Loss against the model [points]; None where nothing was scored."""
-    loss_bounds: Bounds | None = None
-    """Interval of the loss, 0..1."""
+    loss_interval: str = ""
+    """Interval of the loss in words: "[-0.4, 1.2]"; empty where it is not known."""
     record: Measurement | None = None
     """Latency at the length that decides; None where it was not timed."""
     latency_ms: float = 0.0
@@ -45,7 +44,7 @@ class RatedFile:
             yield f"{ratio.value:.2f}x [{ratio.low:.2f}, {ratio.high:.2f}] as fast as {baseline}"
         yield f"{self.size_bytes / 1e6:.3g} MB"
         if self.loss is not None:
-            interval = f" {self.loss_bounds.percent()}" if self.loss_bounds else ""
+            interval = f" {self.loss_interval}" if self.loss_interval else ""
             yield f"loses {self.loss + 0.0:.2f} points{interval}"
 
     @property

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from device_bench import records, stats
+from device_bench.losses import Loss, loss
 from device_bench.records import Measurement
 from edgepress.core.errors import EdgepressError, unknown_name
 
@@ -60,7 +61,7 @@ class Section:
     """Empty where the files are for none, or for one that nobody noted."""
     series: tuple[RecordGroup, ...]
     baseline: tuple[str, ...]
-    """The file that speed-ups are over, as `RecordGroup.is_of` takes it."""
+    """The file that speed-ups and losses are against, as `RecordGroup.is_of` takes it."""
 
     @property
     def title(self) -> str:
@@ -91,6 +92,20 @@ class Section:
         pairs = ((self._bases.get(_turn(record)), record) for record in reversed(same))
         ratios = (speed_up(base, record) for base, record in pairs if base is not None)
         return next((ratio for ratio in ratios if ratio is not None), None)
+
+    def loss(self, own: RecordGroup) -> Loss | None:
+        """Return what a file loses against the baseline; None where there is nothing to compare.
+
+        Among the scores of the baseline one on the same texts is taken, the newest where there are several.
+        """
+        record = own.scored
+        bases = [base for base in self._bases.values() if base.score is not None]
+        if record is None or not bases or own.is_of(self.baseline):
+            return None
+        newest_ = max(bases, key=lambda base: base.taken_at)
+        same = [base for base in bases if base.file_sha256 == newest_.file_sha256]
+        base = max(same, key=lambda base: (base.texts_sha256 == record.texts_sha256, base.taken_at))
+        return loss(base, record)
 
 
 def load(paths: Sequence[Path]) -> list[Measurement]:

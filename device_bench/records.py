@@ -12,6 +12,7 @@ from edgepress.core.console import warn
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.fields import require_fields
 from edgepress.core.files import to_json
+from edgepress.core.packed_array import unpack
 
 SCHEMA_VERSION = 4
 PACKED = ".xz"
@@ -105,6 +106,10 @@ class Measurement:
     score_interval: tuple[float, ...] | None = None
     """Both ends of the score's 95 % interval; None where it is not known."""
     scored_rows: int = 0
+    outcomes: str = ""
+    """What each text adds to the metric, as `packed_array.pack` writes it: two files that were scored on the
+    same texts (`texts_sha256`) are compared text by text. Empty where nothing was scored, where it is too
+    long, and before it was noted."""
     text_length: int = 0
     """Length that stands for the texts of its task, their mean rounded up [tokens]; 0 where nobody looked."""
     texts_sha256: str = ""
@@ -250,6 +255,8 @@ def _parse(content: dict[str, Any]) -> Measurement:
         raise ValueError(f"score: {content['score']} is beyond 1")
     if content.get("score_interval") is not None:
         content["score_interval"] = _parse_interval(content["score_interval"])
+    if content.get("outcomes"):
+        unpack(content["outcomes"])  # ValueError where it is damaged
     content["launches"] = tuple(_parse_launch(launch) for launch in content.get("launches", ()))
     if not all(share <= 1 for share in content.get("waited", ())):
         raise ValueError("waited: a share is at most 1")

@@ -12,6 +12,7 @@ from uuid import uuid4
 import numpy as np
 
 from device_bench.cpu import timed_ms
+from device_bench.file_score import FileScore
 from device_bench.plan import Plan, Target
 from device_bench.process import Process, of_each
 from device_bench.texts import save
@@ -19,9 +20,7 @@ from edgepress.core import console
 from edgepress.core.artifact import is_artifact
 from edgepress.core.errors import EdgepressError
 from edgepress.core.identity import texts_digest
-from edgepress.core.intervals import Bounds, score_bounds
 from edgepress.core.loading import OpenedModel, open_model
-from edgepress.core.metrics import predict, score
 from edgepress.core.splits import Examples, load_split
 from export.core.runner import Batch
 from export.validation.sentences import TextLengths
@@ -45,23 +44,6 @@ class TextsRequest:
     """Whether whole passes over the evaluation split are to come."""
     pass_samples: int | None = None
     """Number of its texts that passes run over; None: all."""
-
-
-@dataclass(frozen=True)
-class FileScore:
-    """Score of one file on the texts of its task."""
-
-    score: float | None
-    bounds: Bounds | None
-    predicted: np.ndarray
-    """Predictions that `metrics.predict` made from its logits."""
-    labels: np.ndarray
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Fields of the file's records."""
-        interval = (self.bounds.low, self.bounds.high) if self.bounds else None
-        return {"score": self.score, "score_interval": interval, "scored_rows": len(self.labels)}
 
 
 class ArtifactTexts:
@@ -109,9 +91,7 @@ class ArtifactTexts:
         finally:
             if process is not None:
                 process.close()
-        found = score(self._metric, logits, self._labels, *self._decisions)
-        bounds = score_bounds(self._metric, logits, self._labels, *self._decisions)
-        return FileScore(found, bounds, predict(logits, *self._decisions), self._labels)
+        return FileScore.of(self._metric, logits, self._labels, *self._decisions)
 
     def _reduced(self, process: Process) -> Iterator[np.ndarray]:
         """What is kept of each text's logits; of a vocabulary's those of one text at a time are there."""

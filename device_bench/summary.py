@@ -17,6 +17,7 @@ CARRIED = ("runtime MB", "memory MB", "start ms")
 """Size of the runtime's packages on disk, peak memory of the process, load and first run."""
 NO_RUNTIME = "this machine does not have the runtime that its users have"
 AGREEMENT = "agreement"
+LOSS = "loss [points]"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Row:
     """A record for each sequence length; none where it was not timed."""
     bounds: Bounds | None = None
     """The score's 95 % interval; None where it is not known."""
+    lost: str = ""
+    """Loss against the model in torch [points], with its interval; empty where it is not known."""
     parent: str = ""
     """Name of the unquantized file of its format; empty for that one itself: the first row then."""
 
@@ -68,9 +71,15 @@ def headings(rows: Sequence[Row], metric: str, agreement: str = AGREEMENT) -> li
     Where files of several runtimes stand beside each other, the costs of carrying each come last.
     """
     latencies = [f"ms at {length}" for length in baseline(rows).sequence_lengths]
+    judged = [metric, *([LOSS] if _lossy(rows) else []), agreement]
     if len(runtimes(rows)) > 1:
-        return ["variant", "MB", *latencies, metric, agreement, *CARRIED]
-    return ["variant", "MB", "params", *latencies, metric, agreement, "int MatMuls"]
+        return ["variant", "MB", *latencies, *judged, *CARRIED]
+    return ["variant", "MB", "params", *latencies, *judged, "int MatMuls"]
+
+
+def _lossy(rows: Sequence[Row]) -> bool:
+    """Whether it is known of a file what it loses."""
+    return any(row.lost for row in rows)
 
 
 def cells(row: Row, rows: Sequence[Row]) -> list[str]:
@@ -82,6 +91,7 @@ def cells(row: Row, rows: Sequence[Row]) -> list[str]:
         *([] if several else [f"{row.parameters / 1e6:.1f} M"]),
         *(_latency_cell(row, base, length) for length in base.sequence_lengths),
         score_text(row.score, row.bounds, gap="\n"),
+        *([row.lost or MISSING] if _lossy(rows) else []),
         MISSING if row is rows[0] or row.agreement is None else f"{100 * row.agreement:.1f} %",
         *(_carried(row) if several else [row.quantized_matmuls]),
     ]

@@ -15,6 +15,7 @@ from conftest import SENTENCES, Result, run_well, skip_without, write_split
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from device_bench import records
+from device_bench.losses import loss
 from edgepress.core.artifact import open_artifact
 from edgepress.core.errors import EdgepressError
 from export.core.registry import formats
@@ -374,6 +375,15 @@ def test_parity_beyond_atol_fails_and_writes_nothing(quantize, tmp_path):
     assert result.code == 1
     assert "at batch" in result.error
     assert not list(tmp_path.iterdir())
+
+
+def test_losses_of_records_are_paired(default):
+    fp32, int8 = records.read(default.folder / "measurements.jsonl")
+    own, step = loss(fp32, int8), open_artifact(default.folder).manifest.steps[-1]
+    assert (own.unpaired, own.texts) == ("", step.metrics["evaluation_set"]["texts"])
+    assert int8.texts_sha256 == step.metrics["evaluation_set"]["texts_sha256"]
+    assert step.metrics["variants"][0]["loss_interval"] == own.bounds.recorded  # fp32 decides as torch does
+    assert "loss [points]" in flat(default.result)
 
 
 def test_records_hold_raw_interleaved_samples(default):

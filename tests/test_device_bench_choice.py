@@ -7,7 +7,6 @@ from bench_records import measured
 
 from device_bench.choice import RatedFile, Recommendation
 from device_bench.grouping import speed_up
-from edgepress.core.intervals import Bounds
 
 FP32 = measured("fp32", 20.0)
 
@@ -16,7 +15,7 @@ def rated(
     name: str, milliseconds: float, megabytes: float, loss: float = 0.0, timed: bool = True
 ) -> RatedFile:
     record = replace(measured(name, milliseconds), size_bytes=int(megabytes * 1e6), runtime_bytes=50_000_000)
-    found = RatedFile(name, record.size_bytes, loss <= 1, loss, Bounds(0, 0.02))
+    found = RatedFile(name, record.size_bytes, loss <= 1, loss, "[0.0, 2.0]")
     if not timed:
         return found
     ratio = None if name == "fp32" else speed_up(FP32, record)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from bench_records import MACHINE, OTHER_MACHINE, measured
 
-from device_bench.compare.figures import Figure, difference
+from device_bench.losses import NO_OUTCOMES, OTHER_TEXTS, loss
 from device_bench.records import Measurement, append
-from device_bench.stats import Interval
-from edgepress.core.intervals import wilson
+from edgepress.core.intervals import tango, wilson
+from edgepress.core.packed_array import pack
 
 
 def write(path: Path, *found: Measurement) -> Path:
@@ -178,13 +178,84 @@ def test_what_the_records_cannot_show_is_told(compare: Callable) -> None:
 
 @pytest.mark.parametrize(("before", "after"), [(0.9, 0.9), (0.9, 0.8), (0.98, 0.99)])
 def test_difference_of_shares_is_newcombes(before: float, after: float) -> None:
+    old, new = (replace(BEFORE, score=share, scored_rows=100) for share in (before, after))
+    found = loss(old, new)
+    expected = newcombe(round(100 * before), round(100 * after), 100)
+    assert (found.bounds.low, found.bounds.high) == pytest.approx(expected, abs=1e-9)
+    assert found.unpaired == NO_OUTCOMES
+
+
+def scored(right: np.ndarray, **more: object) -> Measurement:
+    """A record of a file that has these texts right."""
+    count, share = len(right), float(right.mean())
+    interval = tuple(wilson(int(right.sum()), count).recorded)
+    known = {"texts_sha256": "ef" * 32, "outcomes": pack(right), **more}
+    return replace(BEFORE, score=share, score_interval=interval, scored_rows=count, **known)
+
+
+def lossy(lost: int, won: int, count: int = 872) -> tuple[np.ndarray, np.ndarray]:
+    """Texts that each of two files has right, of which so many are lost and won."""
+    before = np.arange(count) >= count // 10
+    after = before.copy()
+    after[-lost:] = False
+    after[:won] = True
+    return before, after
+
+
+def test_a_loss_on_the_same_texts_is_paired(compare: Callable) -> None:
+    before, after = lossy(12, 2)
+    own, bounds = loss(scored(before), scored(after)), tango(12, 2, 872)
+    assert (own.bounds, own.unpaired) == (bounds, "")
+    found = compare([scored(before)], [scored(after)])
+    said = f"loses 1.15 points {bounds.percent()} on the same 872 texts; worse"
+    assert (found.code, found.error) == (1, "error: 1 figure became worse")
+    assert f"accuracy of int8: 90.02 % -> 88.88 %, {said}" in " ".join(found.out.split())
+    assert "-1.15 points" in found.out
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "why"),
+    [
+        ({}, {"texts_sha256": "cd" * 32}, OTHER_TEXTS),
+        ({"outcomes": ""}, {}, NO_OUTCOMES),
+        ({"texts_sha256": ""}, {"texts_sha256": ""}, NO_OUTCOMES),
+        ({"outcomes": pack(np.ones(5, bool))}, {}, NO_OUTCOMES),
+        (
+            {"outcomes": pack(np.ones((872, 2), bool))},
+            {"outcomes": pack(np.ones((872, 2), bool))},
+            NO_OUTCOMES,
+        ),
+    ],
+)
+def test_a_loss_that_cannot_be_paired_says_so(compare: Callable, older: dict, newer: dict, why: str) -> None:
+    before, after = lossy(12, 2)
+    found = compare([scored(before, **older)], [scored(after, **newer)])
+    assert (found.code, "nothing changed" in found.out) == (0, True)
+    assert f"loses 1.15 points [-1.7, 4.0], unpaired: {why}; within chance" in " ".join(found.out.split())
+
+
+def test_a_score_has_one_line_for_all_shapes(compare: Callable) -> None:
+    before, after = lossy(1, 1)
+    old, new = ([scored(right, sequence_length=n) for n in (16, 128)] for right in (before, after))
+    found = compare(old, new)
+    assert (found.code, found.out.count("loses 0.00 points")) == (0, 1)
+    assert "may be 0.6% worse" in found.err
+
+
+def test_scores_of_other_machines_are_paired_too(compare: Callable) -> None:
+    before, after = lossy(12, 2)
+    outcomes = [{"score": float(own.mean()), "outcomes": pack(own)} for own in (before, after)]
     old, new = (
-        Figure("a", Interval(share, *wilson(round(100 * share), 100).recorded), "", ratio=False)
-        for share in (before, after)
+        pair_of(10.0, machine, scored_rows=872, metric="accuracy", texts_sha256="ef" * 32, **own)
+        for machine, own in zip((MACHINE, OTHER_MACHINE), outcomes, strict=True)
     )
-    found = difference(old, new)
-    expected = newcombe(round(100 * after), round(100 * before), 100)
-    assert (found.low * before, found.high * before) == pytest.approx(expected, abs=1e-9)
+    found = compare(old, new, "--ratios")
+    assert (found.code, "on the same 872 texts; worse" in " ".join(found.out.split())) == (1, True)
+
+
+def test_outcomes_that_are_damaged_are_one_line(compare: Callable) -> None:
+    found = compare([scored(np.ones(9, bool), outcomes="bool 9 !")], [BEFORE])
+    assert (found.code, "line 1: no record: it cannot be unpacked" in found.err) == (2, True)
 
 
 def newcombe(first: int, second: int, count: int) -> tuple[float, float]:

@@ -31,6 +31,7 @@ from device_bench.records import Measurement, append, read
 from device_bench.texts import save
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import sha256
+from edgepress.core.packed_array import unpack
 from edgepress.core.pretrained import encode
 from edgepress.core.splits import Examples
 from edgepress.core.tasks import Task
@@ -178,6 +179,8 @@ def test_score_is_that_of_the_file_on_the_phone(measured, folder: Path, tokenize
             decided = np.array([runner(dict(row))[0].argmax() for row in rows])
         assert one.score == pytest.approx((decided == TEXTS.examples.labels).mean())
         assert (one.task, one.metric, one.scored_rows) == ("verdicts", "accuracy", len(rows))
+        assert unpack(one.outcomes).mean() == one.score
+        assert one.score_interval[0] <= one.score <= one.score_interval[1]
         assert len(one.tokenize_ms) == len(rows)
         assert min(one.tokenize_ms) > 0
 

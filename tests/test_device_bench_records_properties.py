@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from bench_records import measured
 from hypothesis import given
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from device_bench.records import Launch, Measurement, append, read
 from edgepress.core.errors import EdgepressError
+from edgepress.core.packed_array import pack
 
 # U+2028 ends a line to str.splitlines, and none of JSON's; what is written unescaped may be cut inside.
 TEXTS = st.text(alphabet=st.sampled_from('aü"\\\n\r\u2028\x85🦙'), max_size=5)
@@ -42,6 +44,7 @@ def records(draw: st.DrawFn) -> Measurement:
         samples_ms=draw(ROUNDS),
         launches=draw(LAUNCHES),
         score=draw(st.none() | st.floats(-1, 1)),
+        outcomes=draw(st.sampled_from(["", pack(np.arange(9) % 2), pack(np.arange(9) / 8)])),
         energy_j=draw(st.none() | TIMES),
         waited=tuple(draw(st.lists(st.floats(0, 1), max_size=3))),
         error=draw(TEXTS),

@@ -8,12 +8,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from bench_records import OTHER_MACHINE, measured
 
-from device_bench.records import append
+from device_bench.records import Measurement, append
 from edgepress.core.artifact import Manifest, ModelRecord, Step, create_artifact
 from edgepress.core.files import sha256
+from edgepress.core.intervals import tango, wilson
+from edgepress.core.packed_array import pack
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # Shows what a page did, at the end of its own markup, to whoever reads the DOM.
@@ -77,7 +80,7 @@ def test_page_says_everything(page: Path) -> None:
         "int8-static",
         "22,713,986 parameters",
         "60 % faster",
-        "Speed-ups are over fp32",
+        "Speed-ups and losses are against fp32",
         "2.50x",
         "88.0 to 92.0",
     ):
@@ -122,6 +125,37 @@ def test_the_overview_has_a_row_a_file_and_marks_the_front(page: Path) -> None:
         ["front"],
         ["chosen", "front"],
     ]
+
+
+def scored(name: str, milliseconds: float, right: np.ndarray, **more: object) -> Measurement:
+    """A record of a file that has these texts right."""
+    share, interval = float(right.mean()), tuple(wilson(int(right.sum()), len(right)).recorded)
+    known = {"score": share, "score_interval": interval, "scored_rows": len(right), "metric": "accuracy"}
+    known |= {"texts_sha256": "ef" * 32, "outcomes": pack(right)}
+    return replace(measured(name, milliseconds), **{**known, **more})
+
+
+def test_losses_have_paired_intervals_and_others_are_marked(cli: Callable, tmp_path: Path) -> None:
+    right = np.arange(872) >= 80
+    lossy = right & (np.arange(872) < 866)
+    found = [
+        scored("fp32", 20.0, right),
+        scored("int8", 8.0, lossy),
+        scored("int4", 30.0, lossy, texts_sha256="cd" * 32),
+    ]
+    append(tmp_path / "a.jsonl", found)
+    flags = ("--records", tmp_path / "a.jsonl", "--output", tmp_path / "report.html")
+    assert cli("device_bench.report", *flags).code == 0
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    bounds = tango(6, 0, 872)
+    assert f"loses 0.69 points {bounds.percent()})" in text
+    paired = f">{100 * bounds.low:.1f} to {100 * bounds.high:.1f}</td>"
+    assert text.count(">loss [points]</button>") == 2
+    for table in ("overview", "measurements"):
+        first, second, third = rows_of(tmp_path / "report.html", table)
+        assert ">0.69</td>" not in first
+        assert (">0.69</td>" in second, paired in second) == (True, True)
+        assert (">0.69</td>" in third, ", unpaired</td>" in third, paired in third) == (True, True, False)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from device_bench.plan import EAGER, EAGER_MODES, PACKED, Plan
 from device_bench.records import Measurement, read
 from device_bench.run.resume import done_cases, why_again
 from device_bench.targets import Selection, find_targets, smallest_vocabulary
+from edgepress.core.packed_array import unpack
 from export.core.registry import find_format, open_runner
 from export.onnx import OnnxConfig
 
@@ -76,6 +77,8 @@ def test_a_record_says_everything_of_a_file(measured: Measured, artifact: Path) 
     assert (one.artifact, one.format, one.precision) == ("small", "onnx", "fp32")
     assert (one.task, one.metric, one.scored_rows) == ("verdicts", "accuracy", 12)
     assert one.score == 1.0  # the model was trained until every sentence is far from the other side
+    assert unpack(one.outcomes).tolist() == [True] * 12
+    assert one.texts_sha256
     assert 0 < one.compressed_bytes < one.size_bytes
     assert len(one.tokenize_ms) > 5
     assert one.parameters > 1000

@@ -21,6 +21,7 @@ from compress.training.checkpoints import TechniqueRun
 from compress.training.config import passes, with_defaults
 from compress.training.scoring import TrainingResult
 from edgepress.core import console
+from edgepress.core.intervals import in_points
 from edgepress.core.loading import OpenedModel
 from edgepress.core.tables import screen_table
 
@@ -56,7 +57,7 @@ def _train(
 ) -> TrainingResult | None:
     """What training reached with rounding in the way; None where rounding alone costs little enough."""
     before, rounded = (own.score for own in figures)
-    lost = None if before is None or rounded is None else 100 * (before - rounded)  # points of the metric
+    lost = None if before is None or rounded is None else in_points(before - rounded)
     if lost is not None and lost <= options.max_drop:
         said = f"rounding alone loses {lost:.2f} points, of {options.max_drop:g} that it may"
         console.step(f"{said}: nothing to train")

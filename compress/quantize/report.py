@@ -176,7 +176,8 @@ class Quantized:
         worst, _ = verdict.worst_drop(self.opened.kind, self.parent_labels)
         within = Limits.of(self.config, self.opened.kind).allow(loss, worst)
         known = loss if math.isfinite(loss) else None
-        found = RatedFile(label, file.size_bytes, within or file.precision == WHOLE, known, verdict.loss)
+        interval = verdict.loss.percent() if verdict.loss else ""
+        found = RatedFile(label, file.size_bytes, within or file.precision == WHOLE, known, interval)
         if not row.measurements:
             return found
         record, base = row.latency(self.deciding_length), summary.baseline(self.rows)
@@ -218,6 +219,8 @@ class Quantized:
             "score": verdict.score,
             "score_interval": tuple(verdict.bounds.recorded) if verdict.bounds else None,
             "scored_rows": self.evaluation_set.texts if scored else 0,
+            "texts_sha256": self.evaluation_set.texts_sha256 if scored else "",
+            "outcomes": verdict.outcomes,
             "text_length": self.lengths.typical,
         }
 
@@ -251,6 +254,7 @@ class Quantized:
             agreement=file.verdict.parity.agreement,
             score=file.verdict.score,
             bounds=file.verdict.bounds,
+            lost=file.verdict.loss_text(self.parent_score),
             quantized_matmuls=file.coverage,
             measurements=tuple(m for m in self.measurements if m.name == self.label(file)),
             parent="" if file.scheme is None else self.label(self.parent_of(file)),

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from compress.recipe.results.lines import Estimate, RecipeResult, TableLine
+from compress.recipe.results.lines import PERCENT, Estimate, RecipeResult, TableLine
 from compress.shrink.chain import WHOLE
 from compress.shrink.config import ShrinkConfig
 from device_bench.records import Measurement
 from device_bench.waiting import busy_machine
-from edgepress.core.intervals import Bounds, texts_needed
+from edgepress.core.intervals import Bounds, in_points, texts_needed
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ def _candidate(result: RecipeResult, line: TableLine) -> Candidate | None:
 def _loss(gain: Estimate) -> Estimate:
     """The same with the other sign."""
     if gain.low is None or gain.high is None:
-        return Estimate(-gain.value + 0.0)
-    return Estimate(-gain.value + 0.0, -gain.high, -gain.low)
+        return Estimate(in_points(-gain.value / PERCENT))
+    return Estimate(in_points(-gain.value / PERCENT), -gain.high, -gain.low)
 
 
 def chosen(found: Sequence[Candidate], limits: ShrinkConfig) -> Candidate | None:

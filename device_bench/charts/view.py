@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from device_bench.grouping import RecordGroup, Section, latency, shape
+from device_bench.losses import Loss
 from device_bench.records import Measurement
 from device_bench.stats import Interval
 
@@ -22,6 +23,8 @@ class Point:
     """The score with its 95 % interval [%], where that is known."""
     speed_up: Interval | None
     """Times as fast as the section's baseline."""
+    loss: Loss | None
+    """Loss of score against that baseline."""
     is_baseline: bool
 
     @property
@@ -150,6 +153,7 @@ def _points(
                 latency(record),
                 *_score(own.scored),
                 section.speed_up(own, shape(record)),
+                section.loss(own),
                 own.is_of(section.baseline),
             )
 

@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from scipy.stats import binomtest
-
 from device_bench.grouping import latency
+from device_bench.losses import Loss, loss, score_interval, square_and_add
 from device_bench.records import Measurement
 from device_bench.stats import Interval
 from device_bench.summary import MISSING
@@ -53,8 +52,8 @@ class Figure:
     more_is_better: bool = False
     noise: float | None = None
     """Share of the value that two measurements differ by in any case; None: the intervals say it."""
-    ratio: bool = True
-    """Whether two of them are compared by their ratio, as times are; else by their difference."""
+    scored: Measurement | None = None
+    """Record of a score, which is compared by its difference; other figures are compared by their ratio."""
 
     @property
     def text(self) -> str:
@@ -140,7 +139,14 @@ def _subject(record: Measurement) -> str:
 def _change(subject: str, old: Figure, new: Figure) -> Change:
     rise = new.interval.value - old.interval.value
     share = f"{rise / old.interval.value:+.1%}" if old.interval.value else ""
-    return Change(subject, new.name, old.text, new.text, share, worse=(rise > 0) != new.more_is_better)
+    lost = loss_of(old, new)
+    said = f"{-lost.points:+.2f} points" if lost else share
+    return Change(subject, new.name, old.text, new.text, said, worse=(rise > 0) != new.more_is_better)
+
+
+def loss_of(old: Figure, new: Figure) -> Loss | None:
+    """What a score lost; None for other figures."""
+    return loss(old.scored, new.scored) if old.scored and new.scored else None
 
 
 def _changed(old: Figure, new: Figure, threshold: float) -> bool:
@@ -151,35 +157,28 @@ def _changed(old: Figure, new: Figure, threshold: float) -> bool:
 def difference(old: Figure, new: Figure) -> Interval:
     """Return the increase of a figure as a share of the old value, with its 95 % interval.
 
-    The two measurements are independent, and the interval comes from the interval of each: "square and add"
-    (Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10, with
-    Wilson's intervals; Zou and Donner 2008 for other figures), of logarithms where the ratio counts. Two
-    intervals may overlap although their difference is clear: at equal widths they lie apart only from 1.4
-    times that difference on.
-
-    Scores on the same texts differ less by chance than this assumes: a paired interval would need each text's
-    answer, and records keep none.
+    Times, memory and sizes are of independent measurements, and the interval comes from the interval of each
+    (`losses.square_and_add`), of logarithms where the ratio counts. Two intervals may overlap although their
+    difference is clear: at equal widths they lie apart only from 1.4 times that difference on. Scores on the
+    same texts are paired text by text where the records keep what each text adds (`losses.loss`).
 
     Where the old value is 0, there is no share of it: the new value with its interval is returned.
     """
     before, after = old.interval, new.interval
+    lost = loss_of(old, new)
+    if lost is not None and lost.bounds is not None:
+        whole = abs(before.value) or 1.0  # a correlation may be below 0
+        return Interval(*(-end / whole for end in (lost.value, lost.bounds.high, lost.bounds.low)))
     if not before.value:
         return Interval(after.value, after.low, after.high)
     share = after.value / before.value - 1
     if old.noise is not None:
         return Interval(share, share - old.noise, share + old.noise)
-    if old.ratio and min(before.low, after.low) > 0:
-        ends = _square_and_add(*(_logarithms(own) for own in (before, after)))
+    if old.scored is None and min(before.low, after.low) > 0:
+        ends = square_and_add(*(_logarithms(own) for own in (before, after)))
         return Interval(*(math.expm1(end) for end in (ends.value, ends.low, ends.high)))
-    ends = _square_and_add(before, after)
-    return Interval(*(end / before.value for end in (ends.value, ends.low, ends.high)))
-
-
-def _square_and_add(before: Interval, after: Interval) -> Interval:
-    rise = after.value - before.value
-    down = math.hypot(after.value - after.low, before.high - before.value)
-    up = math.hypot(after.high - after.value, before.value - before.low)
-    return Interval(rise, rise - down, rise + up)
+    ends = square_and_add(before, after)
+    return Interval(*(end / abs(before.value) for end in (ends.value, ends.low, ends.high)))
 
 
 def _logarithms(own: Interval) -> Interval:
@@ -210,23 +209,7 @@ def lasting_figures(record: Measurement) -> Iterator[Figure]:
     )
     if record.score is not None:
         label = f"{record.metric or 'score'} [%]"
-        yield Figure(label, _score_interval(record), "{:.2f}", 0.01, more_is_better=True, ratio=False)
-
-
-def _score_interval(record: Measurement) -> Interval:
-    """The recorded interval; else Wilson's (1927) for a share of rows.
-
-    An approximation of 95 % for accuracy, close also near 0 and 1 (Brown, Cai and DasGupta 2001); a guide for
-    other metrics of 0..1. Records keep no decision of a single text, so no paired test can be made.
-    """
-    score = float(record.score or 0.0)
-    if record.score_interval is not None:
-        return Interval(score, *record.score_interval)
-    if not record.scored_rows or not 0 <= score <= 1:
-        return Interval(score, score, score)
-    right = round(score * record.scored_rows)
-    found = binomtest(right, record.scored_rows).proportion_ci(method="wilson")
-    return Interval(score, min(score, found.low), max(score, found.high))
+        yield Figure(label, score_interval(record), "{:.2f}", 0.01, more_is_better=True, scored=record)
 
 
 def shape_text(record: Measurement) -> str:

@@ -1,6 +1,7 @@
 """The command as a pipeline: read both, pair them, judge each figure, show what changed."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from device_bench.compare.config import CompareConfig
 from device_bench.compare.figures import (
@@ -14,6 +15,7 @@ from device_bench.compare.figures import (
     with_figures,
 )
 from device_bench.compare.ratios import compare_ratios, ratios, tell_what_differs
+from device_bench.compare.scores import score_lines
 from device_bench.grouping import identity, library, load, newest, shape
 from device_bench.records import Measurement
 from device_bench.waiting import busy_machine
@@ -24,6 +26,19 @@ from edgepress.core.tables import ScreenTable
 
 Records = dict[tuple[object, ...], Measurement]
 """Records by machine, file and shape."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Differences of two measurements."""
+
+    changes: list[Change]
+    compared: int
+    """Number of records that both have."""
+    doubts: list[Doubt]
+    """Figures that are not known to have changed."""
+    scores: list[str]
+    """A line on the score of each file that both scored."""
 
 
 def run(config: CompareConfig) -> list[Change]:
@@ -49,40 +64,37 @@ def run(config: CompareConfig) -> list[Change]:
     _tell_busy(older, newer)
     margins = Margins(config.threshold, config.memory_noise)
     if config.ratios:
-        found, compared, unsure = changed_ratios(older, newer, margins, config.baseline)
+        found = changed_ratios(older, newer, margins, config.baseline)
     else:
-        found, compared, unsure = _changed_on_one_machine(older, newer, margins)
-    _show(found, compared)
-    _tell_doubts(unsure, config.threshold)
-    _judge(found, config.allow_missing)
-    return found
+        found = _changed_on_one_machine(older, newer, margins)
+    _show(found)
+    _tell_doubts(found.doubts, config.threshold)
+    _judge(found.changes, config.allow_missing)
+    return found.changes
 
 
 def _changed_on_one_machine(
     older: list[Measurement], newer: list[Measurement], margins: Margins
-) -> tuple[list[Change], int, list[Doubt]]:
-    """What changed of all figures, how many records were compared, and what these leave open."""
+) -> Comparison:
+    """Compare all figures of the records that both have of one machine."""
     before, after, shared = pair(older, newer)
     _tell_unpaired(before, after)
     found = [change for key in shared for change in compare_records(before[key], after[key], margins)]
     pairs = [(before[key], after[key]) for key in shared if not before[key].error and not after[key].error]
     figures = [(with_figures(old, margins), with_figures(new, margins)) for old, new in pairs]
     unsure = [doubt for old, new in figures for doubt in doubts(old, new, margins)]
-    return found + _lost(before, after), len(shared), unsure
+    return Comparison(found + _lost(before, after), len(shared), unsure, score_lines(pairs))
 
 
 def changed_ratios(
     older: Sequence[Measurement], newer: Sequence[Measurement], margins: Margins, baseline: str | None = None
-) -> tuple[list[Change], int, list[Doubt]]:
+) -> Comparison:
     """Compare speed-ups, sizes and scores.
 
     Args:
         older, newer: records of any machines; ratios are formed within one run each.
         margins: thresholds of a change.
         baseline: name of the file that speed-ups are over; None takes the one that each run names.
-
-    Returns:
-        changes, number of records that were compared, and figures that are not known to have changed.
 
     Raises:
         EdgepressError: there are no ratios, none is of the same files, or they are relative to others.
@@ -96,7 +108,8 @@ def changed_ratios(
     found = [change for old, new in pairs for change in compare_ratios(old, new, margins)]
     lost = [not_measured_again(before[key].record) for key in before if key not in after]
     unsure = [doubt for old, new in pairs for doubt in doubts(old.with_figures, new.with_figures, margins)]
-    return found + lost, len(shared), unsure
+    scores = score_lines((old.record, new.record) for old, new in pairs)
+    return Comparison(found + lost, len(shared), unsure, scores)
 
 
 def pair(
@@ -207,10 +220,15 @@ def _tell_unpaired(before: Records, after: Records) -> None:
         console.warn(f"{said} that the second was not taken on")
 
 
-def _show(changes: list[Change], compared: int) -> None:
-    if not changes:
-        console.line(f"{compared} records compared: nothing changed beyond its interval")
-        return
-    headings = ("file", "figure", "before", "after", "change", "")
-    rows = [(own.subject, own.figure, own.before, own.after, own.change, own.verdict) for own in changes]
-    ScreenTable(f"{compared} records compared", headings, rows, words=(0, 1, 5)).show()
+def _show(found: Comparison) -> None:
+    title = f"{found.compared} records compared"
+    if found.changes:
+        headings = ("file", "figure", "before", "after", "change", "")
+        rows = [
+            (own.subject, own.figure, own.before, own.after, own.change, own.verdict) for own in found.changes
+        ]
+        ScreenTable(title, headings, rows, words=(0, 1, 5)).show()
+    else:
+        console.line(f"{title}: nothing changed beyond its interval")
+    for said in found.scores:
+        console.line(said)

@@ -9,6 +9,7 @@ import numpy as np
 
 from device_bench import stats
 from device_bench.facts import of_case
+from device_bench.file_score import FileScore
 from device_bench.phone.app import artifact_folder
 from device_bench.phone.contract import PhoneResult
 from device_bench.phone.device import EMULATED_WARNING
@@ -16,7 +17,6 @@ from device_bench.phone.grouping import File, PhoneCase
 from device_bench.records import Launch, Measurement
 from device_bench.session import Taken
 from edgepress.core.artifact import is_artifact, open_artifact
-from edgepress.core.metrics import score
 
 
 def record(series: PhoneCase, run: str) -> Measurement:
@@ -81,9 +81,9 @@ def _scored(series: PhoneCase) -> dict[str, Any]:
     known = {"tokenize_ms": own.tokenize_ms, "task": task.name, "metric": task.metric}
     if _untrained(series.file):
         return known
-    logits = np.asarray(own.text_logits)
-    value = score(task.metric, logits, texts.examples.labels, task.problem_type, texts.thresholds)
-    return {**known, "score": value, "scored_rows": len(logits)}
+    logits, labels = np.asarray(own.text_logits), texts.examples.labels
+    found = FileScore.of(task.metric, logits, labels, task.problem_type, texts.thresholds)
+    return {**known, **found.facts}
 
 
 def _untrained(file: File) -> bool:

@@ -13,6 +13,7 @@ from device_bench.charts import draw
 from device_bench.charts.draw import Chart
 from device_bench.charts.theme import THEMES
 from device_bench.grouping import Section, latency, shape
+from device_bench.losses import UNPAIRED, Loss
 from device_bench.peak import shares_of_peak
 from device_bench.records import Measurement
 from device_bench.report.lineage import Lineage, changed
@@ -75,6 +76,8 @@ HEADINGS = (
     "size [MB]",
     "score [%]",
     "95 % interval",
+    "loss [points]",
+    "95 % interval",
 )
 
 
@@ -115,7 +118,7 @@ def table(section: Section, artifacts: Sequence[Lineage]) -> ReportTable:
 
 
 def baseline(section: Section) -> str:
-    """Label of the file that speed-ups are over."""
+    """Label of the file that speed-ups and losses are against."""
     return next(own.label for own in section.series if own.is_of(section.baseline))
 
 
@@ -126,11 +129,12 @@ def _lines(section: Section, artifacts: Sequence[Lineage]) -> Iterator[ReportLin
             first = ("the baseline",) if series.is_of(section.baseline) else ()
             busy = busy_machine([record])
             notes = (*first, *((own,) if own else ()), *record.warnings, *((busy,) if busy else ()))
-            cells = _cells(series.label, record, section.speed_up(series, shape(record)))
+            lost = section.loss(series) if record.score is not None else None
+            cells = _cells(series.label, record, section.speed_up(series, shape(record)), lost)
             yield ReportLine(tuple(cells), notes, record.error)
 
 
-def _cells(label: str, record: Measurement, speed_up: Interval | None) -> Iterator[Cell]:
+def _cells(label: str, record: Measurement, speed_up: Interval | None, lost: Loss | None) -> Iterator[Cell]:
     kind = "latency" if record.kind == "latency" else f"pass of {record.rows}, padding {record.padding}"
     for text in (label, record.artifact or MISSING, record.runtime or MISSING, kind):
         yield Cell(text)
@@ -144,6 +148,18 @@ def _cells(label: str, record: Measurement, speed_up: Interval | None) -> Iterat
     yield number(record.size_bytes / 1e6, "{:.1f}")
     yield Cell(MISSING) if record.score is None else Cell(f"{100 * record.score:.2f}", record.score)
     yield ends(record.score_interval)
+    yield from loss_cells(lost)
+
+
+def loss_cells(lost: Loss | None) -> tuple[Cell, Cell]:
+    """The loss against the baseline [points] and its interval, marked where it is not paired."""
+    if lost is None:
+        return Cell(MISSING), Cell(MISSING)
+    own = Cell(f"{lost.points:.2f}", lost.points)
+    if lost.bounds is None:
+        return own, Cell(MISSING)
+    interval = ends((lost.bounds.low, lost.bounds.high))
+    return own, replace(interval, text=f"{interval.text}, {UNPAIRED}") if lost.unpaired else interval
 
 
 def peak_cell(record: Measurement) -> Cell:

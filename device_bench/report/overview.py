@@ -10,7 +10,17 @@ from device_bench.charts.view import Point, View, view
 from device_bench.choice import Minimize, RatedFile, Recommendation, cold_start_ms
 from device_bench.grouping import Section
 from device_bench.peak import in_words
-from device_bench.report.content import FILE, MISSING, PEAK, Cell, Heading, ends, number, peak_cell
+from device_bench.report.content import (
+    FILE,
+    MISSING,
+    PEAK,
+    Cell,
+    Heading,
+    ends,
+    loss_cells,
+    number,
+    peak_cell,
+)
 from device_bench.report.lineage import Lineage
 
 MOST_NAMES = 2
@@ -19,6 +29,8 @@ HEADINGS = (
     FILE,
     "size [MB]",
     "score [%]",
+    "95 % interval",
+    "loss [points]",
     "95 % interval",
     "median [ms]",
     "speed-up",
@@ -116,14 +128,14 @@ def _metric(own: View) -> str:
 
 def _rated(point: Point, base: Point | None, max_drop: float) -> RatedFile:
     """A file, its loss against the baseline; without one, or without scores, none is known."""
-    loss = None
-    if base is not None and base.score is not None and point.score is not None:
-        loss = base.score - point.score
+    lost = point.loss
+    kept = base is None or point is base or (lost is not None and lost.points <= max_drop)
     return RatedFile(
         point.label,
         point.record.size_bytes,
-        within=base is None or (loss is not None and loss <= max_drop),
-        loss=None if point is base else loss,
+        within=kept,
+        loss=lost.points if lost else None,
+        loss_interval=lost.interval if lost else "",
         record=point.record,
         latency_ms=point.latency.value,
         speed_up=point.speed_up,
@@ -136,6 +148,7 @@ def _cells(point: Point) -> Iterator[Cell]:
     yield number(point.megabytes, "{:.1f}")
     yield Cell(MISSING) if score is None else Cell(f"{score:.2f}", score)
     yield ends(record.score_interval)
+    yield from loss_cells(point.loss)
     yield number(point.latency.value, "{:.2f}")
     yield Cell(MISSING) if ratio is None else Cell(f"{ratio.value:.2f}x", ratio.value)
     yield Cell(MISSING) if ratio is None else Cell(f"{ratio.low:.2f} to {ratio.high:.2f}", ratio.half_width)

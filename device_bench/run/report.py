@@ -7,6 +7,7 @@ from typing import Any
 
 from device_bench import stats
 from device_bench.grouping import latency
+from device_bench.losses import loss
 from device_bench.peak import in_words, share_in_words
 from device_bench.plan import Plan, Target
 from device_bench.profile import Operator, Profile, profile
@@ -15,7 +16,7 @@ from device_bench.summary import MISSING
 from device_bench.waiting import warn_of_busy_machine
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError
-from edgepress.core.intervals import score_text
+from edgepress.core.intervals import Bounds, score_text
 from edgepress.core.tables import ScreenTable, screen_table
 
 HEADINGS = (
@@ -29,6 +30,7 @@ HEADINGS = (
     "load ms",
     "peak MB",
     "score",
+    "loss [points]",
     "outliers",
 )
 SHOWN_OPERATORS = 12
@@ -85,9 +87,20 @@ def _cells(record: Measurement, first: Measurement) -> list[str]:
         _ratio(record, first),
         f"{record.load_ms:.0f}",
         f"{record.peak_memory_bytes / 1e6:.0f}",
-        score_text(record.score),
+        score_text(record.score, _bounds(record)),
+        _loss(record, first),
         f"{stats.outliers(samples)}/{len(samples)}",
     ]
+
+
+def _bounds(record: Measurement) -> Bounds | None:
+    return None if record.score_interval is None else Bounds(*record.score_interval)
+
+
+def _loss(record: Measurement, first: Measurement) -> str:
+    """What it loses against the first file, with the interval."""
+    found = None if record is first else loss(first, record)
+    return MISSING if found is None else f"{found.points:.2f} {found.interval}".rstrip()
 
 
 def _ratio(record: Measurement, first: Measurement) -> str:

@@ -124,6 +124,6 @@ def compare(
     """
     margins = Margins(threshold, memory_noise)
     if ratios:
-        return changed_ratios(before, after, margins, baseline)[0]
+        return changed_ratios(before, after, margins, baseline).changes
     older, newer, shared = pair(list(before), list(after))
     return [change for key in shared for change in compare_records(older[key], newer[key], margins)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from edgepress.core.identity import texts_digest
 from edgepress.core.splits import Examples
 from edgepress.core.tasks import Task
 
@@ -21,11 +22,13 @@ class EvaluationSet:
     texts: int
     max_length: int
     """Longer texts were cut to so many tokens."""
+    texts_sha256: str = ""
+    """SHA-256 of the texts and their labels; empty before it was noted."""
 
     @classmethod
     def of(cls, task: Task, examples: Examples, max_length: int) -> EvaluationSet:
         """Describe these texts of the task's evaluation split."""
-        return cls(task.name, task.evaluation_split, len(examples), max_length)
+        return cls(task.name, task.evaluation_split, len(examples), max_length, texts_digest(examples))
 
     @property
     def where(self) -> str:

@@ -18,14 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
-from edgepress.core.metrics import ENTITY_METRICS, contributions, of_counts, predict, undefined, value_of
-from edgepress.core.tags import entity_counts
+from edgepress.core.metrics import predict, undefined
+from edgepress.core.outcomes import SHARES, outcomes, value
 from edgepress.core.tasks import ON_TRAIN, ProblemType
 
 Z = 1.959963984540054
 RESAMPLES = 400
-SHARES = ("accuracy",)
-"""Metrics that are the share of texts that are right."""
 MOST_TEXTS = 10_000_000
 
 
@@ -53,6 +51,14 @@ def score_text(score: float | None, bounds: Bounds | None = None, gap: str = " "
     return f"{100 * score:.2f} %{gap + bounds.percent() if bounds else ''}"
 
 
+def in_points(share: float) -> float:
+    """A difference of two scores in points, never minus zero: of 0.9 and 0.89 it is 1.
+
+    Without rounding it would be 1.0000000000000009, and more than one point that may be lost.
+    """
+    return round(100 * share, 9) + 0.0
+
+
 def score_bounds(
     metric: str,
     logits: np.ndarray,
@@ -75,12 +81,10 @@ def bounds_of(metric: str, predicted: np.ndarray, labels: np.ndarray) -> Bounds 
     name = metric.removesuffix(ON_TRAIN)
     if not len(labels) or undefined(name, predicted, labels):
         return None
+    own = outcomes(name, predicted, labels)
     if name in SHARES:
-        return wilson(int((predicted == labels).sum()), len(labels))
-    own = contributions(name, predicted, labels)
-    if own is not None:
-        return _of_means(own)
-    return _bootstrap(len(labels), _value_of_rows(name, predicted, labels))
+        return wilson(int(own.sum()), len(own))
+    return _bootstrap(len(own), lambda rows: value(name, own[rows]))
 
 
 def drop_bounds(
@@ -112,25 +116,27 @@ def paired_bounds(metric: str, theirs: np.ndarray, ours: np.ndarray, labels: np.
     name = metric.removesuffix(ON_TRAIN)
     if not len(labels) or undefined(name, ours, labels) or undefined(name, theirs, labels):
         return None
-    if name in SHARES:
-        lost, won = _discordant(theirs == labels, ours == labels)
-        return tango(lost, won, len(labels))
+    return loss_bounds(name, outcomes(name, theirs, labels), outcomes(name, ours, labels))
 
-    before, after = (contributions(name, predicted, labels) for predicted in (theirs, ours))
-    if before is not None and after is not None:
-        return _of_means(before - after)
-    values = [_value_of_rows(name, predicted, labels) for predicted in (theirs, ours)]
+
+def loss_bounds(metric: str, before: np.ndarray, after: np.ndarray) -> Bounds | None:
+    """Compute as `drop_bounds` does, from the outcomes of two files on the same texts.
+
+    Args:
+        metric: the task's.
+        before: as `outcomes.outcomes` gives them for the parent.
+        after: those of the file, of the same shape.
+    """
+    name = metric.removesuffix(ON_TRAIN)
+    if name in SHARES:
+        lost, won = before & ~after, after & ~before
+        return tango(int(lost.sum()), int(won.sum()), len(before))
 
     def lose(rows: np.ndarray) -> float | None:
-        old, new = (value(rows) for value in values)
+        old, new = value(name, before[rows]), value(name, after[rows])
         return None if old is None or new is None else old - new
 
-    return _bootstrap(len(labels), lose)
-
-
-def _discordant(before: np.ndarray, after: np.ndarray) -> tuple[int, int]:
-    """How many texts are right before alone, and after alone."""
-    return int((before & ~after).sum()), int((after & ~before).sum())
+    return _bootstrap(len(before), lose)
 
 
 def wilson(right: int, count: int) -> Bounds:
@@ -188,29 +194,12 @@ def texts_needed(bounds: Bounds, drop: float, allowed: float, count: int) -> int
     return min(math.ceil(count * ((bounds.high - drop) / (allowed - drop)) ** 2), MOST_TEXTS)
 
 
-def _value_of_rows(
-    name: str, predicted: np.ndarray, labels: np.ndarray
-) -> Callable[[np.ndarray], float | None]:
-    """The metric of the texts with these numbers."""
-    if name in ENTITY_METRICS:
-        counts = entity_counts(predicted, labels)  # once: a resample only adds them up
-        return lambda rows: of_counts(name, counts[rows])
-
-    def value(rows: np.ndarray) -> float | None:
-        own, truth = predicted[rows], labels[rows]
-        return None if undefined(name, own, truth) else value_of(name, own, truth)
-
-    return value
-
-
-def _of_means(own: np.ndarray) -> Bounds | None:
-    """The bootstrap's interval of a mean over questions or queries."""
-    return _bootstrap(len(own), lambda rows: float(own[rows].mean())) if len(own) else None
-
-
-def _bootstrap(count: int, value: Callable[[np.ndarray], float | None]) -> Bounds | None:
+def _bootstrap(count: int, of_rows: Callable[[np.ndarray], float | None]) -> Bounds | None:
+    """The interval of what texts with these numbers give."""
+    if not count:
+        return None
     rng = np.random.default_rng(0)
-    drawn = (value(rng.integers(0, count, count)) for _ in range(RESAMPLES))
+    drawn = (of_rows(rng.integers(0, count, count)) for _ in range(RESAMPLES))
     known = [one for one in drawn if one is not None]
     if not known:
         return None

@@ -9,9 +9,10 @@ import numpy as np
 
 from edgepress.core.environment import environment
 from edgepress.core.evaluation import EvaluationSet
-from edgepress.core.intervals import Bounds, drop_bounds, score_bounds, score_text
+from edgepress.core.intervals import Bounds, drop_bounds, in_points, score_bounds, score_text
 from edgepress.core.masked_scores import LOSSES
 from edgepress.core.metrics import score
+from edgepress.core.outcomes import packed_outcomes
 from edgepress.core.tasks import ProblemType
 from edgepress.core.tasks.kind import LabelScore, Places, TaskKind
 from export.core.registry import open_runner
@@ -95,6 +96,8 @@ class FileVerdict:
     """Scores of each label; none where there are no labels to score against."""
     also: Mapping[str, FurtherScore] = field(default_factory=dict)
     """What it is judged by besides, by metric; none where there are no labels to score against."""
+    outcomes: str = ""
+    """What each sentence adds to the metric, packed; empty where there are no labels to score against."""
 
     def drop(self, parent_score: float | None) -> float:
         """Return the loss [points]: of the task's metric, or of agreement where there is no score.
@@ -103,8 +106,15 @@ class FileVerdict:
         """
         if self.score is None or parent_score is None:
             # Nothing shows that an undefined agreement is near: more is lost than anybody allows.
-            return math.inf if self.parity.agreement is None else 100 * (1 - self.parity.agreement)
-        return 100 * (parent_score - self.score)
+            return math.inf if self.parity.agreement is None else in_points(1 - self.parity.agreement)
+        return in_points(parent_score - self.score)
+
+    def loss_text(self, parent_score: float | None) -> str:
+        """The loss of the metric with its interval on a second line [points]; empty without a score."""
+        if self.score is None or parent_score is None:
+            return ""
+        interval = f"\n{self.loss.percent()}" if self.loss else ""
+        return f"{self.drop(parent_score):.2f}{interval}"
 
     def worst_drop(self, kind: TaskKind, parent: Sequence[LabelScore]) -> tuple[float, str]:
         """Return the largest loss of what `--max-label-drop` limits [points], and its words.
@@ -172,6 +182,7 @@ class Validator:
             self._loss(outputs),
             self._labels(outputs),
             self._also(outputs),
+            self._outcomes(outputs),
         )
 
     def rms(self, path: Path, limit: int) -> float:
@@ -219,6 +230,12 @@ class Validator:
         if outputs is None or own.labels is None:
             return None
         return score_bounds(own.metric, outputs, own.labels, own.problem_type, own.thresholds)
+
+    def _outcomes(self, outputs: np.ndarray | None) -> str:
+        own = self.sentences
+        if outputs is None or own.labels is None:
+            return ""
+        return packed_outcomes(own.metric, outputs, own.labels, own.problem_type, own.thresholds)
 
     def _loss(self, outputs: np.ndarray | None) -> Bounds | None:
         own, theirs = self.sentences, self._parent_outputs

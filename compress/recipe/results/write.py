@@ -43,9 +43,11 @@ def _trade_offs(result: RecipeResult) -> list[Chart]:
 
 def _with_score(record: Measurement, score: Estimate | None) -> Measurement:
     if score is None:
-        return replace(record, score=None, score_interval=None)
+        return replace(record, score=None, score_interval=None, outcomes="")
     interval = None if score.low is None or score.high is None else (score.low, score.high)
-    return replace(record, score=score.value, score_interval=interval)
+    # A mean over seeds has no outcome of a text.
+    own = record.outcomes if score.value == record.score else ""
+    return replace(record, score=score.value, score_interval=interval, outcomes=own)
 
 
 def _training(result: RecipeResult) -> list[Chart]:

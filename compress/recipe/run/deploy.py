@@ -17,14 +17,16 @@ from compress.recipe.run.plan import Run, matching
 from compress.recipe.run.steps import INPUTS, Bench, RunLedger
 from compress.recipe.schema.spec import Measure, Recipe, RowSpec
 from compress.recipe.schema.verbs import EXPORT_VERB, verbs
+from device_bench.file_score import FileScore
 from device_bench.plan import EAGER, EAGER_MODES, Plan, Target
-from device_bench.scoring import FileScore, TextsRequest, artifact_of, artifact_texts
+from device_bench.scoring import TextsRequest, artifact_of, artifact_texts
 from device_bench.targets import Selection, find_targets, smallest_vocabulary
 from edgepress.core import console
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import sha256
 from edgepress.core.identity import library_versions
+from edgepress.core.intervals import in_points
 from edgepress.core.squad import plain
 from export.command.pipeline import export
 from export.core.registry import find_format
@@ -35,7 +37,6 @@ ALL = 10**9
 SCORED = "score"
 PREDICTIONS = "predictions"
 """What `target` adds to a file's facts: where its predictions and their labels lie, as NPZ."""
-PERCENT = 100
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ class DropLimit:
             self._first.append((run, score))
         elif self._first:
             parent = matching([first for first, _ in self._first], run.each)
-            drop = PERCENT * (next(s for first, s in self._first if first is parent) - score)
+            drop = in_points(next(s for first, s in self._first if first is parent) - score)
             if drop > self.max_drop:
                 raise Stopped(
                     f"stopped before {run.title}: it loses {drop:.2f} points against {self._reference.title} "
