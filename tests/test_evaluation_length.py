@@ -94,7 +94,12 @@ def test_scores_before_and_after_are_of_the_same_tokens(cli, tuned, root, tmp_pa
     sets = [found[state][EVALUATION_SET] for state in ("before", "after")]
     assert sets[0] == sets[1]
     assert len(sets[0].pop("texts_sha256")) == 64
-    assert sets[0] == {"task": "reviews", "split": "validation", "texts": len(LONG[::3]), "max_length": LENGTH}
+    assert sets[0] == {
+        "task": "reviews",
+        "split": "validation",
+        "texts": len(LONG[::3]),
+        "max_length": LENGTH,
+    }
     assert f"{len(LONG[::3])} texts of at most {LENGTH} tokens" in done.out
 
 

@@ -29,7 +29,7 @@ Records = dict[tuple[object, ...], Measurement]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ComparedRecords:
     """Differences of two measurements."""
 
     changes: list[Change]
@@ -75,7 +75,7 @@ def run(config: CompareConfig) -> list[Change]:
 
 def _changed_on_one_machine(
     older: list[Measurement], newer: list[Measurement], margins: Margins
-) -> Comparison:
+) -> ComparedRecords:
     """Compare all figures of the records that both have of one machine."""
     before, after, shared = pair(older, newer)
     _tell_unpaired(before, after)
@@ -83,12 +83,12 @@ def _changed_on_one_machine(
     pairs = [(before[key], after[key]) for key in shared if not before[key].error and not after[key].error]
     figures = [(with_figures(old, margins), with_figures(new, margins)) for old, new in pairs]
     unsure = [doubt for old, new in figures for doubt in doubts(old, new, margins)]
-    return Comparison(found + _lost(before, after), len(shared), unsure, score_lines(pairs))
+    return ComparedRecords(found + _lost(before, after), len(shared), unsure, score_lines(pairs))
 
 
 def changed_ratios(
     older: Sequence[Measurement], newer: Sequence[Measurement], margins: Margins, baseline: str | None = None
-) -> Comparison:
+) -> ComparedRecords:
     """Compare speed-ups, sizes and scores.
 
     Args:
@@ -109,7 +109,7 @@ def changed_ratios(
     lost = [not_measured_again(before[key].record) for key in before if key not in after]
     unsure = [doubt for old, new in pairs for doubt in doubts(old.with_figures, new.with_figures, margins)]
     scores = score_lines((old.record, new.record) for old, new in pairs)
-    return Comparison(found + lost, len(shared), unsure, scores)
+    return ComparedRecords(found + lost, len(shared), unsure, scores)
 
 
 def pair(
@@ -220,7 +220,7 @@ def _tell_unpaired(before: Records, after: Records) -> None:
         console.warn(f"{said} that the second was not taken on")
 
 
-def _show(found: Comparison) -> None:
+def _show(found: ComparedRecords) -> None:
     title = f"{found.compared} records compared"
     if found.changes:
         headings = ("file", "figure", "before", "after", "change", "")
