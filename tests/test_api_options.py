@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -88,10 +89,14 @@ class Reads:
         return Watched
 
 
+UNLABELLED = "unlabelled.txt"
 TRAINED = {"epochs": 1.0, "eval_samples": 10}
 CALLS = {
     "finetune": [{**TRAINED, "vocabulary": 100}],
-    "distill": [{**TRAINED, "hidden_weight": 1.0}, {**TRAINED, "student": "cnn"}],
+    "distill": [
+        {**TRAINED, "hidden_weight": 1.0},
+        {**TRAINED, "student": "cnn", "transfer": UNLABELLED, "transfer_confidence": 0.1},
+    ],
     "prune": [{**TRAINED, "ffn": 0.5, "importance": "taylor"}],
     "sparsify": [{**TRAINED, "formats": "onnx", "time_budget": 0.1}],
     "qat": [{**TRAINED, "max_drop": 0.0}],
@@ -106,7 +111,9 @@ CALLS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("technique", CALLS)
-def test_every_option_that_is_taken_is_followed(model, data_root, technique, monkeypatch):
+def test_every_option_that_is_taken_is_followed(model, data_root, technique, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    Path(UNLABELLED).write_text("".join(f"nobody said {at} what this is about\n" for at in range(40)))
     reads = Reads(monkeypatch)
     for options in CALLS[technique]:
         ask(technique, model, data_root, **options)

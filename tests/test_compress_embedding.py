@@ -232,21 +232,13 @@ def test_a_student_learns_from_a_corpus_alone(
     assert cli("compress.prune", "--model", embedder, *flags).code == 0
     for student in ("half", narrow):
         out = tmp_path / f"student-{Path(student).name}"
-        flags = ("--teacher", embedder, "--student", student, "--corpus", corpus, "--output", out)
+        flags = ("--teacher", embedder, "--student", student, "--transfer", corpus, "--output", out)
         result = cli("compress.distill", *flags, *LEARN)
         assert result.code == 0, result.err
         assert "without labels" in result.err.replace("\n", " ")
         step = manifest_of(out).steps[-1]
         assert (step.config["label_weight"], "baseline" in step.metrics) == (0, False)
         assert step.metrics["spearman_cosine"] > 0.4
-
-
-def test_a_corpus_is_for_vectors(cli: Cli, model_folder: Path, data_root: Path, tmp_path: Path) -> None:
-    corpus = tmp_path / "corpus.txt"
-    corpus.write_text("the film is a quiet delight\n")
-    flags = ("--task", data_root / "verdicts", "--corpus", corpus, "--output", tmp_path / "out")
-    result = cli("compress.distill", "--teacher", model_folder, *flags)
-    assert (result.code, "--corpus belongs to --stage pretrain" in result.error) == (2, True)
 
 
 @pytest.mark.slow

@@ -35,9 +35,19 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     stage: Stage = "task"
     """task: learn a task from its labelled texts; pretrain: learn from a corpus, before any task."""
     corpus: str | None = None
-    """Corpus of the pretrain stage, or texts that a student of vectors learns from instead of the train
-    split: SET/SPLIT below the data root, of a zoo task or the Hub (imdb/unsupervised, wikitext2,
-    movie_reviews/train, ORG/NAME/config/train), or a file with a text a line."""
+    """Corpus of the pretrain stage: SET/SPLIT below the data root, of a zoo task or the Hub
+    (imdb/unsupervised, wikitext2, movie_reviews/train, ORG/NAME/config/train), or a file with a text a
+    line."""
+    transfer: tuple[str, ...] = ()
+    """Texts without labels, which the teacher labels and the student learns besides: corpora as --corpus
+    takes them, for pairs tables with two columns of text. A student of vectors learns from them alone."""
+    transfer_samples: int | None = None
+    """Use at most this many texts of --transfer, drawn at random; default: all."""
+    transfer_confidence: float = 0.0
+    """Leave out texts of --transfer whose label the teacher finds less probable than this, 0 to 1."""
+    label_with: str | None = None
+    """File of the teacher that labels the texts of --transfer in its place, such as
+    onnx/model_quantized.onnx."""
     student: Annotated[str, described(STUDENT_HELP)] = "half"
     layers: Layers | tuple[int, ...] = "alternate"
     """Teacher layers that --student half begins with: alternate, first, last, or their numbers (0 2 4)."""
@@ -55,6 +65,7 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     AFTER_TRAINING = ClassifierOptions.AFTER_TRAINING | {"baseline"}
     SEEN_IN_CONTENTS = ClassifierOptions.SEEN_IN_CONTENTS | {
         *("teacher", "student", "corpus", "layers", "depth", "init", "embedding_size"),
+        *("transfer", "transfer_samples"),
     }
 
     def _default_weights(self) -> dict[str, float]:
@@ -66,10 +77,17 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
         require_flags(
             {
                 "--depth": self.depth is None or self.depth > 0,
+                "--transfer-samples": self.transfer_samples is None or self.transfer_samples > 0,
+                "--transfer-confidence": 0 <= self.transfer_confidence <= 1,
                 "--embedding-size": self.embedding_size is None or self.embedding_size > 0,
             }
         )
         self._check_student()
+        if not self.transfer and (self.transfer_samples or self.transfer_confidence or self.label_with):
+            raise EdgepressError(
+                "--transfer-samples, --transfer-confidence and --label-with are of the texts of --transfer",
+                "name --transfer",
+            )
         self._check_stage()
 
     def _check_student(self) -> None:
@@ -86,6 +104,10 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
 
     def _check_stage(self) -> None:
         if self.stage == "task":
+            if self.corpus is not None:
+                raise EdgepressError(
+                    "--corpus belongs to --stage pretrain", "--transfer takes texts without labels"
+                )
             return
         if self.corpus is None:
             raise EdgepressError("--stage pretrain needs a --corpus", "for example imdb/unsupervised")
@@ -95,6 +117,7 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
             "--thresholds": self.thresholds != "half",
             "--hidden-weight": bool(self.hidden_weight),
             "--attention-weight": bool(self.attention_weight),
+            "--transfer": bool(self.transfer),
         }
         for flag, given in foreign.items():
             if given:

@@ -9,6 +9,7 @@ import numpy as np
 from compress.distill.config import DistillConfig, DistillOptions
 from compress.distill.pretraining import distill_pretraining, open_pretraining
 from compress.distill.student import open_student, reads_teachers_tokens
+from compress.distill.transfer import labelling_file, transfer_set, with_transfer
 from compress.distillation.logits import TeacherLogits, fitted, read_by_teacher, with_logits
 from compress.distillation.objective import Distillation
 from compress.step import StepResult, prepare, refuse_untrained, run_step, with_split
@@ -27,8 +28,8 @@ from compress.training.scoring import (
 from compress.training.trainer import task_data, train
 from edgepress.core import console
 from edgepress.core.artifact import Step
-from edgepress.core.corpus import Corpus, load_corpus
 from edgepress.core.errors import EdgepressError
+from edgepress.core.identity import rows_identity
 from edgepress.core.loading import OpenedModel, open_model
 from edgepress.core.metrics import scores
 from edgepress.core.tables import ScreenTable, screen_table
@@ -111,24 +112,28 @@ def distill(opened: OpenedModel, options: DistillOptions, run: TechniqueRun) -> 
     task = opened.text_task
     refuse_thresholds(options, task)
     refuse_head(options, task)
-    text = load_text(options, task, _unlabelled(options, opened))
-    if options.corpus is not None:
-        console.step(
-            f"{len(text.train):,} sentences of {options.corpus}, without labels: the teacher alone teaches"
-        )
+    file = labelling_file(options, opened)
+    transfer = transfer_set(options, opened)
+    text = load_text(options, task, transfer.examples if transfer else None)
+    if not len(text.train):
+        console.step(f"{len(text.transfer or ()):,} texts without labels: the teacher alone teaches")
         options = replace(options, label_weight=0.0, baseline=False)
     student = open_student(options, opened, text)
     options = with_defaults(options, student.schedule, student.recorded_length)
-    checkpoints = run.checkpoints(options, task, text, teacher=opened, student=student)
+    more = rows_identity("transfer", text.transfer) if text.transfer else None
+    checkpoints = run.checkpoints(options, task, text, more, teacher=opened, student=student)
     readers = (student, opened) if reads_teachers_tokens(options, opened) else (opened,)
-    said = read_by_teacher(options, opened, text, options.length_for(*readers))
+    said = read_by_teacher(options, opened, text, options.length_for(*readers), file)
+    baseline = _baseline(options, Teacher(opened, text, said), checkpoints) if options.baseline else None
+    figures: dict[str, Any] = {}
+    if transfer is not None:
+        text, said, figures["transfer"] = with_transfer(options, opened, text, said, transfer)
     if opened.kind.free_width:
         said = replace(said, splits=fitted(said.splits, student.model.config.hidden_size))
     teacher = Teacher(opened, text, said)
-    baseline = _baseline(options, teacher, checkpoints) if options.baseline else None
     console.step(f"distilling for {passes(options)}, learning rate {options.learning_rate:g}")
     training = _train(options, teacher, student, checkpoints / "distilled")
-    metrics = {**training.metrics, "teacher": teacher.metrics}
+    metrics = {**training.metrics, "teacher": teacher.metrics, **figures}
     if baseline is not None:
         metrics["baseline"] = baseline.metrics
     metrics["samples"] = samples(task, text.evaluation, (teacher.outputs, training.logits), options.seed)
@@ -145,11 +150,6 @@ def distill(opened: OpenedModel, options: DistillOptions, run: TechniqueRun) -> 
         shown=[_table(opened, student, task, metrics)],
         thresholds=training.thresholds,
     )
-
-
-def _unlabelled(options: DistillOptions, teacher: OpenedModel) -> Corpus | None:
-    """The corpus that the student learns from; None: the train split of the task."""
-    return None if options.corpus is None else load_corpus(options.corpus, teacher.data)
 
 
 def _baseline(options: DistillOptions, teacher: Teacher, checkpoints: Path) -> TrainingResult:

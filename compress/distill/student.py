@@ -43,7 +43,7 @@ def _named(options: DistillOptions, teacher: OpenedModel, text: TrainingText | N
         return part_of(teacher, options)
     if options.student == STATIC:
         assert text is not None
-        return static_student(teacher, options, text.train.texts)
+        return static_student(teacher, options, text.learned)
     if options.student in SCRATCH:
         assert text is not None
         student = open_untrained(

@@ -30,17 +30,22 @@ def cached_array(
         called: its name in messages, a plural: the teacher's logits.
         compute: gives it.
     """
-    path = cache_root() / kind / f"{key}.safetensors"
-    kept = _read(path, rows, called)
+    kept = read_array(kind, key, rows, called)
     if kept is not None:
         console.step(f"{called} of {rows} rows: as computed before")
         return kept
     values = compute()
-    _write(path, values, called)
+    keep_array(kind, key, values, called)
     return values
 
 
-def _read(path: Path, rows: int, called: str) -> np.ndarray | None:
+def _path(kind: str, key: str) -> Path:
+    return cache_root() / kind / f"{key}.safetensors"
+
+
+def read_array(kind: str, key: str, rows: int, called: str) -> np.ndarray | None:
+    """Read the array of this key; None where none is kept, or only a damaged one, with a warning."""
+    path = _path(kind, key)
     if not os.path.exists(path):  # False, too, where the folder may not be looked into
         return None
     try:
@@ -54,7 +59,9 @@ def _read(path: Path, rows: int, called: str) -> np.ndarray | None:
     return None
 
 
-def _write(path: Path, values: np.ndarray, called: str) -> None:
+def keep_array(kind: str, key: str, values: np.ndarray, called: str) -> None:
+    """Keep an array under this key; one that cannot be kept is warned of."""
+    path = _path(kind, key)
     partial = path.with_suffix(f".{os.getpid()}.partial")  # processes of one launch write the same
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

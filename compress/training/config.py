@@ -23,7 +23,7 @@ OUTPUTS = Path("outputs")
 MOST_SEED = 2**32 - 1
 """Largest seed that numpy takes."""
 VOCABULARY_HELP = (
-    "Entries of a vocabulary built from the train split, for models trained from scratch "
+    "Entries of a vocabulary built from the texts that are learned, for models trained from scratch "
     f"({', '.join(FROM_SCRATCH_ONLY)}); 0: BERT's."
 )
 

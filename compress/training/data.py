@@ -1,21 +1,23 @@
 """Text as the Trainer takes it, and vocabularies of models that are trained from scratch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from transformers import PreTrainedTokenizerBase
 
 from compress.training.config import TrainingOptions
 from edgepress.core import console
-from edgepress.core.corpus import Corpus
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel, open_model
 from edgepress.core.splits import Examples, load_split
 from edgepress.core.tasks import Task
 from edgepress.core.tasks.kinds import kind_of
 from edgepress.core.vocabulary import train_tokenizer
+
+ENCODED_ROWS = 20_000
+"""Most texts that a tokenizer reads at once."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,13 @@ class TrainingText:
     evaluation: Examples
     selection: Examples | None = None
     """Texts that choices are made on; None: those that the model is judged on."""
+    transfer: Examples | None = None
+    """Texts that nobody labelled; None: there are none."""
+
+    @property
+    def learned(self) -> list[tuple[str, ...]]:
+        """Texts that are learned, with labels and without."""
+        return [*self.train.texts, *(self.transfer.texts if self.transfer else ())]
 
     @property
     def watched(self) -> Examples:
@@ -33,18 +42,22 @@ class TrainingText:
         return self.evaluation if self.selection is None else self.selection
 
 
-def load_text(config: TrainingOptions, task: Task, unlabelled: Corpus | None = None) -> TrainingText:
+def load_text(config: TrainingOptions, task: Task, transfer: Examples | None = None) -> TrainingText:
     """The task's train, evaluation and selection splits, as far as the flags ask for them.
 
     Args:
         config: the flags.
         task: what is learned.
-        unlabelled: texts to learn from instead of the train split.
+        transfer: texts without labels that are learned beside the train split, or instead of it.
 
     Raises:
         EdgepressError: no source has a split, or its rows are not what the task needs.
     """
-    training = _to_learn(task, unlabelled)
+    kind = kind_of(task.problem_type)
+    if transfer is not None and kind.without_labels:
+        training = Examples([], transfer.labels[:0])
+    else:
+        training = kind.to_learn(task, load_split(task, "train"))
     if config.train_samples is not None:
         training = training.sample(config.train_samples, config.seed)
     splits = task.evaluation_split, task.selection_split
@@ -53,23 +66,7 @@ def load_text(config: TrainingOptions, task: Task, unlabelled: Corpus | None = N
         for split in splits
     )
     assert evaluation is not None
-    return TrainingText(training, evaluation, selection)
-
-
-def _to_learn(task: Task, unlabelled: Corpus | None) -> Examples:
-    """The texts of the train split, or those of a corpus without their labels."""
-    kind = kind_of(task.problem_type)
-    if unlabelled is None:
-        return kind.to_learn(task, load_split(task, "train"))
-    examples = kind.of_corpus(unlabelled.texts)
-    if examples is None:
-        raise EdgepressError(
-            f"--corpus belongs to --stage pretrain: a {task.problem_type} is learned from labelled texts",
-            "leave --corpus away, or add --stage pretrain",
-        )
-    if not len(examples):
-        raise EdgepressError(f"{unlabelled.name} has no sentence of a few words", "name another --corpus")
-    return examples
+    return TrainingText(training, evaluation, selection, transfer)
 
 
 def encode_examples(
@@ -87,17 +84,21 @@ def encode_examples(
             f"--max-length {max_length} has no room for a text beside {special} special tokens",
             f"name {special + 1} or more",
         )
-    return Dataset.from_dict(kind.encode(tokenizer, task, examples, max_length))
+    # A tokenizer's own objects take a hundred times what the ids do.
+    whole = replace(examples, labels=kind.learned_labels(examples.labels))
+    parts = (kind.encode(tokenizer, task, part, max_length) for part in whole.parts(ENCODED_ROWS))
+    return concatenate_datasets([Dataset.from_dict(part) for part in parts])
 
 
 def open_untrained(
     name: str, task: Task, data: Path | None, seed: int, vocabulary: int, text: TrainingText
 ) -> OpenedModel:
-    """A model that is trained from scratch, with a vocabulary from the train split or BERT's."""
+    """A model that is trained from scratch, with a vocabulary from the texts that it learns or BERT's."""
     own = None
     if vocabulary:
-        own = train_tokenizer(chain.from_iterable(text.train.texts), vocabulary)
+        own = train_tokenizer(chain.from_iterable(text.learned), vocabulary)
     opened = open_model(name, "random", task, data, seed, own)
-    origin = "built from the train split" if own else "BERT's"
+    beside = " and the texts without labels" if text.transfer else ""
+    origin = f"built from the train split{beside}" if own else "BERT's"
     console.step(f"vocabulary: {len(opened.tokenizer)} entries, {origin}")
     return opened

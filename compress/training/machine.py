@@ -48,6 +48,11 @@ def processes() -> int:
     return int(_state().num_processes)
 
 
+def process_number() -> int:
+    """Return the number of this process among those of the launch, from 0 on."""
+    return int(_state().process_index)
+
+
 def is_main_process() -> bool:
     """Whether this process is the one that writes and shows."""
     return bool(_state().is_main_process)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
+from pyarrow.compute import list_value_length
 from torch import nn
 from transformers import (
     EvalPrediction,
@@ -123,7 +124,7 @@ def train(
         EdgepressError: no checkpoint can be resumed from.
     """
     keep_freed_memory()
-    longest = max(_lengths(data.train), default=0)
+    longest = int(_lengths(data.train).max(initial=0))
     if longest > LONG:
         step(f"texts of up to {longest:,} tokens, {config.batch_size} a batch: {LESS_MEMORY}")
     progress = TrainingProgress()
@@ -169,7 +170,7 @@ def _trainer(
 class LengthSampler(torch.utils.data.Sampler[int]):
     """Row numbers so ordered that batches hold rows of like length; another order each epoch."""
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+    def __init__(self, lengths: Sequence[int] | np.ndarray, batch_size: int, seed: int) -> None:
         self._lengths = np.asarray(lengths)
         self._batch_size = batch_size
         self._seed = seed
@@ -283,8 +284,10 @@ def by_length(rows: Any) -> np.ndarray:
     return np.argsort(_lengths(rows), kind="stable")
 
 
-def _lengths(rows: Any) -> list[int]:
-    return [len(ids) for ids in rows["input_ids"]]
+def _lengths(rows: Dataset) -> np.ndarray:
+    """Number of tokens of each row."""
+    ids = rows.select_columns(["input_ids"]).with_format("arrow")[:]["input_ids"]
+    return np.asarray(list_value_length(ids))
 
 
 def _arguments(config: TrainingOptions, checkpoints: Path, metric: str) -> TrainingArguments:

@@ -1,7 +1,7 @@
 """Unlabelled text by name: what a masked language model is trained on."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -25,6 +25,7 @@ HINT = (
     "SET/SPLIT below the data root (imdb/unsupervised, wikitext2), a zoo task's split (movie_reviews/train), "
     "a Hub data set (ORG/NAME/config/train), or a file with a text a line"
 )
+NEEDS_PAIRS = "name a table with two columns of text, such as SET/SPLIT of a task of pairs"
 # One text in so many is held out.
 HELD_OUT_ONE_IN = 20
 
@@ -80,12 +81,41 @@ def load_corpus(name: str, data: Path | None = None) -> Corpus:
     Raises:
         EdgepressError: there is no such corpus, it is unreadable, or it has no text.
     """
-    path = Path(name)
-    texts = _lines(path) if path.is_file() and path.suffix.lower() not in TABLES else _column(name, data)
+    texts = _lines(Path(name)) if _is_lines(name) else _column(name, data)
     texts = [text for text in texts if text.strip()]
     if not texts:
         raise EdgepressError(f"{name} has no text", HINT)
     return Corpus(name, texts)
+
+
+def load_pairs(name: str, data: Path | None, columns: Sequence[str]) -> list[tuple[str, ...]]:
+    """The pairs of texts of a corpus that is a table; rows where one is blank are left out.
+
+    Args:
+        name: as `load_corpus` takes it; a file with a text a line has no pairs.
+        data: the data root; None takes `EDGEPRESS_DATA`.
+        columns: names of the two columns; where they are missing, the corpus' own pair of columns counts.
+
+    Raises:
+        EdgepressError: there is no such corpus, or it has no pairs.
+    """
+    if _is_lines(name):
+        raise EdgepressError(f"{name} has a text a line, and no pairs", NEEDS_PAIRS)
+    dataset = _rows(name, data)
+    known = set(columns) <= set(dataset.column_names)
+    found = tuple(columns) if known else text_columns(dataset, name)
+    if len(found) != len(columns):
+        raise EdgepressError(f"{name} has text in '{found[0]}' alone, and no pairs", NEEDS_PAIRS)
+    rows = zip(*(as_texts(dataset[column]) for column in found), strict=True)
+    pairs = [row for row in rows if all(isinstance(text, str) and text.strip() for text in row)]
+    if not pairs:
+        raise EdgepressError(f"{name} has no pair of texts", HINT)
+    return pairs
+
+
+def _is_lines(name: str) -> bool:
+    path = Path(name)
+    return path.is_file() and path.suffix.lower() not in TABLES
 
 
 def _lines(path: Path) -> list[str]:

@@ -15,6 +15,7 @@ from edgepress.core import sources
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.labels import label_key, label_number
 from edgepress.core.split_files import NEEDS_ROWS, find_splits, read_rows, repair_hint, split_name
+from edgepress.core.split_record import SPLITS
 from edgepress.core.tasks import DEFAULT_TASK, MOST_TEXTS, Task
 from edgepress.core.tasks.kinds import kind_of
 
@@ -66,6 +67,11 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def parts(self, rows: int) -> "list[Examples]":
+        """Split into parts of so many rows, the last one of fewer; groups are left behind."""
+        starts = range(0, len(self), rows)
+        return [Examples(self.texts[at : at + rows], self.labels[at : at + rows]) for at in starts]
 
     def sample(self, count: int, seed: int = 0) -> "Examples":
         """Draw at most `count` rows without replacement, and keep their order; of groups whole ones, one at
@@ -122,6 +128,37 @@ def read_named(task: Task, split: str) -> tuple[Dataset, RowNames]:
         f"no split '{split}' of {task.name}: not in the data folder, and the Hub is out of reach",
         f"--data ROOT (or {DATA_VARIABLE}) with {task.name}/{split}.parquet, or --task {DEFAULT_TASK}",
     )
+
+
+def held_out_splits(task: Task) -> list[str]:
+    """Names of the splits that nothing is learned from: those that the task is judged and chosen on, and the
+    validation and test splits that lie beside them in its folder.
+    """
+    own = [task.evaluation_split, *([task.selection_split] if task.selection_split else [])]
+    root = data_root(task.root)
+    folder = task.folder or (root / task.name if root else None)
+    named = [name for names in task.files.values() for name in names]
+    there = find_splits(folder, named) if folder is not None and folder.is_dir() else {}
+    return list(dict.fromkeys([*own, *(split for split in SPLITS[1:] if split in there)]))
+
+
+def split_texts(task: Task, split: str, apart: bool = False) -> list[tuple[str, ...]]:
+    """The texts of a split, whatever its labels are; none where it lacks the task's columns of text.
+
+    Args:
+        task: says which columns the texts are in.
+        split: its name.
+        apart: whether the texts of a row are given each by itself.
+
+    Raises:
+        EdgepressError: no source has the split, or a row has no text.
+    """
+    dataset, names = read_named(task, split)
+    if not {*task.text_columns} <= {*dataset.column_names}:
+        return []
+    if not apart:
+        return read_texts(dataset, task.text_columns, names)
+    return [row for column in task.text_columns for row in read_texts(dataset, (column,), names)]
 
 
 def _renamed(rows: Dataset, columns: Mapping[str, str]) -> Dataset:

@@ -58,6 +58,9 @@ class TextClassification(TaskKind):
         values = [numbers_of(list(dataset[column]), names) for column in task.label_columns]
         return np.asarray(values, dtype=np.float32).T
 
+    def of_corpus(self, texts: Sequence[tuple[str, ...]]) -> Examples | None:
+        return Examples([*texts], np.zeros(len(texts), dtype=np.float32))
+
     def encode(
         self, tokenizer: PreTrainedTokenizerBase, task: Task, examples: Examples, max_length: int
     ) -> dict[str, Any]:
@@ -129,6 +132,11 @@ class SingleLabel(TextClassification):
         shares: np.ndarray = softmax(outputs, axis=-1)
         return shares
 
+    def confidence(self, outputs: np.ndarray) -> np.ndarray | None:
+        """Return the probability of the class that is given."""
+        best: np.ndarray = self.probabilities(outputs).max(axis=-1)
+        return best
+
     def said_words(self, said: Sequence[Any], labels: Sequence[str]) -> str:
         """The class that is given, with its probability."""
         return _with_shares([max(zip(labels, said, strict=True), key=lambda pair: pair[1])])
@@ -179,6 +187,12 @@ class MultiLabel(TextClassification):
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         shares: np.ndarray = expit(outputs)
         return shares
+
+    def confidence(self, outputs: np.ndarray) -> np.ndarray | None:
+        """Return the probability of the decision, yes or no, that is the least sure of all labels'."""
+        shares = self.probabilities(outputs)
+        least: np.ndarray = np.maximum(shares, 1 - shares).min(axis=-1)
+        return least
 
     def said_words(self, said: Sequence[Any], labels: Sequence[str]) -> str:
         """Return the labels that are more likely than not, each with its probability."""

@@ -7,7 +7,6 @@ that belong together: an anchor, its positive, and perhaps a negative. A model r
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -40,9 +39,6 @@ SCALES = (1, 5, 10, 100)
 ALIKE, RANKED, TOGETHER = "spearman_cosine", "map", "recall_at_1"
 """Metrics of pairs with a score, of passages for queries, of texts that belong together."""
 DIGITS = 4
-SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
-FEWEST_WORDS = 3
-"""Shorter sentences of a corpus are left out."""
 RELEVANT = "relevant"
 
 
@@ -61,6 +57,7 @@ class Embedding(TaskKind):
     heading = "embedding"
     example = ("A man is eating food.", "A man eats something.")
     free_width = True
+    without_labels = True
     read_columns = (PIECES,)
     agreed = "neighbours kept"
     texts_together = True
@@ -122,11 +119,9 @@ class Embedding(TaskKind):
         queries = query_numbers(list(dataset[ids]) if ids else [row[0] for row in texts])
         return Examples(texts, relevance(texts, scores, queries), groups=queries)
 
-    def of_corpus(self, texts: Sequence[str]) -> Examples:
-        """Sentences of the texts, each once: vectors are mostly of sentences, and long texts would be cut."""
-        sentences = (own.strip() for text in texts for own in SENTENCE_END.split(text))
-        kept = dict.fromkeys(own for own in sentences if len(own.split()) >= FEWEST_WORDS)
-        return Examples([(own,) for own in kept], np.zeros(len(kept), dtype=np.float32))
+    def of_corpus(self, texts: Sequence[tuple[str, ...]]) -> Examples:
+        """Single texts, which belong to nothing: the teacher alone teaches."""
+        return Examples([*texts], np.zeros(len(texts), dtype=np.float32))
 
     def to_learn(self, task: Task, examples: Examples) -> Examples:
         """Relevant passages, each with its query and another passage that does not answer it."""
@@ -146,6 +141,10 @@ class Embedding(TaskKind):
         ]
         return Examples(texts, np.column_stack([examples.labels[kept], examples.labels[others, 2]]))
 
+    def learned_labels(self, labels: np.ndarray) -> np.ndarray:
+        """Return scores up to 1."""
+        return labels / _scale(labels) if labels.ndim == 1 else labels
+
     def encode(
         self, tokenizer: PreTrainedTokenizerBase, task: Task, examples: Examples, max_length: int
     ) -> dict[str, Any]:
@@ -160,10 +159,7 @@ class Embedding(TaskKind):
             for name in texts[0]
         }
         pieces = [[len(own["input_ids"][row]) for own in texts] for row in rows]
-        labels = examples.labels
-        if labels.ndim == 1:
-            labels = labels / _scale(labels)
-        return {**joined, PIECES: pieces, "labels": labels}
+        return {**joined, PIECES: pieces, "labels": examples.labels}
 
     def collator(self, tokenizer: PreTrainedTokenizerBase) -> Collator:
         """Batches have the texts of all rows, one below the other."""

@@ -118,6 +118,8 @@ class TaskKind:
     """Whether values are decided, which two models agree on by their ranks."""
     curve_rows: ClassVar[int | None] = CURVE_ROWS
     """Most rows that a learning curve is of; None: all, where a score is of rows together."""
+    without_labels: ClassVar[bool] = False
+    """Whether texts without labels are learned instead of labelled ones, and not beside them."""
     shares_tokens: ClassVar[bool] = False
     """Whether a student learns of the very tokens that its teacher reads."""
     agreed: ClassVar[str] = "agreement"
@@ -193,13 +195,21 @@ class TaskKind:
         """
         raise NotImplementedError(self.problem_type)
 
-    def of_corpus(self, texts: Sequence[str]) -> Examples | None:
-        """Return what a student learns of texts without labels; None where it needs labelled ones."""
+    def of_corpus(self, texts: Sequence[tuple[str, ...]]) -> Examples | None:
+        """Return what is learned of texts without labels, 0 in their place; None where it needs labels."""
+        return None
+
+    def confidence(self, outputs: np.ndarray) -> np.ndarray | None:
+        """Return how sure a model is of each text, 0..1; None where nothing says so."""
         return None
 
     def to_learn(self, task: Task, examples: Examples) -> Examples:
         """Return what is learned of the texts of a train split."""
         return examples
+
+    def learned_labels(self, labels: np.ndarray) -> np.ndarray:
+        """Return the labels of all rows as `encode` takes those of some."""
+        return labels
 
     def encode(
         self, tokenizer: PreTrainedTokenizerBase, task: Task, examples: Examples, max_length: int

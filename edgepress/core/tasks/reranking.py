@@ -23,7 +23,6 @@ from edgepress.core.tasks.task import Task
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from transformers import PreTrainedTokenizerBase
 
 
 class Reranking(MultiLabel):
@@ -65,11 +64,12 @@ class Reranking(MultiLabel):
         queries = query_numbers(list(dataset[ids]) if ids else [query for query, _ in texts])
         return Examples(texts, np.column_stack([relevant, queries]).astype(np.int64), groups=queries)
 
-    def encode(
-        self, tokenizer: PreTrainedTokenizerBase, task: Task, examples: Examples, max_length: int
-    ) -> dict[str, Any]:
-        relevant = examples.labels[:, :1].astype(np.float32)
-        return super().encode(tokenizer, task, replace(examples, labels=relevant), max_length)
+    def of_corpus(self, texts: Sequence[tuple[str, ...]]) -> Examples | None:
+        return None  # which passages belong to a query, no corpus says
+
+    def learned_labels(self, labels: np.ndarray) -> np.ndarray:
+        """Return which passages are relevant, without the numbers of their queries."""
+        return labels[:, :1].astype(np.float32)
 
     def trained_outputs(self, rows: EvaluatedRows) -> tuple[np.ndarray, np.ndarray]:
         return rows.logits, rows.truth
