@@ -40,7 +40,7 @@ def flags(teacher, tmp_path):
 
 
 def config(**weights):
-    return DistillConfig(teacher="t", stage="pretrain", corpus="c", **weights)
+    return DistillConfig(teacher=("t",), stage="pretrain", corpus="c", **weights)
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_teacher_learns_nothing_and_is_in_no_checkpoint(pair, batch):
 
 
 def test_defaults_are_those_of_the_stage():
-    task, pretraining = DistillConfig(teacher="t"), config()
+    task, pretraining = DistillConfig(teacher=("t",)), config()
     assert list(task.loss_weights.values())[:3] == [0.5, 0.5, 0.0]
     assert list(pretraining.loss_weights.values())[:3] == [5.0, 2.0, 1.0]
     assert list(config(label_weight=0.0).loss_weights.values())[:3] == [5.0, 0.0, 1.0]

@@ -85,7 +85,7 @@ def test_layers_are_compared_evenly_over_the_depth(student, teacher, expected):
 
 
 def flags(**weights: float) -> DistillConfig:
-    return DistillConfig(teacher="", **{"response_weight": 0, "label_weight": 0, **weights})
+    return DistillConfig(teacher=("t",), **{"response_weight": 0, "label_weight": 0, **weights})
 
 
 BATCH = {

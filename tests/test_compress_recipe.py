@@ -43,7 +43,7 @@ def test_rows_hold_every_figure(experiment, data_root, bare_encoder):
     validation = data_root / "verdicts" / "validation.jsonl"
     assert student["scored_rows"] == len(validation.read_text().splitlines())
     assert teacher["config"][0]["model"] == bare_encoder.name
-    assert student["config"][0]["teacher"] == "teacher"
+    assert student["config"][0]["teacher"] == ["teacher"]
     assert student["environment"]["cpu"]
     assert student["speed_up"]["low"] < student["speed_up"]["value"] < student["speed_up"]["high"]
 

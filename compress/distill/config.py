@@ -141,8 +141,9 @@ class DistillConfig(DistillOptions, TaskFlags, StepFlags):
     accelerate launch --module compress.distill --teacher outputs/minilm-sst2
     """
 
-    teacher: str
-    """The fine-tuned classifier, or the masked language model: local folder or Hub id."""
+    teacher: tuple[str, ...]
+    """The fine-tuned classifier, or the masked language model: local folder or Hub id. Several classifiers
+    with the same labels are averaged; the student takes layers, task and tokens of the first."""
     task: Annotated[
         str | None, described(f"{TASK_HELP}; default: the one that the teacher was trained on.")
     ] = None
@@ -157,5 +158,6 @@ class DistillConfig(DistillOptions, TaskFlags, StepFlags):
     def check(self) -> None:
         """Raise for a flag that is out of range."""
         super().check()
-        if self.stage == "pretrain" and self.task is not None:
-            raise EdgepressError("--task belongs to --stage task", "leave it away")
+        if self.stage == "pretrain" and (self.task is not None or len(self.teacher) > 1):
+            flag = "several --teacher" if self.task is None else "--task"
+            raise EdgepressError(f"{flag} belong to --stage task", "leave them away")

@@ -1,22 +1,21 @@
 """Let a teacher read, and train a student with and without it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from compress.distill.config import DistillConfig, DistillOptions
 from compress.distill.pretraining import distill_pretraining, open_pretraining
 from compress.distill.student import open_student, reads_teachers_tokens
+from compress.distill.teachers import Taught, Teachers
 from compress.distill.transfer import labelling_file, transfer_set, with_transfer
-from compress.distillation.logits import TeacherLogits, fitted, read_by_teacher, with_logits
+from compress.distillation.logits import fitted, with_logits
 from compress.distillation.objective import Distillation
-from compress.step import StepResult, prepare, refuse_untrained, run_step, with_split
+from compress.step import StepResult, prepare, run_step, with_split
 from compress.training.checkpoints import TechniqueRun
 from compress.training.config import passes, with_defaults
-from compress.training.data import TrainingText, load_text
-from compress.training.mistakes import LABELS, confusion, label_scores, recorded, sample_table, samples
+from compress.training.data import load_text
+from compress.training.mistakes import sample_table, samples
 from compress.training.scoring import (
     TrainingResult,
     judge,
@@ -28,49 +27,18 @@ from compress.training.scoring import (
 from compress.training.trainer import task_data, train
 from edgepress.core import console
 from edgepress.core.artifact import Step
-from edgepress.core.errors import EdgepressError
 from edgepress.core.identity import rows_identity
-from edgepress.core.loading import OpenedModel, open_model
-from edgepress.core.metrics import scores
+from edgepress.core.loading import OpenedModel
 from edgepress.core.tables import ScreenTable, screen_table
 from edgepress.core.tasks import Task
 
 BYTES_OF_FP32 = 4
 
 
-@dataclass(frozen=True)
-class Teacher:
-    """A model that teaches, and what it said to the texts of its task."""
-
-    opened: OpenedModel
-    text: TrainingText
-    logits: TeacherLogits
-
-    @property
-    def task(self) -> Task:
-        """Task that the teacher was trained for."""
-        return self.opened.text_task
-
-    @property
-    def metrics(self) -> dict[str, Any]:
-        """Scores and mistakes on the evaluation rows."""
-        labels, thresholds = self.text.evaluation.labels, self.opened.thresholds
-        return {
-            **scores(self.task.metric, self.outputs, labels, self.task.problem_type, thresholds),
-            "confusion": confusion(self.task, self.outputs, labels, thresholds),
-            LABELS: recorded(label_scores(self.task, self.outputs, labels, thresholds)),
-        }
-
-    @property
-    def outputs(self) -> np.ndarray:
-        """Outputs of the evaluation rows."""
-        return self.logits.outputs
-
-
 def run(config: DistillConfig) -> Path:
     """The command; the artifact's folder."""
     output = prepare(config)
-    with with_split(config, config.teacher, output) as own:
+    with with_split(config, config.teacher[0], output) as own:
         return _run(own, output)
 
 
@@ -78,38 +46,17 @@ def _run(config: DistillConfig, output: Path) -> Path:
     if config.stage == "pretrain":
         corpus, masked_lm = open_pretraining(config)
         return run_step(config, output, lambda own: distill_pretraining(masked_lm, corpus, config, own))
-    opened = open_model(
-        config.teacher, "pretrained", config.task, config.data, config.seed, options=config.task_options
-    )
-    teacher = require_teacher(opened)
-    return run_step(config, output, lambda own: distill(teacher, config, own))
+    teachers = Teachers.open(config)
+    return run_step(config, output, lambda own: distill(teachers, config, own))
 
 
-def require_teacher(opened: OpenedModel) -> OpenedModel:
-    """The model, if it can teach.
+def distill(teachers: Teachers, options: DistillOptions, run: TechniqueRun) -> StepResult:
+    """Train a student to answer as its teachers do; and, to compare, the same student without it.
 
     Raises:
-        EdgepressError: nobody said what it was trained for, or it was not trained.
+        EdgepressError: there is no such student, or it cannot learn from these teachers.
     """
-    refuse_untrained(opened)
-    name = opened.source.name
-    if opened.task is None:
-        raise EdgepressError(f"nobody said what {name} was trained for", "name its --task")
-    if not opened.head_trained:
-        raise EdgepressError(
-            f"{name} has no trained classifier: it has nothing to teach",
-            f"python -m compress.finetune --model {name} --task {opened.task.name} trains one",
-        )
-    return opened
-
-
-def distill(opened: OpenedModel, options: DistillOptions, run: TechniqueRun) -> StepResult:
-    """Train a student to answer as a classifier does; and, to compare, the same student without it.
-
-    Raises:
-        EdgepressError: there is no such student, or it cannot learn from this teacher.
-    """
-    task = opened.text_task
+    opened, task = teachers.first, teachers.first.text_task
     refuse_thresholds(options, task)
     refuse_head(options, task)
     file = labelling_file(options, opened)
@@ -121,25 +68,25 @@ def distill(opened: OpenedModel, options: DistillOptions, run: TechniqueRun) -> 
     student = open_student(options, opened, text)
     options = with_defaults(options, student.schedule, student.recorded_length)
     more = rows_identity("transfer", text.transfer) if text.transfer else None
-    checkpoints = run.checkpoints(options, task, text, more, teacher=opened, student=student)
+    checkpoints = run.checkpoints(options, task, text, more, **teachers.by_name, student=student)
     readers = (student, opened) if reads_teachers_tokens(options, opened) else (opened,)
-    said = read_by_teacher(options, opened, text, options.length_for(*readers), file)
-    baseline = _baseline(options, Teacher(opened, text, said), checkpoints) if options.baseline else None
+    said = teachers.read(options, text, readers, file)
+    baseline = _baseline(options, Taught(teachers, text, said), checkpoints) if options.baseline else None
     figures: dict[str, Any] = {}
     if transfer is not None:
         text, said, figures["transfer"] = with_transfer(options, opened, text, said, transfer)
     if opened.kind.free_width:
         said = replace(said, splits=fitted(said.splits, student.model.config.hidden_size))
-    teacher = Teacher(opened, text, said)
+    taught = Taught(teachers, text, said)
     console.step(f"distilling for {passes(options)}, learning rate {options.learning_rate:g}")
-    training = _train(options, teacher, student, checkpoints / "distilled")
-    metrics = {**training.metrics, "teacher": teacher.metrics, **figures}
+    training = _train(options, taught, student, checkpoints / "distilled")
+    metrics = {**training.metrics, "teacher": taught.metrics, **figures}
     if baseline is not None:
         metrics["baseline"] = baseline.metrics
-    metrics["samples"] = samples(task, text.evaluation, (teacher.outputs, training.logits), options.seed)
+    metrics["samples"] = samples(task, text.evaluation, (taught.outputs, training.logits), options.seed)
     body = (
-        f"Distilled from {opened.record().name}: {percent(task, metrics)} on "
-        f"{training.evaluation_set}; its teacher {percent(task, metrics['teacher'])}.\n"
+        f"Distilled from {teachers.name}: {percent(task, metrics)} on "
+        f"{training.evaluation_set}; its {teachers.words} {percent(task, metrics['teacher'])}.\n"
         f"{threshold_table(metrics)}\n{sample_table(task, metrics['samples'])}"
     )
     step = Step("distill", options.recorded(), training.seconds, metrics)
@@ -147,12 +94,12 @@ def distill(opened: OpenedModel, options: DistillOptions, run: TechniqueRun) -> 
         opened=student.after(step, trained=True),
         score=metrics[task.metric],
         body=body,
-        shown=[_table(opened, student, task, metrics)],
+        shown=[_table(teachers, student, task, metrics)],
         thresholds=training.thresholds,
     )
 
 
-def _baseline(options: DistillOptions, teacher: Teacher, checkpoints: Path) -> TrainingResult:
+def _baseline(options: DistillOptions, taught: Taught, checkpoints: Path) -> TrainingResult:
     """The same student without the teacher: what it reaches, not its weights."""
     alone = replace(
         options,
@@ -163,40 +110,41 @@ def _baseline(options: DistillOptions, teacher: Teacher, checkpoints: Path) -> T
         attention_weight=0.0,
     )
     console.step("first the same student without the teacher")
-    student = open_student(alone, teacher.opened, teacher.text)
-    return _train(alone, teacher, student, checkpoints / "baseline")
+    student = open_student(alone, taught.first, taught.text)
+    return _train(alone, taught, student, checkpoints / "baseline")
 
 
 def _train(
-    options: DistillOptions, teacher: Teacher, student: OpenedModel, checkpoints: Path
+    options: DistillOptions, taught: Taught, student: OpenedModel, checkpoints: Path
 ) -> TrainingResult:
     """Rows are in the student's tokens, with the teacher's logits; or in the tokens that both read."""
-    task, both = teacher.task, reads_teachers_tokens(options, teacher.opened)
-    runs = teacher.opened.model if options.compares_states else None
+    task, teacher = taught.task, taught.first
+    both = reads_teachers_tokens(options, teacher)
+    runs = teacher.model if options.compares_states else None
     module = Distillation(student.model, options, task.problem_type, runs)
-    length = options.length_for(*((student, teacher.opened) if both else (student,)))
-    tokenizer = teacher.opened.tokenizer if both else student.tokenizer
-    data = task_data(tokenizer, task, teacher.text, length)
-    data = with_logits(options, data, teacher.logits.splits)
+    length = options.length_for(*((student, teacher) if both else (student,)))
+    tokenizer = teacher.tokenizer if both else student.tokenizer
+    data = task_data(tokenizer, task, taught.text, length)
+    data = with_logits(options, data, taught.logits.splits)
     trainer = train(module, data, options, checkpoints)
     chosen = options.thresholds == "gmean"
-    return judge(trainer, data, tokenizer, task, teacher.text, length, chosen)
+    return judge(trainer, data, tokenizer, task, taught.text, length, chosen)
 
 
-def _table(teacher: OpenedModel, student: OpenedModel, task: Task, metrics: dict[str, Any]) -> ScreenTable:
+def _table(teachers: Teachers, student: OpenedModel, task: Task, metrics: dict[str, Any]) -> ScreenTable:
     """Build a table with a row for each model: parameters, size, metric, share of the teacher's score."""
+    parameters = student.model.num_parameters()
     rows = [
-        ("teacher", *_cells(teacher, task, metrics["teacher"], metrics)),
-        ("student", *_cells(student, task, metrics, metrics)),
+        (teachers.words, *_cells(teachers.parameters, task, metrics["teacher"], metrics)),
+        ("student", *_cells(parameters, task, metrics, metrics)),
     ]
     if "baseline" in metrics:
-        rows.append(("student without the teacher", *_cells(student, task, metrics["baseline"], metrics)))
+        rows.append(("student without the teacher", *_cells(parameters, task, metrics["baseline"], metrics)))
     headings = ("model", "params", "fp32 MB", task.metric, "kept", "training")
     return screen_table(f"{task.name}/{task.evaluation_split}", headings, rows)
 
 
-def _cells(opened: OpenedModel, task: Task, own: dict[str, Any], metrics: dict[str, Any]) -> tuple[str, ...]:
-    parameters = opened.model.num_parameters()
+def _cells(parameters: int, task: Task, own: dict[str, Any], metrics: dict[str, Any]) -> tuple[str, ...]:
     score, best = own[task.metric], metrics["teacher"][task.metric]
     return (
         f"{parameters / 1e6:.1f} M",

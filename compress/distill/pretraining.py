@@ -106,11 +106,11 @@ def open_pretraining(config: DistillConfig) -> tuple[Corpus, OpenedModel]:
     """
     assert config.corpus is not None, "check() has seen to it"
     corpus = load_corpus(config.corpus, config.data)
-    teacher = open_masked_lm(config.teacher, config.seed)
+    teacher = open_masked_lm(config.teacher[0], config.seed)
     if not teacher.head_trained:
         raise EdgepressError(
-            f"{config.teacher} has no trained head over the vocabulary: it cannot fill masks",
-            f"python -m compress.pretrain --model {config.teacher} --corpus {config.corpus} trains one",
+            f"{config.teacher[0]} has no trained head over the vocabulary: it cannot fill masks",
+            f"python -m compress.pretrain --model {config.teacher[0]} --corpus {config.corpus} trains one",
         )
     return corpus, teacher
 

@@ -150,13 +150,18 @@ class StepFlags(Command):
     @property
     def target(self) -> Path:
         """Folder that the command writes."""
-        source = getattr(self, self.READ[0])
+        source = self._read(self.READ[0])[0]
         return self.output or OUTPUTS / f"{short_name(source)}-{self.suffix}"
 
     def check_paths(self) -> None:
         """Raise for a model or an output that cannot be used."""
-        read = [str(getattr(self, flag)) for flag in self.READ if getattr(self, flag, None)]
+        read = [name for flag in self.READ for name in self._read(flag)]
         refuse_paths(read, self.target, self.overwrite)
+
+    def _read(self, flag: str) -> tuple[str, ...]:
+        """What a flag names: one, several, or nothing."""
+        named = getattr(self, flag, None) or ()
+        return named if isinstance(named, tuple) else (str(named),)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from compress.distill.config import DistillOptions
 from compress.distill.pipeline import distill as distill_classifier
-from compress.distill.pipeline import require_teacher
+from compress.distill.teachers import Teachers
 from compress.finetune.config import FinetuneConfig
 from compress.finetune.pipeline import finetune as train_classifier
 from compress.finetune.pipeline import open_for_training
@@ -99,7 +99,7 @@ def pretrain(
 
 
 def distill(
-    teacher: Model,
+    teacher: Model | Sequence[Model],
     student: str | Path = "half",
     *,
     checkpoints: str | Path | None = None,
@@ -109,7 +109,7 @@ def distill(
     """Train a small student to answer as a classifier does.
 
     Args:
-        teacher: a trained classifier with a task.
+        teacher: a trained classifier with a task; or several with the same labels, which are averaged.
         student: `half` of its layers; a zoo model that is trained from scratch; or the folder or Hub id of an
             encoder.
         checkpoints: a folder where an interrupted training goes on; None: nowhere.
@@ -125,8 +125,8 @@ def distill(
             "a masked language model is no classifier", "python -m compress.distill distills it"
         )
     with _working(checkpoints, progress) as run:
-        opened = require_teacher(teacher.copied())
-        return _model(distill_classifier(opened, own, run))
+        models = [teacher] if isinstance(teacher, Model) else teacher
+        return _model(distill_classifier(Teachers.of(own, [each.copied() for each in models]), own, run))
 
 
 def prune(

@@ -50,9 +50,13 @@ def _line(row: RowSpec, group: Sequence[Run], deployment: Deployment) -> TableLi
 def _without_folders(config: dict[str, Any]) -> dict[str, Any]:
     """What a step was told, with the names of models and data, wherever they lie on this machine."""
     return {
-        name: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+        name: [_without_folder(own) for own in value] if isinstance(value, list) else _without_folder(value)
         for name, value in config.items()
     }
+
+
+def _without_folder(value: Any) -> Any:
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def _of_files(line: TableLine, deployment: Deployment) -> TableLine:

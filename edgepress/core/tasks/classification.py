@@ -35,6 +35,7 @@ class TextClassification(TaskKind):
 
     pipeline = "text-classification"
     own_heads = True
+    averaged = True
 
     @property
     def head(self) -> Head:

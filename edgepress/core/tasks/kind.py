@@ -110,6 +110,8 @@ class TaskKind:
     """Whether `--head mlp` can stand on the encoder."""
     free_width: ClassVar[bool] = False
     """Whether a student's outputs may be of another width than its teacher's."""
+    averaged: ClassVar[bool] = False
+    """Whether answers of several teachers are averaged."""
     read_columns: ClassVar[tuple[str, ...]] = ()
     """Columns of `encode` that a batch is made of, beside a model's inputs."""
     named: ClassVar[bool] = True
