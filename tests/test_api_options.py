@@ -95,7 +95,7 @@ CALLS = {
     "finetune": [{**TRAINED, "vocabulary": 100}],
     "distill": [
         {**TRAINED, "hidden_weight": 1.0},
-        {**TRAINED, "student": "cnn", "transfer": UNLABELLED, "transfer_confidence": 0.1},
+        {**TRAINED, "student": "cnn", "transfer": UNLABELLED, "transfer_confidence": 0.1, "augment": 1},
     ],
     "prune": [{**TRAINED, "ffn": 0.5, "importance": "taylor"}],
     "sparsify": [{**TRAINED, "formats": "onnx", "time_budget": 0.1}],

@@ -10,7 +10,7 @@ from torch.nn.modules.module import register_module_forward_hook
 from transformers import BertForSequenceClassification
 
 from compress.distill.config import DistillOptions
-from compress.distill.transfer import transfer_set
+from compress.distill.transfer import Selection, TransferSet, transfer_set
 from compress.distillation.logits import teacher_logits
 from edgepress.core.artifact import open_artifact
 from edgepress.core.errors import EdgepressError
@@ -62,12 +62,19 @@ def teacher(model_folder, data_root) -> OpenedModel:
     return open_model(str(model_folder), task="verdicts", data=data_root)
 
 
+def found_in(teacher: OpenedModel, *corpora: Path) -> TransferSet:
+    options = DistillOptions(transfer=tuple(map(str, corpora)))
+    found = transfer_set(options, Selection.of(options, teacher))
+    assert found is not None
+    return found
+
+
 def letters(text: str) -> str:
     return "".join(own for own in text.lower() if own.isalnum())
 
 
 def test_nothing_of_the_evaluation_split_gets_in(teacher, corpus, capsys):
-    found = transfer_set(DistillOptions(transfer=(str(corpus),)), teacher)
+    found = found_in(teacher, corpus)
     texts = [text for (text,) in found.examples.texts]
     assert sorted(texts) == sorted(NEW)
     assert not {*map(letters, texts)} & {*map(letters, JUDGED)}
@@ -83,7 +90,7 @@ def test_nothing_of_the_evaluation_split_gets_in(teacher, corpus, capsys):
 def test_several_corpora_hold_each_text_once(teacher, corpus, tmp_path):
     other = tmp_path / "other.txt"
     other.write_text("\n".join([*NEW[:5], "this story is warm , and so is the acting in its second half"]))
-    found = transfer_set(DistillOptions(transfer=(str(corpus), str(other))), teacher)
+    found = found_in(teacher, corpus, other)
     assert len(found.examples) == len(NEW) + 1
     assert found.recorded["corpora"][1]["duplicates"] == 5
 
@@ -91,7 +98,7 @@ def test_several_corpora_hold_each_text_once(teacher, corpus, tmp_path):
 def test_long_texts_are_cut_into_sentences(teacher, tmp_path):
     path = tmp_path / "reviews.txt"
     path.write_text(" ".join(f"{text}." for text in NEW) + "\n")
-    found = transfer_set(DistillOptions(transfer=(str(path),)), teacher)
+    found = found_in(teacher, path)
     cut = [own.rstrip(".") for (text,) in found.examples.texts for own in sentences(text)]
     assert {*cut} <= {*NEW}
     assert len(NEW) / 2 < len(cut) <= len(NEW)
@@ -227,6 +234,7 @@ def test_another_language_is_warned_of(cli, flags, tmp_path):
     ("changed", "word"),
     [
         (("--transfer-samples", 5), "of the texts of --transfer"),
+        (("--augment", -1), "--augment is out of range"),
         (("--transfer-confidence", 0.5), "of the texts of --transfer"),
         (("--label-with", "onnx/model.onnx"), "of the texts of --transfer"),
         (("--corpus", "wikitext2"), "--corpus belongs to --stage pretrain"),
@@ -245,7 +253,7 @@ def test_a_file_that_is_not_the_teachers_is_refused(cli, flags, corpus, tmp_path
 def test_kinds_that_need_labels_are_refused(entity_model, corpus):
     opened = open_model(str(entity_model))
     with pytest.raises(EdgepressError, match="is learned from labelled texts alone"):
-        transfer_set(DistillOptions(transfer=(str(corpus),)), opened)
+        found_in(opened, corpus)
 
 
 @pytest.mark.slow

@@ -241,6 +241,12 @@ def test_a_student_learns_from_a_corpus_alone(
         assert step.metrics["spearman_cosine"] > 0.4
 
 
+def test_vectors_are_not_augmented(cli: Cli, embedder: Path, tmp_path: Path) -> None:
+    flags = ("--teacher", embedder, "--augment", 2, "--output", tmp_path / "out")
+    result = cli("compress.distill", *flags)
+    assert (result.code, "the texts of the train split stay as they are" in result.error) == (2, True)
+
+
 @pytest.mark.slow
 def test_quantizing_keeps_neighbours(cli: Cli, embedder: Path, tmp_path: Path) -> None:
     out = tmp_path / "auto"

@@ -44,9 +44,12 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     transfer_samples: int | None = None
     """Use at most this many texts of --transfer, drawn at random; default: all."""
     transfer_confidence: float = 0.0
-    """Leave out texts of --transfer whose label the teacher finds less probable than this, 0 to 1."""
+    """Leave out texts without labels whose label the teacher finds less probable than this, 0 to 1."""
+    augment: int = 0
+    """Number of texts made of each text of the train split, for the teacher to label: words masked, or
+    replaced by others of their class; cut to a few words (Tang et al. 2019, with 20). 0: none."""
     label_with: str | None = None
-    """File of the teacher that labels the texts of --transfer in its place, such as
+    """File of the teacher that labels texts without labels in its place, such as
     onnx/model_quantized.onnx."""
     student: Annotated[str, described(STUDENT_HELP)] = "half"
     layers: Layers | tuple[int, ...] = "alternate"
@@ -65,7 +68,7 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     AFTER_TRAINING = ClassifierOptions.AFTER_TRAINING | {"baseline"}
     SEEN_IN_CONTENTS = ClassifierOptions.SEEN_IN_CONTENTS | {
         *("teacher", "student", "corpus", "layers", "depth", "init", "embedding_size"),
-        *("transfer", "transfer_samples"),
+        *("transfer", "transfer_samples", "augment"),
     }
 
     def _default_weights(self) -> dict[str, float]:
@@ -79,16 +82,22 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
                 "--depth": self.depth is None or self.depth > 0,
                 "--transfer-samples": self.transfer_samples is None or self.transfer_samples > 0,
                 "--transfer-confidence": 0 <= self.transfer_confidence <= 1,
+                "--augment": self.augment >= 0,
                 "--embedding-size": self.embedding_size is None or self.embedding_size > 0,
             }
         )
         self._check_student()
-        if not self.transfer and (self.transfer_samples or self.transfer_confidence or self.label_with):
-            raise EdgepressError(
-                "--transfer-samples, --transfer-confidence and --label-with are of the texts of --transfer",
-                "name --transfer",
-            )
+        self._check_unlabelled()
         self._check_stage()
+
+    def _check_unlabelled(self) -> None:
+        if self.transfer_samples and not self.transfer:
+            raise EdgepressError("--transfer-samples is of the texts of --transfer", "name --transfer")
+        if (self.transfer_confidence or self.label_with) and not (self.transfer or self.augment):
+            raise EdgepressError(
+                "--transfer-confidence and --label-with are of the texts of --transfer and --augment",
+                "name one of them",
+            )
 
     def _check_student(self) -> None:
         if self.embedding_size is not None and self.student != STATIC:
@@ -118,6 +127,7 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
             "--hidden-weight": bool(self.hidden_weight),
             "--attention-weight": bool(self.attention_weight),
             "--transfer": bool(self.transfer),
+            "--augment": bool(self.augment),
         }
         for flag, given in foreign.items():
             if given:

@@ -8,13 +8,20 @@ from compress.distill.config import DistillConfig, DistillOptions
 from compress.distill.pretraining import distill_pretraining, open_pretraining
 from compress.distill.student import open_student, reads_teachers_tokens
 from compress.distill.teachers import Taught, Teachers
-from compress.distill.transfer import labelling_file, transfer_set, with_transfer
+from compress.distill.transfer import (
+    Selection,
+    TransferSet,
+    labelling_file,
+    transfer_set,
+    with_augmented,
+    with_transfer,
+)
 from compress.distillation.logits import fitted, with_logits
 from compress.distillation.objective import Distillation
 from compress.step import StepResult, prepare, run_step, with_split
 from compress.training.checkpoints import TechniqueRun
 from compress.training.config import passes, with_defaults
-from compress.training.data import load_text
+from compress.training.data import TrainingText, load_text
 from compress.training.mistakes import sample_table, samples
 from compress.training.scoring import (
     TrainingResult,
@@ -56,28 +63,22 @@ def distill(teachers: Teachers, options: DistillOptions, run: TechniqueRun) -> S
     Raises:
         EdgepressError: there is no such student, or it cannot learn from these teachers.
     """
-    opened, task = teachers.first, teachers.first.text_task
+    task = teachers.first.text_task
     refuse_thresholds(options, task)
     refuse_head(options, task)
-    file = labelling_file(options, opened)
-    transfer = transfer_set(options, opened)
-    text = load_text(options, task, transfer.examples if transfer else None)
-    if not len(text.train):
-        console.step(f"{len(text.transfer or ()):,} texts without labels: the teacher alone teaches")
-        options = replace(options, label_weight=0.0, baseline=False)
-    student = open_student(options, opened, text)
-    options = with_defaults(options, student.schedule, student.recorded_length)
+    options, student, text, transfer = _prepared(teachers, options)
     more = rows_identity("transfer", text.transfer) if text.transfer else None
     checkpoints = run.checkpoints(options, task, text, more, **teachers.by_name, student=student)
-    readers = (student, opened) if reads_teachers_tokens(options, opened) else (opened,)
-    said = teachers.read(options, text, readers, file)
-    baseline = _baseline(options, Taught(teachers, text, said), checkpoints) if options.baseline else None
+    first = teachers.first
+    readers = (student, first) if reads_teachers_tokens(options, first) else (first,)
+    taught = Taught(teachers, text, teachers.read(options, text, readers, labelling_file(options, first)))
+    baseline = _baseline(options, taught, checkpoints) if options.baseline else None
     figures: dict[str, Any] = {}
     if transfer is not None:
-        text, said, figures["transfer"] = with_transfer(options, opened, text, said, transfer)
-    if opened.kind.free_width:
-        said = replace(said, splits=fitted(said.splits, student.model.config.hidden_size))
-    taught = Taught(teachers, text, said)
+        taught, figures["transfer"] = with_transfer(options, taught, transfer)
+    if first.kind.free_width:
+        splits = fitted(taught.logits.splits, student.model.config.hidden_size)
+        taught = replace(taught, logits=replace(taught.logits, splits=splits))
     console.step(f"distilling for {passes(options)}, learning rate {options.learning_rate:g}")
     training = _train(options, taught, student, checkpoints / "distilled")
     metrics = {**training.metrics, "teacher": taught.metrics, **figures}
@@ -97,6 +98,28 @@ def distill(teachers: Teachers, options: DistillOptions, run: TechniqueRun) -> S
         shown=[_table(teachers, student, task, metrics)],
         thresholds=training.thresholds,
     )
+
+
+def _prepared(
+    teachers: Teachers, options: DistillOptions
+) -> tuple[DistillOptions, OpenedModel, TrainingText, TransferSet | None]:
+    """The flags with defaults, the student before it learns, its texts, and how those without labels were
+    found.
+    """
+    first = teachers.first
+    selection = Selection.of(options, first)
+    transfer = transfer_set(options, selection) if selection else None
+    text = load_text(options, first.text_task, transfer.examples if transfer else None)
+    if not len(text.train):
+        console.step(f"{len(text.transfer or ()):,} texts without labels: the teacher alone teaches")
+        options = replace(options, label_weight=0.0, baseline=False)
+    student = open_student(options, first, text)
+    options = with_defaults(options, student.schedule, student.recorded_length)
+    if selection:
+        readers = (*teachers.by_name.values(), student)
+        transfer = with_augmented(options, selection, text.train, readers, transfer)
+        text = replace(text, transfer=transfer.examples if transfer else None)
+    return options, student, text, transfer
 
 
 def _baseline(options: DistillOptions, taught: Taught, checkpoints: Path) -> TrainingResult:

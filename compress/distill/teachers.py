@@ -130,7 +130,7 @@ class Teachers:
 
 
 def _mean(logits: Sequence[TextLogits]) -> np.ndarray:
-    return np.mean([np.asarray(own) for own in logits], axis=0, dtype=np.float32)
+    return np.asarray(np.mean([np.asarray(own) for own in logits], axis=0, dtype=np.float32))
 
 
 def _in_order(first: OpenedModel, other: OpenedModel, said: TeacherLogits) -> TeacherLogits:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from compress.distill.augmentation import Augmenter, common_mask, word_classes
 from compress.distill.config import DistillOptions
-from compress.distillation.logits import TeacherLogits, together
-from compress.training.data import TrainingText
+from compress.distill.teachers import Taught
+from compress.distillation.logits import together
 from edgepress.core import console
 from edgepress.core.corpus import load_corpus, load_pairs
 from edgepress.core.errors import EdgepressError
@@ -26,6 +27,7 @@ from edgepress.core.tasks import MOST_TEXTS
 from export.core.registry import format_of
 
 BATCH = 10_000
+AUGMENTED = "augmented texts"
 MOST_OF_A_SPLIT = 0.5
 """Share of a corpus from which it is a split that the task is judged on, and not one that shares texts."""
 FOREIGN_UNKNOWN = 0.05
@@ -83,22 +85,15 @@ class TransferSet:
         return {"rows": len(self.examples), "corpora": counts, **self.figures}
 
 
-def transfer_set(options: DistillOptions, teacher: OpenedModel) -> TransferSet | None:
+def transfer_set(options: DistillOptions, selection: Selection) -> TransferSet | None:
     """The texts of the corpora that the flags name; None where they name none.
 
     Raises:
-        EdgepressError: the task is not learned from text alone, there is no such corpus, it is a split that
-            the task is judged on, or nothing of it is left.
+        EdgepressError: there is no such corpus, it is a split that the task is judged on, or nothing of it is
+            left.
     """
     if not options.transfer:
         return None
-    kind = teacher.kind
-    if kind.of_corpus([]) is None:
-        raise EdgepressError(
-            f"--transfer: a {teacher.problem_type} is learned from labelled texts alone",
-            "leave --transfer away",
-        )
-    selection = _Selection.of(teacher)
     rows: list[tuple[str, ...]] = []
     for name in options.transfer:
         rows += selection.of_corpus(name)
@@ -109,16 +104,40 @@ def transfer_set(options: DistillOptions, teacher: OpenedModel) -> TransferSet |
             + "; ".join(own.words for own in selection.counts),
             "name another --transfer",
         )
-    examples = kind.of_corpus(rows)
-    assert examples is not None
+    examples = selection.examples(rows)
     if options.transfer_samples is not None:
         examples = examples.sample(options.transfer_samples)
-    figures = _language(teacher, [row[0] for row in examples.texts], selection.own)
+    figures = _language(selection.teacher, [row[0] for row in examples.texts], selection.own)
     return TransferSet(examples, selection.counts, figures)
 
 
+def with_augmented(
+    options: DistillOptions,
+    selection: Selection,
+    learned: Examples,
+    readers: Sequence[OpenedModel],
+    found: TransferSet | None,
+) -> TransferSet | None:
+    """Add augmented texts of the train split to a transfer set, where the flags ask for some.
+
+    Args:
+        options: the flags.
+        selection: of the task; an augmented text may be one that is judged on, too.
+        learned: the train split.
+        readers: all that read the texts, teachers and student.
+        found: texts without labels; None: there are none yet.
+    """
+    if not options.augment:
+        return found
+    augmenter = Augmenter(word_classes(selection.teacher, learned.texts), common_mask(readers))
+    rows = selection.of_rows(AUGMENTED, augmenter.rows(learned.texts, options.augment))
+    console.step(selection.counts[-1].words)
+    examples = selection.examples([*(found.examples.texts if found else ()), *rows])
+    return TransferSet(examples, selection.counts, found.figures if found else {})
+
+
 @dataclass(frozen=True)
-class _Selection:
+class Selection:
     """What is taken of corpora for a task, and what was left out of them."""
 
     teacher: OpenedModel
@@ -130,8 +149,25 @@ class _Selection:
     counts: list[CorpusCounts]
 
     @classmethod
-    def of(cls, teacher: OpenedModel) -> _Selection:
+    def of(cls, options: DistillOptions, teacher: OpenedModel) -> Selection | None:
+        """Read the splits of the task; None where no texts without labels are asked for.
+
+        Raises:
+            EdgepressError: the task is not learned from text alone.
+        """
+        if not options.transfer and not options.augment:
+            return None
         task, kind = teacher.text_task, teacher.kind
+        if kind.of_corpus([]) is None:
+            flag = "--transfer" if options.transfer else "--augment"
+            raise EdgepressError(
+                f"{flag}: a {teacher.problem_type} is learned from labelled texts alone", "leave it away"
+            )
+        if options.augment and kind.without_labels:
+            raise EdgepressError(
+                f"--augment: for the problem type {teacher.problem_type} the texts of the train split stay as they are",
+                "leave it away, or name more --transfer",
+            )
         apart = teacher.texts_a_row == 1 and kind.texts_a_row == 1
         judged = [row for split in held_out_splits(task) for row in split_texts(task, split, apart)]
         learned = [] if kind.without_labels else split_texts(task, "train", apart)
@@ -144,9 +180,8 @@ class _Selection:
         Raises:
             EdgepressError: there is no such corpus, or it is a split that the task is judged on.
         """
-        counts = CorpusCounts(name)
-        self.counts.append(counts)
-        found = [row for part in _batches(self._rows(name)) for row in self._taken(part, counts)]
+        found = self.of_rows(name, self._rows(name))
+        counts = self.counts[-1]
         judged = counts.evaluation + counts.nearly_evaluation
         if judged and judged >= MOST_OF_A_SPLIT * (counts.texts - counts.other_length):
             raise EdgepressError(
@@ -154,6 +189,18 @@ class _Selection:
                 f"{self.teacher.text_task.name} is judged on, or nearly so",
                 "name another --transfer: what is judged on is never learned",
             )
+        return found
+
+    def of_rows(self, name: str, rows: Iterator[tuple[str, ...]]) -> list[tuple[str, ...]]:
+        """Return what is taken of rows of text, and count it under a name."""
+        counts = CorpusCounts(name)
+        self.counts.append(counts)
+        return [row for part in _batches(rows) for row in self._taken(part, counts)]
+
+    def examples(self, rows: Sequence[tuple[str, ...]]) -> Examples:
+        """Return texts as the task's kind has them without labels."""
+        found = self.teacher.kind.of_corpus(rows)
+        assert found is not None, "`of` has seen to it"
         return found
 
     def _rows(self, name: str) -> Iterator[tuple[str, ...]]:
@@ -239,19 +286,20 @@ def labelling_file(options: DistillOptions, teacher: OpenedModel) -> Path | None
 
 
 def with_transfer(
-    options: DistillOptions, teacher: OpenedModel, text: TrainingText, said: TeacherLogits, found: TransferSet
-) -> tuple[TrainingText, TeacherLogits, dict[str, Any]]:
+    options: DistillOptions, taught: Taught, found: TransferSet
+) -> tuple[Taught, dict[str, Any]]:
     """Add the texts of a transfer set to those that are learned, labelled as the teacher decides.
 
     Decisions stand for labels as in Tang et al. 2019, section 3.2.
 
     Returns:
-        the texts, the teacher's logits of them, and what the manifest keeps of the set.
+        the texts and what teachers said to them, and what the manifest keeps of the set.
 
     Raises:
         EdgepressError: the teacher is not sure enough of any of them.
     """
-    examples, own = found.examples, said.splits.get("transfer")
+    text, teacher, splits = taught.text, taught.first, dict(taught.logits.splits)
+    examples, own = found.examples, splits.get("transfer")
     figures: dict[str, Any] = {}
     if own is not None and options.transfer_confidence:
         sure = _sure(options, teacher, np.asarray(own))
@@ -264,11 +312,11 @@ def with_transfer(
         [*text.train.texts, *examples.texts],
         np.concatenate([text.train.labels, labels.astype(text.train.labels.dtype)]),
     )
-    splits = dict(said.splits)
     if own is not None:
         parts = [splits["train"]] if "train" in splits else []
         splits["train"] = together([*parts, own])
-    return replace(text, train=joined), replace(said, splits=splits), {**found.recorded, **figures}
+    logits = replace(taught.logits, splits=splits)
+    return replace(taught, text=replace(text, train=joined), logits=logits), {**found.recorded, **figures}
 
 
 def _sure(options: DistillOptions, teacher: OpenedModel, logits: np.ndarray) -> np.ndarray:
