@@ -165,7 +165,7 @@ class Selection:
             )
         if options.augment and kind.without_labels:
             raise EdgepressError(
-                f"--augment: for the problem type {teacher.problem_type} the texts of the train split stay as they are",
+                "--augment: where vectors are learned, the texts of the train split stay as they are",
                 "leave it away, or name more --transfer",
             )
         apart = teacher.texts_a_row == 1 and kind.texts_a_row == 1
