@@ -10,7 +10,7 @@ from torch.nn.modules.module import register_module_forward_hook
 from transformers import BertForSequenceClassification
 
 from compress.distill.config import DistillOptions
-from compress.distill.transfer import Selection, TransferSet, transfer_set
+from compress.distill.transfer import TextSelection, TransferSet, transfer_set
 from compress.distillation.logits import teacher_logits
 from edgepress.core.artifact import open_artifact
 from edgepress.core.errors import EdgepressError
@@ -64,7 +64,7 @@ def teacher(model_folder, data_root) -> OpenedModel:
 
 def found_in(teacher: OpenedModel, *corpora: Path) -> TransferSet:
     options = DistillOptions(transfer=tuple(map(str, corpora)))
-    found = transfer_set(options, Selection.of(options, teacher))
+    found = transfer_set(options, TextSelection.of(options, teacher))
     assert found is not None
     return found
 

@@ -9,7 +9,7 @@ from compress.distill.pretraining import distill_pretraining, open_pretraining
 from compress.distill.student import open_student, reads_teachers_tokens
 from compress.distill.teachers import Taught, Teachers
 from compress.distill.transfer import (
-    Selection,
+    TextSelection,
     TransferSet,
     labelling_file,
     transfer_set,
@@ -107,7 +107,7 @@ def _prepared(
     found.
     """
     first = teachers.first
-    selection = Selection.of(options, first)
+    selection = TextSelection.of(options, first)
     transfer = transfer_set(options, selection) if selection else None
     text = load_text(options, first.text_task, transfer.examples if transfer else None)
     if not len(text.train):

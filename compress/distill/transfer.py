@@ -85,7 +85,7 @@ class TransferSet:
         return {"rows": len(self.examples), "corpora": counts, **self.figures}
 
 
-def transfer_set(options: DistillOptions, selection: Selection) -> TransferSet | None:
+def transfer_set(options: DistillOptions, selection: TextSelection) -> TransferSet | None:
     """The texts of the corpora that the flags name; None where they name none.
 
     Raises:
@@ -113,7 +113,7 @@ def transfer_set(options: DistillOptions, selection: Selection) -> TransferSet |
 
 def with_augmented(
     options: DistillOptions,
-    selection: Selection,
+    selection: TextSelection,
     learned: Examples,
     readers: Sequence[OpenedModel],
     found: TransferSet | None,
@@ -137,7 +137,7 @@ def with_augmented(
 
 
 @dataclass(frozen=True)
-class Selection:
+class TextSelection:
     """What is taken of corpora for a task, and what was left out of them."""
 
     teacher: OpenedModel
@@ -149,7 +149,7 @@ class Selection:
     counts: list[CorpusCounts]
 
     @classmethod
-    def of(cls, options: DistillOptions, teacher: OpenedModel) -> Selection | None:
+    def of(cls, options: DistillOptions, teacher: OpenedModel) -> TextSelection | None:
         """Read the splits of the task; None where no texts without labels are asked for.
 
         Raises:
