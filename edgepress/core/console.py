@@ -99,9 +99,7 @@ def run(config_type: type[ConfigT], verb: Callable[[ConfigT], object], program: 
     141 the reader of the output is gone.
     """
     with whole_output():
-        import tyro  # whoever only prints, as a process that times a file may, does without
-
-        config = tyro.cli(config_type, prog=program, config=(tyro.conf.FlagCreatePairsOff,))
+        config = _parsed(config_type, program)
         warn_anew()
         prepare()
         try:
@@ -119,6 +117,16 @@ def run(config_type: type[ConfigT], verb: Callable[[ConfigT], object], program: 
         except Exception as error:
             _fail_unforeseen(error, _folders(config), config.debug)
     sys.exit(0)
+
+
+def _parsed(config_type: type[ConfigT], program: str) -> ConfigT:
+    """Options of the command line; what is wrong with it ends the command."""
+    from edgepress.core.command_line import parse  # whoever only prints does without
+
+    try:
+        return parse(config_type, program)
+    except EdgepressError as error:
+        _fail(str(error), error.hint, _asks_for_traceback(), error.exit_code)
 
 
 def run_command(config_type: type[Command], program: str = "") -> NoReturn:
