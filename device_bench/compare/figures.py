@@ -11,6 +11,7 @@ from device_bench.losses import Loss, loss, score_interval, square_and_add
 from device_bench.records import Measurement
 from device_bench.stats import Interval
 from device_bench.summary import MISSING
+from edgepress.core.errors import EdgepressError, require_flags
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,19 @@ class Margins:
     """Share of the old value, beyond the intervals."""
     memory_noise: float = 0.0
     """Width of peak memory's band, as a share of it."""
+
+    def check(self) -> None:
+        """Raise for a share that is none.
+
+        Raises:
+            EdgepressError: there is one.
+        """
+        if self.threshold > 1:
+            raise EdgepressError(
+                f"--threshold {self.threshold:g} is a share of the old value: {self.threshold:.0%} of it",
+                f"--threshold {self.threshold / 100:g} is {self.threshold:g} %",
+            )
+        require_flags({"--threshold": self.threshold >= 0, "--memory-noise": 0 <= self.memory_noise < 1})
 
 
 @dataclass(frozen=True)

@@ -48,21 +48,11 @@ def run(config: CompareConfig) -> list[Change]:
         EdgepressError: bad input, or nothing was measured in both on one machine (exit code 2).
         ExpectationError: a figure became worse, or was not measured again (exit code 1).
     """
-    if config.threshold > 1:
-        raise EdgepressError(
-            f"--threshold {config.threshold:g} is a share of the old value: {config.threshold:.0%} of it",
-            f"--threshold {config.threshold / 100:g} is {config.threshold:g} %",
-        )
-    require_flags(
-        {
-            "--threshold": config.threshold >= 0,
-            "--memory-noise": 0 <= config.memory_noise < 1,
-            "--baseline": config.baseline is None or config.ratios,
-        }
-    )
+    margins = Margins(config.threshold, config.memory_noise)
+    margins.check()
+    require_flags({"--baseline": config.baseline is None or config.ratios})
     older, newer = load([config.before]), load([config.after])
     _tell_busy(older, newer)
-    margins = Margins(config.threshold, config.memory_noise)
     if config.ratios:
         found = changed_ratios(older, newer, margins, config.baseline)
     else:

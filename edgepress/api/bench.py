@@ -37,7 +37,7 @@ def benchmark(models: Model | Sequence[Model], **options: Any) -> list[Measureme
 
     several = list(models) if isinstance(models, Sequence) else [models]
     require_lengths(several, options.get("lengths", LENGTHS))
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(prefix="edgepress-") as folder:
         saved = []
         for number, model in enumerate(several):
             target = Path(folder) / str(number) / model.opened.source.short_name
@@ -123,7 +123,9 @@ def compare(
         EdgepressError: nothing was measured in both, on one machine unless `ratios`.
     """
     margins = Margins(threshold, memory_noise)
-    if ratios:
-        return changed_ratios(before, after, margins, baseline).changes
-    older, newer, shared = pair(list(before), list(after))
-    return [change for key in shared for change in compare_records(older[key], newer[key], margins)]
+    with reporting(None):
+        margins.check()
+        if ratios:
+            return changed_ratios(before, after, margins, baseline).changes
+        older, newer, shared = pair(list(before), list(after))
+        return [change for key in shared for change in compare_records(older[key], newer[key], margins)]

@@ -71,7 +71,7 @@ class ExportedModel(Model):
             EdgepressError: the folder exists, or cannot be written.
         """
         target = Path(folder)
-        with create_artifact(target, overwrite) as draft:
+        with reporting(None), create_artifact(target, overwrite) as draft:
             shutil.copytree(self._draft.folder, draft.folder, dirs_exist_ok=True)
             draft.precisions, draft.parities = self._draft.precisions, self._draft.parities
             self._made.write(draft, target)

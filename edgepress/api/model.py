@@ -119,7 +119,7 @@ class Model:
         if wanted and any(len(row) != wanted for row in rows):
             name = opened.text_task.name if opened.task else opened.source.short_name
             raise EdgepressError(f"{name} is of {wanted} texts a row", "give tuples of texts")
-        with self._runner() as runner:
+        with reporting(None), self._runner() as runner:
             reader = opened.reader(runner)
             return opened.kind.answered([opened.kind.answer(reader, row) for row in rows], rows)
 
@@ -144,9 +144,9 @@ class Model:
                 + ("its classifier is not trained" if opened.task else "no task"),
                 "finetune it, or load it with task=",
             )
-        if split is not None:
-            opened = replace(opened, task=judged_on(opened.text_task, split_name(split)))
         with reporting(None), self._runner() as runner:
+            if split is not None:
+                opened = replace(opened, task=judged_on(opened.text_task, split_name(split)))
             sentences = evaluation_sentences(opened, samples, seed, max_length=max_length)
             outputs = sentences.outputs(runner)
             assert sentences.labels is not None, "it is scored"

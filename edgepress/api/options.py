@@ -7,7 +7,9 @@ from dataclasses import fields
 from types import MappingProxyType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from edgepress.core.console import errors_in_library_words
 from edgepress.core.errors import EdgepressError, first_line, unknown_name
+from edgepress.core.option_values import require_numbers
 from edgepress.core.tasks import TaskFlags
 
 OptionsT = TypeVar("OptionsT")
@@ -53,7 +55,7 @@ def make_options(
         without: the class of flags among them that the command alone reads: here they would do nothing.
 
     Raises:
-        EdgepressError: there is no such option, it would have no effect, or one is missing.
+        EdgepressError: there is no such option, it would have no effect, one is missing, or a number is none.
     """
     hints = get_type_hints(kind, include_extras=False)
     known = accepted(kind, own, without)
@@ -63,6 +65,8 @@ def make_options(
         if name not in known:
             raise unknown_name("option", name, known | (own.keys() - ELSEWHERE.keys()))
     given = {**own, **values}
+    with errors_in_library_words():
+        require_numbers(kind, values)
     try:
         return kind(**{name: _fitted(value, hints[name]) for name, value in given.items()})
     except TypeError as error:

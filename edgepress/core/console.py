@@ -1,7 +1,6 @@
 """The command line's manners: flags from a dataclass, tables, errors to exit codes."""
 
 import os
-import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,7 +17,8 @@ from rich.text import Text
 
 from edgepress.core.caches import cache_hint
 from edgepress.core.causes import cause, said_cause
-from edgepress.core.errors import HELP_SAYS, EdgepressError, EdgepressWarning, first_line
+from edgepress.core.errors import EdgepressError, EdgepressWarning, first_line
+from edgepress.core.library_words import in_library_words
 from edgepress.core.process import prepare
 
 if TYPE_CHECKING:
@@ -81,9 +81,6 @@ class Command:
 
 Listener = Callable[[str], object]
 """What the library's users give as `progress`: it is called with each step in words."""
-FLAG = re.compile(r"(?<![\w-])--(?P<name>[a-z][a-z-]*)")
-# What `edgepress.api` keeps data and models of objects in.
-PASSING_FOLDER = re.compile(r"[^\s'\"]*/edgepress-[\w-]+/([0-9a-f]{12}/)?")
 OWN_CODE = tuple(
     f"{Path(__file__).parents[2] / package}{os.sep}"
     for package in ("edgepress", "compress", "device_bench", "export")
@@ -316,13 +313,6 @@ def errors_in_library_words() -> Iterator[None]:
         error.args = (in_library_words(str(error)),)
         error.hint = in_library_words(error.hint)
         raise
-
-
-def in_library_words(text: str) -> str:
-    """The text with options as keywords (`--max-drop` is `max_drop`), and without passing folders."""
-    text = text.replace(HELP_SAYS, "its docstring says what it takes")
-    text = FLAG.sub(lambda flag: flag["name"].replace("-", "_"), text)
-    return PASSING_FOLDER.sub("", text)
 
 
 def _levels_to_user() -> int:
