@@ -239,7 +239,9 @@ def test_a_score_has_one_line_for_all_shapes(compare: Callable) -> None:
     old, new = ([scored(right, sequence_length=n) for n in (16, 128)] for right in (before, after))
     found = compare(old, new)
     assert (found.code, found.out.count("loses 0.00 points")) == (0, 1)
-    assert "may be 0.6% worse" in found.err
+    assert "accuracy [%] of int8 may be 0.6% worse" in found.err
+    worse = compare(old, [scored(lossy(30, 1)[1], sequence_length=n) for n in (16, 128)])
+    assert (worse.code, worse.error) == (1, "error: 1 figure became worse")
 
 
 def test_scores_of_other_machines_are_paired_too(compare: Callable) -> None:

@@ -69,6 +69,9 @@ class Figure:
     scored: Measurement | None = None
     """Record of a score, which is compared by its difference; other figures are compared by their ratio."""
 
+    of_file: bool = False
+    """Whether it is the same at every shape."""
+
     @property
     def text(self) -> str:
         own = self.interval
@@ -117,7 +120,7 @@ def doubts(
     for old in before[1]:
         new = ours.get(old.name)
         if new is not None and old.noise is None and not _changed(old, new, margins.threshold):
-            yield Doubt(_subject(after[0]), old.name, worst(old, new))
+            yield Doubt(_subject(after[0], old), old.name, worst(old, new))
 
 
 def changes(
@@ -135,9 +138,10 @@ def changes(
     for old in before[1]:
         new = ours.get(old.name)
         if new is None:
-            yield Change(_subject(before[0]), old.name, old.text, MISSING, "", worse=True, missing=True)
+            subject = _subject(before[0], old)
+            yield Change(subject, old.name, old.text, MISSING, "", worse=True, missing=True)
         elif _changed(old, new, margins.threshold):
-            yield _change(_subject(after[0]), old, new)
+            yield _change(_subject(after[0], old), old, new)
 
 
 def not_measured_again(record: Measurement) -> Change:
@@ -146,8 +150,9 @@ def not_measured_again(record: Measurement) -> Change:
     return Change(_subject(record), "run", was, MISSING, "", worse=not record.error, missing=True)
 
 
-def _subject(record: Measurement) -> str:
-    return f"{record.name}, {shape_text(record)}"
+def _subject(record: Measurement, figure: Figure | None = None) -> str:
+    """What a figure is of: the file, or the file at a shape."""
+    return record.name if figure and figure.of_file else f"{record.name}, {shape_text(record)}"
 
 
 def _change(subject: str, old: Figure, new: Figure) -> Change:
@@ -218,12 +223,11 @@ def _figures(record: Measurement, margins: Margins) -> Iterator[Figure]:
 
 def lasting_figures(record: Measurement) -> Iterator[Figure]:
     """The figures that another machine does not change, or should not: size and score."""
-    yield Figure(
-        "size [MB]", Interval(record.size_bytes, record.size_bytes, record.size_bytes), "{:.2f}", 1e6
-    )
+    size = Interval(record.size_bytes, record.size_bytes, record.size_bytes)
+    yield Figure("size [MB]", size, "{:.2f}", 1e6, of_file=True)
     if record.score is not None:
-        label = f"{record.metric or 'score'} [%]"
-        yield Figure(label, score_interval(record), "{:.2f}", 0.01, more_is_better=True, scored=record)
+        label, own = f"{record.metric or 'score'} [%]", score_interval(record)
+        yield Figure(label, own, "{:.2f}", 0.01, more_is_better=True, scored=record, of_file=True)
 
 
 def shape_text(record: Measurement) -> str:

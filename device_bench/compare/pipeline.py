@@ -1,7 +1,8 @@
 """The command as a pipeline: read both, pair them, judge each figure, show what changed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from device_bench.compare.config import CompareConfig
 from device_bench.compare.figures import (
@@ -26,6 +27,9 @@ from edgepress.core.tables import ScreenTable
 
 Records = dict[tuple[object, ...], Measurement]
 """Records by machine, file and shape."""
+
+
+SaidT = TypeVar("SaidT", Change, Doubt)
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,22 @@ def _changed_on_one_machine(
     """Compare all figures of the records that both have of one machine."""
     before, after, shared = pair(older, newer)
     _tell_unpaired(before, after)
-    found = [change for key in shared for change in compare_records(before[key], after[key], margins)]
+    found = changed_records(before, after, shared, margins)
     pairs = [(before[key], after[key]) for key in shared if not before[key].error and not after[key].error]
     figures = [(with_figures(old, margins), with_figures(new, margins)) for old, new in pairs]
-    unsure = [doubt for old, new in figures for doubt in doubts(old, new, margins)]
+    unsure = _once(doubt for old, new in figures for doubt in doubts(old, new, margins))
     return ComparedRecords(found + _lost(before, after), len(shared), unsure, score_lines(pairs))
+
+
+def changed_records(
+    before: Records, after: Records, shared: Sequence[tuple[object, ...]], margins: Margins
+) -> list[Change]:
+    """List the figures that changed in the records that both have; size and score of a file once."""
+    return _once(change for key in shared for change in compare_records(before[key], after[key], margins))
+
+
+def _once(found: Iterable[SaidT]) -> list[SaidT]:
+    return list(dict.fromkeys(found))
 
 
 def changed_ratios(
@@ -95,9 +110,11 @@ def changed_ratios(
         raise _nothing_shared([own.record for own in before.values()], [own.record for own in after.values()])
     pairs = [(before[key], after[key]) for key in shared]
     tell_what_differs(pairs)
-    found = [change for old, new in pairs for change in compare_ratios(old, new, margins)]
+    found = _once(change for old, new in pairs for change in compare_ratios(old, new, margins))
     lost = [not_measured_again(before[key].record) for key in before if key not in after]
-    unsure = [doubt for old, new in pairs for doubt in doubts(old.with_figures, new.with_figures, margins)]
+    unsure = _once(
+        doubt for old, new in pairs for doubt in doubts(old.with_figures, new.with_figures, margins)
+    )
     scores = score_lines((old.record, new.record) for old, new in pairs)
     return ComparedRecords(found + lost, len(shared), unsure, scores)
 

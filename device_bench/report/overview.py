@@ -162,7 +162,8 @@ def _conditions(own: View) -> str:
     """What the overview's figures were measured at, and what the machine can do."""
     peak = next((point.record.peak for point in own.points if point.record.peak), None)
     run = max((point.record.operations for point in own.points), default=0)
-    parts = [own.conditions, f"speed-ups over {own.baseline}" if own.baseline else ""]
+    what = "speed-ups and losses" if any(point.loss for point in own.points) else "speed-ups"
+    parts = [own.conditions, f"{what} against {own.baseline}" if own.baseline else ""]
     parts += [in_words(peak), f"a run: {run / 1e9:.2f} GFLOP"] if peak else []
     absent = own.absent([point.label for point in own.points])
     return "; ".join(part for part in (*parts, absent) if part)

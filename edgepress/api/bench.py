@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from device_bench.compare.figures import Change, Margins, compare_records
-from device_bench.compare.pipeline import changed_ratios, pair
+from device_bench.compare.figures import Change, Margins
+from device_bench.compare.pipeline import changed_ratios, changed_records, pair
 from device_bench.measure import measure
 from device_bench.plan import EAGER, EAGER_MODES, Plan
 from device_bench.records import Measurement
@@ -128,4 +128,4 @@ def compare(
         if ratios:
             return changed_ratios(before, after, margins, baseline).changes
         older, newer, shared = pair(list(before), list(after))
-        return [change for key in shared for change in compare_records(older[key], newer[key], margins)]
+        return changed_records(older, newer, shared, margins)
