@@ -95,7 +95,7 @@ def _first_part(box: str) -> str:
 
 
 def _unknown(config_type: type, program: str, typed: Sequence[str], said: str) -> EdgepressError:
-    known = [flag_of(entry.name) for entry in fields(config_type)]  # type: ignore[arg-type]
+    known = [flag_of(entry.name) for entry in fields(config_type)]
     lists = f"{program} --help lists all flags"
     for word in typed:
         name = word.partition("=")[0]
@@ -112,7 +112,7 @@ def _missing(config_type: type, box: str) -> list[str]:
     """Names of what has to be given and is not: flags, and the last of the arguments without one."""
     needed = [
         entry.name
-        for entry in fields(config_type)  # type: ignore[arg-type]
+        for entry in fields(config_type)
         if entry.default is MISSING and entry.default_factory is MISSING
     ]
     shown = [FRAME.sub("", line).strip() for line in box.splitlines()]
