@@ -72,18 +72,7 @@ def quantize(
     formats = _write_formats(config, request, session)
     found = _search(config, session, formats) if request.searches else _every(config, session, formats)
     lengths = TextLengths.of(session.validator(ANY).sentences.batches, session.opened.longest)
-    judged = Quantized(
-        config,
-        request,
-        session.opened,
-        session.parent_score(),
-        session.parent_bounds(),
-        session.parent_labels(),
-        session.evaluation_set(),
-        lengths,
-        found,
-        session.validator(ANY).parent_also,
-    )
+    judged = Quantized(session.opened, session.parent(), config.seed, config, request, lengths, found)
     measured = replace(judged, measurements=_measure(judged))
     if request.chooses:
         _say_what_is_not_shown(measured, session)
@@ -167,7 +156,8 @@ def _search(config: QuantizeConfig, session: ExportSession, formats: Sequence[Wr
 def _say_what_is_not_shown(found: Quantized, session: ExportSession) -> None:
     best = found.chosen
     if best.scheme is not None:
-        say_what_is_not_shown(best, session.drop(best), found.config.max_drop, found.evaluation_set.texts)
+        texts = found.parent.evaluation_set.texts
+        say_what_is_not_shown(best, session.drop(best), found.config.max_drop, texts)
 
 
 def _keep_the_best(found: Quantized, session: ExportSession) -> Quantized:
@@ -195,9 +185,8 @@ def _measure(quantized: Quantized) -> list[Measurement]:
         console.warn(f"the {whose} reads {longest} tokens at most: timed at that, not at {said}")
     if not config.sequence_lengths:
         said = " and ".join(map(str, quantized.timed_lengths))
-        console.step(
-            f"timing at {said} tokens, the mean and 95th percentile of {quantized.evaluation_set.where}"
-        )
+        where = quantized.parent.evaluation_set.where
+        console.step(f"timing at {said} tokens, the mean and 95th percentile of {where}")
     plan = Plan(
         quantized.timed_lengths,
         launches=LAUNCHES,

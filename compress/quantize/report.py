@@ -2,8 +2,8 @@
 
 import math
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,13 @@ from device_bench.summary import Row
 from edgepress.core import console
 from edgepress.core.artifact import Draft, Step
 from edgepress.core.environment import environment
-from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
-from edgepress.core.intervals import Bounds
-from edgepress.core.loading import OpenedModel
 from edgepress.core.memory import peak_note
-from edgepress.core.model_card import Card
 from edgepress.core.tables import ScreenTable, screen_table, share_text
-from edgepress.core.tasks.kind import LabelScore
-from export.command.report import agreement_heading, also, also_lines, cpu_notes, intervals, judged_on, usage
+from export.command.report import ComparedFiles, cpu_notes, recalls_of, recorded
 from export.command.session import Written
 from export.core.format import Format
 from export.core.scheme import CpuTarget, cpu_targets, this_cpu
 from export.validation.sentences import TextLengths
-from export.validation.validator import FurtherScore
 
 MEASUREMENTS_FILE = "measurements.jsonl"
 CHART_FILE = "chart.png"
@@ -61,23 +55,14 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Quantized:
-    """Everything that a run found out."""
+class Quantized(ComparedFiles):
+    """Quantized files beside the unquantized ones of their formats."""
 
     config: QuantizeConfig
     request: QuantizeRequest
-    opened: OpenedModel
-    parent_score: float | None
-    """Score of the model in torch."""
-    parent_bounds: Bounds | None
-    parent_labels: tuple[LabelScore, ...]
-    evaluation_set: EvaluationSet
-    """What scores are of."""
     lengths: TextLengths
     """Lengths of the texts that scores are of."""
     found: Found
-    parent_also: Mapping[str, FurtherScore] = field(default_factory=dict)
-    """What the model is judged by besides, in torch."""
     measurements: Sequence[Measurement] = ()
     kept_files: tuple[Written, ...] = ()
     """The files that are left where a search removed the others; empty: all are."""
@@ -127,11 +112,6 @@ class Quantized:
         return min(self.timed_lengths, key=lambda length: (abs(length - self.lengths.typical), length))
 
     @property
-    def also(self) -> list[str]:
-        """Lines on what files are judged by besides."""
-        return list(also_lines(self.opened, self.parent_also, self.files))
-
-    @property
     def untimed(self) -> str:
         """Why nothing is timed; empty where it is."""
         return why_untimed(self.config, [file.format for file in self.files])
@@ -158,7 +138,7 @@ class Quantized:
         own, here = self.config, this_cpu().name
         limit = Limits.of(own, self.opened.kind).label
         files = [file for file in self.files if not file.cpus or target.name in file.cpus]
-        what = self.metric if self.parent_score is not None else "agreement"
+        what = self.metric if self.parent.score is not None else "agreement"
         points = f"{own.max_drop:g} point{'s' * (own.max_drop != 1)} of {what}"
         return Recommendation(
             tuple(self._rated(file) for file in files),
@@ -172,8 +152,8 @@ class Quantized:
     def _rated(self, file: Written) -> RatedFile:
         label, verdict = self.label(file), file.verdict
         row = next(own for own in self.rows if own.name == label)
-        loss = verdict.drop(self.parent_score)
-        worst, _ = verdict.worst_drop(self.opened.kind, self.parent_labels)
+        loss = verdict.drop(self.parent.score)
+        worst, _ = verdict.worst_drop(self.opened.kind, self.parent.labels)
         within = Limits.of(self.config, self.opened.kind).allow(loss, worst)
         known = loss if math.isfinite(loss) else None
         interval = verdict.loss.percent() if verdict.loss else ""
@@ -189,9 +169,18 @@ class Quantized:
         )
 
     @property
-    def remade(self) -> OpenedModel:
-        """The model, with quantizing as its last step."""
-        return replace(self.opened, applied=(*self.opened.applied, _step(self)))
+    def advice(self) -> list[str]:
+        """Sentences that say which file to ship on each CPU."""
+        return [own.sentence() for own in self.recommendations]
+
+    @property
+    def step(self) -> Step:
+        """What was done, for the manifest."""
+        return _step(self)
+
+    def card(self, target: Path) -> str:
+        """The text of README.md in the folder `target`."""
+        return _card(self, target)
 
     def write(self, draft: Draft, target: Path) -> None:
         """Write everything besides the model files themselves, for an artifact at `target`."""
@@ -201,8 +190,7 @@ class Quantized:
 
             timed = [row for row in self.rows if row.measurements]
             trade_off_chart(timed, self.metric, self.title, draft.folder / CHART_FILE)
-        (draft.folder / "README.md").write_text(_card(self, target), encoding="utf-8")
-        draft.manifest = self.remade.manifest(target.name, self.config.seed)
+        super().write(draft, target)
 
     def recorded(self, file: Written) -> dict[str, Any]:
         """Return the fields of a file's record, except its times."""
@@ -218,24 +206,11 @@ class Quantized:
             "metric": self.metric,
             "score": verdict.score,
             "score_interval": tuple(verdict.bounds.recorded) if verdict.bounds else None,
-            "scored_rows": self.evaluation_set.texts if scored else 0,
-            "texts_sha256": self.evaluation_set.texts_sha256 if scored else "",
+            "scored_rows": self.parent.evaluation_set.texts if scored else 0,
+            "texts_sha256": self.parent.evaluation_set.texts_sha256 if scored else "",
             "outcomes": verdict.outcomes,
             "text_length": self.lengths.typical,
         }
-
-    @property
-    def metric(self) -> str:
-        return self.opened.text_task.metric
-
-    @property
-    def judged_on(self) -> str:
-        return judged_on(self.opened, self.evaluation_set, self.files)
-
-    @property
-    def agreement(self) -> str:
-        """Heading of the column of agreement."""
-        return agreement_heading(self.opened)
 
     @property
     def title(self) -> str:
@@ -293,14 +268,10 @@ def _step(quantized: Quantized) -> Step:
         {
             **({"format": file.format.name} if len(found.parents) > 1 else {}),
             "scheme": file.scheme.name if file.scheme else file.precision,
-            **({"cpus": list(file.cpus)} if file.cpus else {}),
-            "score": file.verdict.score,
-            **intervals(file.verdict),
-            **also(file.verdict),
+            **recorded(file),
             "agreement": file.verdict.parity.agreement,
             "quantized_matmuls": file.coverage,
             "kept_float": list(file.kept_float),
-            **({"recalls": recalls} if (recalls := _recalls(file)) else {}),
         }
         for file in quantized.kept
         if file.scheme is not None
@@ -308,12 +279,10 @@ def _step(quantized: Quantized) -> Step:
     best, how = quantized.chosen, found.parents[0].how
     metrics: dict[str, Any] = {
         **({"export": dict(how)} if how else {}),
-        "parent_score": quantized.parent_score,
-        "parent_interval": quantized.parent_bounds.recorded if quantized.parent_bounds else None,
-        EVALUATION_SET: quantized.evaluation_set.recorded(),
+        **quantized.parent.recorded,
         "variants": variants,
         "chosen": f"{best.path.parent.name}/{best.path.name}",
-        "chosen_because": [own.sentence() for own in quantized.recommendations],
+        "chosen_because": quantized.advice,
     }
     if found.tried:
         metrics["tried"] = [{"name": name, "loss_points": loss} for name, loss in found.tried]
@@ -323,14 +292,9 @@ def _step(quantized: Quantized) -> Step:
     return Step("quantize", {**quantized.config.recorded(), **resolved}, seconds, metrics)
 
 
-def _recalls(file: Written) -> dict[str, float | None]:
-    """The recall of each label, for the manifest."""
-    return {own.label: own.recall for own in file.verdict.labels}
-
-
 def label_tables(quantized: Quantized) -> list[ScreenTable]:
     """A table of the recall of each label whose recall moved; none where none did."""
-    files = [(quantized.label(file), _recalls(file)) for file in quantized.files]
+    files = [(quantized.label(file), recalls_of(file)) for file in quantized.files]
     first = quantized.files[0].verdict.labels
     moved = [own for own in first if len({known[own.label] for _, known in files}) > 1]
     if not moved:
@@ -354,16 +318,12 @@ def _card(quantized: Quantized, target: Path) -> str:
         caption="\n".join(
             [measured_how, *(f"{note}." for note in (*quantized.also, *cpu_notes(quantized.kept)))]
         ),
-        choice="\n".join(own.sentence() for own in quantized.recommendations),
+        choice="\n".join(quantized.advice),
         chart=CARD_CHART if quantized.measurements else "",
-        usage=usage(best.format, target, best.path, quantized.opened),
+        usage=quantized.usage(best, target),
     )
-    opened = quantized.opened
-    pipeline = opened.kind.pipeline
     scores = {row.name: row.score for row in rows if row.score is not None}
-    said = (opened.license, scores, body, opened.language)
-    kinds = (pipeline, opened.kind.library)
-    return Card(target.name, opened.record(), opened.task, "quantized", *said, *kinds).text()
+    return quantized.card_of(target, scores, body)
 
 
 def show(quantized: Quantized) -> None:
@@ -390,8 +350,8 @@ def show(quantized: Quantized) -> None:
 
 def _show_choice(quantized: Quantized) -> None:
     """The file to ship, and the command that asks it."""
-    for recommendation in quantized.recommendations:
-        console.line(recommendation.sentence())
+    for sentence in quantized.advice:
+        console.line(sentence)
     if quantized.chosen.scheme is None:
         console.warn("that is the model unquantized: --minimize size or a larger --max-drop takes another")
     if quantized.opened.head_trained:

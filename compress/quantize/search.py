@@ -145,7 +145,7 @@ class Search:
         name = f"{found.format.title} {found.name}" if len(self.formats) > 1 else found.name
         loss, bounds = self.session.drop(found), found.verdict.loss
         self.tried.append((name, loss))
-        worst, words = found.verdict.worst_drop(self.session.opened.kind, self.session.parent_labels())
+        worst, words = found.verdict.worst_drop(self.session.opened.kind, self.session.parent().labels)
         said = f"loses {loss:.2f} points{f' {bounds.percent()}' if bounds else ''}"
         console.step(f"{name}: {said}{f', {words}' if words else ''}")
         if self.limits.allow(loss, worst):

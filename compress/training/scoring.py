@@ -108,12 +108,8 @@ def judge(
         max_length: what its texts were cut to [tokens].
         chosen: whether it is to decide with thresholds chosen on the selection split.
     """
-    compute_as_written(trainer)
-    last = not trainer.args.load_best_model_at_end  # other weights end no learning curve
     kind = kind_of(task.problem_type)
-    watched = logits_of(trainer, data.selection or data.evaluation, logged=last)
-    logits = watched if data.selection is None else logits_of(trainer, data.evaluation)
-    require_finite(logits)
+    watched, logits = _evaluated(trainer, data)
     places = kind.places(tokenizer, text.evaluation.texts, max_length)
     found = kind.collect(list(logits), places, task.labels)
     if unread := kind.unread(places, max_length):
@@ -137,6 +133,16 @@ def judge(
     if hint := hint_after(task, metrics, bounds, labels):
         step(hint)
     return TrainingResult(found, evaluated, thresholds, metrics, seconds(trainer))
+
+
+def _evaluated(trainer: Trainer, data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
+    """Return the logits of the rows that the training was watched on, and of the evaluation split."""
+    compute_as_written(trainer)
+    last = not trainer.args.load_best_model_at_end  # other weights end no learning curve
+    watched = logits_of(trainer, data.selection or data.evaluation, logged=last)
+    logits = watched if data.selection is None else logits_of(trainer, data.evaluation)
+    require_finite(logits)
+    return watched, logits
 
 
 def _scored(

@@ -13,7 +13,6 @@ from compress.quantize.checks import check as check_quantize
 from compress.quantize.checks import looks_for_one
 from compress.quantize.config import QuantizeConfig
 from compress.quantize.pipeline import quantize as quantize_files
-from compress.quantize.report import Quantized
 from edgepress.api.model import Model
 from edgepress.api.options import make_options
 from edgepress.core.artifact import Draft, create_artifact
@@ -23,7 +22,7 @@ from edgepress.core.loading import check_kind
 from export.command.checks import check as check_export
 from export.command.config import FormatsConfig
 from export.command.pipeline import write_files
-from export.command.report import Exported
+from export.command.report import ComparedFiles
 from export.command.session import Written
 from export.core.config import ModelFlags, derive
 from export.core.registry import find_format, open_runner
@@ -40,7 +39,7 @@ class ExportedModel(Model):
     the last of the files, in its own runtime.
     """
 
-    def __init__(self, made: Quantized | Exported, draft: Draft, folder: TemporaryDirectory[str]) -> None:
+    def __init__(self, made: ComparedFiles, draft: Draft, folder: TemporaryDirectory[str]) -> None:
         super().__init__(made.remade)
         self._made, self._draft, self._folder = made, draft, folder
 
@@ -62,7 +61,7 @@ class ExportedModel(Model):
             f"largest difference {file.verdict.parity.max_abs:.1e}"
             for file in self.files
         ]
-        return "\n".join([*lines, *(own.sentence() for own in self._made.recommendations)])
+        return "\n".join([*lines, *self._made.advice])
 
     def save(self, folder: str | Path, overwrite: bool = False) -> Path:
         """Write the folder: weights, files, manifest, model card.

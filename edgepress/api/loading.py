@@ -6,18 +6,43 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypedDict
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from typing_extensions import Unpack
 
 from edgepress.api.data import data_folder
 from edgepress.api.model import Model
+from edgepress.api.options import make_options
 from edgepress.core.console import Listener, reporting
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import open_model
 from edgepress.core.models import Weights
 from edgepress.core.process import quiet_transformers
+from edgepress.core.sentence_folder import PoolingMode
 from edgepress.core.tasks import TaskOptions
+
+
+class DataOptions(TypedDict, total=False):
+    """What `load` is told of the data, where they do not say it themselves."""
+
+    label_column: str | Sequence[str]
+    """Column of the label; several where several labels are given at once."""
+    text_columns: str | Sequence[str]
+    """Column of the text; two for pairs of texts."""
+    problem_type: str | None
+    split: str | None
+    """Split to score on."""
+    label_map: Mapping[str, str] | None
+    """Label of the data -> name or number of the model's class."""
+    null_threshold: float | None
+    """Least lead of the score of no answer to a question over that of the best one."""
+    hypothesis_template: str | None
+    """How a model of entailment is asked about a class, with {} for it."""
+    entailment_label: str | None
+    """The model's label that means entailment, where its name does not say so."""
+    pooling: PoolingMode | None
+    """Pooling of token states, of a model that gives vectors."""
 
 
 def load(
@@ -27,17 +52,10 @@ def load(
     task: Any = None,
     data: str | Path | None = None,
     weights: Weights = "auto",
-    label_column: str | Sequence[str] = (),
-    text_columns: str | Sequence[str] = (),
-    problem_type: str | None = None,
-    split: str | None = None,
-    label_map: Mapping[str, str] | None = None,
-    null_threshold: float | None = None,
     labels: Sequence[str] = (),
-    hypothesis_template: str | None = None,
-    entailment_label: str | None = None,
     seed: int = 0,
     progress: Listener | None = None,
+    **options: Unpack[DataOptions],
 ) -> Model:
     """Open a model with its tokenizer and task.
 
@@ -48,46 +66,27 @@ def load(
             pandas frames; None: what its manifest says.
         data: the data root, where the zoo's tasks are looked for.
         weights: where the bytes of a zoo model may come from.
-        label_column: of the data; several where several labels are given at once.
-        text_columns: of the data; two for pairs of texts.
-        problem_type: of the data, where it is not plain.
-        split: to score on.
-        null_threshold: by how much the score of no answer to a question has to be above that of the best one.
         labels: classes that a model of entailment is asked about (zero-shot).
-        hypothesis_template: how it is asked, with {} for a class.
-        entailment_label: its label that means entailment, where its name does not say so.
-        label_map: label of the data -> name or number of the model's class.
         seed: for random weights.
         progress: called with each step in words.
+        options: keys of `edgepress.api.loading.DataOptions`, such as `label_column`, `split`.
 
     Raises:
-        EdgepressError: there is no such model or task, or the two do not fit.
+        EdgepressError: there is no such model, task or option, or they do not fit.
     """
-    options = TaskOptions(
-        label_column=_names(label_column),
-        text_columns=_names(text_columns),
-        problem_type=problem_type,
-        split=split,
-        label_map=dict(label_map or {}),
-        null_threshold=null_threshold,
-        candidates=tuple(labels),
-        hypothesis_template=hypothesis_template,
-        entailment_label=entailment_label,
-    )
+    given = {name: value for name, value in options.items() if value is not None}
+    own = {"candidates": tuple(labels), "files": {}, "recorded_labels": {}}
     root = None if data is None else Path(data)
     with reporting(progress):
+        asked = make_options(TaskOptions, given, own)
         if isinstance(source, PreTrainedModel):
             with TemporaryDirectory(prefix="edgepress-") as folder:
                 named = Path(folder) / _name(source)
                 _save(source, tokenizer, named)
-                return Model(open_model(str(named), "auto", data_folder(task), root, seed, options=options))
+                return Model(open_model(str(named), "auto", data_folder(task), root, seed, options=asked))
         if tokenizer is not None:
             raise EdgepressError("a tokenizer belongs to a model that is given as an object", "leave it away")
-        return Model(open_model(str(source), weights, data_folder(task), root, seed, options=options))
-
-
-def _names(columns: str | Sequence[str]) -> tuple[str, ...]:
-    return (columns,) if isinstance(columns, str) else tuple(columns)
+        return Model(open_model(str(source), weights, data_folder(task), root, seed, options=asked))
 
 
 def _name(model: PreTrainedModel) -> str:

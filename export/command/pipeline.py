@@ -59,10 +59,8 @@ def write_files(
     session.begin()
     written = [file for part in request.parts for file in _write(session, part)]
     session.record(written)
-    score, bounds = session.parent_score(config.shapes), session.parent_bounds(config.shapes)
-    judged_on = session.evaluation_set(config.shapes)
-    also = session.validator(config.shapes).parent_also
-    return report.Exported(config, request, session.opened, score, bounds, judged_on, written, also)
+    parent = session.parent(config.shapes)
+    return report.Exported(session.opened, parent, config.seed, config, request, written)
 
 
 def _write(session: ExportSession, part: FormatRequest) -> Iterator[Written]:

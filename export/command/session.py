@@ -11,7 +11,7 @@ from edgepress.core import console
 from edgepress.core.artifact import Draft
 from edgepress.core.causes import cause
 from edgepress.core.errors import EdgepressError, first_line
-from edgepress.core.evaluation import EvaluationSet
+from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.core.files import remove
 from edgepress.core.intervals import Bounds
 from edgepress.core.labels import shown
@@ -28,7 +28,7 @@ from export.core.shapes import Shapes
 from export.validation import parity
 from export.validation.sentences import ANY, calibration_sentences, evaluation_sentences, sweep_batches
 from export.validation.tokenizer import require_tokenizer_parity
-from export.validation.validator import FileVerdict, Validator
+from export.validation.validator import FileVerdict, FurtherScore, Validator
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,30 @@ class Written:
         kept = f", {len(self.kept_float)} float" if self.kept_float else ""
         cpus = f" for {', '.join(self.cpus)}" if self.cpus else ""
         return (self.scheme.name if self.scheme else self.precision) + cpus + kept
+
+
+@dataclass(frozen=True)
+class ParentScores:
+    """Scores of the model itself, in torch, which its files are held against."""
+
+    score: float | None
+    """The task's metric; None where it cannot be scored."""
+    bounds: Bounds | None
+    """The interval of that score."""
+    labels: tuple[LabelScore, ...]
+    also: Mapping[str, FurtherScore]
+    """What the model is judged by besides."""
+    evaluation_set: EvaluationSet
+    """Texts that the scores are of."""
+
+    @property
+    def recorded(self) -> dict[str, object]:
+        """The score and its texts, as a manifest keeps them."""
+        return {
+            "parent_score": self.score,
+            "parent_interval": self.bounds.recorded if self.bounds else None,
+            EVALUATION_SET: self.evaluation_set.recorded(),
+        }
 
 
 @dataclass
@@ -265,25 +289,15 @@ class ExportSession:
                 self._judges[shapes] = Validator(eager, replace(sentences, sweep=sweep))
         return self._judges[shapes]
 
-    def parent_score(self, shapes: Shapes = ANY) -> float | None:
-        """The metric of the model itself, in torch; None where it cannot be scored."""
-        return self.validator(shapes).parent_score
-
-    def parent_bounds(self, shapes: Shapes = ANY) -> Bounds | None:
-        """The interval of that score."""
-        return self.validator(shapes).parent_bounds
-
-    def parent_labels(self, shapes: Shapes = ANY) -> tuple[LabelScore, ...]:
-        """Return the scores of each label with the model itself, in torch."""
-        return self.validator(shapes).parent_labels
-
-    def evaluation_set(self, shapes: Shapes = ANY) -> EvaluationSet:
-        """Return the texts that files of these shapes are judged on."""
-        return self.validator(shapes).sentences.evaluation_set
+    def parent(self, shapes: Shapes = ANY) -> ParentScores:
+        """Return the scores of the model itself on the texts that files of these shapes are judged on."""
+        own = self.validator(shapes)
+        texts = own.sentences.evaluation_set
+        return ParentScores(own.parent_score, own.parent_bounds, own.parent_labels, own.parent_also, texts)
 
     def drop(self, file: Written) -> float:
         """Return the loss of a file of any shapes against the model [points]."""
-        return file.verdict.drop(self.parent_score())
+        return file.verdict.drop(self.parent().score)
 
     def record(self, files: list[Written]) -> None:
         """Note precision and parity of the files for the manifest."""
