@@ -24,8 +24,24 @@ Build = Callable[["Workshop", Path], None]
 class Workshop:
     """What models are made from: a trained classifier of two classes and its tokenizer."""
 
-    def __init__(self, trained: BertForSequenceClassification, tokenizer: PreTrainedTokenizerFast) -> None:
-        self.trained, self.tokenizer = trained, tokenizer
+    def __init__(
+        self, trained: BertForSequenceClassification, tokenizer: PreTrainedTokenizerFast, place: Path
+    ) -> None:
+        self.trained, self.tokenizer, self.place = trained, tokenizer, place
+
+    def model(self, name: str) -> Path:
+        """The folder of a model by its name here, made when it is first asked for."""
+        folder = self.place / "models" / str(list(MODELS).index(name))
+        if not folder.exists():
+            MODELS[name](self, folder)
+        return folder
+
+    def data(self, name: str) -> Path:
+        """The folder of data by its name here, made when it is first asked for."""
+        folder = self.place / "data" / name
+        if not folder.exists():
+            DATA[name](folder)
+        return folder
 
     def classifier(self, folder: Path, rows: list[int | None], labels: tuple[str, ...]) -> None:
         """A classifier whose logits are the trained one's rows in this order; None never wins."""

@@ -1,20 +1,29 @@
 """A table of what people bring, and what must come: a score with class names, or the error's first words.
 
 A row: command, model, data, flags, expected. `odd_inputs.py` says what the names of models and data mean.
+What every command does first, opening a model and judging it on its task, most rows do without a command.
 Expected is a score of the evaluation split, with the class names of what is written; or words of an error,
 which ends with exit code 2 and leaves nothing written.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from odd_inputs import DATA, MODELS, Workshop
+import tyro
+from odd_inputs import Workshop
 from transformers import AutoConfig
 
+from edgepress.api.model import Model
 from edgepress.core.artifact import open_artifact
+from edgepress.core.errors import EdgepressError
+from edgepress.core.loading import open_model
+from export.core.config import ModelFlags
 
+LOAD = "load"
+"""Opening and judging a model as commands do, with the flags that they share."""
 NEG_POS, POS_NEG, THREE = ["negative", "positive"], ["positive", "negative"], ["POS", "NEG", "NEU"]
 MULTI = ("--problem-type", "multi_label_classification")
 SINGLE = ("--problem-type", "single_label_classification")
@@ -34,64 +43,64 @@ Row = tuple[str, str, str, tuple[str, ...], Any]
 # What the labels of the data are to a trained classifier. All sentences are classified rightly.
 LABELS: list[Row] = [
     ("export.onnx", FINE, WORDS, (), right()),
-    ("export.onnx", FINE, "capitals", (), right()),
-    ("export.onnx", FINE, "blanks", (), right()),
-    ("export.onnx", FINE, "numbers", (), right()),
-    ("export.onnx", FINE, "whole floats", (), right()),
+    (LOAD, FINE, "capitals", (), right()),
+    (LOAD, FINE, "blanks", (), right()),
+    (LOAD, FINE, "numbers", (), right()),
+    (LOAD, FINE, "whole floats", (), right()),
     ("export.onnx", FINE, "numbers from 1", (), UNFIT),
     ("export.onnx", FINE, "numbers from 1", ("--label-map", "1=negative", "2=positive"), right()),
-    ("export.onnx", FINE, "short words", (), UNFIT),
-    ("export.onnx", FINE, "short words", ("--label-map", "neg=0", "pos=1"), right()),
-    ("export.onnx", FINE, "other words", (), UNFIT),
-    ("export.onnx", FINE, "other words", ("--label-map", "bad=negative"), UNFIT),
+    (LOAD, FINE, "short words", (), UNFIT),
+    (LOAD, FINE, "short words", ("--label-map", "neg=0", "pos=1"), right()),
+    (LOAD, FINE, "other words", (), UNFIT),
+    (LOAD, FINE, "other words", ("--label-map", "bad=negative"), UNFIT),
     (
-        "export.onnx",
+        LOAD,
         FINE,
         "other words",
         ("--label-map", "bad=negative", "good=best"),
         "--label-map: the model has no class",
     ),
     (
-        "export.onnx",
+        LOAD,
         FINE,
         "other words",
         ("--label-map", "fair=negative"),
         "--label-map: other words has no label",
     ),
-    ("export.onnx", FINE, WORDS, ("--label-map", "negative"), "--label-map: 'negative' is not DATA=MODEL"),
-    ("export.onnx", FINE, "true and false", (), UNFIT),
-    ("export.onnx", FINE, "stars", (), UNFIT),
-    ("export.onnx", FINE, "floats", (), UNFIT),
-    ("export.onnx", FINE, "floats", VALUE, "the data are a regression"),
-    ("export.onnx", FINE, "one class", (), right(score=0.5)),
-    ("export.onnx", FINE, "None as a class", (), UNFIT),
+    (LOAD, FINE, WORDS, ("--label-map", "negative"), "--label-map: 'negative' is not DATA=MODEL"),
+    (LOAD, FINE, "true and false", (), UNFIT),
+    (LOAD, FINE, "stars", (), UNFIT),
+    (LOAD, FINE, "floats", (), UNFIT),
+    (LOAD, FINE, "floats", VALUE, "the data are a regression"),
+    (LOAD, FINE, "one class", (), right(score=0.5)),
+    (LOAD, FINE, "None as a class", (), UNFIT),
     ("export.onnx", "turned", WORDS, (), right(POS_NEG)),
-    ("export.onnx", "turned", "numbers", (), right(POS_NEG, score=0.0)),
-    ("export.onnx", "capitals", WORDS, (), right(["NEGATIVE", "POSITIVE"])),
-    ("export.onnx", "no names", "numbers", (), right(["LABEL_0", "LABEL_1"])),
-    ("export.onnx", "no names", WORDS, (), UNFIT),
+    (LOAD, "turned", "numbers", (), right(POS_NEG, score=0.0)),
+    (LOAD, "capitals", WORDS, (), right(["NEGATIVE", "POSITIVE"])),
+    (LOAD, "no names", "numbers", (), right(["LABEL_0", "LABEL_1"])),
+    (LOAD, "no names", WORDS, (), UNFIT),
     (
-        "export.onnx",
+        LOAD,
         "no names",
         WORDS,
         ("--label-map", "negative=0", "positive=1"),
         right(["LABEL_0", "LABEL_1"]),
     ),
-    ("export.onnx", "numbers from 1", "numbers from 1", (), right(["1", "2"])),
-    ("export.onnx", "numbers from 1", "numbers", (), UNFIT),
-    ("export.onnx", "turned numbers", "numbers", (), right(["1", "0"], score=0.0)),
-    ("export.onnx", "POS NEG NEU", "short words", (), right(THREE)),
-    ("export.onnx", "POS NEG NEU", WORDS, (), UNFIT),
-    ("export.onnx", "POS NEG NEU", "numbers", (), UNFIT),
-    ("export.onnx", "POS NEG NEU", "numbers", ("--label-map", "id"), right(THREE, score=0.0)),
-    ("export.onnx", "POS NEG NEU", "numbers", ("--label-map", "0=NEG", "1=POS"), right(THREE)),
-    ("export.onnx", "same name twice", "numbers", (), right(["a", "A"])),
-    ("export.onnx", "several labels", "flags", (), right(["good", "film"], score=None)),
-    ("export.onnx", "several labels", WORDS, (), "the labels do not fit"),
-    ("export.onnx", "several labels", "one flag", (), "the labels do not fit"),
+    (LOAD, "numbers from 1", "numbers from 1", (), right(["1", "2"])),
+    (LOAD, "numbers from 1", "numbers", (), UNFIT),
+    (LOAD, "turned numbers", "numbers", (), right(["1", "0"], score=0.0)),
+    (LOAD, "POS NEG NEU", "short words", (), right(THREE)),
+    (LOAD, "POS NEG NEU", WORDS, (), UNFIT),
+    (LOAD, "POS NEG NEU", "numbers", (), UNFIT),
+    (LOAD, "POS NEG NEU", "numbers", ("--label-map", "id"), right(THREE, score=0.0)),
+    (LOAD, "POS NEG NEU", "numbers", ("--label-map", "0=NEG", "1=POS"), right(THREE)),
+    (LOAD, "same name twice", "numbers", (), right(["a", "A"])),
+    (LOAD, "several labels", "flags", (), right(["good", "film"], score=None)),
+    (LOAD, "several labels", WORDS, (), "the labels do not fit"),
+    (LOAD, "several labels", "one flag", (), "the labels do not fit"),
     # The rank correlation of distinct values with two values, half of the texts each, is at most sqrt(3) / 2.
     ("export.onnx", "a value", "floats", (), right(["LABEL_0"], score=0.866)),
-    ("export.onnx", "a value", WORDS, (), "row 2: label 'positive' is not a number"),
+    (LOAD, "a value", WORDS, (), "row 2: label 'positive' is not a number"),
     ("compress.quantize", "turned", WORDS, (), right(POS_NEG)),
     ("compress.quantize", FINE, "short words", (), UNFIT),
     ("compress.finetune", "turned", WORDS, (), right(POS_NEG)),
@@ -111,52 +120,49 @@ LABELS: list[Row] = [
 
 # What a folder of files is taken for.
 FOLDERS: list[Row] = [
-    *(
-        ("export.onnx", FINE, name, (), right())
-        for name in ("val", "dev", "valid", "Capital Dev", "tsv", "shards")
-    ),
-    *(("export.onnx", FINE, name, (), right()) for name in ("test alone", "more columns", "row numbers")),
+    *((LOAD, FINE, name, (), right()) for name in ("val", "dev", "valid", "Capital Dev", "tsv", "shards")),
+    *((LOAD, FINE, name, (), right()) for name in ("test alone", "more columns", "row numbers")),
     *(
         ("export.onnx", FINE, name, (), right())
         for name in ("brackets in its name [v2]", "a blank and # in its name")
     ),
-    ("export.onnx", FINE, "byte order mark", (), right(score=None)),
-    ("export.onnx", FINE, "column labels", (), right()),
-    ("export.onnx", FINE, "column sentiment", (), right()),
-    ("export.onnx", FINE, "pairs", (), right(score=None)),
-    ("export.onnx", FINE, "a shard missing", (), "1 of 2 files of the train split"),
-    ("export.onnx", FINE, "train alone", (), "no validation and no test split"),
-    ("export.onnx", FINE, "train alone", ("--split", "train"), right()),
-    ("export.onnx", FINE, "train and holdout", (), "no validation and no test split"),
-    ("export.onnx", FINE, "train and holdout", ("--split", "holdout"), right()),
-    ("export.onnx", FINE, WORDS, ("--split", "dev2"), "no split 'dev2'"),
-    ("export.onnx", FINE, "val and dev", (), "both could be the validation split"),
-    ("export.onnx", FINE, "val and dev", ("--split", "dev"), right()),
-    ("export.onnx", FINE, "a split twice", (), "both could be the validation split"),
-    ("export.onnx", FINE, "no split", (), "has no split"),
-    ("export.onnx", FINE, "target and a flag", (), "0 and 1 in each of target, is_reply"),
-    ("export.onnx", FINE, "target and a flag", ("--label-column", "target"), right()),
-    ("export.onnx", FINE, "target and a flag", ("--label-column", "goal"), "no column 'goal'"),
-    ("export.onnx", FINE, "column review", (), "no column 'text'"),
-    ("export.onnx", FINE, "column review", ("--text-columns", "review"), right()),
-    ("export.onnx", FINE, "pairs and text", (), "has text in"),
-    ("export.onnx", FINE, "pairs and text", ("--text-columns", "text"), right()),
-    ("export.onnx", FINE, "separator ;", (), "is separated by semicolons"),
-    ("export.onnx", FINE, "no quotes", (), "line 4 has 4 cells, not 3"),
-    ("export.onnx", FINE, "no label", (), "no column 'label'"),
-    ("export.onnx", FINE, "latin-1", (), "is not UTF-8"),
-    ("export.onnx", FINE, "UTF-16", (), "is not UTF-8"),
-    ("export.onnx", FINE, "empty file", (), "validation.csv is empty"),
-    ("export.onnx", FINE, "headings only", (), "has no rows"),
-    ("export.onnx", FINE, "an empty text", (), "no text in column 'text'"),
+    (LOAD, FINE, "byte order mark", (), right(score=None)),
+    (LOAD, FINE, "column labels", (), right()),
+    (LOAD, FINE, "column sentiment", (), right()),
+    (LOAD, FINE, "pairs", (), right(score=None)),
+    (LOAD, FINE, "a shard missing", (), "1 of 2 files of the train split"),
+    (LOAD, FINE, "train alone", (), "no validation and no test split"),
+    (LOAD, FINE, "train alone", ("--split", "train"), right()),
+    (LOAD, FINE, "train and holdout", (), "no validation and no test split"),
+    (LOAD, FINE, "train and holdout", ("--split", "holdout"), right()),
+    (LOAD, FINE, WORDS, ("--split", "dev2"), "no split 'dev2'"),
+    (LOAD, FINE, "val and dev", (), "both could be the validation split"),
+    (LOAD, FINE, "val and dev", ("--split", "dev"), right()),
+    (LOAD, FINE, "a split twice", (), "both could be the validation split"),
+    (LOAD, FINE, "no split", (), "has no split"),
+    (LOAD, FINE, "target and a flag", (), "0 and 1 in each of target, is_reply"),
+    (LOAD, FINE, "target and a flag", ("--label-column", "target"), right()),
+    (LOAD, FINE, "target and a flag", ("--label-column", "goal"), "no column 'goal'"),
+    (LOAD, FINE, "column review", (), "no column 'text'"),
+    (LOAD, FINE, "column review", ("--text-columns", "review"), right()),
+    (LOAD, FINE, "pairs and text", (), "has text in"),
+    (LOAD, FINE, "pairs and text", ("--text-columns", "text"), right()),
+    (LOAD, FINE, "separator ;", (), "is separated by semicolons"),
+    (LOAD, FINE, "no quotes", (), "line 4 has 4 cells, not 3"),
+    (LOAD, FINE, "no label", (), "no column 'label'"),
+    (LOAD, FINE, "latin-1", (), "is not UTF-8"),
+    (LOAD, FINE, "UTF-16", (), "is not UTF-8"),
+    (LOAD, FINE, "empty file", (), "validation.csv is empty"),
+    (LOAD, FINE, "headings only", (), "has no rows"),
+    (LOAD, FINE, "an empty text", (), "no text in column 'text'"),
     ("export.onnx", FINE, "an empty label", (), "row 3: label ''"),
-    ("export.onnx", FINE, "a cell missing", (), "row 3: label ''"),
-    ("export.onnx", FINE, "a class of its own", (), UNFIT),
-    ("export.onnx", FINE, "a huge text", (), "100,000 characters"),
-    ("export.onnx", FINE, "JSON cut off", (), "unreadable"),
-    ("export.onnx", FINE, "JSON lists", (), "label [1] is none of"),
-    ("export.onnx", FINE, "JSON of one kind and another", (), UNFIT),
-    ("export.onnx", FINE, "no Parquet", (), "unreadable"),
+    (LOAD, FINE, "a cell missing", (), "row 3: label ''"),
+    (LOAD, FINE, "a class of its own", (), UNFIT),
+    (LOAD, FINE, "a huge text", (), "100,000 characters"),
+    (LOAD, FINE, "JSON cut off", (), "unreadable"),
+    (LOAD, FINE, "JSON lists", (), "label [1] is none of"),
+    (LOAD, FINE, "JSON of one kind and another", (), UNFIT),
+    (LOAD, FINE, "no Parquet", (), "unreadable"),
     ("compress.finetune", "encoder", "words", ("--epochs", "4"), right()),
     ("compress.finetune", "encoder", "val", ("--epochs", "4"), right()),
     ("compress.finetune", "encoder", "blanks in training", ("--epochs", "4"), right(score=None)),
@@ -182,8 +188,8 @@ TOKENS, FOREIGN = "holds texts in text, the model is for", "the names of its wei
 LACK, HOLD, SHAPE = "its weights lack", "its weights hold", "has the shape"
 FOLDERS_OF_MODELS: list[Row] = [
     ("export.onnx", "GPT-2", WORDS, (), "is a gpt2, which has a decoder; only encoders are taken"),
-    ("export.onnx", "T5", WORDS, (), "is a t5, which has a decoder; only encoders are taken"),
-    ("export.onnx", "two vocabularies", WORDS, (), "vocab.txt and tokenizer.json disagree"),
+    (LOAD, "T5", WORDS, (), "is a t5, which has a decoder; only encoders are taken"),
+    (LOAD, "two vocabularies", WORDS, (), "vocab.txt and tokenizer.json disagree"),
     ("export.onnx", "token classifier", WORDS, (), TOKENS),
     ("export", "token classifier", WORDS, ("--formats", "torchscript"), TOKENS),
     ("compress.quantize", "token classifier", WORDS, (), TOKENS),
@@ -192,88 +198,88 @@ FOLDERS_OF_MODELS: list[Row] = [
     ("compress.qat", "token classifier", WORDS, (), TOKENS),
     ("compress.trim_vocab", "token classifier", WORDS, (), TOKENS),
     ("compress.distill", "token classifier", WORDS, (), TOKENS),
-    ("export.onnx", "token classifier of two tags", WORDS, (), TOKENS),
+    (LOAD, "token classifier of two tags", WORDS, (), TOKENS),
     (
-        "export.onnx",
+        LOAD,
         "MobileBERT of tags",
         WORDS,
         (),
         TOKENS,
     ),
     ("export.onnx", "masked lm", WORDS, (), right([f"TAG_{number}" for number in range(5)], score=None)),
-    ("export.onnx", "next sentence", WORDS, (), "is a model for next-sentence prediction"),
-    ("export.onnx", "multiple choice", WORDS, (), "is a model for multiple choice"),
-    ("export.onnx", "pre-training heads", WORDS, (), "is a pre-trained model with its heads"),
-    ("export.onnx", "sentence-transformers", WORDS, (), "is a sentence-transformers model"),
-    ("export.onnx", "question answering", WORDS, (), "is a model for question answering"),
-    ("export.onnx", "no architectures", WORDS, (), right()),
-    ("export.onnx", "architectures of an encoder", WORDS, (), right()),
-    ("export.onnx", "no architectures, token classifier", WORDS, (), TOKENS),
+    (LOAD, "next sentence", WORDS, (), "is a model for next-sentence prediction"),
+    (LOAD, "multiple choice", WORDS, (), "is a model for multiple choice"),
+    (LOAD, "pre-training heads", WORDS, (), "is a pre-trained model with its heads"),
+    (LOAD, "sentence-transformers", WORDS, (), "is a sentence-transformers model"),
+    (LOAD, "question answering", WORDS, (), "is a model for question answering"),
+    (LOAD, "no architectures", WORDS, (), right()),
+    (LOAD, "architectures of an encoder", WORDS, (), right()),
+    (LOAD, "no architectures, token classifier", WORDS, (), TOKENS),
     (
-        "export.onnx",
+        LOAD,
         "no architectures, MobileBERT of tags",
         WORDS,
         (),
         "config.json does not say which",
     ),
-    ("export.onnx", "no architectures, no bias", WORDS, (), "a head that transformers does not know"),
-    ("export.onnx", "a layer less in config", WORDS, (), f"{HOLD} bert.encoder.layer.1."),
+    (LOAD, "no architectures, no bias", WORDS, (), "a head that transformers does not know"),
+    (LOAD, "a layer less in config", WORDS, (), f"{HOLD} bert.encoder.layer.1."),
     ("compress.quantize", "a layer less in config", WORDS, (), f"{HOLD} bert.encoder.layer.1."),
     ("compress.finetune", "a layer less in config", WORDS, (), f"{HOLD} bert.encoder.layer.1."),
-    ("export.onnx", "a layer more in config", WORDS, (), f"{LACK} bert.encoder.layer.2."),
+    (LOAD, "a layer more in config", WORDS, (), f"{LACK} bert.encoder.layer.2."),
     ("compress.finetune", "a layer more in config", WORDS, (), f"{LACK} bert.encoder.layer.2."),
-    ("export.onnx", "billions of layers", WORDS, (), "config.json says 1000000000 layers"),
-    ("export.onnx", "no second layer", WORDS, (), f"{LACK} bert.encoder.layer.1."),
-    ("export.onnx", "other width in config", WORDS, (), SHAPE),
-    ("export.onnx", "more tokens in config", WORDS, (), f"bert.embeddings.word_embeddings.weight {SHAPE}"),
-    ("export.onnx", "huge vocabulary", WORDS, (), f"bert.embeddings.word_embeddings.weight {SHAPE}"),
-    ("export.onnx", "other model type", WORDS, (), "its weights are not those of a distilbert"),
-    ("export.onnx", "no pooler", WORDS, (), f"{LACK} bert.pooler.dense.bias, bert.pooler.dense.weight,"),
-    ("export.onnx", "no bias in the head", WORDS, (), f"{LACK} classifier.bias,"),
-    ("export.onnx", "no head", WORDS, (), f"{LACK} classifier.bias, classifier.weight,"),
-    ("export.onnx", "a deeper head", WORDS, (), f"{HOLD} classifier.2.weight,"),
-    ("export.onnx", "a loss's weights", WORDS, (), f"{HOLD} loss_fct.pos_weight,"),
-    ("export.onnx", "whole numbers", WORDS, (), "holds whole numbers"),
-    ("export.onnx", "quantized by bitsandbytes", WORDS, (), "are quantized already (bitsandbytes"),
-    ("export.onnx", "position ids", WORDS, (), right()),
-    ("export.onnx", "other position ids", WORDS, (), "is not what a BertForSequenceClassification counts"),
-    ("export.onnx", "names of TensorFlow", WORDS, (), right()),
-    ("export.onnx", "module. before names", WORDS, (), f"{FOREIGN} 'module.'"),
-    ("export.onnx", "_orig_mod. before names", WORDS, (), f"{FOREIGN} '_orig_mod.'"),
+    (LOAD, "billions of layers", WORDS, (), "config.json says 1000000000 layers"),
+    (LOAD, "no second layer", WORDS, (), f"{LACK} bert.encoder.layer.1."),
+    (LOAD, "other width in config", WORDS, (), SHAPE),
+    (LOAD, "more tokens in config", WORDS, (), f"bert.embeddings.word_embeddings.weight {SHAPE}"),
+    (LOAD, "huge vocabulary", WORDS, (), f"bert.embeddings.word_embeddings.weight {SHAPE}"),
+    (LOAD, "other model type", WORDS, (), "its weights are not those of a distilbert"),
+    (LOAD, "no pooler", WORDS, (), f"{LACK} bert.pooler.dense.bias, bert.pooler.dense.weight,"),
+    (LOAD, "no bias in the head", WORDS, (), f"{LACK} classifier.bias,"),
+    (LOAD, "no head", WORDS, (), f"{LACK} classifier.bias, classifier.weight,"),
+    (LOAD, "a deeper head", WORDS, (), f"{HOLD} classifier.2.weight,"),
+    (LOAD, "a loss's weights", WORDS, (), f"{HOLD} loss_fct.pos_weight,"),
+    (LOAD, "whole numbers", WORDS, (), "holds whole numbers"),
+    (LOAD, "quantized by bitsandbytes", WORDS, (), "are quantized already (bitsandbytes"),
+    (LOAD, "position ids", WORDS, (), right()),
+    (LOAD, "other position ids", WORDS, (), "is not what a BertForSequenceClassification counts"),
+    (LOAD, "names of TensorFlow", WORDS, (), right()),
+    (LOAD, "module. before names", WORDS, (), f"{FOREIGN} 'module.'"),
+    (LOAD, "_orig_mod. before names", WORDS, (), f"{FOREIGN} '_orig_mod.'"),
     ("compress.finetune", "module. before names", WORDS, (), f"{FOREIGN} 'module.'"),
-    ("export.onnx", "model. before names", WORDS, (), f"{FOREIGN} 'model.'"),
+    (LOAD, "model. before names", WORDS, (), f"{FOREIGN} 'model.'"),
     ("compress.finetune", "model. before names", WORDS, (), f"{FOREIGN} 'model.'"),
     ("export.onnx", "ModernBERT", WORDS, (), right(score=None)),
-    ("export.onnx", "ModernBERT with model. twice", WORDS, (), f"{FOREIGN} 'model.'"),
-    ("export.onnx", "ModernBERT with module. first", WORDS, (), f"{FOREIGN} 'module.'"),
-    ("export.onnx", "more tokens than rows", WORDS, (), "its tokenizer has ids up to"),
+    (LOAD, "ModernBERT with model. twice", WORDS, (), f"{FOREIGN} 'model.'"),
+    (LOAD, "ModernBERT with module. first", WORDS, (), f"{FOREIGN} 'module.'"),
+    (LOAD, "more tokens than rows", WORDS, (), "its tokenizer has ids up to"),
     ("compress.finetune", "more tokens than rows", WORDS, (), "its tokenizer has ids up to"),
     ("compress.trim_vocab", "more tokens than rows", WORDS, (), "its tokenizer has ids up to"),
-    ("export.onnx", "vocab.txt alone", WORDS, (), right()),
+    (LOAD, "vocab.txt alone", WORDS, (), right()),
     ("compress.finetune", "vocab.txt alone", WORDS, (), right()),
     ("compress.trim_vocab", "vocab.txt alone", WORDS, (), right()),
     ("export.onnx", "of transformers 3", WORDS, (), right()),
     ("compress.finetune", "of transformers 3", WORDS, (), right()),
     ("compress.quantize", "of transformers 3", WORDS, (), right()),
-    ("export.onnx", "adapter", WORDS, (), "holds an adapter (adapter_config.json) of org/base"),
-    ("export.onnx", "TensorFlow", WORDS, (), "tf_model.h5 is TensorFlow's weights"),
-    ("export.onnx", "Flax", WORDS, (), "flax_model.msgpack is Flax's weights"),
-    ("export.onnx", "llama.cpp", WORDS, (), "model.gguf is a GGUF file"),
-    ("export.onnx", "git-lfs", WORDS, (), "is a pointer of git-lfs"),
-    ("export.onnx", "another name", WORDS, (), "transformers does not look for best.pt"),
-    ("export.onnx", "an index without files", WORDS, (), "names model-00002.safetensors, which is not there"),
-    ("export.onnx", "an index of other folders", WORDS, (), "names a file outside of it"),
+    (LOAD, "adapter", WORDS, (), "holds an adapter (adapter_config.json) of org/base"),
+    (LOAD, "TensorFlow", WORDS, (), "tf_model.h5 is TensorFlow's weights"),
+    (LOAD, "Flax", WORDS, (), "flax_model.msgpack is Flax's weights"),
+    (LOAD, "llama.cpp", WORDS, (), "model.gguf is a GGUF file"),
+    (LOAD, "git-lfs", WORDS, (), "is a pointer of git-lfs"),
+    (LOAD, "another name", WORDS, (), "transformers does not look for best.pt"),
+    (LOAD, "an index without files", WORDS, (), "names model-00002.safetensors, which is not there"),
+    (LOAD, "an index of other folders", WORDS, (), "names a file outside of it"),
     ("export.onnx", "no weights", WORDS, (), "unreadable weights"),
-    ("export.onnx", "no config", WORDS, (), "has no config.json"),
-    ("export.onnx", "no tokenizer", WORDS, (), "has no tokenizer that transformers opens"),
-    ("export.onnx", "weights cut off", WORDS, (), "unreadable weights"),
-    ("export.onnx", "config cut off", WORDS, (), "unreadable config.json"),
-    ("export.onnx", "config that is a list", WORDS, (), "unreadable config.json"),
-    ("export.onnx", "unknown model type", WORDS, (), "unreadable config.json"),
-    ("export.onnx", "no model type", WORDS, (), "unreadable config.json"),
-    ("export.onnx", "remote code", WORDS, (), "names code of its own (evil.Config), which is never run"),
-    ("export.onnx", "remote code of a known type", WORDS, (), "names code of its own (evil.Model)"),
-    ("export.onnx", "tokenizer cut off", WORDS, (), "unreadable tokenizer"),
+    (LOAD, "no config", WORDS, (), "has no config.json"),
+    (LOAD, "no tokenizer", WORDS, (), "has no tokenizer that transformers opens"),
+    (LOAD, "weights cut off", WORDS, (), "unreadable weights"),
+    (LOAD, "config cut off", WORDS, (), "unreadable config.json"),
+    (LOAD, "config that is a list", WORDS, (), "unreadable config.json"),
+    (LOAD, "unknown model type", WORDS, (), "unreadable config.json"),
+    (LOAD, "no model type", WORDS, (), "unreadable config.json"),
+    (LOAD, "remote code", WORDS, (), "names code of its own (evil.Config), which is never run"),
+    (LOAD, "remote code of a known type", WORDS, (), "names code of its own (evil.Model)"),
+    (LOAD, "tokenizer cut off", WORDS, (), "unreadable tokenizer"),
     ("compress.finetune", "token classifier", WORDS, (), TOKENS),
     ("compress.finetune", "token classifier", WORDS, ("--head", "new"), right(score=None)),
     ("compress.finetune", "token classifier of two tags", WORDS, ("--head", "new"), right(score=None)),
@@ -286,8 +292,8 @@ FOLDERS_OF_MODELS: list[Row] = [
 
 
 @pytest.fixture(scope="module")
-def workshop(trained_bert, tokenizer) -> Workshop:
-    return Workshop(trained_bert, tokenizer)
+def workshop(trained_bert, tokenizer, tmp_path_factory) -> Workshop:
+    return Workshop(trained_bert, tokenizer, tmp_path_factory.mktemp("odd"))
 
 
 def name_of(row: Row) -> str:
@@ -307,9 +313,14 @@ def rows() -> Iterator[Any]:
 @pytest.mark.parametrize("row", [*rows()], ids=name_of)
 def test_what_comes_of_it(cli, workshop, tmp_path: Path, row: Row) -> None:
     command, model, data, flags, expected = row
-    folder, task, output = tmp_path / "model", tmp_path / data, tmp_path / "out" / "it"
-    MODELS[model](workshop, folder)
-    DATA[data](task)
+    folder, task, output = workshop.model(model), workshop.data(data), tmp_path / "out" / "it"
+    if command == LOAD:
+        if isinstance(expected, str):
+            with pytest.raises(EdgepressError, match=re.escape(expected)):
+                load(folder, task, *flags)
+        else:
+            as_expected(*load(folder, task, *flags), expected)
+        return
     result = cli(command, *arguments(command, folder, task), *flags, "--output", output)
     if isinstance(expected, str):
         assert result.code == 2, result.err
@@ -318,10 +329,23 @@ def test_what_comes_of_it(cli, workshop, tmp_path: Path, row: Row) -> None:
         assert not output.parent.exists() or not any(output.parent.iterdir())
         return
     assert result.code == 0, result.err
-    score, names = found(output)
+    as_expected(*found(output), expected)
+
+
+def as_expected(score: float | None, names: list[str], expected: dict[str, Any]) -> None:
     if expected["score"] is not None:
         assert score == pytest.approx(expected["score"], abs=0.05)
     assert names == expected["names"]
+
+
+def load(folder: Path, task: Path, *flags: str) -> tuple[float | None, list[str]]:
+    """The score of a model, and its class names."""
+    args = ["--model", str(folder), "--task", str(task), *flags]
+    config = tyro.cli(ModelFlags, args=args)
+    config.check_paths()
+    opened = open_model(config.model, config.weights, config.task, config.data, options=config.task_options)
+    model = Model(opened)
+    return model.evaluate(samples=30).score if opened.scored else None, list(model.labels)
 
 
 def arguments(command: str, folder: Path, task: Path) -> list[object]:
