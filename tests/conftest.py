@@ -18,7 +18,28 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import settings
-from phone_stand_in import bare, boot, libraries, phone  # noqa: F401  # fixtures
+from phone_stand_in import (  # noqa: F401  # fixtures
+    apk,
+    bare,
+    boot,
+    broken_target,
+    libraries,
+    phone,
+    phone_folder,
+    phone_targets,
+)
+from quantizing import quantize  # noqa: F401  # a fixture
+from resuming import (  # noqa: F401  # fixtures
+    checkpoints,
+    interrupted,
+    one_thread,
+    own_data,
+    own_model,
+    stopped,
+    typed,
+    undisturbed,
+    whole,
+)
 from tiny_recipe import copied, experiment  # noqa: F401  # fixtures
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
@@ -28,6 +49,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from edgepress.core.artifact import Manifest, open_artifact
 from edgepress.core.process import prepare
 from export.core.registry import formats
 
@@ -97,6 +119,11 @@ def first_slow(values: Iterable[Any], count: int) -> list[Any]:
     return [pytest.param(value, marks=marks[at >= count]) for at, value in enumerate(values)]
 
 
+def manifest_of(folder: Path) -> Manifest:
+    """What an artifact says of itself."""
+    return open_artifact(folder).manifest
+
+
 def skip_without(name: str) -> None:
     """Skip a test where a format's libraries are not installed."""
     missing = [module for module in formats()[name].modules if find_spec(module) is None]
@@ -153,6 +180,12 @@ def run_well(module: str, *args: object) -> Result:
 def cli() -> Callable[..., Result]:
     """`run_command`."""
     return run_command
+
+
+@pytest.fixture
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A cache of the test's own: nothing is there from another."""
+    monkeypatch.setenv("EDGEPRESS_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 import torch
 
 from compress.training.trainer import LengthTrainer
@@ -54,16 +53,6 @@ def weights(folder: Path) -> str:
     """SHA-256 of an artifact's weights."""
     files = open_artifact(folder).manifest.files
     return next(file.sha256 for file in files if file.path == "model.safetensors")
-
-
-@pytest.fixture
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Sums in one order, here and in processes that are started."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def main(number: str, module: str, *arguments: str) -> None:

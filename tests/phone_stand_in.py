@@ -10,11 +10,14 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+
+from device_bench.plan import Target
 
 FOLDER = Path(__file__).parent / "phone"
 RELEASE = "trixie"  # the first Debian that has adbd
@@ -248,3 +251,42 @@ def phone(bare: Phone) -> Phone:
     """The same with the app."""
     bare.write("installed", "")
     return bare
+
+
+@pytest.fixture(scope="module")
+def phone_folder(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trained classifier as an ONNX file, with its tokenizer beside it."""
+    from transformers import BertForSequenceClassification
+
+    from export.onnx import export
+
+    target = tmp_path_factory.mktemp("phone-models") / "small-bert"
+    shutil.copytree(model_folder, target)
+    export(BertForSequenceClassification.from_pretrained(model_folder).eval(), target / "model.onnx")
+    return target
+
+
+@pytest.fixture(scope="module")
+def phone_targets(phone_folder: Path) -> list[Target]:
+    from export.core.scheme import CPU_TARGETS, Options
+    from export.onnx_graph.schemes import SCHEMES
+
+    smaller = phone_folder / "model_quantized.onnx"
+    SCHEMES["int8-dynamic"].quantize(phone_folder / "model.onnx", smaller, Options(CPU_TARGETS["avx2"]))
+    return [Target("fp32", phone_folder / "model.onnx"), Target("int8", smaller)]
+
+
+@pytest.fixture
+def broken_target(tmp_path: Path, phone_targets: list[Target]) -> Target:
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(phone_targets[0].path.read_bytes()[:3000])
+    return Target("broken", path)
+
+
+@pytest.fixture
+def apk(tmp_path: Path) -> Path:
+    """As much of an APK as is looked at on this side: a zip with native code of one ABI."""
+    path = tmp_path / "demo.apk"
+    with zipfile.ZipFile(path, "w") as content:
+        content.writestr("lib/arm64-v8a/libonnxruntime.so", b"\x7fELF")
+    return path

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 from conftest import SENTENCES, interruptible, small_bert, write_split
 from safetensors.numpy import load_file
 from transformers import AutoModelForSequenceClassification
@@ -19,11 +18,7 @@ from edgepress.core.loading import open_model
 # With --cpu accelerate starts one process only; without a GPU, --multi_gpu starts them on the CPU.
 LAUNCH = ("accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--module")
 LEARN = ("--epochs", 15, "--learning-rate", 2e-3)
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(monkeypatch, tmp_path_factory):
-    monkeypatch.setenv("EDGEPRESS_CACHE", str(tmp_path_factory.mktemp("cache")))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture
@@ -291,10 +286,9 @@ def same_numbers(first: Step, second: Step) -> None:
     [("distilled", signal.SIGINT, 130), ("baseline", signal.SIGKILL, -signal.SIGKILL)],
 )
 def test_an_interrupted_run_resumes_to_the_same_numbers(
-    cli, flags, tmp_path, monkeypatch, one_thread, phase, signal_number, code
+    cli, flags, tmp_path, one_thread, phase, signal_number, code
 ):
     flags = (*flags, "--epochs", 20)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     checkpoints = tmp_path / "work" / ".out.training" / phase
     stopped, err = interrupt(typed(*flags), checkpoints, signal_number)
     assert stopped == code, err
@@ -309,15 +303,6 @@ def test_an_interrupted_run_resumes_to_the_same_numbers(
     folders = tmp_path / "work" / "out", tmp_path / "whole"
     ours, theirs = (load_file(folder / "model.safetensors") for folder in folders)
     assert all((ours[name] == theirs[name]).all() for name in theirs)
-
-
-@pytest.fixture
-def one_thread():
-    """Sums in one order, as in the process that is interrupted."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.slow

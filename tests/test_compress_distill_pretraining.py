@@ -14,11 +14,7 @@ from edgepress.core.artifact import open_artifact
 from edgepress.core.masked_lm import open_masked_lm
 
 FLAGS = ("--stage", "pretrain", "--max-length", 32, "--batch-size", 8)
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(monkeypatch, tmp_path_factory):
-    monkeypatch.setenv("EDGEPRESS_CACHE", str(tmp_path_factory.mktemp("cache")))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")

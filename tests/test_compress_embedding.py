@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 import torch
 from alike import scored, sentence_folder, together, write_rows, write_splits
-from conftest import Result, finetuned, first_slow
+from conftest import Result, finetuned, first_slow, manifest_of
 from huggingface_hub import ModelCard
 from queries import write_queries
 from transformers import AutoModel, AutoTokenizer
 
 import edgepress
-from edgepress.core.artifact import Manifest, open_artifact
 from edgepress.core.sentence_folder import read_pooling
 
 Cli = Callable[..., Result]
@@ -41,15 +40,8 @@ def embedder(tmp_path_factory: pytest.TempPathFactory, bare_encoder: Path, alike
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, alike: Path
-) -> None:
+def _data(own_cache: None, monkeypatch: pytest.MonkeyPatch, alike: Path) -> None:
     monkeypatch.setenv("EDGEPRESS_DATA", str(alike.parent))  # where models find what they were trained on
-    monkeypatch.setenv("EDGEPRESS_CACHE", str(tmp_path_factory.mktemp("cache")))
-
-
-def manifest_of(folder: Path) -> Manifest:
-    return open_artifact(folder).manifest
 
 
 def by_hand(folder: Path, texts: tuple[str, ...]) -> np.ndarray:

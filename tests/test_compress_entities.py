@@ -4,30 +4,25 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import Result, skip_without
-from datasets import ClassLabel, Dataset, Features, Value
-from entities import tagged_texts, write_entities, write_tagged
+from conftest import Result, manifest_of, skip_without
+from entities import tagged_texts, write_tagged
 from huggingface_hub import ModelCard
+from token_files import FORMATS, export_one, file_of
 from transformers import AutoModelForTokenClassification, PreTrainedTokenizerFast, pipeline
 
 import edgepress
 from compress.distillation.objective import Distillation
 from compress.distillation.options import DistillationOptions
-from edgepress.core.artifact import Manifest, open_artifact
-from edgepress.core.corpus import load_corpus
 from edgepress.core.loading import open_model
-from edgepress.core.own_split import split_beside
-from edgepress.core.splits import load_split
-from edgepress.core.task_discovery import find_task
-from edgepress.core.tasks import TaskOptions
 from edgepress.core.tasks.kinds import kind_of
-from export.core.registry import open_runner
+from export.core.registry import formats, open_runner
 
 Cli = Callable[..., Result]
 TEXT = "The film is a quiet delight, her script falls apart."
@@ -37,15 +32,8 @@ KIND = kind_of("token_classification")
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, entities: Path
-) -> None:
+def _data(own_cache: None, monkeypatch: pytest.MonkeyPatch, entities: Path) -> None:
     monkeypatch.setenv("EDGEPRESS_DATA", str(entities.parent))  # where models find what they were trained on
-    monkeypatch.setenv("EDGEPRESS_CACHE", str(tmp_path_factory.mktemp("cache")))
-
-
-def manifest_of(folder: Path) -> Manifest:
-    return open_artifact(folder).manifest
 
 
 def places(found: Any) -> list[tuple[str, str, int, int]]:
@@ -145,33 +133,38 @@ def test_techniques_keep_what_it_finds(
     assert FOUND[0] in [(own.text, own.label, own.start, own.end) for own in found.entities]
 
 
-FORMATS: dict[str, tuple[object, ...]] = {
-    "onnx": (),
-    "torchscript": (),
-    "torch_export": (),
-    "openvino": (),
-    "executorch": ("--sequence-length", 48),
-    "litert": ("--signatures", 24, 48),
-    "coreml": ("--scheme", "fp32"),
-}
+LIGHT_FORMATS = ("onnx", "torchscript", "openvino")
 
 
-SLOW_FORMATS = ("executorch", "litert")
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW_FORMATS)) for name in FORMATS]
-)
-def test_every_format_finds_the_same(cli: Cli, entity_model: Path, tmp_path: Path, name: str) -> None:
-    skip_without(name)
-    flags = ("--model", entity_model, "--output", tmp_path / "out", "--eval-samples", 6, *FORMATS[name])
-    out = tmp_path / "out"
-    result = cli(f"export.{name}", *flags)
+@pytest.fixture(scope="module")
+def files(cli: Cli, entity_model: Path, entities: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model in the formats that are written in a second, by one command."""
+    out = tmp_path_factory.mktemp("files") / "out"
+    installed = [name for name in LIGHT_FORMATS if all(find_spec(own) for own in formats()[name].modules)]
+    flags = ("--data", entities.parent, "--output", out, "--eval-samples", 12, "--formats", *installed)
+    result = cli("export", "--model", entity_model, *flags)
     assert result.code == 0, result.err
-    (record,) = manifest_of(out).steps[-1].metrics["files"]
-    assert record["score"] == manifest_of(out).steps[-1].metrics["parent_score"]
+    return out
+
+
+@pytest.mark.parametrize("name", LIGHT_FORMATS)
+def test_light_formats_find_the_same(cli: Cli, files: Path, name: str) -> None:
+    skip_without(name)
+    finds_the_same(cli, files, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in LIGHT_FORMATS])
+def test_further_formats_find_the_same(cli: Cli, entity_model: Path, tmp_path: Path, name: str) -> None:
+    skip_without(name)
+    finds_the_same(cli, export_one(cli, name, entity_model, tmp_path / "out"), name)
+
+
+def finds_the_same(cli: Cli, folder: Path, name: str) -> None:
+    path, record, parent_score = file_of(folder, name)
+    assert record["score"] == parent_score
     assert set(record["recalls"]) == {"WORK", "PART"}
-    said = cli("export.predict", next(out.rglob(record["file"])), "--text", TEXT, "--json")
+    said = cli("export.predict", path, "--text", TEXT, "--json")
     assert said.code == 0, said.err
     assert places(json.loads(said.out)["entities"]) == FOUND
 
@@ -220,23 +213,20 @@ def test_a_label_that_loses_too_much_ends_the_search(
     assert not (tmp_path / "no").exists()
 
 
-def test_the_card_of_a_file_has_a_program_that_runs(cli: Cli, entity_model: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    assert cli("export.onnx", "--model", entity_model, "--output", out, "--eval-samples", 4).code == 0
-    program = (out / "README.md").read_text().split("```python\n")[1].split("```")[0]
+def test_the_card_of_a_file_has_a_program_that_runs(files: Path) -> None:
+    program = (files / "README.md").read_text().split("```python\n")[1].split("```")[0]
     program = program.replace("Ada Lovelace was born in London", TEXT)
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=out, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program], cwd=files, capture_output=True, text=True, check=True
     )
     assert "('film', 'I-WORK')" in done.stdout
 
 
-def test_device_bench_scores_the_file(cli: Cli, entity_model: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    assert cli("export.onnx", "--model", entity_model, "--output", out, "--eval-samples", 4).code == 0
+def test_device_bench_scores_the_file(cli: Cli, files: Path, tmp_path: Path) -> None:
     records = tmp_path / "records.jsonl"
-    flags = ("--output", records, "--sequence-lengths", 16, "--time-budget", 0.5, "--eval-samples", 12)
-    result = cli("device_bench", "run", "--artifacts", out, *flags)
+    quick = ("--sequence-lengths", 16, "--time-budget", 0.3, "--launches", 1, "--min-runs", 1)
+    flags = ("--output", records, "--formats", "onnx", "--eval-samples", 12)
+    result = cli("device_bench", "run", "--artifacts", files, *flags, *quick)
     assert result.code == 0, result.err
     lines = [json.loads(line) for line in records.read_text().splitlines()]
     scored = [line for line in lines if line["metric"] == "entity_f1"]
@@ -257,22 +247,6 @@ def test_predictions_of_a_folder_a_table_and_the_library_agree(
     assert model.evaluate().metrics.keys() == {"entity_f1", "entity_precision", "entity_recall"}
     (nothing,) = model.predict(["   "])
     assert nothing == edgepress.EntityPrediction(())
-
-
-def test_conll_files_and_numbers_are_the_same_data(
-    cli: Cli, entity_model: Path, entities: Path, tmp_path: Path
-) -> None:
-    folder = tmp_path / "conll"
-    folder.mkdir()
-    for split in ("train", "validation"):
-        rows = [json.loads(line) for line in (entities / f"{split}.jsonl").read_text().splitlines()]
-        blocks = [
-            "".join(f"{word} X {tag}\n" for word, tag in zip(row["tokens"], row["ner_tags"], strict=True))
-            for row in rows
-        ]
-        (folder / f"{split}.conll").write_text("-DOCSTART- X O\n\n" + "\n".join(blocks))
-    model = edgepress.load(entity_model, task=str(folder))
-    assert model.evaluate().score == pytest.approx(edgepress.load(entity_model).evaluate().score)
 
 
 def test_a_head_of_another_order_is_judged_and_written_the_same(
@@ -302,112 +276,6 @@ def test_a_head_of_another_order_is_judged_and_written_the_same(
     assert manifest_of(tmp_path / "more").steps[-1].metrics["entity_f1"] > 0.9
 
 
-def test_splits_that_declare_other_tags_are_refused(cli: Cli, bare_encoder: Path, tmp_path: Path) -> None:
-    names = ["O", "B-WORK", "I-WORK", "B-PART", "I-PART"]
-    for split, own in (("train", names), ("validation", names[::-1])):
-        rows = [
-            {"tokens": words, "ner_tags": [own.index(tag) for tag in tags]} for words, tags in tagged_texts()
-        ]
-        features = Features(tokens=[Value("string")], ner_tags=[ClassLabel(names=own)])
-        (tmp_path / "data").mkdir(exist_ok=True)
-        Dataset.from_list(rows, features=features).to_parquet(tmp_path / "data" / f"{split}.parquet")
-    flags = ("--model", bare_encoder, "--task", tmp_path / "data", "--output", tmp_path / "out")
-    result = cli("compress.finetune", *flags)
-    assert result.code == 2
-    assert "of validation declares the tags ['I-PART', 'B-PART', " in result.error
-    (tmp_path / "data" / "validation.parquet").unlink()
-    (tmp_path / "data" / "train.parquet").rename(tmp_path / "data" / "validation.parquet")
-    judged = edgepress.load(bare_encoder, task=str(tmp_path / "data")).opened
-    assert judged.labels == tuple(names)
-
-
-def test_a_single_conll_file_is_split(tmp_path: Path) -> None:
-    blocks = ["".join(f"{word}\t{tag}\n" for word, tag in zip(*own, strict=True)) for own in tagged_texts()]
-    table = tmp_path / "all.conll"
-    table.write_text("\n".join(blocks))
-    folder = split_beside(table, tmp_path / "out", TaskOptions(), overwrite=False)
-    task = find_task(str(folder))
-    counts = [len(load_split(task, split)) for split in ("train", "validation")]
-    assert sum(counts) == len(blocks)
-    assert counts[1] == pytest.approx(len(blocks) / 5, abs=2)
-    assert load_corpus(str(table)).texts[0] == " ".join(tagged_texts()[0][0])
-
-
-COLUMNS = {
-    "text beside words and tags": ({"text": "a b", "tokens": ["a", "b"], "ner_tags": ["O", "B-X"]}, "tokens"),
-    "a label beside a text, and words": ({"text": "a b", "tokens": ["a", "b"], "label": "x"}, "text"),
-    "words under other names": ({"words": ["a", "b"], "marks": ["O", "B-X"]}, "words"),
-}
-
-
-@pytest.mark.parametrize("case", COLUMNS)
-def test_which_columns_hold_words(tmp_path: Path, case: str) -> None:
-    row, column = COLUMNS[case]
-    other = {**row, **({"label": "y"} if "label" in row else {})}
-    for split in ("train", "validation"):
-        (tmp_path / f"{split}.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(other)}\n")
-    task = find_task(str(tmp_path))
-    assert task.text_columns == (column,)
-    assert (task.problem_type == "token_classification") == (column != "text")
-
-
-BROKEN: dict[str, tuple[list[Any], str]] = {
-    "I after O": ([(["the", "film"], ["O", "I-WORK"])], "tag 2 is I-WORK"),
-    "no words": ([([], [])], "row 0: no list of words in column 'tokens'"),
-    "more words than tags": ([(["the", "film"], ["O"])], "2 words, and 1 tags"),
-    "a word with a space": ([(["the film"], ["B-WORK"])], "'the film' in column 'tokens' is no word"),
-    "a tag without a scheme": ([(["film"], ["WORK"])], "'WORK' is neither O nor B-TYPE"),
-    "a type that train lacks": (
-        [(["film"], ["B-ACTOR"])],
-        "validation has tags of 'ACTOR', and train has none",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BROKEN)
-def test_bad_input_is_one_line_and_nothing_is_written(
-    cli: Cli, bare_encoder: Path, tmp_path: Path, case: str
-) -> None:
-    rows, word = BROKEN[case]
-    folder = write_entities(tmp_path / "data")
-    write_tagged(folder / "validation.jsonl", [*tagged_texts()[:3], *rows])
-    if "row 0" in word:
-        write_tagged(folder / "validation.jsonl", [*rows, *tagged_texts()[:3]])
-    out = tmp_path / "out"
-    result = cli("compress.finetune", "--model", bare_encoder, "--task", folder, "--output", out)
-    assert (result.code, out.exists()) == (2, False), result.err
-    assert word in result.error
-    assert result.err.count("\n") <= 4
-
-
-def test_a_word_longer_than_the_model_is_refused(cli: Cli, bare_encoder: Path, tmp_path: Path) -> None:
-    folder = write_entities(tmp_path / "data")
-    write_tagged(folder / "validation.jsonl", [(["the", "filmscriptstory"], ["O", "O"]), *tagged_texts()[:3]])
-    flags = ("--model", bare_encoder, "--task", folder, "--output", tmp_path / "out", "--max-length", 4)
-    result = cli("compress.finetune", *flags)
-    assert result.code == 2
-    assert "is longer" in result.error or "tokens, and the model reads 2" in result.error
-
-
-def test_types_go_by_other_names_where_the_map_says_so(
-    cli: Cli, entity_model: Path, entities: Path, tmp_path: Path
-) -> None:
-    folder = tmp_path / "renamed"
-    for split in ("train", "validation"):
-        text = (entities / f"{split}.jsonl").read_text().replace("-WORK", "-title").replace("-PART", "-bit")
-        folder.mkdir(exist_ok=True)
-        (folder / f"{split}.jsonl").write_text(text)
-    flags = ("--model", entity_model, "--task", folder, "--output", tmp_path / "out", "--eval-samples", 6)
-    refused = cli("export.onnx", *flags)
-    assert refused.code == 2
-    assert "the labels do not fit" in refused.error
-    assert "--label-map" in refused.err
-    unknown = cli("export.onnx", *flags, "--label-map", "title=WORK", "bit=PART", "other=PART")
-    assert "no tag and no type 'other'" in unknown.error
-    renamed = edgepress.load(entity_model, task=str(folder), label_map={"title": "WORK", "bit": "PART"})
-    assert renamed.evaluate().score == edgepress.load(entity_model).evaluate().score
-
-
 def test_words_that_are_not_read_are_said_and_count_as_missed(
     cli: Cli, bare_encoder: Path, entities: Path, tmp_path: Path
 ) -> None:
@@ -419,24 +287,6 @@ def test_words_that_are_not_read_are_said_and_count_as_missed(
     )
     metrics = manifest_of(tmp_path / "out").steps[-1].metrics
     assert metrics["entity_recall"] < 0.8 < metrics["entity_precision"]
-
-
-def test_numbers_without_names_ask_for_them(cli: Cli, bare_encoder: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    names = ["O", "B-WORK", "I-WORK", "B-PART", "I-PART"]
-    numbered = [(words, [names.index(tag) for tag in tags]) for words, tags in tagged_texts()]
-    for split in ("train", "validation"):
-        write_tagged(folder / f"{split}.jsonl", numbered)  # type: ignore[arg-type]
-    flags = ("--model", bare_encoder, "--task", folder, "--output", tmp_path / "out", "--epochs", 0.1)
-    refused = cli("compress.finetune", *flags)
-    assert refused.code == 2
-    assert "tags are numbers" in refused.error
-    said = ("--label-map", *(f"{number}={name}" for number, name in enumerate(names)))
-    result = cli("compress.finetune", *flags, *said)
-    assert result.code == 0, result.err
-    again = open_model(str(tmp_path / "out"), task=str(folder))
-    assert again.scored
-    assert set(again.labels) == set(names)
 
 
 def test_a_classifier_of_texts_is_not_asked_for_entities(

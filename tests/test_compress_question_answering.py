@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Result, skip_without
+from conftest import Result, manifest_of, skip_without
 from huggingface_hub import ModelCard
 from onnxruntime import InferenceSession
 from questions import entries, write_columns, write_squad
+from token_files import FORMATS, export_one, file_of
 from transformers import AutoModelForQuestionAnswering, pipeline
 from transformers.pipelines import SUPPORTED_TASKS
 
 import edgepress
-from edgepress.core.artifact import Manifest, open_artifact
 from edgepress.core.loading import open_model
 from edgepress.core.own_split import split_beside
 from edgepress.core.splits import load_split
@@ -36,15 +36,8 @@ KIND = kind_of("question_answering")
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, questions: Path
-) -> None:
+def _data(own_cache: None, monkeypatch: pytest.MonkeyPatch, questions: Path) -> None:
     monkeypatch.setenv("EDGEPRESS_DATA", str(questions.parent))  # where models find what they were trained on
-    monkeypatch.setenv("EDGEPRESS_CACHE", str(tmp_path_factory.mktemp("cache")))
-
-
-def manifest_of(folder: Path) -> Manifest:
-    return open_artifact(folder).manifest
 
 
 def test_a_model_learns_to_answer(answer_model: Path) -> None:
@@ -111,8 +104,8 @@ def test_a_student_learns_from_its_teacher(
     ("verb", "flags"),
     [
         ("prune", ("--heads", 0.5, "--ffn", 0.25, "--importance", "taylor", *LEARN)),
-        ("qat", ("--max-drop", 0, *LITTLE)),
-        ("trim_vocab", ("--size", 200, *LEARN)),
+        pytest.param("qat", ("--max-drop", 0, *LITTLE), marks=pytest.mark.slow),
+        pytest.param("trim_vocab", ("--size", 200, *LEARN), marks=pytest.mark.slow),
         pytest.param("prune", ("--ffn", 0.25, "--importance", "activation", *LEARN), marks=pytest.mark.slow),
         pytest.param("sparsify", ("--sparsity", 0.3, "--time-budget", 0.5, *LEARN), marks=pytest.mark.long),
     ],
@@ -132,32 +125,31 @@ def test_techniques_keep_what_it_answers(
     assert found.answer == CONTEXT[found.start : found.end]
 
 
-FORMATS: dict[str, tuple[object, ...]] = {
-    "onnx": (),
-    "torchscript": (),
-    "torch_export": (),
-    "openvino": (),
-    "executorch": ("--sequence-length", 48),
-    "litert": ("--signatures", 24, 48),
-    "coreml": ("--scheme", "fp32"),
-}
+@pytest.fixture(scope="module")
+def files(cli: Cli, answer_model: Path, questions: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model as ONNX, whole and in int8."""
+    out = tmp_path_factory.mktemp("files") / "out"
+    flags = ("--data", questions.parent, "--output", out, "--eval-samples", 12, "--scheme", "fp32", "int8")
+    result = cli("export.onnx", "--model", answer_model, *flags)
+    assert result.code == 0, result.err
+    return out
 
 
-SLOW_FORMATS = ("torch_export", "executorch", "litert", "coreml")
+def test_a_file_gives_the_same_answer(cli: Cli, files: Path) -> None:
+    gives_the_same(cli, files, "onnx")
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(own, marks=[pytest.mark.slow] * (own in SLOW_FORMATS)) for own in FORMATS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "onnx"])
 def test_every_format_gives_the_same_answer(cli: Cli, answer_model: Path, tmp_path: Path, name: str) -> None:
     skip_without(name)
-    out = tmp_path / "out"
-    flags = ("--model", answer_model, "--output", out, "--eval-samples", 6, *FORMATS[name])
-    result = cli(f"export.{name}", *flags)
-    assert result.code == 0, result.err
-    (record,) = manifest_of(out).steps[-1].metrics["files"]
-    assert record["score"] == manifest_of(out).steps[-1].metrics["parent_score"]
-    said = cli("export.predict", next(out.rglob(record["file"])), "--text", QUESTION, CONTEXT, "--json")
+    gives_the_same(cli, export_one(cli, name, answer_model, tmp_path / "out"), name)
+
+
+def gives_the_same(cli: Cli, folder: Path, name: str) -> None:
+    path, record, parent_score = file_of(folder, name)
+    assert record["score"] == parent_score
+    said = cli("export.predict", path, "--text", QUESTION, CONTEXT, "--json")
     assert said.code == 0, said.err
     found = json.loads(said.out)
     assert (found["answer"], found["start"], found["end"]) == (ANSWER, 0, 10)
@@ -165,24 +157,21 @@ def test_every_format_gives_the_same_answer(cli: Cli, answer_model: Path, tmp_pa
     assert found["text"] == [QUESTION, CONTEXT]
 
 
-def test_a_file_has_the_outputs_that_others_ask_for(cli: Cli, answer_model: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    flags = ("--model", answer_model, "--output", out, "--eval-samples", 6, "--scheme", "fp32", "int8")
-    assert cli("export.onnx", *flags).code == 0
+def test_a_file_has_the_outputs_that_others_ask_for(files: Path) -> None:
     batch = {name: np.ones((2, 9), dtype=np.int64) for name in ("input_ids", "attention_mask")}
     batch["token_type_ids"] = np.zeros((2, 9), dtype=np.int64)
     for name in ("model.onnx", "model_quantized.onnx"):
-        session = InferenceSession(str(out / "onnx" / name), providers=["CPUExecutionProvider"])
+        session = InferenceSession(str(files / "onnx" / name), providers=["CPUExecutionProvider"])
         assert [entry.name for entry in session.get_outputs()] == ["start_logits", "end_logits"]
         both = session.run(None, batch)
         assert both[0].shape == both[1].shape == (2, 9)
-        with open_runner(out / "onnx" / name) as runner:
+        with open_runner(files / "onnx" / name) as runner:
             assert np.array_equal(runner(batch), np.stack(both, -1))
-    program = (out / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    program = (files / "README.md").read_text().split("```python\n")[1].split("```")[0]
     program = program.replace("Where was Ada Lovelace born?", QUESTION)
     program = program.replace("Ada Lovelace was born in London.", CONTEXT)
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=out, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program], cwd=files, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "['her', 'script']"
 
@@ -213,12 +202,11 @@ def test_quantizing_is_judged_by_f1(cli: Cli, answer_model: Path, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_device_bench_scores_the_file(cli: Cli, answer_model: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    assert cli("export.onnx", "--model", answer_model, "--output", out, "--eval-samples", 4).code == 0
+def test_device_bench_scores_the_file(cli: Cli, answer_model: Path, files: Path, tmp_path: Path) -> None:
     records = tmp_path / "records.jsonl"
-    flags = ("--output", records, "--sequence-lengths", 16, "--time-budget", 0.5, "--eval-samples", 12)
-    result = cli("device_bench", "run", "--artifacts", out, *flags)
+    quick = ("--sequence-lengths", 16, "--time-budget", 0.3, "--launches", 1, "--min-runs", 1)
+    flags = ("--output", records, "--precisions", "fp32", "--eval-samples", 12)
+    result = cli("device_bench", "run", "--artifacts", files, *flags, *quick)
     assert result.code == 0, result.err
     lines = [json.loads(line) for line in records.read_text().splitlines()]
     scored = [line for line in lines if line["metric"] == "answer_f1"]

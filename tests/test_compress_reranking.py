@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Result
+from conftest import Result, manifest_of
 from huggingface_hub import ModelCard
 from queries import pairs, write_pairs
 from transformers import AutoModelForSequenceClassification, pipeline
 
 import edgepress
-from edgepress.core.artifact import Manifest, open_artifact
 from edgepress.core.intervals import drop_bounds, score_bounds
 from edgepress.core.metrics import scores
 from edgepress.core.own_split import split_beside
@@ -30,15 +29,8 @@ ASKED = [word for passage in PASSAGES for word in (QUERY, passage)]
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, queries: Path
-) -> None:
+def _data(own_cache: None, monkeypatch: pytest.MonkeyPatch, queries: Path) -> None:
     monkeypatch.setenv("EDGEPRESS_DATA", str(queries.parent))  # where models find what they were trained on
-    monkeypatch.setenv("EDGEPRESS_CACHE", str(tmp_path_factory.mktemp("cache")))
-
-
-def manifest_of(folder: Path) -> Manifest:
-    return open_artifact(folder).manifest
 
 
 def judged(values: list[float], truth: list[tuple[int, int]]) -> dict[str, float | None]:

@@ -2,9 +2,18 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 from edgepress.core.console import warn_anew
-from edgepress.core.metrics import METRICS, NAMES, agreement, predict, score, scores, undefined
+from edgepress.core.metrics import (
+    METRICS,
+    NAMES,
+    agreement,
+    predict,
+    score,
+    scores,
+    undefined,
+)
 from edgepress.core.tasks import TASKS
 
 SINGLE, MULTI, REGRESSION = "single_label_classification", "multi_label_classification", "regression"
@@ -112,6 +121,32 @@ def test_on_train_names_the_usual_scores_too() -> None:
 def test_agreement_of_constant_values_is_undefined() -> None:
     assert agreement(np.ones((4, 1)), np.arange(4.0)[:, None], REGRESSION) is None
     assert agreement(np.arange(4.0)[:, None], 2 * np.arange(4.0)[:, None], REGRESSION) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("metric", "shape", "classes"),
+    [
+        ("f1", (30,), 2),
+        ("f1", (30, 1), 2),
+        *((metric, shape, 2) for metric in ("f1_macro", "f1_micro") for shape in ((30,), (30, 1), (30, 4))),
+        *((metric, (30,), 5) for metric in ("f1_macro", "f1_micro")),
+    ],
+)
+def test_f1_is_scikit_learns(metric: str, shape: tuple[int, ...], classes: int) -> None:
+    average = metric.removeprefix("f1").strip("_") or "binary"
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        predicted, labels = (rng.integers(0, classes, shape)[: rng.integers(2, 9)] for _ in range(2))
+        rows = min(len(predicted), len(labels))
+        predicted, labels = predicted[:rows], labels[:rows]
+        one = shape[1:] == (1,)  # scikit-learn takes one column for classes
+        expected = f1_score(
+            labels[:, 0] if one else labels,
+            predicted[:, 0] if one else predicted,
+            average="binary" if one else average,
+            zero_division=0,
+        )
+        assert METRICS[metric](predicted, labels) == pytest.approx(expected, abs=1e-12)
 
 
 def test_f1_without_positives_is_zero_and_no_warning(recwarn: pytest.WarningsRecorder) -> None:

@@ -1,6 +1,7 @@
 """`python -m export` and `python -m export.FORMAT`, typed as a user types them."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,21 @@ def export(cli, model_folder, data_root, tmp_path):
     return run
 
 
+@pytest.fixture(scope="module")
+def onnx_folder(cli, model_folder, data_root, tmp_path_factory):
+    """What `export.onnx` leaves of the small trained model."""
+    folder = tmp_path_factory.mktemp("onnx") / "out"
+    flags = ("--task", data_root / "verdicts", "--output", folder)
+    assert cli("export.onnx", "--model", model_folder, *flags).code == 0
+    return folder
+
+
+@pytest.fixture
+def written(onnx_folder, tmp_path):
+    """The same, where a test may change it."""
+    return shutil.copytree(onnx_folder, tmp_path / "out")
+
+
 def logits_of(path: Path, folder: Path) -> np.ndarray:
     """What a file says of the sentences, one by one, with the tokenizer that lies beside it."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -45,18 +61,30 @@ def logits_of(path: Path, folder: Path) -> np.ndarray:
         return np.concatenate([runner(batch) for batch in batches])
 
 
-@pytest.mark.parametrize("name", QUICK_FIRST)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LIGHT_FORMATS[1:])
 def test_each_format_alone(export, tmp_path, name):
     result = export(f"export.{name}")
     assert result.code == 0, result.err
-    artifact = open_artifact(tmp_path / "out")
+    as_the_model(tmp_path / "out", name)
+
+
+def test_one_format_alone(onnx_folder, trained_bert):
+    as_the_model(onnx_folder, "onnx")
+    opened = AutoModelForSequenceClassification.from_pretrained(onnx_folder)
+    assert opened.config.id2label == trained_bert.config.id2label
+
+
+def as_the_model(folder, name):
+    """The file of a format is recorded, near to the model, and right of every sentence."""
+    artifact = open_artifact(folder)
     file = artifact.file("fp32", name)
-    assert file == tmp_path / "out" / formats()[name].file
+    assert file == folder / formats()[name].file
     record = next(one for one in artifact.manifest.files if one.format == name)
     assert record.parity is not None
     assert record.parity["max_abs"] < 1e-4
     assert record.parity["agreement"] == 1
-    decided = logits_of(file, tmp_path / "out").argmax(axis=1)
+    decided = logits_of(file, folder).argmax(axis=1)
     assert (decided == [label == "positive" for _, label in SENTENCES]).all()
 
 
@@ -77,10 +105,19 @@ def test_all_formats_into_one_artifact(export, tmp_path):
         assert name in (tmp_path / "out" / "README.md").read_text()
 
 
-def test_several_precisions(export, tmp_path):
-    assert export("export.onnx", "--scheme", "fp32", "fp16", "int8", "int4-weights").code == 0
-    names = {path.name for path in (tmp_path / "out" / "onnx").iterdir()}
+def test_several_precisions_each_say_what_they_are(export, tmp_path):
+    schemes = ("--scheme", "fp32", "fp16", "int8", "int4-weights")
+    assert export("export.onnx", *schemes, "--opset", 18).code == 0
+    folder = tmp_path / "out" / "onnx"
+    names = {path.name for path in folder.iterdir()}
     assert names == {"model.onnx", "model_fp16.onnx", "model_quantized.onnx", "model_q4.onnx"}
+    for name, precision in (("model.onnx", "fp32"), ("model_quantized.onnx", "int8")):
+        model = onnx.load(folder / name)
+        facts = {entry.key: entry.value for entry in model.metadata_props}
+        assert facts["precision"] == precision
+        assert facts["model"] == "small-bert"
+        assert json.loads(facts["labels"]) == ["negative", "positive"]
+        assert next(entry.version for entry in model.opset_import if not entry.domain) == 18
 
 
 def test_without_fp32_its_file_is_not_kept(export, tmp_path):
@@ -107,28 +144,10 @@ def test_fixed_shapes_stand_in_the_onnx_file(export, tmp_path):
     assert sizes == ["batch_size", 24]
 
 
-def test_onnx_file_says_what_it_is(export, tmp_path):
-    assert export("export.onnx", "--scheme", "fp32", "int8", "--opset", 18).code == 0
-    for name, precision in (("model.onnx", "fp32"), ("model_quantized.onnx", "int8")):
-        model = onnx.load(tmp_path / "out" / "onnx" / name)
-        facts = {entry.key: entry.value for entry in model.metadata_props}
-        assert facts["precision"] == precision
-        assert facts["model"] == "small-bert"
-        assert json.loads(facts["labels"]) == ["negative", "positive"]
-        assert next(entry.version for entry in model.opset_import if not entry.domain) == 18
-
-
-def test_stock_loader_reads_the_folder(export, tmp_path, trained_bert):
-    assert export("export.onnx").code == 0
-    opened = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
-    assert opened.config.id2label == trained_bert.config.id2label
-
-
-def test_an_artifact_is_exported_with_its_lineage(export, cli, tmp_path, data_root):
-    assert export("export.onnx").code == 0
-    first = open_artifact(tmp_path / "out")
+def test_an_artifact_is_exported_with_its_lineage(onnx_folder, cli, tmp_path, data_root):
+    first = open_artifact(onnx_folder)
     data = ("--data", data_root)
-    second = cli("export.torchscript", "--model", tmp_path / "out", "--output", tmp_path / "two", *data)
+    second = cli("export.torchscript", "--model", onnx_folder, "--output", tmp_path / "two", *data)
     assert second.code == 0, second.err
     manifest = open_artifact(tmp_path / "two").manifest
     assert [step.technique for step in manifest.steps] == ["export", "export"]
@@ -213,23 +232,20 @@ def test_missing_library_names_the_extra(export, monkeypatch):
     assert "pip install 'edgepress[onnx]'" in result.err
 
 
-def test_an_output_that_exists(export, tmp_path):
-    assert export("export.torchscript").code == 0
-    before = (tmp_path / "out" / "manifest.json").read_bytes()
+def test_an_output_that_exists(export, written):
+    before = (written / "manifest.json").read_bytes()
     again = export("export.torchscript")
     assert again.code == 2
     assert "exists" in again.error
-    assert (tmp_path / "out" / "manifest.json").read_bytes() == before
+    assert (written / "manifest.json").read_bytes() == before
     assert export("export.torchscript", "--overwrite").code == 0
+    assert [path.name for path in written.glob("*/model.*")] == ["model.pt"]
 
 
-def test_altered_artifact(export, cli, tmp_path, data_root):
-    assert export("export.torchscript").code == 0
-    weights = tmp_path / "out" / "model.safetensors"
+def test_altered_artifact(written, cli, tmp_path, data_root):
+    weights = written / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-    result = cli(
-        "export.onnx", "--model", tmp_path / "out", "--output", tmp_path / "two", "--data", data_root
-    )
+    result = cli("export.onnx", "--model", written, "--output", tmp_path / "two", "--data", data_root)
     assert result.code == 2
     assert "truncated or altered" in result.error
 
@@ -247,9 +263,11 @@ def test_library_that_fails_is_one_line(export, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+DISK_MARKS = {"onnx": (), "executorch": pytest.mark.long, "litert": pytest.mark.long}
+
+
 @pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[pytest.mark.long] * (name in ("executorch", "litert"))) for name in formats()],
+    "name", [pytest.param(name, marks=DISK_MARKS.get(name, pytest.mark.slow)) for name in formats()]
 )
 def test_disk_that_is_full_in_the_middle(cli, model_folder, data_root, small_disk, name):
     skip_without(name)
@@ -271,19 +289,21 @@ def test_damaged_file(tmp_path, name, content):
         open_runner(path)
 
 
-@pytest.mark.parametrize("module", ["export", *(f"export.{name}" for name in formats())])
-def test_help_imports_nothing_heavy(module):
+def test_help_imports_nothing_heavy():
     heavy = "{'torch', 'transformers', 'onnx', 'onnxruntime', 'coremltools', 'openvino', 'datasets'}"
+    modules = ["export", *(f"export.{name}" for name in formats())]
     program = (
         "import runpy, sys\n"
         "sys.argv = ['x', '--help']\n"
-        "try:\n"
-        f"    runpy.run_module('{module}', run_name='__main__')\n"
-        "except SystemExit:\n"
-        f"    print({heavy} & set(sys.modules))\n"
+        f"for module in {modules}:\n"
+        "    try:\n"
+        "        runpy.run_module(module, run_name='__main__')\n"
+        "    except SystemExit:\n"
+        f"        print(module, 'loads', {heavy} & set(sys.modules))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip().endswith("set()")
+    said = [line for line in done.stdout.splitlines() if " loads " in line]
+    assert said == [f"{module} loads set()" for module in modules]
 
 
 @pytest.mark.parametrize("name", formats())

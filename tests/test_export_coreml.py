@@ -2,6 +2,7 @@
 
 import gc
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,21 @@ def quick_collections() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory, trained_bert: BertForSequenceClassification) -> Path:
-    """The trained BERT as it is written by default: fp16, any length."""
+    """The trained BERT as it is written by default: fp16, any length; it is left as it was."""
+    before = {name: value.clone() for name, value in trained_bert.state_dict().items()}
     path = tmp_path_factory.mktemp("coreml") / "model.mlpackage"
     FORMAT.write(trained_bert, path, CONFIG)
+    after = trained_bert.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert not trained_bert.training
     return path
+
+
+@pytest.fixture(scope="module")
+def int8_weights(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with weights of 8 bits."""
+    return quantized("int8-weights", package, tmp_path_factory.mktemp("int8"))
 
 
 @pytest.fixture(scope="module")
@@ -134,11 +146,12 @@ COMPRESSED = {
 def test_compressed_weights(
     scheme: str,
     package: Path,
+    int8_weights: Path,
     trained_bert: BertForSequenceClassification,
     sentences: list[dict[str, np.ndarray]],
     tmp_path: Path,
 ) -> None:
-    path = quantized(scheme, package, tmp_path)
+    path = int8_weights if scheme == "int8-weights" else quantized(scheme, package, tmp_path)
     agreement, share, operation = COMPRESSED[scheme]
     found = parity(trained_bert, path, sentences)
     assert found.agreement >= agreement
@@ -166,12 +179,10 @@ def test_pruned_leaves_the_share_that_was_asked_for(package: Path, tmp_path: Pat
     assert zeros / sum(weight.size for weight in weights) == pytest.approx(CONFIG.sparsity, abs=0.01)
 
 
-def test_layers_that_stay_float(package: Path, tmp_path: Path) -> None:
-    plain = quantized("int8-weights", package, tmp_path)
-    (tmp_path / "kept").mkdir()
+def test_layers_that_stay_float(package: Path, int8_weights: Path, tmp_path: Path) -> None:
     layers = frozenset({"bert.embeddings.word_embeddings", "bert.encoder.layer.0.intermediate.dense"})
-    kept = quantized("int8-weights", package, tmp_path / "kept", keep_float=layers)
-    assert weight_bytes(kept) > weight_bytes(plain)
+    kept = quantized("int8-weights", package, tmp_path, keep_float=layers)
+    assert weight_bytes(kept) > weight_bytes(int8_weights)
 
 
 def test_unknown_layer_is_refused(package: Path, tmp_path: Path) -> None:
@@ -207,7 +218,12 @@ SHAPES: dict[str, tuple[dict[str, Any], list[int], str]] = {
 VERSIONS = {"iOS16": 7, "iOS17": 8, "iOS18": 9}
 
 
-@pytest.mark.parametrize("case", SHAPES)
+SLOW_SHAPES = ("fixed", "iOS 17", "iOS 18")
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.slow] * (case in SLOW_SHAPES)) for case in SHAPES]
+)
 def test_parity_of_other_shapes(
     case: str,
     trained_bert: BertForSequenceClassification,
@@ -221,17 +237,11 @@ def test_parity_of_other_shapes(
     FORMAT.write(trained_bert, path, config)
     assert list(inputs(path)["input_ids"].shape) == shape
     assert load_spec(path).specificationVersion == VERSIONS[target]
+    lengths = sorted(flags.get("sequence_lengths", ()))
+    listed = inputs(path)["attention_mask"].enumeratedShapes.shapes
+    assert sorted(list(size.shape) for size in listed) == [[1, length] for length in lengths]
     fitting = [batch for batch in batches if batch["input_ids"].shape[1] <= 40]
     assert drift(trained_bert, path, fitting) < HALF
-
-
-def test_enumerated_lengths_are_in_the_package(
-    trained_bert: BertForSequenceClassification, tmp_path: Path
-) -> None:
-    path = tmp_path / "model.mlpackage"
-    FORMAT.write(trained_bert, path, CoreMlConfig(model="small-bert", sequence_lengths=(8, 32)))
-    kind = inputs(path)["attention_mask"]
-    assert sorted(list(size.shape) for size in kind.enumeratedShapes.shapes) == [[1, 8], [1, 32]]
 
 
 def test_several_lengths_warn_of_the_system_they_need(capsys: pytest.CaptureFixture[str]) -> None:
@@ -257,12 +267,12 @@ def test_labels_and_facts_are_in_the_package(package: Path) -> None:
 
 
 def test_more_facts_can_be_added(
-    package: Path,
+    int8_weights: Path,
     trained_bert: BertForSequenceClassification,
     batches: list[dict[str, np.ndarray]],
     tmp_path: Path,
 ) -> None:
-    path = quantized("int8-weights", package, tmp_path)
+    path = shutil.copytree(int8_weights, tmp_path / int8_weights.name)
     before = parity(trained_bert, path, batches)
     FORMAT.describe(path, {"license": "Apache-2.0", "weights": "random"})
     metadata = load_spec(path).description.metadata
@@ -277,15 +287,6 @@ def test_coremltools_opens_it(package: Path) -> None:
 
         model = coremltools.models.MLModel(str(package), skip_model_load=True)
     assert [feature.name for feature in model.get_spec().description.output] == ["logits"]
-
-
-def test_the_model_is_left_as_it_was(trained_bert: BertForSequenceClassification, tmp_path: Path) -> None:
-    before = {name: value.clone() for name, value in trained_bert.state_dict().items()}
-    FORMAT.write(trained_bert, tmp_path / "model.mlpackage", CONFIG)
-    after = trained_bert.state_dict()
-    assert before.keys() == after.keys()
-    assert all(torch.equal(before[name], after[name]) for name in before)
-    assert not trained_bert.training
 
 
 SMALL = {

@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Result, first_slow
+from conftest import Result, first_slow, manifest_of
 from huggingface_hub import ModelCard
 from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedTokenizerFast, pipeline
 
 import edgepress
-from edgepress.core.artifact import Manifest, open_artifact
 from edgepress.core.corpus import load_corpus
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import open_model
@@ -28,10 +27,6 @@ from export.validation.validator import ParentLogits
 Cli = Callable[..., Result]
 KIND = kind_of("masked_lm")
 TEXT = "the film is a quiet [MASK]"
-
-
-def manifest_of(folder: Path) -> Manifest:
-    return open_artifact(folder).manifest
 
 
 def test_loss_and_accuracy_are_those_of_torch(masked_model: Path, data_root: Path) -> None:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import SENTENCES, Result, run_well, small_bert
+from conftest import SENTENCES, Result, manifest_of, run_well, small_bert
 from huggingface_hub import ModelCard
 from transformers import AutoConfig, BertForSequenceClassification, PreTrainedTokenizerFast, pipeline
 
 import edgepress
-from edgepress.core.artifact import Manifest, open_artifact
 from edgepress.core.errors import EdgepressError
 from edgepress.core.hypotheses import make_hypotheses
 from edgepress.core.task_discovery import find_task
@@ -67,10 +66,6 @@ def exported(nli_model: Path, table: Path, tmp_path_factory: pytest.TempPathFact
     flags = ("--task", table, "--problem-type", "zero-shot", *ASKED, "--output", out, "--eval-samples", 24)
     run_well("export.onnx", "--model", nli_model, *flags)
     return out
-
-
-def manifest_of(folder: Path) -> Manifest:
-    return open_artifact(folder).manifest
 
 
 def test_a_table_is_scored_by_its_classes(exported: Path) -> None:

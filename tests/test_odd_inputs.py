@@ -1,6 +1,7 @@
 """A table of what people bring, and what must come: a score with class names, or the error's first words.
 
-A row: command, model, data, flags, expected. `odd_inputs.py` says what the names of models and data mean.
+A row: command, model, data, flags, expected. `odd_models.py` and `odd_data.py` say what
+the names of models and data mean.
 What every command does first, opening a model and judging it on its task, most rows do without a command.
 Expected is a score of the evaluation split, with the class names of what is written; or words of an error,
 which ends with exit code 2 and leaves nothing written.
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 import tyro
-from odd_inputs import Workshop
+from odd_models import Workshop
 from transformers import AutoConfig
 
 from edgepress.api.model import Model

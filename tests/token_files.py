@@ -1,0 +1,36 @@
+"""Files of models whose logits are of tokens, in every format: what makes them small and quick to write."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from conftest import Result, manifest_of
+
+from export.core.registry import formats
+
+# Format -> flags with which it takes a small model of tokens.
+FORMATS: dict[str, tuple[object, ...]] = {
+    "onnx": (),
+    "torchscript": (),
+    "torch_export": (),
+    "openvino": (),
+    "executorch": ("--sequence-length", 48),
+    "litert": ("--signatures", 24, 48),
+    "coreml": ("--scheme", "fp32"),
+}
+
+
+def export_one(cli: Callable[..., Result], name: str, model: Path, output: Path) -> Path:
+    """The folder of a model's file in one format."""
+    flags = ("--model", model, "--output", output, "--eval-samples", 6, *FORMATS[name])
+    result = cli(f"export.{name}", *flags)
+    assert result.code == 0, result.err
+    return output
+
+
+def file_of(folder: Path, name: str) -> tuple[Path, dict[str, Any], float]:
+    """A format's unquantized file in an artifact, what its manifest says of it, and the model's score."""
+    path = folder / formats()[name].file
+    metrics = manifest_of(folder).steps[-1].metrics
+    record = next(own for own in metrics["files"] if own["file"] == path.name)
+    return path, record, metrics["parent_score"]
