@@ -74,8 +74,10 @@ SENTENCES = [
 ]
 
 
-# Of a slow test beside another, and of one that may take longer than this [s].
-SLOW, PATIENT, LONG_S = 20.0, 100.0, 600
+# About what a test takes that runs no command, that runs one, that is slow, and that may take longer [s].
+LITTLE, COMMAND, SLOW, PATIENT, LONG_S = 0.1, 1.0, 20.0, 100.0, 600
+# What a file makes for its tests before the first of them [s].
+SHARED_S = {"test_compress_recipe": 30.0, "test_compress_quantize": 10.0}
 
 # How far apart the logits of a trained model's two labels are, at least.
 CLEAR_MARGIN = 3.0
@@ -107,9 +109,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         limit = item.get_closest_marker("timeout")
         long = limit is not None and limit.args[0] > LONG_S
         slow = item.get_closest_marker("slow") is not None
-        weights[item.path] = weights.get(item.path, 0.0) + (
-            PATIENT if long and slow else SLOW if slow else 1.0
-        )
+        usual = COMMAND if "cli" in item.fixturenames else LITTLE
+        own = PATIENT if long and slow else SLOW if slow else usual
+        weights[item.path] = weights.get(item.path, SHARED_S.get(item.path.stem, 0.0)) + own
     items.sort(key=lambda item: -weights[item.path])
 
 
@@ -205,15 +207,27 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
         subprocess.run(["umount", folder], check=True)
 
 
+def word_pieces(model: models.WordPiece) -> Tokenizer:
+    """A tokenizer that splits as BERT's does, and asks this model."""
+    pieces = Tokenizer(model)
+    pieces.normalizer = normalizers.BertNormalizer(lowercase=True)
+    pieces.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return pieces
+
+
 @pytest.fixture(scope="session")
 def tokenizer() -> PreTrainedTokenizerFast:
     """A WordPiece tokenizer, as BERT's, trained on the sentences above."""
-    pieces = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    pieces.normalizer = normalizers.BertNormalizer(lowercase=True)
-    pieces.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    trainer = trainers.WordPieceTrainer(vocab_size=300, special_tokens=special, show_progress=False)
-    pieces.train_from_iterator([text for text, _ in SENTENCES], trainer)
+    pieces = word_pieces(models.WordPiece(unk_token="[UNK]"))
+    texts = [text for text, _ in SENTENCES]
+    # The trainer numbers what it meets inside words in another order each run, and ties fall accordingly.
+    letters = {letter for text in texts for letter in text if letter.isalpha()}
+    inner = [f"##{letter}" for letter in sorted(letters)]
+    known = [*special, *inner]
+    trainer = trainers.WordPieceTrainer(vocab_size=300, special_tokens=known, show_progress=False)
+    pieces.train_from_iterator(texts, trainer)
+    pieces = word_pieces(models.WordPiece(pieces.get_vocab(), unk_token="[UNK]"))
     pieces.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     return PreTrainedTokenizerFast(
         tokenizer_object=pieces,

@@ -1,6 +1,7 @@
 """The campaign of faults: a small share of it, and what it is built of."""
 
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from benchmarks.faults.interruption import moments, shares
 from benchmarks.faults.mutations import FILES, MUTATIONS, UNDAMAGED, Job, mutate, plan
 from benchmarks.faults.outcomes import ASIDE, NEW, OLD, Expected, differing, half_written, leftovers, state
 from benchmarks.faults.processes import run
+from benchmarks.faults.report import CASES
 from edgepress.core.artifact import Manifest, ModelRecord, create_artifact
 from edgepress.core.files import sha256
 
@@ -25,7 +27,7 @@ def campaign(output: Path, *flags: str) -> subprocess.CompletedProcess[str]:
 
 
 def cases(output: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in (output / "cases.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in lzma.decompress((output / CASES).read_bytes()).splitlines()]
 
 
 @pytest.mark.slow

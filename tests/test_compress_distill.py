@@ -30,6 +30,17 @@ def flags(model_folder, data_root, tmp_path):
     )
 
 
+@pytest.fixture(scope="module")
+def twice(cli, model_folder, data_root, tmp_path_factory):
+    """The same command typed twice: what each said, and the student."""
+    folder = tmp_path_factory.mktemp("twice")
+    flags = ("--teacher", model_folder, "--task", "verdicts", "--data", data_root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEPRESS_CACHE", str(folder / "cache"))
+        typed = (*flags, "--output", folder / "out", "--epochs", 1, "--overwrite")
+        return [cli("compress.distill", *typed) for _ in range(2)], folder / "out"
+
+
 def last_step(tmp_path: Path) -> Step:
     return open_artifact(tmp_path / "work" / "out").manifest.steps[-1]
 
@@ -59,24 +70,26 @@ def test_a_student_learns(cli, flags, tmp_path):
     assert manifest.model.parameters == model.num_parameters()
 
 
-def test_the_table_has_teacher_student_and_baseline(cli, flags):
-    printed = cli("compress.distill", *flags, "--epochs", 1).out
+def test_the_table_has_teacher_student_and_baseline(twice):
+    printed = twice[0][0].out
     for row in ("teacher", "student", "student without the teacher", "accuracy", "kept"):
         assert row in printed
 
 
-def test_no_baseline(cli, flags, tmp_path):
-    result = cli("compress.distill", *flags, "--epochs", 1, "--no-baseline")
+def test_no_baseline_and_fewer_texts_than_a_batch(cli, flags, tmp_path):
+    few = ("--train-samples", 3, "--batch-size", 32)
+    result = cli("compress.distill", *flags, "--epochs", 1, "--no-baseline", *few)
     assert result.code == 0, result.err
+    assert last_step(tmp_path).metrics["history"][-1]["step"] == 1
     assert "baseline" not in last_step(tmp_path).metrics
     assert "without the teacher" not in result.out + result.err
 
 
 def test_the_baseline_knows_nothing_of_the_teacher(cli, flags, tmp_path):
     """Whatever the student is taught by, the same student without the teacher reaches the same."""
-    found = []
+    found, brief = [], ("--epochs", 1, "--train-samples", 64)
     for temperature in (1, 8):
-        result = cli("compress.distill", *flags, "--epochs", 2, "--overwrite", "--temperature", temperature)
+        result = cli("compress.distill", *flags, *brief, "--overwrite", "--temperature", temperature)
         assert result.code == 0, result.err
         found.append(last_step(tmp_path).metrics)
     baseline = [[entry["loss"] for entry in figures["baseline"]["history"]] for figures in found]
@@ -85,7 +98,7 @@ def test_the_baseline_knows_nothing_of_the_teacher(cli, flags, tmp_path):
     assert own[0] != own[1]
 
 
-@pytest.mark.parametrize("name", ["bilstm", "cnn"])
+@pytest.mark.parametrize("name", ["bilstm", pytest.param("cnn", marks=pytest.mark.slow)])
 def test_a_student_from_scratch_with_its_own_vocabulary(cli, flags, data_root, tmp_path, name):
     schedule = ("--epochs", 30, "--no-baseline")
     result = cli("compress.distill", *flags, "--student", name, "--vocabulary", 150, *schedule)
@@ -104,26 +117,19 @@ def test_hidden_states_and_attention_maps(cli, flags, tmp_path):
     assert "the teacher's logits" not in result.err
 
 
-def test_the_second_run_reads_the_teachers_logits(cli, flags):
-    first, second = (cli("compress.distill", *flags, "--epochs", 1, "--overwrite") for _ in range(2))
+def test_the_second_run_reads_the_teachers_logits(twice):
+    (first, second), _ = twice
     assert "as computed before" not in first.err
     assert second.err.count("as computed before") == 2
 
 
-def test_distilled_twice(cli, flags, data_root, tmp_path):
+def test_distilled_twice(cli, flags, twice, tmp_path):
     """A student that was distilled before, taught again: both steps are in its manifest."""
-    assert cli("compress.distill", *flags, "--epochs", 1).code == 0
-    again = ("--student", tmp_path / "work" / "out", "--output", tmp_path / "again", "--epochs", 1)
+    again = ("--student", twice[1], "--output", tmp_path / "again", "--epochs", 1, "--no-baseline")
     assert cli("compress.distill", *flags, *again).code == 0
     manifest = open_artifact(tmp_path / "again").manifest
     assert [step.technique for step in manifest.steps] == ["distill", "distill"]
     assert manifest.parent is not None
-
-
-def test_fewer_texts_than_a_batch(cli, flags, tmp_path):
-    result = cli("compress.distill", *flags, "--epochs", 1, "--train-samples", 3, "--batch-size", 32)
-    assert result.code == 0, result.err
-    assert last_step(tmp_path).metrics["history"][-1]["step"] == 1
 
 
 def multi_label(root: Path) -> Path:
@@ -193,7 +199,7 @@ def test_a_student_with_another_vocabulary(cli, flags, tokenizer, tmp_path):
     """Logits are of whole texts, so it may be taught by them; hidden states are of tokens."""
     other = type(tokenizer).from_pretrained(save_other(tokenizer, tmp_path / "other"))
     assert len(other) == len(tokenizer) + 1
-    student = ("--student", tmp_path / "other", "--epochs", 1)
+    student = ("--student", tmp_path / "other", "--epochs", 1, "--no-baseline")
     refused(
         cli("compress.distill", *flags, *student, "--cosine-weight", 1), tmp_path, "different vocabularies"
     )

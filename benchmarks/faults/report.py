@@ -1,6 +1,7 @@
 """The campaign's record: every case as a JSON line, and a table."""
 
 import json
+import lzma
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +17,7 @@ from edgepress.core.files import staged_folder
 from edgepress.core.tables import markdown_table, screen_table
 
 FaultCase = Disturbance | Damaged
-CASES, PAGE, FAILED = "cases.jsonl", "README.md", "failed"
+CASES, PAGE, FAILED = "cases.jsonl.xz", "README.md", "failed"
 
 ABOUT = """# What is left after a kill, on a full file system, and of damaged files
 
@@ -57,7 +58,7 @@ def write(config: FaultsConfig, found: Sequence[FaultCase]) -> None:
     """Replace the record in `--output`: cases, page, and the damaged files that were handled wrongly."""
     with staged_folder(config.output, overwrite=True) as stage:
         lines = [json.dumps(_plain(case)) + "\n" for case in sorted(found, key=_order)]
-        (stage / CASES).write_text("".join(lines), encoding="utf-8")
+        (stage / CASES).write_bytes(lzma.compress("".join(lines).encode()))
         (stage / PAGE).write_text(_page(config, found), encoding="utf-8")
         _keep_failed(stage, found)
 
