@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from edgepress.core.columns import TrainedHead
 from edgepress.core.errors import EdgepressError
 from edgepress.core.labels import (
     DataLabels,
@@ -19,6 +18,7 @@ from edgepress.core.labels import (
 from edgepress.core.splits import load_split
 from edgepress.core.task_discovery import describe, find_task
 from edgepress.core.tasks import Task, TaskOptions
+from edgepress.core.tasks.task import TrainedHead
 
 POS_NEG_NEU = ("POS", "NEG", "NEU")
 GENERIC = ("LABEL_0", "LABEL_1", "LABEL_2")

@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
+from edgepress.core import masked_scores, ranking, squad
 from edgepress.core.console import warn_anew
 from edgepress.core.metrics import (
+    ANSWER_METRICS,
+    MASKED_METRICS,
     METRICS,
     NAMES,
+    RANK_METRICS,
     agreement,
     predict,
     score,
@@ -121,6 +125,12 @@ def test_on_train_names_the_usual_scores_too() -> None:
 def test_agreement_of_constant_values_is_undefined() -> None:
     assert agreement(np.ones((4, 1)), np.arange(4.0)[:, None], REGRESSION) is None
     assert agreement(np.arange(4.0)[:, None], 2 * np.arange(4.0)[:, None], REGRESSION) == pytest.approx(1)
+
+
+def test_metrics_are_named_as_their_modules_name_them() -> None:
+    assert tuple(ranking.METRICS) == RANK_METRICS
+    assert tuple(squad.SCORES) == ANSWER_METRICS
+    assert tuple(masked_scores.METRICS) == MASKED_METRICS
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_the_card_has_a_program_that_runs(exported: Path) -> None:
 
 
 def test_a_zoo_task_is_asked_by_the_names_of_its_classes(data_root: Path) -> None:
-    from edgepress.core.columns import TrainedHead
+    from edgepress.core.tasks.task import TrainedHead
 
     head = TrainedHead(RELATIONS)
     task = find_task("sst2", None, TaskOptions(problem_type="zero-shot"), head)

@@ -27,9 +27,12 @@ def test_rule(rule):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+PACKAGES = ("edgepress", "compress", "device_bench", "export", "benchmarks", "tools")
+
+
 def modules():
     """(path below the repository, its syntax) of every module."""
-    for package in ("edgepress", "compress", "device_bench", "export", "benchmarks", "tools"):
+    for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
             yield str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))
 
@@ -81,3 +84,46 @@ def test_docstrings_name_what_they_are_of():
         if len(text.split()) < FEWEST_WORDS or text.split()[0].strip(",.:;") in HANGING
     ]
     assert hanging == []
+
+
+def source_of(module):
+    """File of one of our modules; None where the name is of something in one, or of another library."""
+    path = ROOT / Path(*module.split("."))
+    found = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return found if found.is_file() else None
+
+
+def imported(nodes):
+    """Names that a module imports as it is imported: not in functions, for types, or as the command."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+        elif isinstance(node, ast.If) and re.search("TYPE_CHECKING|__main__", ast.unparse(node.test)):
+            yield from imported(node.orelse)
+        elif not isinstance(node, ast.FunctionDef):
+            yield from imported(ast.iter_child_nodes(node))
+
+
+def behind(module):
+    """Our modules that are imported with one, itself among them, and the packages that they lie in."""
+    found, left = {}, [module]
+    while left:
+        name = left.pop()
+        source = source_of(name)
+        if name in found or source is None or name.split(".")[0] not in PACKAGES:
+            continue
+        found[name] = source
+        left += [name.rpartition(".")[0], *imported(ast.parse(source.read_text(encoding="utf-8")).body)]
+    return found
+
+
+# What somebody reads who follows the command; kinds of task, formats and timing come when they are used.
+MOST_BEHIND_QUANTIZE = 70
+
+
+def test_few_modules_stand_behind_quantize():
+    found = {**behind("compress.quantize.__main__"), **behind("compress.quantize.pipeline")}
+    files = [name for name, source in found.items() if source.name != "__init__.py"]
+    assert len(files) <= MOST_BEHIND_QUANTIZE, sorted(files)

@@ -10,7 +10,6 @@ from compress.quantize.checks import FormatSchemes, QuantizeRequest, check
 from compress.quantize.config import QuantizeConfig
 from compress.quantize.report import Found, Quantized
 from compress.quantize.search import Limits, Search, WrittenFormat, say_what_is_not_shown
-from device_bench.measure import Plan, Target, measure_shown
 from device_bench.records import Measurement
 from edgepress.core import console
 from edgepress.core.artifact import Draft, create_artifact
@@ -178,6 +177,8 @@ def _measure(quantized: Quantized) -> list[Measurement]:
     config, opened, files = quantized.config, quantized.opened, quantized.timed_files
     if quantized.untimed:
         return []
+    from device_bench.measure import Plan, Target, measure_shown
+
     targets = [Target(quantized.label(file), file.path, known=quantized.recorded(file)) for file in files]
     longest = quantized.longest
     if beyond := [length for length in config.sequence_lengths if length > longest]:

@@ -8,19 +8,16 @@ from typing import cast, get_args
 from edgepress.core import console
 from edgepress.core.artifact import Artifact
 from edgepress.core.checkpoint import Checkpoint, read_checkpoint
-from edgepress.core.columns import TrainedHead
 from edgepress.core.errors import EdgepressError
 from edgepress.core.heads import EMBEDDING, find_head
 from edgepress.core.labels import LabelMismatchError, label_key
 from edgepress.core.models import ModelSource
-from edgepress.core.own_split import split_again, table_of
 from edgepress.core.pretrained import load_config
 from edgepress.core.split_record import task_name
 from edgepress.core.splits import data_root
-from edgepress.core.task_discovery import find_task
 from edgepress.core.tasks import TASKS, ProblemType, Task, TaskOptions
 from edgepress.core.tasks.kinds import kind_of, problem_of_head
-from edgepress.core.tasks.task import digests_in
+from edgepress.core.tasks.task import TrainedHead, digests_in
 
 
 def artifact_task(artifact: Artifact, data: Path | None = None, name: str | None = None) -> Task | None:
@@ -50,16 +47,14 @@ def named_task(
     if isinstance(task, Task):
         _require_labels(task, head)
         return task
+    if task is None and own is None:
+        return None
+    from edgepress.core.task_discovery import find_task  # what looks into folders, only where there are some
+
     split = (artifact.manifest.data or {}).get("own_split") if artifact else None
     if task is not None:
-        table = table_of(task, data) if task not in TASKS else None
-        if table is not None and isinstance(split, dict):
-            task = str(split_again(table, split))
-        elif table is not None and head is not None:
-            console.step(
-                f"scored on all rows of {table.name}: if the model was trained on some of them, the score "
-                "flatters it"
-            )
+        if task not in TASKS:
+            task = _own_table(task, data, split, head)
         recorded = artifact if own == task_name(Path(task)) else None
         return find_task(task, data, _with_recorded(options, recorded), head)
     if artifact is None or own is None:
@@ -77,6 +72,21 @@ def named_task(
             f"{artifact.folder} was trained on '{own}', which is not here: {error}",
             "name its folder with --task, or the data root with --data",
         ) from error
+
+
+def _own_table(task: str, data: Path | None, split: object, head: TrainedHead | None) -> str:
+    """Split a table anew as a model's manifest records, or say that it is taken whole; the data's place."""
+    from edgepress.core.own_split import split_again, table_of
+
+    table = table_of(task, data)
+    if table is not None and isinstance(split, dict):
+        return str(split_again(table, split))
+    if table is not None and head is not None:
+        console.step(
+            f"scored on all rows of {table.name}: if the model was trained on some of them, the score "
+            "flatters it"
+        )
+    return task
 
 
 def trained_head(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from edgepress.core.columns import MULTI, SINGLE, VALUES, TrainedHead, require_one_text
+from edgepress.core.columns import require_one_text
 from edgepress.core.errors import EdgepressError
 from edgepress.core.hypotheses import make_hypotheses
 from edgepress.core.labels import (
@@ -14,6 +14,7 @@ from edgepress.core.labels import (
     match_labels,
 )
 from edgepress.core.tasks import MOST_TEXTS, Task, TaskOptions
+from edgepress.core.tasks.task import MULTI, SINGLE, VALUES, TrainedHead
 
 
 def with_classes(task: Task, data: DataLabels, options: TaskOptions, head: TrainedHead | None) -> Task:

@@ -14,16 +14,18 @@ from edgepress.core.labels import LabelMismatchError, label_number, label_text, 
 from edgepress.core.splits import flag_number
 from edgepress.core.squad import ANSWERS, CONTEXT, QUESTION
 from edgepress.core.tasks import MOST_TEXTS, PAIR, ProblemType, TaskOptions
+from edgepress.core.tasks.task import (
+    MASKED,
+    MULTI,
+    QUESTIONS,
+    RANKS,
+    SINGLE,
+    TAGS,
+    VALUES,
+    VECTORS,
+    TrainedHead,
+)
 
-TAGS: ProblemType = "token_classification"
-SINGLE: ProblemType = "single_label_classification"
-MULTI: ProblemType = "multi_label_classification"
-VALUES: ProblemType = "regression"
-QUESTIONS: ProblemType = "question_answering"
-RANKS: ProblemType = "reranking"
-MASKED: ProblemType = "masked_lm"
-ZERO_SHOT: ProblemType = "zero-shot"
-VECTORS: ProblemType = "embedding"
 TOGETHER = ("anchor", "positive", "negative")
 """Columns of texts that belong together, and of one that does not."""
 SCORES = ("score", "similarity_score", "similarity")
@@ -53,26 +55,6 @@ TAG_COLUMNS = ("ner_tags", "tags", "ner", "labels", "label")
 CANDIDATES = 2
 
 NOT_FINITE = ("inf", "infinity", "nan")
-
-
-@dataclass(frozen=True)
-class TrainedHead:
-    """Classes that a trained classifier, of texts or of words, has on record."""
-
-    labels: tuple[str, ...]
-    """Names of the classes, in the order of the logits."""
-    problem_type: ProblemType | None = None
-    """None where its config does not say."""
-
-    def takes(self, problem_type: ProblemType) -> bool:
-        """Whether it can be what the logits mean; one logit can rank, whatever it was called."""
-        if problem_type == RANKS:
-            return len(self.labels) == 1 and self.problem_type not in (TAGS, QUESTIONS)
-        if ZERO_SHOT in (problem_type, self.problem_type):  # its labels are classes of pairs
-            return problem_type in (ZERO_SHOT, SINGLE) and self.problem_type in (ZERO_SHOT, SINGLE, None)
-        if self.problem_type is not None:
-            return self.problem_type == problem_type
-        return problem_type not in (TAGS, QUESTIONS) and (len(self.labels) == 1) == (problem_type == VALUES)
 
 
 @dataclass(frozen=True)

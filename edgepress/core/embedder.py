@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import MODEL_MAPPING, PretrainedConfig, PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
 from edgepress.core.embedding_losses import pair_loss
-from edgepress.core.sentence_folder import RECORD, Pooling, PoolingMode
+from edgepress.core.sentence_folder import GIVES_VECTORS, RECORD, Pooling, PoolingMode
 
 IDS, MASK = "input_ids", "attention_mask"
 STATES_TOO = "gives_states_too"
@@ -41,10 +41,6 @@ class EmbeddingOutput(ModelOutput):
     """States of the tokens (rows, tokens, width), where they are given too."""
     hidden_states: tuple[torch.Tensor, ...] | None = None
     attentions: tuple[torch.Tensor, ...] | None = None
-
-
-class SentenceEmbedder(nn.Module):
-    """Mark of the classes that `embedder_class` makes."""
 
 
 def gives_states(model: nn.Module) -> bool:
@@ -118,16 +114,6 @@ def embedder_class(encoder: type[PreTrainedModel]) -> type[PreTrainedModel]:
             attentions=getattr(found, "attentions", None),
         )
 
-    own = {"__init__": build, "forward": forward, "__module__": encoder.__module__}
+    own = {"__init__": build, "forward": forward, "__module__": encoder.__module__, GIVES_VECTORS: True}
     # transformers goes by the name of a class, and writes it into the config.
-    return type(encoder.__name__, (encoder, SentenceEmbedder), own)
-
-
-class EmbedderClasses:
-    """Config class -> the embedding model of its encoder; used as transformers' own mappings are."""
-
-    def get(self, config: type[PretrainedConfig], default: Any = None) -> Any:
-        """The class for this config; `default` where transformers has no encoder for it."""
-        found = MODEL_MAPPING.get(config, None)
-        encoder: Any = found[0] if isinstance(found, tuple) else found
-        return default if encoder is None else embedder_class(encoder)
+    return type(encoder.__name__, (encoder,), own)

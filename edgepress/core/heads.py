@@ -21,9 +21,8 @@ from transformers import (
 )
 
 from edgepress.core.checkpoint import Checkpoint, Stored, listed
-from edgepress.core.embedder import EmbedderClasses, SentenceEmbedder
 from edgepress.core.errors import EdgepressError
-from edgepress.core.sentence_folder import MARKS
+from edgepress.core.sentence_folder import GIVES_VECTORS, MARKS
 
 POOLER = "pooler"
 # A model has no more layers than so many a tensor of its file (ALBERT's layers share theirs).
@@ -48,6 +47,20 @@ class Head:
         """transformers' class of this architecture with this head, where it has one."""
         found = self.classes.get(type(config), None) if self.classes is not None else None
         return found[0] if isinstance(found, tuple) else found
+
+
+class EmbedderClasses:
+    """Config class -> the embedding model of its encoder; used as transformers' own mappings are."""
+
+    def get(self, config: type[PretrainedConfig], default: Any = None) -> Any:
+        """The class for this config; `default` where transformers has no encoder for it."""
+        found = MODEL_MAPPING.get(config, None)
+        encoder: Any = found[0] if isinstance(found, tuple) else found
+        if encoder is None:
+            return default
+        from edgepress.core.embedder import embedder_class
+
+        return embedder_class(encoder)
 
 
 TEXT_CLASSIFIER = Head(
@@ -99,7 +112,7 @@ WITH_TENSORS = HEADS[:-2]  # an encoder that generates has a masked language mod
 
 def head_of_class(model: PreTrainedModel) -> Head:
     """The head of a model in memory, by the name of its class; a class of ours is a text classifier's."""
-    if isinstance(model, SentenceEmbedder):
+    if getattr(model, GIVES_VECTORS, False):
         return EMBEDDING
     name = type(model).__name__
     return next((head for head in HEADS if head.endings and name.endswith(head.endings)), TEXT_CLASSIFIER)

@@ -1,11 +1,13 @@
 """Opening what the user named: a model with its tokenizer and its task, ready for a technique."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import cast, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 import numpy as np
 from safetensors import SafetensorError
@@ -24,12 +26,10 @@ from edgepress.core.artifact import (
     open_to_run,
 )
 from edgepress.core.artifact_task import named_task, recorded_type, trained_head
-from edgepress.core.columns import SINGLE, VALUES, ZERO_SHOT
 from edgepress.core.console import warn
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.files import sha256
 from edgepress.core.heads import EMBEDDING, head_of_class
-from edgepress.core.hypotheses import Hypotheses, asked_hypotheses
 from edgepress.core.inputs import longest_input
 from edgepress.core.metrics import THRESHOLDS
 from edgepress.core.model_card import card_language
@@ -43,15 +43,18 @@ from edgepress.core.models import (
     Weights,
     find_model,
 )
-from edgepress.core.prediction import Reader
 from edgepress.core.pretrained import describe_model, keep_whole, load_model, load_tokenizer
 from edgepress.core.process import quiet_transformers
 from edgepress.core.sentence_folder import RECORD, Pooling, write_folder
 from edgepress.core.split_files import MODEL_CONFIG
-from edgepress.core.task_discovery import describe
 from edgepress.core.tasks import DEFAULT_TASK, TASKS, ProblemType, Task, TaskOptions
 from edgepress.core.tasks.kind import TaskKind
 from edgepress.core.tasks.kinds import kind_of, problem_of_head
+from edgepress.core.tasks.task import SINGLE, VALUES, ZERO_SHOT
+
+if TYPE_CHECKING:
+    from edgepress.core.hypotheses import Hypotheses
+    from edgepress.core.prediction import Reader
 
 # Techniques whose `max_length` is of the texts that a classifier learned from, and was scored on.
 TRAININGS = ("finetune", "distill", "prune", "sparsify", "qat", "trim_vocab")
@@ -129,6 +132,8 @@ class OpenedModel:
 
     def reader(self, run: Callable[[Mapping[str, np.ndarray]], np.ndarray]) -> Reader:
         """Return a reader that treats texts as this model does, with `run` in place of the model."""
+        from edgepress.core.prediction import Reader
+
         return Reader(run, self.tokenizer, self.labels, self.text_length, self.thresholds)
 
     @property
@@ -194,7 +199,7 @@ class OpenedModel:
         before = self.artifact.manifest.steps if self.artifact else ()
         return (*before, *self.applied)
 
-    def after(self, step: Step, trained: bool) -> "OpenedModel":
+    def after(self, step: Step, trained: bool) -> OpenedModel:
         """The model as one more step made it.
 
         Args:
@@ -302,6 +307,8 @@ def open_model(
     if source.origin == "random":
         _warn_of_random_weights(source)
     if found is not None and found is not task and (found.folder is not None or found.matched_by):
+        from edgepress.core.task_discovery import describe
+
         console.step_once(describe(found))
     return _asked(OpenedModel(source, model, tokenizer, head_trained, found, artifact, data), options)
 
@@ -379,6 +386,8 @@ def _find(name: str, weights: Weights) -> tuple[ModelSource, Artifact | None]:
 
 def _hypotheses(opened: OpenedModel, options: TaskOptions) -> Hypotheses | None:
     """How a model without a task is asked; None: it has its own classes."""
+    from edgepress.core.hypotheses import asked_hypotheses
+
     recorded = (opened.artifact.manifest.data or {}).get("hypotheses") if opened.artifact else None
     given = options.candidates, options.hypothesis_template, options.entailment_label
     return asked_hypotheses(opened.labels, recorded, *given)

@@ -31,5 +31,3 @@ METRICS: dict[str, Callable[[np.ndarray], float]] = {
     "masked_lm_loss": lambda texts: float(texts[:, LOSS].sum() / texts[:, HIDDEN].sum()),
 }
 """Means over all hidden tokens, of sums (texts, 3)."""
-LOSSES = ("masked_lm_loss",)
-"""Metrics that are better when lower, in nats: no model is chosen by them."""

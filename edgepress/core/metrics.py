@@ -16,13 +16,6 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, matthews_corrcoef, roc_curve
 
 from edgepress.core.console import warn_once
-from edgepress.core.masked_scores import HIDDEN
-from edgepress.core.masked_scores import METRICS as MASKED_METRICS
-from edgepress.core.ranking import METRICS as RANK_METRICS
-from edgepress.core.ranking import query_scores
-from edgepress.core.squad import SCORES as ANSWER_METRICS
-from edgepress.core.squad import answer_scores
-from edgepress.core.tags import entity_counts
 from edgepress.core.tasks import ON_TRAIN, ProblemType
 from edgepress.core.tasks.kinds import kind_of
 
@@ -123,6 +116,12 @@ ENTITY_METRICS: dict[str, Callable[[float, float, float], float | None]] = {
     "entity_precision": lambda right, given, _: right / given if given else None,
     "entity_recall": lambda right, _, there: right / there if there else None,
 }
+# Of the modules that compute them: ranking, squad and masked_scores, which are imported where they are asked.
+RANK_METRICS = ("map", "mrr_at_10", "ndcg_at_10", "recall_at_1", "recall_at_10")
+ANSWER_METRICS = ("answer_f1", "exact_match")
+MASKED_METRICS = ("masked_accuracy", "masked_lm_loss")
+LOSSES = ("masked_lm_loss",)
+"""Metrics that are better when lower, in nats: no model is chosen by them."""
 NAMES = (*METRICS, *ENTITY_METRICS, *ANSWER_METRICS, *RANK_METRICS, *MASKED_METRICS)
 CORRELATIONS = ("pearson", "spearman")
 CORRELATIONS_OF_COSINES = ("spearman_cosine", "pearson_cosine")
@@ -133,8 +132,21 @@ COUNTS = ("f1", "f1_micro")
 def contributions(name: str, predicted: np.ndarray, labels: np.ndarray) -> np.ndarray | None:
     """Return the part of each question or query in a metric that is their mean; None for other metrics."""
     if name in RANK_METRICS:
+        from edgepress.core.ranking import query_scores
+
         return query_scores(name, predicted, labels)
-    return answer_scores(name, predicted, labels) if name in ANSWER_METRICS else None
+    if name in ANSWER_METRICS:
+        from edgepress.core.squad import answer_scores
+
+        return answer_scores(name, predicted, labels)
+    return None
+
+
+def entity_counts(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Count entities as `tags.entity_counts`, whose library is loaded where entities are counted."""
+    from edgepress.core.tags import entity_counts
+
+    return entity_counts(predicted, labels)
 
 
 def of_counts(metric: str, counts: np.ndarray) -> float | None:
@@ -158,7 +170,7 @@ def undefined(metric: str, predicted: np.ndarray, labels: np.ndarray) -> str:
     """Why a metric has no value for these predictions and labels; empty where it has one."""
     if not np.isfinite(predicted).all():
         return "a prediction is not a finite number"
-    if metric in MASKED_METRICS and not predicted[:, HIDDEN].any():
+    if metric in MASKED_METRICS and not predicted[:, -1].any():  # hidden tokens of each text
         return "no token is hidden in so little text"
     if metric in (*CORRELATIONS, *CORRELATIONS_OF_COSINES):
         return _uncorrelated(predicted if metric in CORRELATIONS else predicted[:, 0], labels)
@@ -207,7 +219,11 @@ def value_of(name: str, predicted: np.ndarray, labels: np.ndarray) -> float | No
     own = contributions(name, predicted, labels)
     if own is not None:
         return float(own.mean()) if len(own) else None
-    return MASKED_METRICS[name](predicted) if name in MASKED_METRICS else METRICS[name](predicted, labels)
+    if name in MASKED_METRICS:
+        from edgepress.core import masked_scores
+
+        return masked_scores.METRICS[name](predicted)
+    return METRICS[name](predicted, labels)
 
 
 def scores(

@@ -6,22 +6,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgepress.core.masked_scores import METRICS as MASKED_METRICS
 from edgepress.core.metrics import (
+    ANSWER_METRICS,
     CORRELATIONS,
     CORRELATIONS_OF_COSINES,
     ENTITY_METRICS,
+    MASKED_METRICS,
     METRICS,
+    RANK_METRICS,
     contributions,
+    entity_counts,
     of_counts,
     predict,
     undefined,
     value_of,
 )
 from edgepress.core.packed_array import pack
-from edgepress.core.ranking import METRICS as RANK_METRICS
-from edgepress.core.squad import SCORES as ANSWER_METRICS
-from edgepress.core.tags import entity_counts
 from edgepress.core.tasks import ON_TRAIN, ProblemType
 
 SHARES = ("accuracy",)

@@ -19,7 +19,7 @@ import numpy as np
 from datasets import Dataset
 
 from edgepress.core.caches import cache_root
-from edgepress.core.columns import MULTI, RANKS, SINGLE, VALUES, Table, find_columns
+from edgepress.core.columns import Table, find_columns
 from edgepress.core.console import step, warn
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import remove, sha256, staged_folder, to_json
@@ -31,6 +31,7 @@ from edgepress.core.splits import data_root, read_table, rows_of
 from edgepress.core.tasks import TaskOptions
 from edgepress.core.tasks.classification import check_rows
 from edgepress.core.tasks.kinds import kind_of
+from edgepress.core.tasks.task import MULTI, RANKS, SINGLE, VALUES
 
 TEXT_PROBLEMS = (SINGLE, MULTI, VALUES, RANKS)
 """Problem types whose rows have texts and labels; named entities have words and tags."""

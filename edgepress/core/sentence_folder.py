@@ -23,6 +23,8 @@ PoolingMode = Literal["mean", "cls", "last"]
 
 RECORD = "edgepress_embedding"
 """Key of a config.json under which the pooling of a model stands."""
+GIVES_VECTORS = "gives_vectors"
+"""Attribute of the classes of models that give vectors."""
 MODULES = "modules.json"
 POOLING_FOLDER = "1_Pooling"
 LENGTHS_FILE = "sentence_bert_config.json"

@@ -20,7 +20,6 @@ from pyarrow import parquet
 
 from edgepress.core.errors import EdgepressError
 from edgepress.core.split_record import SPLITS
-from edgepress.core.squad import squad_rows
 
 # Words and tags, one a line, texts apart by an empty line (CoNLL-2003).
 CONLL = (".conll", ".iob", ".iob2", ".bio")
@@ -214,6 +213,8 @@ def _read_parquet(path: Path) -> Dataset:
 
 def _read_json(path: Path) -> Dataset:
     """JSON lines, one list of objects, or SQuAD's format; a row lacks what other rows have."""
+    from edgepress.core.squad import squad_rows
+
     try:
         asked = squad_rows(path)
         rows: list[Mapping[str, Any]] = list(_json_rows(path) if asked is None else asked)

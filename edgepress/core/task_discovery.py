@@ -12,20 +12,7 @@ from typing import get_args
 from datasets import ClassLabel
 
 from edgepress.core.class_labels import with_candidates, with_classes, with_columns, with_value
-from edgepress.core.columns import (
-    MULTI,
-    QUESTIONS,
-    RANKS,
-    ROW_NUMBERS,
-    SINGLE,
-    TAGS,
-    VALUES,
-    VECTORS,
-    ZERO_SHOT,
-    Table,
-    TrainedHead,
-    find_columns,
-)
+from edgepress.core.columns import ROW_NUMBERS, Table, find_columns
 from edgepress.core.errors import EdgepressError, unknown_name
 from edgepress.core.labels import (
     INTEGER,
@@ -44,6 +31,17 @@ from edgepress.core.squad import TEXT
 from edgepress.core.tags import TagSet, split_tag
 from edgepress.core.tasks import TASKS, ProblemType, Task, TaskOptions, judged_on
 from edgepress.core.tasks.kinds import kind_of
+from edgepress.core.tasks.task import (
+    MULTI,
+    QUESTIONS,
+    RANKS,
+    SINGLE,
+    TAGS,
+    VALUES,
+    VECTORS,
+    ZERO_SHOT,
+    TrainedHead,
+)
 from edgepress.core.text_tasks import corpus_task, of_text, text_alone
 
 ONE_VALUE = {VALUES: "score", RANKS: "relevance"}

@@ -3,12 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
-from edgepress.core.columns import MASKED, TrainedHead, require_one_text
+from edgepress.core.columns import require_one_text
 from edgepress.core.errors import EdgepressError
 from edgepress.core.split_files import split_name
 from edgepress.core.split_record import SPLITS
 from edgepress.core.tasks import Task, TaskOptions, judged_on
 from edgepress.core.tasks.kinds import kind_of
+from edgepress.core.tasks.task import MASKED, TrainedHead
 
 HELD_OUT = "held_out"
 """Split of a corpus that models are judged on."""

@@ -1,10 +1,12 @@
 """Results of an export: table, card and manifest."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgepress.core import console
 from edgepress.core.artifact import Draft, Step
@@ -16,10 +18,12 @@ from edgepress.core.memory import peak_note
 from edgepress.core.model_card import Card
 from edgepress.core.outputs import output_names
 from edgepress.core.tables import ScreenTable, markdown_table
-from export.command.checks import ExportRequest
 from export.command.session import ParentScores, Written
 from export.core.config import ExportConfig
 from export.core.scheme import CPU_TARGETS, this_cpu
+
+if TYPE_CHECKING:
+    from export.command.checks import ExportRequest
 
 MISSING = "-"
 CARD_BODY = """{table}

@@ -10,8 +10,7 @@ import numpy as np
 from edgepress.core.environment import environment
 from edgepress.core.evaluation import EvaluationSet
 from edgepress.core.intervals import Bounds, drop_bounds, in_points, score_bounds, score_text
-from edgepress.core.masked_scores import LOSSES
-from edgepress.core.metrics import score
+from edgepress.core.metrics import LOSSES, score
 from edgepress.core.outcomes import packed_outcomes
 from edgepress.core.tasks import ProblemType
 from edgepress.core.tasks.kind import LabelScore, Places, TaskKind

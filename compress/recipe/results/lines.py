@@ -20,11 +20,11 @@ from device_bench.grouping import latency
 from device_bench.plan import Target
 from device_bench.records import Measurement
 from device_bench.stats import Interval, paired_ratio
-from edgepress.core.columns import SINGLE, TAGS
 from edgepress.core.heads import TOKEN_CLASSIFIER
 from edgepress.core.intervals import Bounds, bounds_of, paired_bounds
 from edgepress.core.squad import restored
 from edgepress.core.tasks import TASKS, Task
+from edgepress.core.tasks.task import SINGLE, TAGS
 
 CONFIDENCE = 0.95
 PERCENT = 100

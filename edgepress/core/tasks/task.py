@@ -1,14 +1,18 @@
 """A task: what is to be predicted from which columns, and how that is scored."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgepress.core.files import sha256
-from edgepress.core.hypotheses import Hypotheses
 from edgepress.core.sentence_folder import PoolingMode
 from edgepress.core.sources import Mirror
+
+if TYPE_CHECKING:
+    from edgepress.core.hypotheses import Hypotheses
 
 ProblemType = Literal[
     "single_label_classification",
@@ -21,6 +25,16 @@ ProblemType = Literal[
     "zero-shot",
     "embedding",
 ]
+
+TAGS: ProblemType = "token_classification"
+SINGLE: ProblemType = "single_label_classification"
+MULTI: ProblemType = "multi_label_classification"
+VALUES: ProblemType = "regression"
+QUESTIONS: ProblemType = "question_answering"
+RANKS: ProblemType = "reranking"
+MASKED: ProblemType = "masked_lm"
+ZERO_SHOT: ProblemType = "zero-shot"
+VECTORS: ProblemType = "embedding"
 
 MOST_TEXTS = 2
 """Largest number of texts that a model reads at once; more columns are joined to one text."""
@@ -57,6 +71,26 @@ class TaskOptions:
     """How a model that gives vectors pools its token states; None: as its folder says."""
     recorded_labels: Mapping[str, str] = field(default_factory=dict)
     """What a manifest says that labels mean; `label_map` comes before it."""
+
+
+@dataclass(frozen=True)
+class TrainedHead:
+    """Classes that a trained classifier, of texts or of words, has on record."""
+
+    labels: tuple[str, ...]
+    """Names of the classes, in the order of the logits."""
+    problem_type: ProblemType | None = None
+    """None where its config does not say."""
+
+    def takes(self, problem_type: ProblemType) -> bool:
+        """Whether it can be what the logits mean; one logit can rank, whatever it was called."""
+        if problem_type == RANKS:
+            return len(self.labels) == 1 and self.problem_type not in (TAGS, QUESTIONS)
+        if ZERO_SHOT in (problem_type, self.problem_type):  # its labels are classes of pairs
+            return problem_type in (ZERO_SHOT, SINGLE) and self.problem_type in (ZERO_SHOT, SINGLE, None)
+        if self.problem_type is not None:
+            return self.problem_type == problem_type
+        return problem_type not in (TAGS, QUESTIONS) and (len(self.labels) == 1) == (problem_type == VALUES)
 
 
 @dataclass(frozen=True)
