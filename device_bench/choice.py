@@ -6,10 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from device_bench.grouping import speed_up
 from device_bench.records import Measurement
 from device_bench.stats import Interval
-from device_bench.waiting import busy_machine
 
 Minimize = Literal["latency", "size"]
 
@@ -108,6 +106,8 @@ class Recommendation:
         if self.by_size or best is None or best.record is None:
             return []
         others = [own for own in self._within if own is not best and own.record is not None]
+        from device_bench.grouping import speed_up  # of records, where files are timed
+
         ratios = ((own, speed_up(own.record, best.record)) for own in others if own.record)
         return [own for own, ratio in ratios if ratio is not None and ratio.low <= 1]
 
@@ -134,6 +134,8 @@ class Recommendation:
             said += f". As fast, as far as this measurement can tell: {', '.join(own.label for own in ties)}"
         if self.unmeasured and self.minimize == "latency":
             said += f". Size decides: {self.unmeasured}"
+        from device_bench.waiting import busy_machine
+
         if busy := busy_machine(own.record for own in self.files if own.record is not None):
             said += f". {'Latencies are' if self.by_size else 'The choice is'} uncertain: {busy}"
         return f"{said}."

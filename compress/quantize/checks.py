@@ -1,8 +1,11 @@
-"""Everything about the flags that can be wrong before a model is opened."""
+"""What the flags ask for, and everything about them that can be wrong before a model is opened."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from compress.quantize.config import QuantizeConfig
 from edgepress.core import console
@@ -13,6 +16,10 @@ from export.core.format import Format
 from export.core.registry import find_format, formats
 from export.core.scheme import Scheme
 from export.onnx import check_opset
+
+if TYPE_CHECKING:
+    from edgepress.core.tasks.kind import TaskKind
+    from export.command.session import Whole, Written
 
 AUTO = "auto"
 ALL = "all"
@@ -61,6 +68,37 @@ class QuantizeRequest:
         """The schemes' names, or `auto`."""
         names = (scheme.name for part in self.parts for scheme in part.schemes)
         return [AUTO] if self.searches else list(dict.fromkeys(names))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Largest losses that a file is accepted with [points]."""
+
+    score: float
+    """Loss of the task's metric, or of agreement where there is no score."""
+    label: float | None = None
+    """Loss of any one label's recall, or of whatever else the kind of task has as its worst; None: not
+    limited."""
+
+    @classmethod
+    def of(cls, config: QuantizeConfig, kind: TaskKind) -> Limits:
+        """Limits that the flags name, and the kind's own where they name none."""
+        label = kind.worst_limit if config.max_label_drop is None else config.max_label_drop
+        return cls(config.max_drop, label)
+
+    def allow(self, loss: float, worst: float) -> bool:
+        """Whether a loss, and the largest loss of a label's recall, are accepted."""
+        return loss <= self.score and (self.label is None or worst <= self.label)
+
+
+@dataclass(frozen=True)
+class WrittenFormat:
+    """A format whose unquantized file is written, and what else is to be written in it."""
+
+    part: FormatSchemes
+    whole: Whole
+    parent: Written
+    """The unquantized file, compared with the model."""
 
 
 def looks_for_one(formats: Sequence[str], schemes: Sequence[str]) -> bool:

@@ -6,10 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from compress.quantize import report
-from compress.quantize.checks import FormatSchemes, QuantizeRequest, check
+from compress.quantize.checks import FormatSchemes, Limits, QuantizeRequest, WrittenFormat, check
 from compress.quantize.config import QuantizeConfig
 from compress.quantize.report import Found, Quantized
-from compress.quantize.search import Limits, Search, WrittenFormat, say_what_is_not_shown
 from device_bench.records import Measurement
 from edgepress.core import console
 from edgepress.core.artifact import Draft, create_artifact
@@ -143,6 +142,8 @@ def _every(config: QuantizeConfig, session: ExportSession, formats: Sequence[Wri
 
 def _search(config: QuantizeConfig, session: ExportSession, formats: Sequence[WrittenFormat]) -> Found:
     """Write the files among which the one to ship is."""
+    from compress.quantize.search import Search
+
     search = Search(session, formats, _options(config), Limits.of(config, session.opened.kind))
     by_size = report.why_by_size(config, [own.part.format for own in formats])
     said = "smallest" if by_size else "fastest"
@@ -155,6 +156,8 @@ def _search(config: QuantizeConfig, session: ExportSession, formats: Sequence[Wr
 def _say_what_is_not_shown(found: Quantized, session: ExportSession) -> None:
     best = found.chosen
     if best.scheme is not None:
+        from compress.quantize.search import say_what_is_not_shown
+
         texts = found.parent.evaluation_set.texts
         say_what_is_not_shown(best, session.drop(best), found.config.max_drop, texts)
 

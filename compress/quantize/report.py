@@ -1,15 +1,16 @@
 """Results of a run: table rows, records, chart, card and manifest."""
 
+from __future__ import annotations
+
 import math
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from compress.quantize.checks import QuantizeRequest
+from compress.quantize.checks import Limits, QuantizeRequest
 from compress.quantize.config import QuantizeConfig
-from compress.quantize.search import Limits, Sensitivity
 from device_bench import records, stats, summary
 from device_bench.choice import RatedFile, Recommendation
 from device_bench.records import Measurement
@@ -24,6 +25,9 @@ from export.command.session import Written
 from export.core.format import Format
 from export.core.scheme import CpuTarget, cpu_targets, this_cpu
 from export.validation.sentences import TextLengths
+
+if TYPE_CHECKING:
+    from compress.quantize.search import Sensitivity
 
 MEASUREMENTS_FILE = "measurements.jsonl"
 CHART_FILE = "chart.png"
@@ -229,7 +233,7 @@ class Quantized(ComparedFiles):
             agreement=file.verdict.parity.agreement,
             score=file.verdict.score,
             bounds=file.verdict.bounds,
-            lost=file.verdict.loss_text(self.parent_score),
+            lost=file.verdict.loss_text(self.parent.score),
             quantized_matmuls=file.coverage,
             measurements=tuple(m for m in self.measurements if m.name == self.label(file)),
             parent="" if file.scheme is None else self.label(self.parent_of(file)),

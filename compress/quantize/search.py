@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from compress.quantize.checks import FormatSchemes
-from compress.quantize.config import QuantizeConfig
+from compress.quantize.checks import FormatSchemes, Limits, WrittenFormat
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError, ExpectationError
 from edgepress.core.intervals import Bounds, texts_needed
-from edgepress.core.tasks.kind import TaskKind
 from export.command.session import ExportSession, QuantizedFile, Whole, Written
 from export.core.registry import size_bytes
 from export.core.scheme import Options, Scheme
@@ -35,37 +33,6 @@ class Sensitivity:
     layer: str
     rms: float
     """Root mean square of the logits' differences from the parent's."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Largest losses that a file is accepted with [points]."""
-
-    score: float
-    """Loss of the task's metric, or of agreement where there is no score."""
-    label: float | None = None
-    """Loss of any one label's recall, or of whatever else the kind of task has as its worst; None: not
-    limited."""
-
-    @classmethod
-    def of(cls, config: QuantizeConfig, kind: TaskKind) -> Limits:
-        """Limits that the flags name, and the kind's own where they name none."""
-        label = kind.worst_limit if config.max_label_drop is None else config.max_label_drop
-        return cls(config.max_drop, label)
-
-    def allow(self, loss: float, worst: float) -> bool:
-        """Whether a loss, and the largest loss of a label's recall, are accepted."""
-        return loss <= self.score and (self.label is None or worst <= self.label)
-
-
-@dataclass(frozen=True)
-class WrittenFormat:
-    """A format whose unquantized file is written, and what else is to be written in it."""
-
-    part: FormatSchemes
-    whole: Whole
-    parent: Written
-    """The unquantized file, compared with the model."""
 
 
 @dataclass

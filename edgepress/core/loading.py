@@ -32,7 +32,6 @@ from edgepress.core.files import sha256
 from edgepress.core.heads import EMBEDDING, head_of_class
 from edgepress.core.inputs import longest_input
 from edgepress.core.metrics import THRESHOLDS
-from edgepress.core.model_card import card_language
 from edgepress.core.models import (
     FINE_TUNING,
     FROM_SCRATCH,
@@ -152,6 +151,8 @@ class OpenedModel:
     @property
     def language(self) -> str | list[str] | None:
         """Language of the training texts, where the zoo or the card of the model's folder says so."""
+        from edgepress.core.model_card import card_language
+
         said = card_language(self.source.folder) if self.source.folder else None
         return said or (self.spec.language if self.spec else None)
 

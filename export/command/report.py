@@ -15,7 +15,6 @@ from edgepress.core.inputs import input_names
 from edgepress.core.intervals import score_text
 from edgepress.core.loading import OpenedModel
 from edgepress.core.memory import peak_note
-from edgepress.core.model_card import Card
 from edgepress.core.outputs import output_names
 from edgepress.core.tables import ScreenTable, markdown_table
 from export.command.session import ParentScores, Written
@@ -127,6 +126,8 @@ class ComparedFiles(ABC):
 
     def card_of(self, target: Path, scores: Mapping[str, float], body: str) -> str:
         """The card of a quantized or exported model, around a text of its own."""
+        from edgepress.core.model_card import Card
+
         opened = self.opened
         said = (opened.license, scores, body, opened.language)
         kinds = (opened.kind.pipeline, opened.kind.library)
