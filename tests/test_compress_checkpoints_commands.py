@@ -59,10 +59,10 @@ def commands(own_data, own_model, corpus, teacher, bare_encoder, tmp_path):
             lambda: asked(squad, turn=True),
         ),
         "pretrain": (("compress.pretrain", "--model", teacher, *blocks), lines),
-        "distill": (("compress.distill", "--teacher", own_model, "--no-baseline", *task), labels),
+        "distill": (("compress.distill", "--teacher", own_model, "--no-train-baseline", *task), labels),
         "distill, the baseline": (("compress.distill", "--teacher", own_model, *task), labels),
         "distill, hidden states": (
-            ("compress.distill", "--teacher", own_model, "--no-baseline", "--hidden-weight", 1, *task),
+            ("compress.distill", "--teacher", own_model, "--no-train-baseline", "--hidden-weight", 1, *task),
             labels,
         ),
         "distill a masked LM": (

@@ -1,12 +1,21 @@
 """The commands' manners: help, the list of verbs, the console script."""
 
+import pkgutil
 import re
 import subprocess
 import sys
+from dataclasses import fields
+from importlib import import_module
+from typing import get_type_hints
 
 import pytest
 
+import compress
+import device_bench
+import export
 from compress.verbs import VERBS
+from edgepress.core.console import Command
+from edgepress.core.flags import Overwrite
 from edgepress.core.models import MODELS
 from edgepress.core.tasks import TASKS
 from export.core.registry import formats
@@ -39,6 +48,23 @@ def test_help_names_the_whole_zoo(cli, command):
     text = cli(command, "--help").out
     for name in (*MODELS, *TASKS):
         assert name in text
+
+
+def configs():
+    """The flags of every command."""
+    for package in (compress, device_bench, export):
+        for entry in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if entry.name.endswith(".config"):
+                found = vars(import_module(entry.name)).values()
+                yield from (own for own in found if isinstance(own, type) and issubclass(own, Command))
+
+
+@pytest.mark.parametrize(("flag", "meaning"), [("overwrite", Overwrite), ("baseline", str | None)])
+def test_a_flag_has_one_meaning_in_every_command(flag, meaning):
+    hints = {own: get_type_hints(own, include_extras=True).get(flag) for own in configs()}
+    found = {own: hint for own, hint in hints.items() if flag in {field.name for field in fields(own)}}
+    assert len(found) > 2
+    assert {own: hint for own, hint in found.items() if hint != meaning} == {}
 
 
 def test_help_names_every_scheme(cli):

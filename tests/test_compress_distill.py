@@ -78,7 +78,7 @@ def test_the_table_has_teacher_student_and_baseline(twice):
 
 def test_no_baseline_and_fewer_texts_than_a_batch(cli, flags, tmp_path):
     few = ("--train-samples", 3, "--batch-size", 32)
-    result = cli("compress.distill", *flags, "--epochs", 1, "--no-baseline", *few)
+    result = cli("compress.distill", *flags, "--epochs", 1, "--no-train-baseline", *few)
     assert result.code == 0, result.err
     assert last_step(tmp_path).metrics["history"][-1]["step"] == 1
     assert "baseline" not in last_step(tmp_path).metrics
@@ -100,7 +100,7 @@ def test_the_baseline_knows_nothing_of_the_teacher(cli, flags, tmp_path):
 
 @pytest.mark.parametrize("name", ["bilstm", pytest.param("cnn", marks=pytest.mark.slow)])
 def test_a_student_from_scratch_with_its_own_vocabulary(cli, flags, data_root, tmp_path, name):
-    schedule = ("--epochs", 30, "--no-baseline")
+    schedule = ("--epochs", 30, "--no-train-baseline")
     result = cli("compress.distill", *flags, "--student", name, "--vocabulary", 150, *schedule)
     assert result.code == 0, result.err
     assert "vocabularies differ" in result.err
@@ -111,7 +111,7 @@ def test_a_student_from_scratch_with_its_own_vocabulary(cli, flags, data_root, t
 
 def test_hidden_states_and_attention_maps(cli, flags, tmp_path):
     weights = ("--cosine-weight", 1, "--hidden-weight", 1, "--attention-weight", 1)
-    result = cli("compress.distill", *flags, *LEARN, *weights, "--no-baseline")
+    result = cli("compress.distill", *flags, *LEARN, *weights, "--no-train-baseline")
     assert result.code == 0, result.err
     assert last_step(tmp_path).metrics["accuracy"] > 0.8
     assert "the teacher's logits" not in result.err
@@ -125,7 +125,7 @@ def test_the_second_run_reads_the_teachers_logits(twice):
 
 def test_distilled_twice(cli, flags, twice, tmp_path):
     """A student that was distilled before, taught again: both steps are in its manifest."""
-    again = ("--student", twice[1], "--output", tmp_path / "again", "--epochs", 1, "--no-baseline")
+    again = ("--student", twice[1], "--output", tmp_path / "again", "--epochs", 1, "--no-train-baseline")
     assert cli("compress.distill", *flags, *again).code == 0
     manifest = open_artifact(tmp_path / "again").manifest
     assert [step.technique for step in manifest.steps] == ["distill", "distill"]
@@ -159,7 +159,7 @@ def test_other_kinds_of_labels(cli, bare_encoder, tmp_path, make, metric):
     kind = ("--problem-type", "multi_label_classification") if make is multi_label else ()
     tuned = cli("compress.finetune", "--model", bare_encoder, "--output", teacher, *common, *kind)
     assert tuned.code == 0, tuned.err
-    result = cli("compress.distill", "--teacher", teacher, "--output", output, *common, "--no-baseline")
+    result = cli("compress.distill", "--teacher", teacher, "--output", output, *common, "--no-train-baseline")
     assert result.code == 0, result.err
     metrics = last_step(tmp_path).metrics
     assert metrics["teacher"][metric] > 0.8
@@ -199,7 +199,7 @@ def test_a_student_with_another_vocabulary(cli, flags, tokenizer, tmp_path):
     """Logits are of whole texts, so it may be taught by them; hidden states are of tokens."""
     other = type(tokenizer).from_pretrained(save_other(tokenizer, tmp_path / "other"))
     assert len(other) == len(tokenizer) + 1
-    student = ("--student", tmp_path / "other", "--epochs", 1, "--no-baseline")
+    student = ("--student", tmp_path / "other", "--epochs", 1, "--no-train-baseline")
     refused(
         cli("compress.distill", *flags, *student, "--cosine-weight", 1), tmp_path, "different vocabularies"
     )

@@ -47,7 +47,7 @@ def flags(model_folder, data_root):
 def folder(flags, tmp_path_factory) -> Path:
     """A static student that learned the sentences."""
     output = tmp_path_factory.mktemp("students") / "static"
-    learning = ("--epochs", 25, "--learning-rate", 1e-2, "--no-baseline")
+    learning = ("--epochs", 25, "--learning-rate", 1e-2, "--no-train-baseline")
     run_well("compress.distill", *flags, "--student", "static", *learning, "--output", output)
     return output
 

@@ -44,7 +44,7 @@ def another(tokenizer, tmp_path):
 @pytest.fixture
 def flags(data_root, tmp_path):
     return (
-        *("--task", "verdicts", "--data", data_root, "--epochs", 1, "--no-baseline"),
+        *("--task", "verdicts", "--data", data_root, "--epochs", 1, "--no-train-baseline"),
         *("--output", tmp_path / "work" / "out"),
     )
 
@@ -129,5 +129,5 @@ def test_the_library_takes_several(model_folder, data_root, another):
         edgepress.load(folder, task="verdicts", data=data_root)
         for folder in (model_folder, another(ORDERS["alike"]))
     ]
-    student = edgepress.distill(models, epochs=1, baseline=False)
+    student = edgepress.distill(models, epochs=1, train_baseline=False)
     assert student.opened.model.config.num_hidden_layers == 1

@@ -125,14 +125,14 @@ def test_transfer_texts_are_worth_something(cli, model_folder, data_root, tmp_pa
     write_split(few / "validation.jsonl", SENTENCES[::5])
     for name, more in (("alone", ()), ("taught", ("--transfer", path))):
         flags = ("--teacher", model_folder, "--task", few, "--output", tmp_path / name, "--student", "cnn")
-        schedule = ("--vocabulary", 150, "--epochs", 20, "--no-baseline")
+        schedule = ("--vocabulary", 150, "--epochs", 20, "--no-train-baseline")
         run_well("compress.distill", *flags, *schedule, *more)
         scores.append(open_artifact(tmp_path / name).manifest.steps[-1].metrics["accuracy"])
     assert scores[1] > scores[0] + 0.1
 
 
 def test_the_teachers_confidence_leaves_texts_out(cli, flags, corpus, tmp_path):
-    sure = ("--transfer", corpus, "--transfer-confidence", 0.97, "--no-baseline")
+    sure = ("--transfer", corpus, "--transfer-confidence", 0.97, "--no-train-baseline")
     result = cli("compress.distill", *flags, *sure)
     assert result.code == 0, result.err
     found = open_artifact(tmp_path / "work" / "out").manifest.steps[-1].metrics["transfer"]
@@ -182,7 +182,7 @@ def pairs(tmp_path) -> Path:
 
 def test_pairs_come_from_tables_of_pairs(pairs, model_folder, data_root, tmp_path):
     labels = ("--label-map", "same=positive", "other=negative")
-    flags = ("--teacher", model_folder, "--task", pairs, "--epochs", 1, "--no-baseline", *labels)
+    flags = ("--teacher", model_folder, "--task", pairs, "--epochs", 1, "--no-train-baseline", *labels)
     run_well("compress.distill", *flags, "--transfer", pairs / "more.jsonl", "--output", tmp_path / "out")
     found = open_artifact(tmp_path / "out").manifest.steps[-1].metrics["transfer"]
     (counts,) = found["corpora"]
@@ -225,7 +225,7 @@ def test_nothing_left_is_refused_with_its_counts(cli, flags, tmp_path):
 def test_another_language_is_warned_of(cli, flags, tmp_path):
     path = tmp_path / "foreign.txt"
     path.write_text("\n".join(f"фильм номер {at} очень хорош и очень длинный" for at in range(20)))
-    result = cli("compress.distill", *flags, "--transfer", path, "--no-baseline")
+    result = cli("compress.distill", *flags, "--transfer", path, "--no-train-baseline")
     assert result.code == 0, result.err
     assert "another language than the teacher" in result.err.replace("\n", " ")
 
@@ -261,7 +261,7 @@ def test_the_teachers_file_labels_in_its_place(cli, model_folder, data_root, cor
     exported = tmp_path / "teacher"
     task = ("--task", "verdicts", "--data", data_root)
     run_well("export.onnx", "--model", model_folder, *task, "--output", exported)
-    out = ("--output", tmp_path / "out", "--epochs", 1, "--data", data_root, "--no-baseline")
+    out = ("--output", tmp_path / "out", "--epochs", 1, "--data", data_root, "--no-train-baseline")
     flags = ("--teacher", exported, "--transfer", corpus, "--label-with", "onnx/model.onnx", *out)
     run_well("compress.distill", *flags)
     step = open_artifact(tmp_path / "out").manifest.steps[-1]

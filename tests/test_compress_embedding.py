@@ -204,7 +204,7 @@ def test_techniques_keep_the_vectors(
 
 def test_a_student_learns_vectors(cli: Cli, embedder: Path, tmp_path: Path) -> None:
     out = tmp_path / "student"
-    result = cli("compress.distill", "--teacher", embedder, "--output", out, *LEARN, "--no-baseline")
+    result = cli("compress.distill", "--teacher", embedder, "--output", out, *LEARN, "--no-train-baseline")
     assert result.code == 0, result.err
     metrics = manifest_of(out).steps[-1].metrics
     assert metrics["teacher"]["spearman_cosine"] > 0.5

@@ -129,7 +129,7 @@ def test_a_new_head_takes_the_datas_names(cli, classifier, tmp_path, data_root):
 
 def test_a_student_learns_the_teachers_names(cli, classifier, bare_encoder, tmp_path):
     task = data(tmp_path, {"positive": 0, "negative": 1, "neutral": 2})
-    flags = ("--teacher", classifier, "--task", task, "--no-baseline", *LEARN)
+    flags = ("--teacher", classifier, "--task", task, "--no-train-baseline", *LEARN)
     for student in ("half", str(bare_encoder)):
         out = tmp_path / Path(student).name
         result = cli("compress.distill", *flags, "--student", student, "--output", out)
@@ -147,7 +147,7 @@ def test_a_student_with_other_labels_is_refused(cli, classifier, model_folder, t
     assert result.code == 2
     assert "labels do not fit" in result.error
     assert "--head new" in result.err
-    assert cli("compress.distill", *flags, *LEARN, "--head", "new", "--no-baseline").code == 0
+    assert cli("compress.distill", *flags, *LEARN, "--head", "new", "--no-train-baseline").code == 0
 
 
 def test_what_was_decided_once_is_recorded(cli, classifier, tmp_path):

@@ -96,7 +96,7 @@ def test_a_student_learns_from_its_teacher(
     model = AutoModelForQuestionAnswering.from_pretrained(tmp_path / "out")
     assert type(model).__name__ == "DistilBertForQuestionAnswering"
     assert model.config.n_layers == 1
-    again = cli("compress.distill", *flags, "--overwrite", "--epochs", 1, "--no-baseline")
+    again = cli("compress.distill", *flags, "--overwrite", "--epochs", 1, "--no-train-baseline")
     assert again.err.count("as computed before") == 2
 
 
@@ -297,7 +297,7 @@ def test_hidden_states_are_compared_too(
     cli: Cli, answer_model: Path, questions: Path, tmp_path: Path
 ) -> None:
     flags = ("--teacher", answer_model, "--task", questions, "--output", tmp_path / "out", *LITTLE)
-    result = cli("compress.distill", *flags, "--hidden-weight", 1, "--no-baseline")
+    result = cli("compress.distill", *flags, "--hidden-weight", 1, "--no-train-baseline")
     assert result.code == 0, result.err
 
 

@@ -174,8 +174,14 @@ def test_verbs_are_found_by_being_there():
 
 
 def test_flags_are_typed_as_tyro_takes_them():
-    flags = {"student": "cnn", "baseline": False, "epochs": 2.0, "depth": None}
-    assert command_line(verbs()["distill"], flags) == ["--student", "cnn", "--no-baseline", "--epochs", "2.0"]
+    flags = {"student": "cnn", "train_baseline": False, "epochs": 2.0, "depth": None}
+    assert command_line(verbs()["distill"], flags) == [
+        "--student",
+        "cnn",
+        "--no-train-baseline",
+        "--epochs",
+        "2.0",
+    ]
     lengths = {"sequence_lengths": (8, 16), "cpu": "avx2", "overwrite": False}
     typed = command_line(verbs()["quantize"], lengths)
     assert typed == ["--sequence-lengths", "8", "16", "--cpu", "avx2"]

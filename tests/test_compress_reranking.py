@@ -149,7 +149,7 @@ def test_techniques_keep_the_order(
 
 def test_a_student_learns_from_its_teacher(cli: Cli, ranking_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "student"
-    flags = ("--no-baseline", *LEARN, "--epochs", 12)
+    flags = ("--no-train-baseline", *LEARN, "--epochs", 12)
     result = cli("compress.distill", "--teacher", ranking_model, "--output", out, *flags)
     assert result.code == 0, result.err
     metrics = manifest_of(out).steps[-1].metrics

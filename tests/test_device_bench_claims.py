@@ -309,7 +309,7 @@ def test_an_interrupted_table_continues(
     cli("device_bench.claims", *flags, "--pass-samples", 100)  # another measurement
     assert len(asked) == 4
     asked.clear()
-    cli("device_bench.claims", *flags, "--pass-samples", 100, "--overwrite")
+    cli("device_bench.claims", *flags, "--pass-samples", 100, "--measure-again")
     assert len(asked) == 4
 
 

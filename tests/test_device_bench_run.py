@@ -95,7 +95,7 @@ def test_what_is_there_is_not_measured_again(measured: Measured) -> None:
     assert [record.sequence_length for record in both] == [4, 8]
     assert both[0] == first[0]
     assert "4 tokens" in result.out  # the table has what was measured before
-    assert len(measured(*flags, "--overwrite")[1]) == 4
+    assert len(measured(*flags, "--measure-again")[1]) == 4
 
 
 @pytest.mark.slow

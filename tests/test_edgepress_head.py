@@ -98,7 +98,7 @@ def test_finetuned_distilled_opened_and_exported(cli, bare_encoder, data_root, t
     tuned = cli("compress.finetune", "--model", bare_encoder, "--output", teacher, *common, *rate)
     assert tuned.code == 0, tuned.err
     taught = cli(
-        "compress.distill", "--teacher", teacher, "--output", student, *common, *rate, "--no-baseline"
+        "compress.distill", "--teacher", teacher, "--output", student, *common, *rate, "--no-train-baseline"
     )
     assert taught.code == 0, taught.err
     assert open_artifact(student).manifest.steps[-1].metrics["accuracy"] > 0.8

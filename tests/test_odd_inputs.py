@@ -354,7 +354,7 @@ def arguments(command: str, folder: Path, task: Path) -> list[object]:
     own: dict[str, list[object]] = {
         "compress.quantize": ["--time-budget", 0, "--eval-samples", 30],
         "compress.finetune": ["--epochs", 1, "--learning-rate", "1e-3"],
-        "compress.distill": ["--epochs", 3, "--learning-rate", "1e-3", "--no-baseline"],
+        "compress.distill": ["--epochs", 3, "--learning-rate", "1e-3", "--no-train-baseline"],
     }
     quick = own.get(command, ["--eval-samples", 30])
     return ["--teacher" if command == "compress.distill" else "--model", folder, "--task", task, *quick]

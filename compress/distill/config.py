@@ -61,11 +61,11 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     embedding_size: int | None = None
     """Numbers a token of --student static; default: 256, or the teacher's hidden size where that is less."""
     vocabulary: Annotated[int, described(VOCABULARY_HELP)] = 0
-    baseline: bool = True
+    train_baseline: bool = True
     """Also train the same student without the teacher (task stage)."""
 
     # The student without the teacher has checkpoints of its own.
-    AFTER_TRAINING = ClassifierOptions.AFTER_TRAINING | {"baseline"}
+    AFTER_TRAINING = ClassifierOptions.AFTER_TRAINING | {"train_baseline"}
     SEEN_IN_CONTENTS = ClassifierOptions.SEEN_IN_CONTENTS | {
         *("teacher", "student", "corpus", "layers", "depth", "init", "embedding_size"),
         *("transfer", "transfer_samples", "augment"),

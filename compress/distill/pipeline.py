@@ -72,7 +72,7 @@ def distill(teachers: Teachers, options: DistillOptions, run: TechniqueRun) -> S
     first = teachers.first
     readers = (student, first) if reads_teachers_tokens(options, first) else (first,)
     taught = Taught(teachers, text, teachers.read(options, text, readers, labelling_file(options, first)))
-    baseline = _baseline(options, taught, checkpoints) if options.baseline else None
+    baseline = _baseline(options, taught, checkpoints) if options.train_baseline else None
     figures: dict[str, Any] = {}
     if transfer is not None:
         taught, figures["transfer"] = with_transfer(options, taught, transfer)
@@ -112,7 +112,7 @@ def _prepared(
     text = load_text(options, first.text_task, transfer.examples if transfer else None)
     if not len(text.train):
         console.step(f"{len(text.transfer or ()):,} texts without labels: the teacher alone teaches")
-        options = replace(options, label_weight=0.0, baseline=False)
+        options = replace(options, label_weight=0.0, train_baseline=False)
     student = open_student(options, first, text)
     options = with_defaults(options, student.schedule, student.recorded_length)
     if selection:

@@ -187,7 +187,7 @@ class _Making:
             "response-weight": 0.5,
             "label-weight": 0.5,
             "cosine-weight": 0.0,
-            "baseline": False,
+            "train_baseline": False,
         }
         work = Work(forward=self._rows, training=0.5 * taught["epochs"] * self._rows)
         return ChainStep("student", "distill", flags, work)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from edgepress.core.console import Command
 from edgepress.core.errors import require_flags
@@ -50,14 +50,15 @@ class ShrinkConfig(TaskFlags, Command):
     """Most time to spend on timing a file [s]."""
     output: Path | None = None
     """Folder to write; default: outputs/MODEL-shrunk."""
-    overwrite: bool = False
-    """Replace another split of the same table beside the output."""
     restart: bool = False
     """Begin a step again whose training was interrupted, and remove its checkpoints; what is done stays."""
     seed: int = 0
     """Seed of trainings and of drawing texts."""
     check: bool = False
     """Say what would be done and how long it would take, write that as shrink.yaml, and run nothing."""
+
+    overwrite: ClassVar[bool] = False
+    """Nothing is replaced: what is there is continued."""
 
     def require(self) -> None:
         """Raise for a flag that is out of range."""

@@ -29,7 +29,7 @@ class ClaimsConfig(Command):
     """JSON file to write the table to, claim by claim, for `device_bench report --claims`."""
     judge_only: bool = False
     """Measure nothing: judge what --output has by the claims as this version knows them."""
-    overwrite: bool = False
+    measure_again: bool = False
     """Measure again what --output has already."""
     only: tuple[str, ...] = ()
     """Only these claims; default: all."""

@@ -39,7 +39,7 @@ class ClaimsLedger:
         """
         row = self._rows.get(claim.name, {})
         same = (row.get("command"), row.get("machine")) == (command(self._config, claim.name), self._machine)
-        if self._config.overwrite or claim.needs or not same or not row.get("interval"):
+        if self._config.measure_again or claim.needs or not same or not row.get("interval"):
             return None
         console.step(f"{self._config.output} has {claim.name}: not measured again")
         return self._finding(row)
@@ -92,7 +92,7 @@ class ClaimsLedger:
             return Finding(ours, Device(**device), str(row.get("part", "")))
         except (TypeError, ValueError, KeyError) as error:
             message = f"{self._config.output}: {row.get('claim')}: no figures: {first_line(error)}"
-            raise EdgepressError(message, "--overwrite measures it again") from error
+            raise EdgepressError(message, "--measure-again measures it again") from error
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:

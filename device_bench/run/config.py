@@ -73,5 +73,5 @@ class RunConfig(Command):
     """Serial number of the phone, where several are attached."""
     apk: Path | None = None
     """The demo app, where it is not on the phone yet."""
-    overwrite: bool = False
+    measure_again: bool = False
     """Measure again what --output has already, and what failed."""

@@ -145,7 +145,7 @@ def _measured(
     phone: Adb | None,
     texts: Mapping[Target, PhoneTexts | None],
 ) -> Generator[Measurement, None, None]:
-    known = [] if config.overwrite or not config.output.exists() else records.read(config.output)
+    known = [] if config.measure_again or not config.output.exists() else records.read(config.output)
     facts = _machine_facts(config, phone)
     plan = replace(plan, done=done_cases(known, targets, plan, facts))
     if not plan.cases:
