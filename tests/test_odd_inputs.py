@@ -303,12 +303,13 @@ def name_of(row: Row) -> str:
 
 
 def rows() -> Iterator[Any]:
-    """Every row; of those that train something one in eight by default, and all for CI."""
+    """Every row; of those that train something one in eight by default, every other one for CI."""
     trained = 0
     for row in (*LABELS, *FOLDERS, *FOLDERS_OF_MODELS):
         trains = row[0].startswith("compress.") and not isinstance(row[-1], str)
         trained += trains
-        yield pytest.param(row, marks=pytest.mark.slow if trains and trained % 8 else ())
+        rarely = pytest.mark.long if trained % 2 else pytest.mark.slow
+        yield pytest.param(row, marks=rarely if trains and trained % 8 else ())
 
 
 @pytest.mark.parametrize("row", [*rows()], ids=name_of)
