@@ -109,6 +109,12 @@ CALLS = {
 }
 
 
+def test_load_names_the_option_that_was_meant(model_folder):
+    with pytest.raises(EdgepressError, match="unknown option 'splitt'") as refused:
+        edgepress.load(model_folder, splitt="test")
+    assert "did you mean 'split'" in refused.value.hint
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("technique", CALLS)
 def test_every_option_that_is_taken_is_followed(model, data_root, technique, monkeypatch, tmp_path):

@@ -15,7 +15,7 @@ from edgepress.api.data import data_folder
 from edgepress.api.model import Model
 from edgepress.api.options import make_options
 from edgepress.core.console import Listener, reporting
-from edgepress.core.errors import EdgepressError
+from edgepress.core.errors import EdgepressError, unknown_name
 from edgepress.core.loading import open_model
 from edgepress.core.models import Weights
 from edgepress.core.process import quiet_transformers
@@ -74,11 +74,13 @@ def load(
     Raises:
         EdgepressError: there is no such model, task or option, or they do not fit.
     """
+    known = DataOptions.__annotations__
+    if others := options.keys() - known.keys():
+        raise unknown_name("option", min(others), known)
     given = {name: value for name, value in options.items() if value is not None}
-    own = {"candidates": tuple(labels), "files": {}, "recorded_labels": {}}
     root = None if data is None else Path(data)
     with reporting(progress):
-        asked = make_options(TaskOptions, given, own)
+        asked = make_options(TaskOptions, given, {"candidates": tuple(labels)})
         if isinstance(source, PreTrainedModel):
             with TemporaryDirectory(prefix="edgepress-") as folder:
                 named = Path(folder) / _name(source)
