@@ -15,6 +15,7 @@ from compress.prune.config import PruneConfig
 from compress.quantize.config import QuantizeConfig
 from edgepress.api.options import ELSEWHERE, accepted, make_options
 from edgepress.core.console import Command
+from edgepress.core.errors import EdgepressError
 from export.command.config import FormatsConfig
 from export.core.config import derive
 from export.onnx import OnnxFormat
