@@ -78,7 +78,9 @@ def test_no_mask_is_common_to_models_of_two_kinds(teacher, model_folder, data_ro
 def test_a_student_learns_augmented_texts(cli, model_folder, data_root, tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEPRESS_CACHE", str(tmp_path / "cache"))
     flags = ("--teacher", model_folder, "--task", "verdicts", "--data", data_root, "--epochs", 1)
-    result = cli("compress.distill", *flags, "--output", tmp_path / "out", "--augment", 4, "--no-train-baseline")
+    result = cli(
+        "compress.distill", *flags, "--output", tmp_path / "out", "--augment", 4, "--no-train-baseline"
+    )
     assert result.code == 0, result.err
     step = open_artifact(tmp_path / "out").manifest.steps[-1]
     (counts,) = step.metrics["transfer"]["corpora"]
