@@ -12,7 +12,6 @@ from edgepress.core.console import warn
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.fields import require_fields
 from edgepress.core.files import to_json
-from edgepress.core.packed_array import unpack
 
 SCHEMA_VERSION = 4
 PACKED = ".xz"
@@ -256,6 +255,8 @@ def _parse(content: dict[str, Any]) -> Measurement:
     if content.get("score_interval") is not None:
         content["score_interval"] = _parse_interval(content["score_interval"])
     if content.get("outcomes"):
+        from edgepress.core.packed_array import unpack
+
         unpack(content["outcomes"])  # ValueError where it is damaged
     content["launches"] = tuple(_parse_launch(launch) for launch in content.get("launches", ()))
     if not all(share <= 1 for share in content.get("waited", ())):

@@ -18,7 +18,6 @@ from rich.text import Text
 from edgepress.core.caches import cache_hint
 from edgepress.core.causes import cause, said_cause
 from edgepress.core.errors import EdgepressError, EdgepressWarning, first_line
-from edgepress.core.library_words import in_library_words
 from edgepress.core.process import prepare
 
 if TYPE_CHECKING:
@@ -282,6 +281,8 @@ def step(text: str) -> None:
 def warn(text: str) -> None:
     """Say something that nobody should overlook."""
     if _listener.get():
+        from edgepress.core.library_words import in_library_words
+
         warnings.warn(in_library_words(text), EdgepressWarning, stacklevel=_levels_to_user())
     else:
         _say("warning:", "bold yellow", text)
@@ -310,6 +311,8 @@ def errors_in_library_words() -> Iterator[None]:
     try:
         yield
     except EdgepressError as error:
+        from edgepress.core.library_words import in_library_words
+
         error.args = (in_library_words(str(error)),)
         error.hint = in_library_words(error.hint)
         raise

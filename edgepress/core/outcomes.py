@@ -21,7 +21,6 @@ from edgepress.core.metrics import (
     undefined,
     value_of,
 )
-from edgepress.core.packed_array import pack
 from edgepress.core.tasks import ON_TRAIN, ProblemType
 
 SHARES = ("accuracy",)
@@ -74,6 +73,8 @@ def packed_outcomes(
     name, predicted = metric.removesuffix(ON_TRAIN), predict(logits, problem_type, thresholds)
     if not len(labels) or not np.isfinite(logits).all() or undefined(name, predicted, labels):
         return ""
+    from edgepress.core.packed_array import pack
+
     return pack(outcomes(name, predicted, labels))
 
 
