@@ -1,5 +1,6 @@
 """ONNX files: their inputs and outputs, their arithmetic next to torch's, and what is int8 in them."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,10 +17,12 @@ from transformers import (
     PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaForSequenceClassification,
+    masking_utils,
 )
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from edgepress.core.errors import EdgepressError
+from export.core.attention import plain_attention
 from export.core.eager import EagerRunner
 from export.core.registry import open_runner
 from export.onnx import DEFAULT_OPSET, OnnxRunner, check_opset, export
@@ -182,6 +185,20 @@ def test_attention_is_written_as_products_and_a_softmax(tmp_path: Path) -> None:
     assert "Softmax" in kinds
     assert "IsNaN" not in kinds
     assert model.config._attn_implementation == before
+
+
+def test_no_shape_is_computed_at_each_run_but_that_of_the_positions(onnx_file: Path) -> None:
+    kinds = Counter(node.op_type for node in onnx.load(onnx_file).graph.node)
+    assert kinds["Shape"] == 1
+    assert kinds.keys().isdisjoint({"Range", "Expand", "Where", "ConstantOfShape"})
+
+
+def test_masks_of_users_are_as_before() -> None:
+    model = small_bert(300)
+    usual = masking_utils.ALL_MASK_ATTENTION_FUNCTIONS["eager"]
+    with plain_attention(model):
+        pass
+    assert masking_utils.ALL_MASK_ATTENTION_FUNCTIONS["eager"] is usual
 
 
 def test_a_graph_that_is_right_for_one_length_only_is_not_kept(tmp_path: Path) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgepress.core.process import quiet_transformers
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 PLAIN = "eager"
 """transformers' name of attention without an operator of its own."""
+BIDIRECTIONAL = "bidirectional_mask_function"
+"""transformers' function of a mask in which all tokens see each other."""
 ATOL = 1e-3
 """Largest difference of a logit at which two ways of attention are one."""
 
@@ -28,13 +30,51 @@ def plain_attention(model: PreTrainedModel) -> Iterator[None]:
     keep theirs.
     """
     before, wanted = getattr(model.config, "_attn_implementation", None) or PLAIN, _example_logits(model)
-    _set_attention(model, PLAIN)
-    if not _gives(model, wanted):
-        _set_attention(model, before)
+    with _short_masks():
+        _set_attention(model, PLAIN)
+        if not _gives(model, wanted):
+            _set_attention(model, before)
+        try:
+            yield
+        finally:
+            _set_attention(model, before)
+
+
+@contextmanager
+def _short_masks() -> Iterator[None]:
+    """Let plain attention have a mask (batch, 1, 1, sequence) by few operations, where tokens see all others.
+
+    transformers 5 writes some 30 for it, of indices and shapes, all of which a graph keeps, and a mask of
+    (batch, 1, sequence, sequence). Masks of another kind, as of local attention, are made as before.
+    """
+    from transformers import masking_utils
+
+    bidirectional = getattr(masking_utils, BIDIRECTIONAL, None)
+    if bidirectional is None:  # transformers 4: its models write the short one
+        yield
+        return
+    registered = masking_utils.ALL_MASK_ATTENTION_FUNCTIONS
+    usual = registered[PLAIN]
+    registered[PLAIN] = _shortened(usual, bidirectional)
     try:
         yield
     finally:
-        _set_attention(model, before)
+        registered[PLAIN] = usual
+
+
+def _shortened(usual: Callable[..., Any], bidirectional: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of a mask: `usual`, but for a mask of padding alone."""
+
+    def mask(**options: Any) -> Any:
+        import torch
+
+        padding = options.get("attention_mask")
+        if options.get("mask_function") is not bidirectional or padding is None:
+            return usual(**options)
+        number = options.get("dtype", torch.float32)
+        return (1 - padding[:, None, None, :].to(number)) * torch.finfo(number).min
+
+    return mask
 
 
 def _set_attention(model: PreTrainedModel, name: str) -> None:

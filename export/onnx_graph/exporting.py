@@ -25,6 +25,7 @@ from export.core.attention import plain_attention
 from export.core.quiet import quiet
 from export.core.traceable import Traceable, example_inputs
 from export.onnx_graph.graph import inline_shared_constants
+from export.onnx_graph.reshapes import store_shapes
 
 AXES = {0: "batch_size", 1: "sequence_length"}
 LEAST_DYNAMO_OPSET = 18
@@ -67,7 +68,7 @@ def write_graph(model: PreTrainedModel, target: Path, opset: int) -> Route:
         try:
             with quiet(), plain_attention(model):
                 write(model, target, used)
-            _inline(target)
+            _simplify(target)
             difference = _largest_difference(model, target)
         except Exception as error:  # exporters raise whatever they like
             refused[name] = first_line(error)
@@ -154,9 +155,10 @@ ROUTES: dict[str, tuple[Write, int]] = {
 """Name -> exporter and the least opset that it writes."""
 
 
-def _inline(target: Path) -> None:
+def _simplify(target: Path) -> None:
     exported = onnx.load(str(target))
     inline_shared_constants(exported)
+    store_shapes(exported)
     onnx.save(exported, str(target))
 
 

@@ -45,11 +45,15 @@ class GraphEdit:
         self._before.setdefault(node.name, []).extend(added)
 
     def replace(self, node: NodeProto, by: Sequence[NodeProto]) -> None:
-        """Put nodes in the place of one; the last must give the same output."""
+        """Put nodes in the place of one, or none; its outputs must be given by others."""
         self._instead[node.name] = list(by)
 
     def save(self, target: Path) -> None:
         """Write the edited graph, without constants that nothing reads any more."""
+        onnx.save(self.edited(), str(target))
+
+    def edited(self) -> ModelProto:
+        """Make the changes and return the graph, without constants that nothing reads any more."""
         graph = self.model.graph
         nodes = [
             new
@@ -61,7 +65,7 @@ class GraphEdit:
         _refill(graph.initializer, [tensor for name, tensor in self._constants.items() if name in used])
         drop_shapes(self.model)
         self._import_contrib()
-        onnx.save(self.model, str(target))
+        return self.model
 
     def _import_contrib(self) -> None:
         domains = {entry.domain for entry in self.model.opset_import}

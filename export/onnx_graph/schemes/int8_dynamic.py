@@ -9,6 +9,7 @@ from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 from export.core.scheme import Options, Scheme
 from export.onnx_graph.graph import GraphEdit
 from export.onnx_graph.layers import nodes_of
+from export.onnx_graph.products import merge_products
 from export.onnx_graph.tables import quantize_tables
 
 # No Conv: over words, ONNX Runtime's int8 convolution takes three times as long as the float one.
@@ -21,8 +22,10 @@ def quantize(source: Path, target: Path, options: Options) -> None:
     One scale a channel costs no time and is what keeps the accuracy: with the library's default, one
     scale a matrix, MiniLM loses a point on SST-2.
     """
-    model = onnx.load(str(source))
-    kept = nodes_of(model.graph, options.keep_float)
+    merged = GraphEdit(onnx.load(str(source)))
+    kept = nodes_of(merged.model.graph, options.keep_float)
+    merge_products(merged, options.keep_float)
+    model = merged.edited()
     add_pre_process_metadata(model)  # what the quantizer would ask for, the exporter has done
     quantize_dynamic(
         model,
