@@ -34,6 +34,8 @@ class TrainingOptions:
 
     epochs: float | None = None
     """Passes over the train split; default: 3, 5 from scratch, 1 over a corpus, where distill takes 0 too."""
+    max_steps: int | None = None
+    """Steps of the optimizer at most, where --epochs makes more; default: no limit."""
     batch_size: int = 32
     """Texts a forward pass and process."""
     gradient_accumulation: int = 1
@@ -44,6 +46,12 @@ class TrainingOptions:
     """Share of the steps in which the learning rate rises."""
     weight_decay: float = 0.01
     """Weight decay of AdamW."""
+    layer_decay: float | None = None
+    """Factor of the learning rate from each layer to the one below it, embeddings last; default: all learn
+    alike."""
+    average: float | None = None
+    """Decay of an exponential moving average of the weights, which is written in place of the last ones, such
+    as 0.999; default: none."""
     max_length: int | None = None
     """Longer texts are cut, a corpus is cut into blocks [tokens]; default: as the model was trained before,
     else 128."""
@@ -52,6 +60,12 @@ class TrainingOptions:
     keep: Keep = "last"
     """Weights that are written. last: those of the end; best: those that scored best on the way, on the
     validation split, or where a task is judged on that one, there: then the score flatters a little."""
+    hold_out: float | None = None
+    """Share of the train split that is held out to make choices on (learning curve, --keep best, --patience,
+    thresholds), in place of a split that is reported; default: none."""
+    patience: int | None = None
+    """End the training after so many evaluations in a row that were not better than the best one, about 10 in
+    all; needs --keep best and rows that are not reported (--hold-out); default: never."""
     eval_samples: int = 1000
     """Texts of the evaluation split, or held-out blocks of a corpus, to score on, drawn at random."""
     seed: int = 0
@@ -92,6 +106,11 @@ class TrainingOptions:
         require_flags(
             {
                 "--epochs": self.epochs is None or 0 < self.epochs < math.inf or self._may_stay_untrained(),
+                "--max-steps": self.max_steps is None or self.max_steps > 0,
+                "--layer-decay": self.layer_decay is None or 0 < self.layer_decay <= 1,
+                "--average": self.average is None or 0 < self.average < 1,
+                "--hold-out": self.hold_out is None or 0 < self.hold_out < 1,
+                "--patience": self.patience is None or self.patience > 0,
                 "--batch-size": self.batch_size > 0,
                 "--gradient-accumulation": self.gradient_accumulation > 0,
                 "--learning-rate": self.learning_rate is None or 0 < self.learning_rate < math.inf,
@@ -103,6 +122,11 @@ class TrainingOptions:
                 "--train-samples": self.train_samples is None or self.train_samples > 0,
             }
         )
+
+        if self.keep == "best" and self.average is not None:
+            raise EdgepressError("--average and --keep best exclude each other", "leave one away")
+        if self.keep != "best" and self.patience is not None:
+            raise EdgepressError("--patience looks for the best weights", "add --keep best")
 
     def _may_stay_untrained(self) -> bool:
         """Whether the model may be written as it begins: where nobody who says nothing gets an epoch."""
@@ -179,7 +203,8 @@ OptionsT = TypeVar("OptionsT", bound=TrainingOptions)
 
 def passes(options: TrainingOptions) -> str:
     """Describe the number of epochs: "1 epoch", "2.5 epochs"."""
-    return f"{options.epochs:g} epoch{'' if options.epochs == 1 else 's'}"
+    limit = f", {options.max_steps:,} steps at most" if options.max_steps else ""
+    return f"{options.epochs:g} epoch{'' if options.epochs == 1 else 's'}{limit}"
 
 
 def _typed(flags: dict[str, Any]) -> dict[str, Any]:

@@ -54,19 +54,36 @@ def load_text(config: TrainingOptions, task: Task, transfer: Examples | None = N
         EdgepressError: no source has a split, or its rows are not what the task needs.
     """
     kind = kind_of(task.problem_type)
+    evaluation, selection = (
+        load_split(task, split).sample(config.eval_samples, config.seed) if split else None
+        for split in (task.evaluation_split, task.selection_split)
+    )
+    assert evaluation is not None
     if transfer is not None and kind.without_labels:
         training = Examples([], transfer.labels[:0])
     else:
-        training = kind.to_learn(task, load_split(task, "train"))
+        training = load_split(task, "train")
+        if config.hold_out is not None:
+            held_out, training = training.split(config.hold_out)
+            selection = held_out.sample(config.eval_samples)
+        training = kind.to_learn(task, training)
+    _check_choices(config, task, training, selection)
     if config.train_samples is not None:
         training = training.sample(config.train_samples, config.seed)
-    splits = task.evaluation_split, task.selection_split
-    evaluation, selection = (
-        load_split(task, split).sample(config.eval_samples, config.seed) if split else None
-        for split in splits
-    )
-    assert evaluation is not None
     return TrainingText(training, evaluation, selection, transfer)
+
+
+def _check_choices(
+    config: TrainingOptions, task: Task, training: Examples, selection: Examples | None
+) -> None:
+    """Raise where choices would be made on a split that is reported, or nothing is left to learn from."""
+    if config.hold_out is not None and not len(training):
+        raise EdgepressError(f"--hold-out {config.hold_out:g} leaves no text to learn from", "name less")
+    if config.patience is not None and selection is None:
+        raise EdgepressError(
+            f"--patience would end the training by {task.name}/{task.evaluation_split}, which is reported",
+            "--hold-out 0.05 holds a part of the train split out for it",
+        )
 
 
 def encode_examples(

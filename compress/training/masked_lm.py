@@ -38,6 +38,11 @@ def corpus_data(
     Raises:
         EdgepressError: there is less than one batch of blocks, or nothing is held out.
     """
+    if config.hold_out is not None or config.patience is not None:
+        raise EdgepressError(
+            "--hold-out and --patience are of tasks: of a corpus one text in 20 is held out, and reported",
+            "leave them away; --keep best writes the best weights",
+        )
     length = min(config.max_length or longest, longest)
     if length < SHORTEST_BLOCK:
         raise EdgepressError("--max-length is out of range", f"a block has at least {SHORTEST_BLOCK} tokens")

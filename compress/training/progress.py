@@ -45,7 +45,9 @@ class TrainingProgress(TrainerCallback):
     Evaluations and checkpoints are not counted; what was trained before an interruption is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, epochs: float) -> None:
+        """Begin a bar; `epochs` is the number of passes over the rows, a part of one too."""
+        self._epochs = epochs
         self._marks: set[int] = set()
         self._seconds = self._since = 0.0
         self._interrupted = False
@@ -77,7 +79,7 @@ class TrainingProgress(TrainerCallback):
         self._interrupted = True
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
-        self._marks = marks(state.max_steps, args.num_train_epochs)
+        self._marks = marks(state.max_steps, self._epochs)
         self._seconds = trained_seconds(state.log_history)
         self._since = time.monotonic()
         if state.is_world_process_zero:

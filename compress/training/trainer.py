@@ -27,6 +27,7 @@ from compress.training.config import TrainingOptions
 from compress.training.data import TrainingText, encode_examples
 from compress.training.machine import has_accelerator, has_bf16, keep_freed_memory
 from compress.training.progress import TrainingProgress
+from compress.training.schedule import asked_callbacks, slower_below, step_limit, trained_epochs
 from edgepress.core.console import step
 from edgepress.core.errors import EdgepressError
 from edgepress.core.memory import LONG, peak_note
@@ -127,8 +128,10 @@ def train(
     longest = int(_lengths(data.train).max(initial=0))
     if longest > LONG:
         step(f"texts of up to {longest:,} tokens, {config.batch_size} a batch: {LESS_MEMORY}")
-    progress = TrainingProgress()
-    trainer = _trainer(model, data, config, checkpoints, [progress, Marking(), *callbacks])
+    progress = TrainingProgress(trained_epochs(config, len(data.train)))
+    # A checkpoint is marked as whole behind all that is written into it.
+    own = [progress, *asked_callbacks(config), Marking(), *callbacks]
+    trainer = _trainer(model, data, config, checkpoints, own)
     newest = newest_checkpoint(checkpoints, model, config.keep == "best")
     if newest is not None:
         step(f"resuming from step {newest.name.rpartition('-')[2]}")
@@ -158,12 +161,13 @@ def _trainer(
 ) -> Trainer:
     return LengthTrainer(
         model=model,
-        args=_arguments(config, checkpoints, data.metric),
+        args=_arguments(config, checkpoints, data.metric, step_limit(config, len(data.train))),
         train_dataset=data.train,
         eval_dataset=data.watched,
         data_collator=data.collator,
         compute_metrics=data.metrics,
         callbacks=list(callbacks),
+        layer_decay=config.layer_decay,
     )
 
 
@@ -204,11 +208,20 @@ class LengthTrainer(Trainer):
     then swings with them, and it ends on the shortest texts.
     """
 
-    def __init__(self, **arguments: Any) -> None:
+    def __init__(self, layer_decay: float | None = None, **arguments: Any) -> None:
         super().__init__(**arguments)
+        self._layer_decay = layer_decay
         self.remove_callback(PrinterCallback)  # it prints each log entry to stdout, among the answers
         # Each batch's loss is a mean; a step over several batches takes the mean of theirs.
         self.model_accepts_loss_kwargs = False
+
+    def create_optimizer(self, *arguments: Any) -> torch.optim.Optimizer:
+        """Make the optimizer, in which lower layers learn more slowly where the flags say so."""
+        fresh = self.optimizer is None
+        optimizer: torch.optim.Optimizer = super().create_optimizer(*arguments)
+        if fresh and self._layer_decay is not None:
+            slower_below(optimizer, self.model, self._layer_decay)
+        return optimizer
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """Write weights as torch does: safetensors refuses those that a head shares with the embeddings."""
@@ -290,7 +303,7 @@ def _lengths(rows: Dataset) -> np.ndarray:
     return np.asarray(list_value_length(ids))
 
 
-def _arguments(config: TrainingOptions, checkpoints: Path, metric: str) -> TrainingArguments:
+def _arguments(config: TrainingOptions, checkpoints: Path, metric: str, max_steps: int) -> TrainingArguments:
     assert config.epochs is not None
     assert config.learning_rate is not None
     best = config.keep == "best"
@@ -299,6 +312,7 @@ def _arguments(config: TrainingOptions, checkpoints: Path, metric: str) -> Train
     return StepArguments(
         output_dir=str(checkpoints),
         num_train_epochs=config.epochs,
+        max_steps=max_steps,
         per_device_train_batch_size=config.batch_size,
         per_device_eval_batch_size=config.batch_size,
         gradient_accumulation_steps=config.gradient_accumulation,

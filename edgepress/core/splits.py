@@ -86,6 +86,22 @@ class Examples:
             order = rng.permutation(self.groups.max() + 1)
             within = np.cumsum(np.bincount(self.groups)[order]) <= count
             rows = np.flatnonzero(np.isin(self.groups, order[: max(1, int(within.sum()))]))
+        return self._rows(rows)
+
+    def split(self, share: float, seed: int = 0) -> "tuple[Examples, Examples]":
+        """Draw a share of the rows, and return them and the rest; rows with one text, or of one group, are on
+        one side.
+        """
+        numbers = self.groups
+        if numbers is None:
+            known: dict[tuple[str, ...], int] = {}
+            numbers = np.asarray([known.setdefault(text, len(known)) for text in self.texts], dtype=np.int64)
+        count = int(numbers.max(initial=-1)) + 1
+        order = np.random.default_rng(seed).permutation(count)
+        drawn = np.isin(numbers, order[: max(1, round(share * count))])
+        return self._rows(np.flatnonzero(drawn)), self._rows(np.flatnonzero(~drawn))
+
+    def _rows(self, rows: np.ndarray) -> "Examples":
         groups = None if self.groups is None else np.unique(self.groups[rows], return_inverse=True)[1]
         return Examples([self.texts[row] for row in rows], self.labels[rows], groups)
 
