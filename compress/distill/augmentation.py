@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,7 +65,8 @@ def word_classes(teacher: OpenedModel, texts: Sequence[tuple[str, ...]]) -> dict
 
 def _vectors(teacher: OpenedModel, words: Sequence[str]) -> tuple[list[str], np.ndarray]:
     """Words with tokens, and the mean of their tokens' vectors: (words, width)."""
-    table = teacher.model.get_input_embeddings().weight.detach().float().cpu()
+    embeddings: Any = teacher.model.get_input_embeddings()
+    table = embeddings.weight.detach().float().cpu()
     known, found = [], []
     for start in range(0, len(words), BATCH):
         part = words[start : start + BATCH]

@@ -220,6 +220,7 @@ class LengthTrainer(Trainer):
         fresh = self.optimizer is None
         optimizer: torch.optim.Optimizer = super().create_optimizer(*arguments)
         if fresh and self._layer_decay is not None:
+            assert self.model is not None
             slower_below(optimizer, self.model, self._layer_decay)
         return optimizer
 
