@@ -34,6 +34,7 @@ COLUMNS = {
     "fp16": "test_scheme[{}-fp16]",
     "finetune": "test_finetune[{}]",
     "distill": "test_distill[{}]",
+    "narrow": "test_narrow[narrow-{}]",
     "heads": "test_prune[heads-{}]",
     "ffn": "test_prune[ffn-{}]",
     "hidden": "test_prune[hidden-{}]",

@@ -6,10 +6,10 @@ from small_models import ARCHITECTURES
 from torch import nn
 from transformers import AutoModelForSequenceClassification
 
+from compress.parts import FINDERS, PrunablePart, parts
 from compress.prune.config import PruneConfig
 from compress.prune.cut import Cutting, cut_units
 from compress.prune.importance import SCORERS, choose, counts, score
-from compress.prune.parts import FINDERS, PrunablePart, parts
 from compress.prune.report import Shape, opens_everywhere
 from edgepress.core.architectures.pruned import model_type, query, record_shapes
 from edgepress.core.errors import EdgepressError

@@ -11,7 +11,8 @@ from conftest import skip_without
 from small_models import ARCHITECTURES, LONGEST, VOCABULARY
 from transformers import AutoModelForSequenceClassification, ModernBertConfig, PreTrainedModel
 
-from compress.distill.slicing import slice_layers
+from compress.distill.projection import project
+from compress.distill.slicing import random_student, slice_layers
 from compress.prune.config import PruneConfig
 from compress.prune.cut import Cutting
 from compress.sparsify.masks import Sparsity
@@ -41,6 +42,10 @@ REFUSED = {
     ("heads", "modernbert"): "nothing that --heads could cut",
     **{
         ("hidden", kind): "nothing that --hidden could cut"
+        for kind in ("albert", "mobilebert", "electra", "deberta-v2", "modernbert")
+    },
+    **{
+        ("narrow", kind): "cannot be projected"
         for kind in ("albert", "mobilebert", "electra", "deberta-v2", "modernbert")
     },
 }
@@ -169,6 +174,22 @@ def test_distill(kind):
     teacher = deep(kind)
     student = slice_layers(teacher, [0, 2], seed=0)
     assert student.config.num_hidden_layers == 2
+    assert logits(student).shape == logits(teacher).shape
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+@pytest.mark.parametrize("how", ["narrow"])
+def test_narrow(kind, how):
+    teacher = deep(kind)
+    source = slice_layers(teacher, [0, 2], seed=0)
+    widths = {
+        "hidden_size": teacher.config.hidden_size // 2,
+        "num_attention_heads": 1,
+        "intermediate_size": 48,
+    }
+    student = random_student(teacher, [0, 2], 0, widths)
+    texts = {name: torch.from_numpy(values) for name, values in batches(source)[0].items()}
+    assert 0 < project(source, student, texts) < 1
     assert logits(student).shape == logits(teacher).shape
 
 

@@ -13,12 +13,17 @@ from edgepress.core.tasks import TASK_HELP, TaskFlags
 Stage = Literal["task", "pretrain"]
 Init = Literal["teacher", "random"]
 Layers = Literal["alternate", "first", "last"]
-STATIC = "static"
+NARROW, STATIC = "narrow", "static"
+# Flags of one student's shape -> the students that have it.
+SHAPES = {
+    **dict.fromkeys(("hidden_size", "embedding_size"), (NARROW, STATIC)),
+    **dict.fromkeys(("heads", "intermediate_size"), (NARROW,)),
+}
 SCRATCH = [name for name in FROM_SCRATCH_ONLY if name != STATIC]
 STUDENT_HELP = (
-    "half: a part of the teacher's layers; static: the teacher's tokens, a vector each, and a small head; "
-    f"{', '.join(SCRATCH)}: from scratch; or the local folder or Hub id of an encoder, for example one that "
-    "was distilled before."
+    "half: a part of the teacher's layers; narrow: the same, of smaller widths; static: its tokens, a vector "
+    f"each, and a small head; {', '.join(SCRATCH)}: from scratch; or the local folder or Hub id of an "
+    "encoder, for example one that was distilled before."
 )
 
 # What nobody gave; of the pretrain stage as Sanh et al. 2019 trained DistilBERT.
@@ -53,13 +58,21 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     onnx/model_quantized.onnx."""
     student: Annotated[str, described(STUDENT_HELP)] = "half"
     layers: Layers | tuple[int, ...] = "alternate"
-    """Teacher layers that --student half begins with: alternate, first, last, or their numbers (0 2 4)."""
+    """Teacher layers that --student half and narrow begin with: alternate, first, last, or numbers."""
     depth: int | None = None
-    """Number of layers that --student half has; default: half of the teacher's."""
+    """Number of layers that --student half and narrow have; default: half of the teacher's."""
     init: Init = "teacher"
-    """Weights that --student half and static begin with: the teacher's, or random ones."""
+    """Weights that --student half, narrow and static begin with: the teacher's, or random ones."""
+    hidden_size: int | None = None
+    """Hidden size of --student narrow, default: half of the teacher's; of static the layer before the
+    classifier, default: 64."""
+    heads: int | None = None
+    """Attention heads of a layer of --student narrow; default: as wide as the teacher's, or as many."""
+    intermediate_size: int | None = None
+    """Feed-forward units of a layer of --student narrow; default: in the teacher's proportion."""
     embedding_size: int | None = None
-    """Numbers a token of --student static; default: 256, or the teacher's hidden size where that is less."""
+    """Numbers of a token's embedding. Of --student static, default: 256, or the teacher's hidden size where
+    that is less; of narrow where they are to be fewer than its hidden size (a BERT becomes an ELECTRA)."""
     vocabulary: Annotated[int, described(VOCABULARY_HELP)] = 0
     train_baseline: bool = True
     """Also train the same student without the teacher (task stage)."""
@@ -67,7 +80,7 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     # The student without the teacher has checkpoints of its own.
     AFTER_TRAINING = ClassifierOptions.AFTER_TRAINING | {"train_baseline"}
     SEEN_IN_CONTENTS = ClassifierOptions.SEEN_IN_CONTENTS | {
-        *("teacher", "student", "corpus", "layers", "depth", "init", "embedding_size"),
+        *("teacher", "student", "corpus", "layers", "depth", "init", *SHAPES),
         *("transfer", "transfer_samples", "augment"),
     }
 
@@ -77,13 +90,12 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     def check(self) -> None:
         """Raise for a flag that is out of range."""
         super().check()
+        sizes = {name: getattr(self, name) for name in ("depth", "transfer_samples", *SHAPES)}
         require_flags(
             {
-                "--depth": self.depth is None or self.depth > 0,
-                "--transfer-samples": self.transfer_samples is None or self.transfer_samples > 0,
+                **{_flag(name): size is None or size > 0 for name, size in sizes.items()},
                 "--transfer-confidence": 0 <= self.transfer_confidence <= 1,
                 "--augment": self.augment >= 0,
-                "--embedding-size": self.embedding_size is None or self.embedding_size > 0,
             }
         )
         self._check_student()
@@ -100,8 +112,11 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
             )
 
     def _check_student(self) -> None:
-        if self.embedding_size is not None and self.student != STATIC:
-            raise EdgepressError("--embedding-size belongs to --student static", "leave it away")
+        for name, students in SHAPES.items():
+            if getattr(self, name) is not None and self.student not in students:
+                raise EdgepressError(
+                    f"{_flag(name)} belongs to --student {' and '.join(students)}", "leave it away"
+                )
         if self.vocabulary and self.student == STATIC:
             raise EdgepressError(
                 "--vocabulary: a static student has the teacher's tokens",
@@ -134,6 +149,10 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
                 raise EdgepressError(f"{flag} belongs to --stage task", "leave it away")
 
 
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class DistillConfig(DistillOptions, TaskFlags, StepFlags):
     """Train a small student to answer as a fine-tuned teacher does, and the same student without the
@@ -143,6 +162,8 @@ class DistillConfig(DistillOptions, TaskFlags, StepFlags):
     python -m compress.distill --teacher outputs/minilm-sst2
 
     python -m compress.distill --teacher outputs/minilm-sst2 --student bilstm --vocabulary 10000
+
+    python -m compress.distill --teacher outputs/minilm-sst2 --student narrow --hidden-size 192 --depth 3
 
     python -m compress.distill --teacher outputs/minilm-sst2 --student static --embedding-size 128
 

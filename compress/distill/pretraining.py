@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from compress.distill.config import DistillConfig, DistillOptions
+from compress.distill.config import NARROW, DistillConfig, DistillOptions
+from compress.distill.narrow import narrow_student
 from compress.distill.student import HALF, part_of
 from compress.distillation.objective import hidden_cosine, response_loss
 from compress.step import StepResult
@@ -124,7 +125,7 @@ def distill_pretraining(
         EdgepressError: the student has another vocabulary, or the corpus is too short.
     """
     options = with_defaults(options, PRETRAINING)
-    student = _open_student(options, teacher)
+    student = _open_student(options, teacher, corpus)
     module = PretrainingDistillation(student.model, teacher.model, options)
     data = corpus_data(student.tokenizer, corpus, options, min(teacher.longest, student.longest))
     checkpoints = run.checkpoints(options, None, data, teacher=teacher, student=student)
@@ -141,9 +142,11 @@ def distill_pretraining(
     )
 
 
-def _open_student(options: DistillOptions, teacher: OpenedModel) -> OpenedModel:
+def _open_student(options: DistillOptions, teacher: OpenedModel, corpus: Corpus) -> OpenedModel:
     if options.student == HALF:
         return part_of(teacher, options)
+    if options.student == NARROW:
+        return narrow_student(teacher, options, [(text,) for text in corpus.texts])
     student = open_masked_lm(options.student, options.seed)
     if student.tokenizer.get_vocab() != teacher.tokenizer.get_vocab():
         raise EdgepressError(

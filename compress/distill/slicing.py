@@ -1,11 +1,13 @@
 """A student made of some of its teacher's layers (Sanh et al. 2019, sections 3 and 4).
 
-A BERT becomes a DistilBERT, without token types and pooler; one with relative positions, which a DistilBERT
-does not have, and every other architecture stays what it is.
+A BERT becomes a DistilBERT, without token types and pooler, or, where its token embeddings are to be
+narrower than its layers, an ELECTRA. One with relative positions, which these two do not have, and every
+other architecture stays what it is.
 """
 
 import copy
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -20,15 +22,22 @@ from transformers import (
     DistilBertForQuestionAnswering,
     DistilBertForSequenceClassification,
     DistilBertForTokenClassification,
+    ElectraConfig,
+    ElectraForMaskedLM,
+    ElectraForQuestionAnswering,
+    ElectraForSequenceClassification,
+    ElectraForTokenClassification,
     PretrainedConfig,
     PreTrainedModel,
 )
 
+from compress.distill.config import SCRATCH
 from edgepress.core.architectures.depth import LAYER, keep_layers
 from edgepress.core.architectures.head import HEAD
 from edgepress.core.architectures.pruned import SHAPES
+from edgepress.core.architectures.widths import EMBEDDING, set_widths
 from edgepress.core.checkpoint import listed
-from edgepress.core.errors import EdgepressError
+from edgepress.core.errors import EdgepressError, first_line
 
 DISTILBERT: dict[type[PreTrainedModel], type[PreTrainedModel]] = {
     BertForSequenceClassification: DistilBertForSequenceClassification,
@@ -36,6 +45,15 @@ DISTILBERT: dict[type[PreTrainedModel], type[PreTrainedModel]] = {
     BertForQuestionAnswering: DistilBertForQuestionAnswering,
     BertForTokenClassification: DistilBertForTokenClassification,
 }
+# The same encoder, whose embeddings may have a width of their own.
+ELECTRA: dict[type[PreTrainedModel], type[PreTrainedModel]] = {
+    BertForSequenceClassification: ElectraForSequenceClassification,
+    BertForMaskedLM: ElectraForMaskedLM,
+    BertForQuestionAnswering: ElectraForQuestionAnswering,
+    BertForTokenClassification: ElectraForTokenClassification,
+}
+NO_WIDTHS: Mapping[str, int] = MappingProxyType({})
+BERT = "bert."
 # BERT's names of modules -> DistilBERT's, in this order.
 RENAMED = {
     "bert.embeddings.": "distilbert.embeddings.",
@@ -79,6 +97,21 @@ def chosen_layers(count: int, layers: str | Sequence[int], depth: int | None) ->
     return named[layers] if isinstance(layers, str) else _numbers(layers, count, depth)
 
 
+def teachers_layers(teacher: PretrainedConfig, layers: str | Sequence[int], depth: int | None) -> list[int]:
+    """Numbers of the layers that a student begins with, of a teacher of this config.
+
+    Raises:
+        EdgepressError: it has no layers, or not these.
+    """
+    count = getattr(teacher, "num_hidden_layers", None)
+    if count is None:
+        raise EdgepressError(
+            f"a {teacher.model_type} has no layers that a student could have some of",
+            f"name another --student: {', '.join(SCRATCH)}",
+        )
+    return chosen_layers(count, layers, depth)
+
+
 def _numbers(layers: Sequence[int], count: int, depth: int | None) -> list[int]:
     if not layers or not all(0 <= layer < count for layer in layers):
         raise EdgepressError(
@@ -90,17 +123,29 @@ def _numbers(layers: Sequence[int], count: int, depth: int | None) -> list[int]:
     return list(layers)
 
 
-def slice_layers(teacher: PreTrainedModel, layers: list[int], seed: int) -> PreTrainedModel:
+def slice_layers(
+    teacher: PreTrainedModel, layers: list[int], seed: int, factorized: bool = False
+) -> PreTrainedModel:
     """A model with these layers of the teacher, and its embeddings; its head too, where it fits.
 
+    Args:
+        teacher: has the layers.
+        layers: their numbers, in the order in which they stand afterwards.
+        seed: of weights that are not the teacher's: the head's, where that does not fit.
+        factorized: whether its config has to have an embedding size; it is the hidden size here.
+
     Raises:
-        EdgepressError: the teacher was pruned to other shapes in each layer, or a tensor of the student's
-            encoder would be random.
+        EdgepressError: the teacher was pruned to other shapes in each layer, a tensor of the student's
+            encoder would be random, or no config of its kind has an embedding size.
     """
-    student = random_student(teacher, layers, seed)
+    widths = {EMBEDDING: teacher.config.hidden_size} if factorized else NO_WIDTHS
+    student = random_student(teacher, layers, seed, widths)
     weights = _kept(teacher.state_dict(), layers)
-    if _becomes_distilbert(teacher):
+    if isinstance(student.config, DistilBertConfig) and _stock(teacher) in DISTILBERT:
         weights = _as_distilbert(weights, pooled=_stock(teacher) is BertForSequenceClassification)
+    if type(student) in ELECTRA.values() and _stock(teacher) in ELECTRA:
+        inside = [name for name in weights if name.startswith(BERT)]
+        weights = {f"{student.base_model_prefix}.{name.removeprefix(BERT)}": weights[name] for name in inside}
     shapes = {name: value.shape for name, value in student.state_dict().items()}
     fitting = {name: value for name, value in weights.items() if shapes.get(name) == value.shape}
     # An encoder that is the model itself has no prefix: all of it has to come from the teacher.
@@ -115,11 +160,20 @@ def slice_layers(teacher: PreTrainedModel, layers: list[int], seed: int) -> PreT
     return student
 
 
-def random_student(teacher: PreTrainedModel, layers: Sequence[int], seed: int) -> PreTrainedModel:
+def random_student(
+    teacher: PreTrainedModel, layers: Sequence[int], seed: int, widths: Mapping[str, int] = NO_WIDTHS
+) -> PreTrainedModel:
     """The same shape with random weights, in as many layers as are named, of their kinds.
 
+    Args:
+        teacher: says what the shape is.
+        layers: numbers of its layers.
+        seed: of all weights.
+        widths: those that are others, as `set_widths` takes them.
+
     Raises:
-        EdgepressError: the teacher was pruned to other shapes in each layer.
+        EdgepressError: the teacher was pruned to other shapes in each layer, no config of its kind has an
+            embedding size, or its architecture cannot have these widths.
     """
     if hasattr(teacher.config, SHAPES):
         raise EdgepressError(
@@ -130,10 +184,20 @@ def random_student(teacher: PreTrainedModel, layers: Sequence[int], seed: int) -
     keep_layers(config, layers)
     if hasattr(config, HEAD):
         delattr(config, HEAD)
-    if _becomes_distilbert(teacher):
+    if EMBEDDING in widths and not hasattr(config, EMBEDDING):
+        own, config = _with_embedding_size(teacher, config)
+    elif _becomes_distilbert(teacher):
         own, config = DISTILBERT[own], _distilbert_config(config)
+    set_widths(config, widths)
     torch.manual_seed(seed)
-    return own(config).eval()
+    try:
+        return own(config).eval()
+    except (ValueError, RuntimeError) as error:  # what each architecture asks of its widths
+        if not widths:
+            raise
+        raise EdgepressError(
+            f"a {config.model_type} cannot have these widths: {first_line(error)}", "name others"
+        ) from error
 
 
 def _stock(teacher: PreTrainedModel) -> type[PreTrainedModel]:
@@ -146,6 +210,30 @@ def _becomes_distilbert(teacher: PreTrainedModel) -> bool:
     """Whether it is a BERT with its positions in a table, which is all that a DistilBERT knows."""
     absolute = getattr(teacher.config, "position_embedding_type", "absolute") == "absolute"
     return _stock(teacher) in DISTILBERT and absolute
+
+
+def _with_embedding_size(
+    teacher: PreTrainedModel, config: PretrainedConfig
+) -> tuple[type[PreTrainedModel], PretrainedConfig]:
+    """Class and config of the same encoder with embeddings of their own width."""
+    own = _stock(teacher)
+    if own not in ELECTRA or not _becomes_distilbert(teacher):
+        raise EdgepressError(
+            f"--embedding-size: token embeddings of a {config.model_type} are as wide as its layers",
+            "leave it away; compress.trim_vocab makes the table smaller",
+        )
+    same = {
+        name: value
+        for name, value in config.to_diff_dict().items()
+        if name not in ("model_type", "architectures", "transformers_version")
+    }
+    return ELECTRA[own], ElectraConfig(**{**_sizes(config), **same, "embedding_size": config.hidden_size})
+
+
+def _sizes(bert: PretrainedConfig) -> dict[str, Any]:
+    """What a BERT's and an ELECTRA's config call the same, and have other defaults for."""
+    names = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+    return {name: getattr(bert, name) for name in names}
 
 
 def _distilbert_config(bert: PretrainedConfig) -> DistilBertConfig:

@@ -44,7 +44,7 @@ def static_student(
     """
     width = getattr(teacher.model.config, "hidden_size", EMBEDDING_SIZE)
     size = options.embedding_size or min(EMBEDDING_SIZE, width)
-    config = _config(teacher, size)
+    config = _config(teacher, size, options.hidden_size)
     kind = model_type(config, teacher.kind.head)
     if options.init == "teacher":
         _check_layers(teacher, size)
@@ -62,9 +62,10 @@ def static_student(
     return replace(teacher, model=model, tokenizer=tokenizer, head_trained=False)
 
 
-def _config(teacher: OpenedModel, size: int) -> StaticConfig:
+def _config(teacher: OpenedModel, size: int, hidden: int | None) -> StaticConfig:
     own = teacher.model.config
     return StaticConfig(
+        **({} if hidden is None else {"hidden_size": hidden}),
         vocab_size=table_rows(teacher.tokenizer),
         embedding_size=size,
         max_position_embeddings=teacher.longest,

@@ -3,8 +3,9 @@
 import copy
 from dataclasses import replace
 
-from compress.distill.config import SCRATCH, STATIC, DistillOptions
-from compress.distill.slicing import chosen_layers, random_student, slice_layers
+from compress.distill.config import NARROW, SCRATCH, STATIC, DistillOptions
+from compress.distill.narrow import narrow_student
+from compress.distill.slicing import random_student, slice_layers, teachers_layers
 from compress.distill.static import static_student
 from compress.training.config import check_vocabulary
 from compress.training.data import TrainingText, open_untrained
@@ -15,6 +16,8 @@ from edgepress.core.inputs import fit_inputs
 from edgepress.core.loading import OpenedModel, open_model
 
 HALF = "half"
+# Those that begin as the teacher's states on texts say.
+BEGUN_ON_TEXTS = {NARROW: narrow_student, STATIC: static_student}
 
 
 def open_student(options: DistillOptions, teacher: OpenedModel, text: TrainingText | None) -> OpenedModel:
@@ -41,9 +44,9 @@ def reads_teachers_tokens(options: DistillOptions, teacher: OpenedModel) -> bool
 def _named(options: DistillOptions, teacher: OpenedModel, text: TrainingText | None) -> OpenedModel:
     if options.student == HALF:
         return part_of(teacher, options)
-    if options.student == STATIC:
+    if options.student in BEGUN_ON_TEXTS:
         assert text is not None
-        return static_student(teacher, options, text.learned)
+        return BEGUN_ON_TEXTS[options.student](teacher, options, text.learned)
     if options.student in SCRATCH:
         assert text is not None
         student = open_untrained(
@@ -69,17 +72,12 @@ def part_of(teacher: OpenedModel, options: DistillOptions) -> OpenedModel:
     Raises:
         EdgepressError: the teacher has no layers, or not these.
     """
-    count = getattr(teacher.model.config, "num_hidden_layers", None)
-    if count is None:
-        raise EdgepressError(
-            f"a {teacher.model.config.model_type} has no layers to take half of",
-            f"name another --student: {', '.join(SCRATCH)}",
-        )
-    layers = chosen_layers(count, options.layers, options.depth)
+    layers = teachers_layers(teacher.model.config, options.layers, options.depth)
     if options.init == "random":
         model = random_student(teacher.model, layers, options.seed)
     else:
         model = slice_layers(teacher.model, layers, options.seed)
+    count = teacher.model.config.num_hidden_layers
     console.step(f"student: {len(layers)} of {count} layers, as {model.config.model_type}")
     tokenizer = copy.deepcopy(teacher.tokenizer)
     fit_inputs(tokenizer, model)

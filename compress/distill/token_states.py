@@ -43,7 +43,10 @@ def token_states(teacher: OpenedModel, texts: Sequence[tuple[str, ...]], seed: i
     before, after = _around(teacher.tokenizer)
     tokens = [[*before, token, *after] for token in range(table_rows(teacher.tokenizer))]
     alone = [{"input_ids": row, "attention_mask": [1] * len(row)} for row in tokens]
-    drawn = sorted(_drawn(teacher, texts, seed), key=lambda row: len(row["input_ids"]))
+    drawn = sorted(
+        drawn_texts(teacher, texts, seed, TOKENS_OF_TEXTS, teacher.text_length),
+        key=lambda row: len(row["input_ids"]),
+    )
     single, _ = _summed(teacher, alone, "the teacher reads tokens", TOKENS_AT_ONCE, place=len(before))
     several, counts = _summed(teacher, drawn, "the teacher reads texts", TEXTS_AT_ONCE)
     means = (single + several) / (1 + counts).unsqueeze(1)
@@ -64,14 +67,16 @@ def _around(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
     return ids[:first], ids[last:]
 
 
-def _drawn(teacher: OpenedModel, texts: Sequence[tuple[str, ...]], seed: int) -> Iterator[dict[str, Any]]:
-    """Encoded texts in random order, until they have enough tokens."""
+def drawn_texts(
+    teacher: OpenedModel, texts: Sequence[tuple[str, ...]], seed: int, tokens: int, longest: int
+) -> Iterator[dict[str, Any]]:
+    """Encoded texts in random order, cut to `longest` tokens, until they have so many `tokens`."""
     order, read = np.random.default_rng(seed).permutation(len(texts)), 0
     for start in range(0, len(order), ENCODED_AT_ONCE):
         part = [texts[row] for row in order[start : start + ENCODED_AT_ONCE]]
-        encoded = encode_texts(teacher.tokenizer, part, teacher.text_length)
+        encoded = encode_texts(teacher.tokenizer, part, longest)
         for row in range(len(part)):
-            if read >= TOKENS_OF_TEXTS:
+            if read >= tokens:
                 return
             read += len(encoded["input_ids"][row])
             yield {name: ids[row] for name, ids in encoded.items()}

@@ -11,6 +11,7 @@ import torch_pruning as tp
 from torch import nn
 from transformers import PreTrainedModel
 
+from compress.parts import FINDERS, PrunablePart, classifier_parts, dependency_graph, group, parts
 from compress.prune.config import PruneOptions
 from compress.prune.importance import (
     KeptUnits,
@@ -21,11 +22,10 @@ from compress.prune.importance import (
     counts,
     score,
 )
-from compress.prune.parts import FINDERS, PrunablePart, classifier_parts, dependency_graph, group, parts
 from edgepress.core.architectures.depth import first_stays, keep_layers
 from edgepress.core.architectures.pruned import kept_heads, set_heads
+from edgepress.core.architectures.widths import feed_forward_name
 
-FEED_FORWARD_WIDTH = ("hidden_dim", "intermediate_size")
 UNITS = ("heads", "ffn", "hidden")
 Wanted = Mapping[str, Mapping[nn.Module, int]]
 """Kind -> root of a part -> how many units stay."""
@@ -104,8 +104,7 @@ def _tell_config(model: PreTrainedModel, kept: Mapping[str, KeptUnits]) -> None:
         config.hidden_size = _width(kept["hidden"])
     widths = {part.units for part in parts(model, "ffn")} if "ffn" in kept else set()
     if len(widths) == 1:
-        name = next(name for name in FEED_FORWARD_WIDTH if hasattr(config, name))
-        setattr(config, name, widths.pop())
+        setattr(config, feed_forward_name(config), widths.pop())
 
 
 @dataclass(frozen=True)

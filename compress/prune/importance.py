@@ -13,7 +13,7 @@ import torch_pruning as tp
 from torch import nn
 from transformers import PreTrainedModel
 
-from compress.prune.parts import PrunablePart, dependency_graph, group
+from compress.parts import PrunablePart, dependency_graph, group, readers
 from edgepress.core.errors import EdgepressError
 
 TensorBatch = Mapping[str, torch.Tensor]
@@ -86,18 +86,18 @@ def _activation(
     passes through it, 1 - cosine (Men et al. 2024, "ShortGPT", section 3).
     """
     graph = dependency_graph(model)
-    readers = {part.name: _readers(graph, part) for part in parts if part.kind != "layers"}
+    reading = {part.name: readers(graph, part) for part in parts if part.kind != "layers"}
     layers = [own for part in parts if part.kind == "layers" for own in _children(part)]
     squares: dict[nn.Module, torch.Tensor] = defaultdict(lambda: torch.zeros(()))
     turns: dict[nn.Module, torch.Tensor] = defaultdict(lambda: torch.zeros(()))
     with ExitStack() as stack, torch.no_grad():
-        mask = stack.enter_context(_hooks(readers, layers, squares, turns))
+        mask = stack.enter_context(_hooks(reading, layers, squares, turns))
         for batch in batches:
             mask[:] = [batch["attention_mask"].bool()]
             model(**batch)
 
     def channels(part: PrunablePart) -> torch.Tensor:
-        own = [squares[reader].sqrt() * reader.weight.detach().norm(dim=0) for reader in readers[part.name]]
+        own = [squares[reader].sqrt() * reader.weight.detach().norm(dim=0) for reader in reading[part.name]]
         return torch.stack(own).sum(0)
 
     return {part.name: _each(part, lambda layer: turns[layer], channels) for part in parts}
@@ -117,12 +117,6 @@ def _each(
 
 def _children(part: PrunablePart) -> list[nn.Module]:
     return list(part.module.children())
-
-
-def _readers(graph: tp.DependencyGraph, part: PrunablePart) -> list[nn.Linear]:
-    """The matrices that read a part's channels."""
-    found = (dependency for dependency, _ in group(graph, part))
-    return [own.target.module for own in found if own.handler == tp.prune_linear_in_channels]
 
 
 @contextmanager

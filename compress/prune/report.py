@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from transformers import PreTrainedModel
 
 from compress.compression import ModelFigures, Report, headings
-from compress.prune.parts import FINDERS
+from compress.parts import FINDERS
 from compress.training.scoring import TrainingResult, percent
 from edgepress.core.architectures.pruned import SHAPES
 from edgepress.core.loading import OpenedModel

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from compress.prune.parts import parts
+from compress.parts import parts
 from compress.shrink.config import ShrinkConfig
 from compress.trim_vocab.vocabularies import check_trimmable
 from edgepress.core.errors import EdgepressError

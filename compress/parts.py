@@ -140,3 +140,9 @@ def group(graph: tp.DependencyGraph, part: PrunablePart, channels: Sequence[int]
     cut = tp.prune_embedding_out_channels if embedding else tp.prune_linear_out_channels
     wanted = range(part.channels) if channels is None else channels
     return graph.get_pruning_group(part.root, cut, idxs=list(wanted))
+
+
+def readers(graph: tp.DependencyGraph, part: PrunablePart) -> list[nn.Linear]:
+    """The matrices that read a part's channels."""
+    found = (dependency for dependency, _ in group(graph, part))
+    return [own.target.module for own in found if own.handler == tp.prune_linear_in_channels]
