@@ -216,7 +216,7 @@ def refused(result: Result, output: Path, word: str) -> None:
         (("--student", "static", "--embedding-size", 65), "the teacher's states have 64 numbers"),
         (("--student", "static", "--embedding-size", 0), "--embedding-size is out of range"),
         (("--student", "static", "--vocabulary", 100), "a static student has the teacher's tokens"),
-        (("--student", "half", "--embedding-size", 16), "--embedding-size belongs to --student static"),
+        (("--student", "half", "--embedding-size", 16), "--embedding-size belongs to --student narrow"),
         (("--student", "static", "--hidden-weight", 1), "has no layers to compare"),
     ],
 )
