@@ -18,7 +18,8 @@ from compress.training.pictures import write_pictures
 from edgepress.core import console
 from edgepress.core.artifact import Step, create_artifact, is_artifact, read_manifest
 from edgepress.core.errors import EdgepressError
-from edgepress.core.loading import OpenedModel, save_model, set_thresholds
+from edgepress.core.loading import OpenedModel, save_model
+from edgepress.core.metrics import set_thresholds
 from edgepress.core.model_card import Card
 from edgepress.core.own_split import provisional_split, table_of
 from edgepress.core.tables import ScreenTable

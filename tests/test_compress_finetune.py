@@ -13,7 +13,8 @@ from conftest import SENTENCES, interruptible
 from transformers import AutoModelForSequenceClassification
 
 from edgepress.core.artifact import open_artifact
-from edgepress.core.loading import OpenedModel, open_model, set_thresholds
+from edgepress.core.loading import OpenedModel, open_model
+from edgepress.core.metrics import set_thresholds
 from edgepress.core.tasks import TASKS, Task
 from export.core.eager import EagerRunner
 from export.validation.sentences import evaluation_sentences

@@ -31,7 +31,7 @@ from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.files import sha256
 from edgepress.core.heads import EMBEDDING, head_of_class
 from edgepress.core.inputs import longest_input
-from edgepress.core.metrics import THRESHOLDS
+from edgepress.core.metrics import THRESHOLDS, set_thresholds
 from edgepress.core.models import (
     FINE_TUNING,
     FROM_SCRATCH,
@@ -418,14 +418,6 @@ def _warn_of_random_weights(source: ModelSource) -> None:
         f"RANDOM WEIGHTS for {source.name}: {why}. "
         "Size and latency are real; accuracy cannot be, and is shown as '-'."
     )
-
-
-def set_thresholds(model: PreTrainedModel, thresholds: Sequence[float] | None) -> None:
-    """Write into the model's config from which probability on each label is given; None: one half."""
-    if thresholds is not None:
-        setattr(model.config, THRESHOLDS, list(thresholds))
-    elif hasattr(model.config, THRESHOLDS):
-        delattr(model.config, THRESHOLDS)  # those of the model that it was made of
 
 
 def save_model(opened: OpenedModel, folder: Path) -> None:

@@ -7,8 +7,10 @@ From which probability on a label is given is chosen per label, and kept in conf
 A label is given where its probability reaches its threshold; without the key that is 0.5.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy.special import expit
@@ -19,8 +21,19 @@ from edgepress.core.console import warn_once
 from edgepress.core.tasks import ON_TRAIN, ProblemType
 from edgepress.core.tasks.kinds import kind_of
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 THRESHOLDS = "edgepress_thresholds"
 HALF = 0.5
+
+
+def set_thresholds(model: PreTrainedModel, thresholds: Sequence[float] | None) -> None:
+    """Write into the model's config from which probability on each label is given; None: one half."""
+    if thresholds is not None:
+        setattr(model.config, THRESHOLDS, list(thresholds))
+    elif hasattr(model.config, THRESHOLDS):
+        delattr(model.config, THRESHOLDS)  # those of the model that it was made of
 
 
 def gmean_thresholds(logits: np.ndarray, labels: np.ndarray) -> list[float]:
