@@ -249,7 +249,7 @@ def test_the_whole_way(model_folder, data_root, tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEPRESS_CACHE", str(tmp_path / "cache"))
     task = ("--task", "verdicts", "--data", data_root)
     student = ("--student", "narrow", "--hidden-size", 32, "--depth", 1, "--embedding-size", 16)
-    learning = ("--epochs", 15, "--learning-rate", 2e-3, "--no-baseline", "--hidden-weight", 1)
+    learning = ("--epochs", 15, "--learning-rate", 2e-3, "--no-train-baseline", "--hidden-weight", 1)
     out, small = tmp_path / "out", tmp_path / "small"
     run_well("compress.distill", "--teacher", model_folder, *task, *student, *learning, "--output", out)
     manifest = open_artifact(out).manifest

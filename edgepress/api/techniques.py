@@ -110,8 +110,8 @@ def distill(
 
     Args:
         teacher: a trained classifier with a task; or several with the same labels, which are averaged.
-        student: `half` of its layers; a zoo model that is trained from scratch; or the folder or Hub id of an
-            encoder.
+        student: `half` of its layers; `narrow` ones; `static`, its tokens alone; a zoo model that is trained
+            from scratch; or the folder or Hub id of an encoder.
         checkpoints: a folder where an interrupted training goes on; None: nowhere.
         progress: called with each step in words.
         options: fields of `compress.distill.config.DistillOptions`, such as `epochs`, `layers`.
