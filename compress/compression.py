@@ -22,7 +22,7 @@ from compress.training.trainer import TrainingData, task_data, train
 from edgepress.core.artifact import Step
 from edgepress.core.errors import EdgepressError
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
-from edgepress.core.intervals import Bounds, score_text
+from edgepress.core.intervals import Bounds, in_points, packed_loss_bounds, score_text
 from edgepress.core.loading import OpenedModel, check_kind, open_model
 from edgepress.core.tables import ScreenTable
 from export.core.eager import EagerRunner
@@ -70,6 +70,9 @@ class ModelFigures:
     """Texts that the score was measured on; None where the model cannot be scored."""
     bounds: Bounds | None = None
     """The score's 95 % interval; None where it is undefined."""
+    metric: str = ""
+    outcomes: str = ""
+    """What each text adds to the metric, packed."""
 
     @classmethod
     def of(
@@ -83,18 +86,20 @@ class ModelFigures:
         Raises:
             EdgepressError: no source has the split.
         """
-        parameters = opened.model.num_parameters()
+        parameters, metric = opened.model.num_parameters(), opened.text_task.metric
         if training is not None:
             found = training.scores
             bounds = Bounds(*found[INTERVAL]) if found[INTERVAL] else None
-            return cls(parameters, found[opened.text_task.metric], training.evaluation_set, bounds)
+            texts, own = training.evaluation_set, training.outcomes
+            return cls(parameters, found[metric], texts, bounds, metric, own)
         if not opened.scored:
             return cls(parameters, None, None)
         length = options.length_for(opened)
         sentences = evaluation_sentences(opened, options.eval_samples, options.seed, max_length=length)
         with EagerRunner(opened.model) as runner:
             judged = Validator(runner, sentences)
-        return cls(parameters, judged.parent_score, sentences.evaluation_set, judged.parent_bounds)
+        score, bounds = judged.parent_score, judged.parent_bounds
+        return cls(parameters, score, sentences.evaluation_set, bounds, metric, judged.parent_outcomes)
 
     @property
     def cells(self) -> tuple[str, str, str]:
@@ -109,6 +114,20 @@ class ModelFigures:
         own = {EVALUATION_SET: self.evaluation_set.recorded()} if self.evaluation_set else {}
         interval = self.bounds.recorded if self.bounds else None
         return {"parameters": self.parameters, "score": self.score, INTERVAL: interval, **own}
+
+    def lost(self, before: ModelFigures) -> str:
+        """The loss against an earlier stage with its interval; empty where one of the two has no score."""
+        if self.score is None or before.score is None:
+            return ""
+        same = self.evaluation_set == before.evaluation_set
+        bounds = packed_loss_bounds(self.metric, before.outcomes, self.outcomes) if same else None
+        points = f"{in_points(before.score - self.score):.2f} points"
+        return f"{points} {bounds.percent()}" if bounds else points
+
+    def loss_against(self, before: ModelFigures) -> list[str]:
+        """A sentence on what it loses against an earlier stage; none where one of the two has no score."""
+        lost = self.lost(before)
+        return [f"It loses {lost} against the model as it was."] if lost else []
 
     @property
     def scored_on(self) -> list[str]:

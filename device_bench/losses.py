@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 from device_bench.records import Measurement
 from device_bench.stats import Interval
-from edgepress.core.intervals import Bounds, in_points, loss_bounds, wilson
-from edgepress.core.outcomes import fit
-from edgepress.core.packed_array import unpack
-from edgepress.core.tasks import ON_TRAIN
+from edgepress.core.intervals import Bounds, are_alike, in_points, packed_loss_bounds, wilson
 
 NO_OUTCOMES = "their records keep no outcomes of single texts"
 OTHER_TEXTS = "they were scored on different texts"
@@ -69,7 +65,7 @@ def loss(before: Measurement, after: Measurement) -> Loss | None:
     lost = before.score - after.score
     reason = _unpaired(before, after)
     if not reason:
-        bounds = _paired(after.metric.removesuffix(ON_TRAIN), before.outcomes, after.outcomes)
+        bounds = packed_loss_bounds(after.metric, before.outcomes, after.outcomes)
         return Loss(lost, bounds, after.scored_rows)
     old, new = score_interval(before), score_interval(after)
     known = old.low < old.high and new.low < new.high
@@ -80,21 +76,8 @@ def loss(before: Measurement, after: Measurement) -> Loss | None:
 def _unpaired(before: Measurement, after: Measurement) -> str:
     if before.texts_sha256 and after.texts_sha256 and before.texts_sha256 != after.texts_sha256:
         return OTHER_TEXTS
-    metric = after.metric.removesuffix(ON_TRAIN)
-    known = before.texts_sha256 and before.outcomes and after.texts_sha256 and after.outcomes
-    return "" if known and _alike(metric, before.outcomes, after.outcomes) else NO_OUTCOMES
-
-
-@lru_cache(maxsize=1024)
-def _alike(metric: str, before: str, after: str) -> bool:
-    """Whether both are outcomes of a metric, of as many texts."""
-    theirs, ours = unpack(before), unpack(after)
-    return theirs.shape == ours.shape and fit(metric, theirs) and fit(metric, ours)
-
-
-@lru_cache(maxsize=1024)  # a file's record at each shape has the same
-def _paired(metric: str, before: str, after: str) -> Bounds | None:
-    return loss_bounds(metric, unpack(before), unpack(after))
+    known = before.texts_sha256 and after.texts_sha256
+    return "" if known and are_alike(after.metric, before.outcomes, after.outcomes) else NO_OUTCOMES
 
 
 def score_interval(record: Measurement) -> Interval:

@@ -113,7 +113,7 @@ def test_what_is_pruned_is_exported_and_quantized(cli, model_folder, flags, tmp_
     [
         ((), "nothing to cut"),
         (("--ffn", 1), "--ffn 1: a share to cut is from 0 to below 1"),
-        (("--heads", -0.1), "--heads -0.1: a share to cut is from 0 to below 1"),
+        (("--heads", -0.1), "--heads is out of range: -0.1 is below 0"),
         (("--heads", 0.9), "--heads leaves nothing of bert.encoder.layer.0.attention.self"),
         (("--layers", 0.9), "--layers leaves nothing of bert.encoder.layer"),
         (("--hidden", 0.95), "--hidden leaves nothing of hidden width"),

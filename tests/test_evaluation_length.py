@@ -1,5 +1,6 @@
 """Scores that stand side by side are of the same tokens of the same texts."""
 
+import re
 import shutil
 
 import numpy as np
@@ -101,6 +102,8 @@ def test_scores_before_and_after_are_of_the_same_tokens(cli, tuned, root, tmp_pa
         "max_length": LENGTH,
     }
     assert f"{len(LONG[::3])} texts of at most {LENGTH} tokens" in done.out
+    said = " ".join(done.out.split())
+    assert re.search(r"It loses -?\d+\.\d\d points \[-\d+\.\d, \d+\.\d\] against the model as it was", said)
 
 
 def test_files_are_scored_at_the_length_of_the_training(cli, tuned, root, tmp_path):

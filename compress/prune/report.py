@@ -80,10 +80,11 @@ def report(
         f"after cut {number}: {percent(task, own.scores)}, {own.seconds:.0f} s"
         for number, own in enumerate(trainings, start=1)
     ]
+    scored = [*now.scored_on, *now.loss_against(figures[0])]
     said = f"Pruned: its weights are cut, not masked. {where}"
     return Report(
         after=now,
         metrics={"before": before, "after": after, "iterations": way},
-        card=f"{said}\n\n{table.markdown()}\n{''.join(now.scored_on)}\n",
-        shown=[table, *cuts, *now.scored_on, where],
+        card=f"{said}\n\n{table.markdown()}\n{' '.join(scored)}\n",
+        shown=[table, *cuts, *scored, where],
     )

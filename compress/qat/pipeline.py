@@ -59,7 +59,7 @@ def _train(
     before, rounded = (own.score for own in figures)
     lost = None if before is None or rounded is None else in_points(before - rounded)
     if lost is not None and lost <= options.max_drop:
-        said = f"rounding alone loses {lost:.2f} points, of {options.max_drop:g} that it may"
+        said = f"rounding alone loses {figures[1].lost(figures[0])}, of {options.max_drop:g} that it may"
         console.step(f"{said}: nothing to train")
         return None
     console.step(f"training for {passes(options)}, learning rate {options.learning_rate:g}")
@@ -71,6 +71,7 @@ def _report(
 ) -> Report:
     """A model in fp32, rounded as it was, and rounded after training with it."""
     after, metric = stages["after"], opened.text_task.metric
+    scored = [*after.scored_on, *after.loss_against(stages["before"])]
     named = {"fp32, as it was": "before", "int8's rounding, as it was": "rounded"}
     named |= {"int8's rounding, trained with it": "after"} if training else {}
     rows = [(name, stages[stage].cells[-1]) for name, stage in named.items()]
@@ -79,6 +80,6 @@ def _report(
     return Report(
         after=after,
         metrics={name: own.recorded for name, own in stages.items()},
-        card=f"{said}\n\n{table.markdown()}\n{''.join(after.scored_on)}\n",
-        shown=[table, *after.scored_on],
+        card=f"{said}\n\n{table.markdown()}\n{' '.join(scored)}\n",
+        shown=[table, *scored],
     )

@@ -7,6 +7,7 @@ timing tells which it is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -48,6 +49,8 @@ class Search:
     sensitivities: list[Sensitivity] = field(default_factory=list)
     failed: list[EdgepressError] = field(default_factory=list)
     """Why schemes could not be tried."""
+    _said: dict[str, str] = field(default_factory=dict)
+    """Name of each file -> its loss with the interval, in words."""
 
     def smallest(self) -> list[Written]:
         """The smallest file that is good enough, alone.
@@ -113,8 +116,8 @@ class Search:
         loss, bounds = self.session.drop(found), found.verdict.loss
         self.tried.append((name, loss))
         worst, words = found.verdict.worst_drop(self.session.opened.kind, self.session.parent().labels)
-        said = f"loses {loss:.2f} points{f' {bounds.percent()}' if bounds else ''}"
-        console.step(f"{name}: {said}{f', {words}' if words else ''}")
+        self._said[name] = f"{loss:.2f} points{f' {bounds.percent()}' if bounds else ''}"
+        console.step(f"{name}: loses {self._said[name]}{f', {words}' if words else ''}")
         if self.limits.allow(loss, worst):
             return found
         self.session.discard(found)
@@ -137,14 +140,14 @@ class Search:
     def _nothing(self) -> EdgepressError:
         if not self.tried and self.failed:
             return self.failed[0]
-        best = min((loss for _, loss in self.tried), default=float("inf"))
+        best = min(self.tried, key=lambda own: own[1], default=("", math.inf))
         limits = self.limits
         worst = self.session.opened.kind.of_worst
         labels = "" if limits.label is None else f", and {limits.label:g} {worst}"
         flags = "--max-drop" if limits.label is None else "--max-drop or --max-label-drop"
         return ExpectationError(
             f"no scheme loses at most {limits.score} points{labels}; the best of {len(self.tried)} "
-            f"loses {best:.2f}",
+            f"loses {self._said.get(best[0], 'more')}",
             f"nothing was written; allow more with {flags}",
         )
 

@@ -101,7 +101,7 @@ def report(
     before, after = figures
     said = f"{100 * zeros:.1f} % of the layers' weights are zero. {opened.text_task.metric}:"
     scores = f"{before.cells[-1]} before, {after.cells[-1]} now."
-    sentence = " ".join([said, scores, *after.scored_on])
+    sentence = " ".join([said, scores, *after.scored_on, *after.loss_against(before)])
     notes = [PLAINLY] if any(own.speed_up.low <= 1 for own in gains) else []
     notes += [ON_GPUS] if pattern != "any" else []
     title = f"{opened.source.short_name}: what zeros buy"

@@ -24,6 +24,7 @@ from edgepress.core.errors import EdgepressError
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.core.intervals import Bounds, score_bounds, score_text
 from edgepress.core.metrics import gmean_thresholds, scores
+from edgepress.core.outcomes import packed_outcomes
 from edgepress.core.tables import ScreenTable, screen_table
 from edgepress.core.tasks import ON_TRAIN, ProblemType, Task
 from edgepress.core.tasks.kinds import kind_of
@@ -49,6 +50,8 @@ class TrainingResult:
     `history`; `thresholds` and `roc` where labels come several at once."""
     seconds: float
     """Seconds of training, without evaluations."""
+    outcomes: str = ""
+    """What each text of the evaluation split adds to the task's metric, packed."""
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -121,7 +124,8 @@ def judge(
         thresholds = selected if chosen else None
         several = _several(task, text, found, selected)
     evaluated = EvaluationSet.of(task, text.evaluation, max_length)
-    bounds = score_bounds(task.metric, found, labels, task.problem_type, thresholds)
+    judged = (task.metric, found, labels, task.problem_type, thresholds)
+    bounds = score_bounds(*judged)
     metrics = {
         **_scored(task, found, labels, thresholds),
         INTERVAL: bounds.recorded if bounds else None,
@@ -132,7 +136,7 @@ def judge(
     }
     if hint := hint_after(task, metrics, bounds, labels):
         step(hint)
-    return TrainingResult(found, evaluated, thresholds, metrics, seconds(trainer))
+    return TrainingResult(found, evaluated, thresholds, metrics, seconds(trainer), packed_outcomes(*judged))
 
 
 def _evaluated(trainer: Trainer, data: TrainingData) -> tuple[np.ndarray, np.ndarray]:

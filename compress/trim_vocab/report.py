@@ -67,6 +67,7 @@ def report(
     rows = [(name, f"{count:,}", *own.cells) for name, count, own in pairs]
     head = ("vocabulary", "tokens", *headings(opened))
     table = screen_table(f"{opened.source.short_name}: {corpus}", head, rows)
+    scored = [*after.scored_on, *after.loss_against(figures[0])]
     where = f"{texts:,} texts of {task.name}/{task.evaluation_split}"
     sentence = f"{len(changed):,} of {where} are split otherwise than before."
     if not changed:
@@ -77,8 +78,8 @@ def report(
     return Report(
         after=after,
         metrics={**named, **whole},
-        card=f"{said}\n\n{table.markdown()}\n{''.join(after.scored_on)}\n\n{_listed(changed)}",
-        shown=[table, *after.scored_on, sentence, *pieces],
+        card=f"{said}\n\n{table.markdown()}\n{' '.join(scored)}\n\n{_listed(changed)}",
+        shown=[table, *scored, sentence, *pieces],
     )
 
 

@@ -14,12 +14,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.optimize import brentq
 
 from edgepress.core.metrics import predict, undefined
-from edgepress.core.outcomes import SHARES, outcomes, value
+from edgepress.core.outcomes import SHARES, fit, outcomes, value
+from edgepress.core.packed_array import unpack
 from edgepress.core.tasks import ON_TRAIN, ProblemType
 
 Z = 1.959963984540054
@@ -137,6 +139,23 @@ def loss_bounds(metric: str, before: np.ndarray, after: np.ndarray) -> Bounds | 
         return None if old is None or new is None else old - new
 
     return _bootstrap(len(before), lose)
+
+
+@lru_cache(maxsize=1024)  # a file's record at each shape has the same
+def packed_loss_bounds(metric: str, before: str, after: str) -> Bounds | None:
+    """Compute as `loss_bounds` does, from packed outcomes; None where one is empty or they are not alike."""
+    if not are_alike(metric, before, after):
+        return None
+    return loss_bounds(metric, unpack(before), unpack(after))
+
+
+@lru_cache(maxsize=1024)
+def are_alike(metric: str, before: str, after: str) -> bool:
+    """Whether both are packed outcomes of a metric, of as many texts."""
+    if not before or not after:
+        return False
+    name, theirs, ours = metric.removesuffix(ON_TRAIN), unpack(before), unpack(after)
+    return theirs.shape == ours.shape and fit(name, theirs) and fit(name, ours)
 
 
 def wilson(right: int, count: int) -> Bounds:

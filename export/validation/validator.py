@@ -157,6 +157,7 @@ class Validator:
         self.parent_bounds = self._bounds(self._parent_outputs)
         self.parent_labels = self._labels(self._parent_outputs)
         self.parent_also = self._also(self._parent_outputs)
+        self.parent_outcomes = self._outcomes(self._parent_outputs)
         self._origin = np.float32(0) if sentences.head_trained else self._mean_logits()
 
     def __call__(self, path: Path) -> FileVerdict:

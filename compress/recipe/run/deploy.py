@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import sha256
 from edgepress.core.identity import library_versions
-from edgepress.core.intervals import in_points
+from edgepress.core.intervals import in_points, packed_loss_bounds
 from edgepress.core.squad import plain
 from export.command.pipeline import export
 from export.core.registry import find_format
@@ -160,7 +160,7 @@ class DropLimit:
     recipe: Recipe
     max_drop: float | None
     """Points of the metric; None: nothing is watched."""
-    _first: list[tuple[Run, float]] = field(default_factory=list)
+    _first: list[tuple[Run, Mapping[str, Any]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Raise if the first row is no file.
@@ -186,18 +186,22 @@ class DropLimit:
         """
         for row in self.recipe.rows.values() if self.max_drop is not None else ():
             if row.step == run.step and row.deployed and row.takes(run.each):
-                self._judge(row, run, deployment.target(row, run).known.get("score"))
+                self._judge(row, run, deployment.target(row, run).known)
 
-    def _judge(self, row: RowSpec, run: Run, score: Any) -> None:
-        if score is None or self.max_drop is None:
+    def _judge(self, row: RowSpec, run: Run, known: Mapping[str, Any]) -> None:
+        if known.get("score") is None or self.max_drop is None:
             return
         if row is self._reference:
-            self._first.append((run, score))
+            self._first.append((run, known))
         elif self._first:
             parent = matching([first for first, _ in self._first], run.each)
-            drop = in_points(next(s for first, s in self._first if first is parent) - score)
+            whole = next(facts for first, facts in self._first if first is parent)
+            drop = in_points(whole["score"] - known["score"])
             if drop > self.max_drop:
+                outcomes = (facts.get("outcomes", "") for facts in (whole, known))
+                bounds = packed_loss_bounds(str(known.get("metric", "")), *outcomes)
+                lost = f"{drop:.2f} points{f' {bounds.percent()}' if bounds else ''}"
                 raise Stopped(
-                    f"stopped before {run.title}: it loses {drop:.2f} points against {self._reference.title} "
+                    f"stopped before {run.title}: it loses {lost} against {self._reference.title} "
                     f"(--max-drop {self.max_drop:g})"
                 )
