@@ -179,7 +179,7 @@ def refused(result, tmp_path, *words):
     ("changed", "word"),
     [
         (("--temperature", 0), "--temperature 0"),
-        (("--temperature", -2), "--temperature -2"),
+        (("--temperature", -2), "--temperature is out of range: -2 is below 0"),
         (("--response-weight", 0, "--label-weight", 0), "nothing to learn"),
         (("--response-weight", -1), "--response-weight is out of range"),
         (("--depth", 0), "--depth is out of range"),
