@@ -13,6 +13,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     BertConfig,
     BertForMaskedLM,
+    BertModel,
     DebertaV2Config,
     DistilBertConfig,
     ElectraConfig,
@@ -28,6 +29,7 @@ from compress.distill.projection import project, score_maps, turned
 from compress.distill.slicing import random_student, slice_layers
 from compress.distill.wide_states import layout_of, watch
 from edgepress.core.artifact import open_artifact
+from edgepress.core.embedder import embedder_class
 from edgepress.core.errors import EdgepressError
 from edgepress.core.inputs import input_names
 from edgepress.core.loading import OpenedModel, open_model
@@ -308,3 +310,31 @@ def test_embeddings_of_an_architecture_that_has_no_size_of_them(data_root, token
     with pytest.raises(EdgepressError, match="token embeddings of a roberta are as wide as its layers"):
         random_student(model, [0, 1], 0, {**HALF, "embedding_size": 8})
     assert LONGEST == 64
+
+
+def test_vectors_of_texts_keep_their_angles():
+    """An embedding model is its encoder, with its pooling behind: vectors that are alike stay so."""
+    torch.manual_seed(3)
+    kind = embedder_class(BertModel)
+    teacher = kind(BertConfig(**{**SIZES, **DEEP})).eval()
+    student, random = (random_student(teacher, [0, 2], 0, HALF) for _ in range(2))
+    source = slice_layers(teacher, [0, 2], seed=0)
+    project(source, student, texts())
+    with torch.no_grad():
+        wanted, ours, drawn = (
+            gram(each(**texts(1)).sentence_embedding) for each in (source, student, random)
+        )
+    likeness = [float((own * wanted).sum() / (own.norm() * wanted.norm())) for own in (ours, drawn)]
+    assert likeness[0] > likeness[1]
+
+
+@pytest.mark.slow
+def test_a_narrow_student_fills_masks(masked_model, corpus_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEPRESS_CACHE", str(tmp_path / "cache"))
+    flags = ("--stage", "pretrain", "--teacher", masked_model, "--corpus", corpus_file, "--student", "narrow")
+    widths = ("--hidden-size", 32, "--depth", 1, "--cosine-weight", 0, "--max-length", 16, "--epochs", 1)
+    run_well("compress.distill", *flags, *widths, "--output", tmp_path / "out")
+    manifest = open_artifact(tmp_path / "out").manifest
+    assert manifest.model.architecture == "distilbert"
+    history = manifest.steps[-1].metrics
+    assert history["masked_lm_loss"] < history["masked_lm_loss_before"]
