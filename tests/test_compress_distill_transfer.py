@@ -17,7 +17,9 @@ from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel, open_model
 from edgepress.core.near_duplicates import TextIndex, letters_of
 from edgepress.core.sentences import sentences
-from edgepress.core.splits import load_split
+from edgepress.core.splits import held_out_splits, load_split
+from edgepress.core.task_discovery import find_task
+from edgepress.core.tasks import TASKS
 
 
 def shuffled() -> list[str]:
@@ -158,6 +160,15 @@ def test_labels_are_read_again_after_an_interruption(teacher, monkeypatch):
     assert rows == [40, 40, 40, 35]
     whole = teacher_logits(teacher, texts, 64)
     assert (found == whole).all()
+
+
+def test_every_split_but_the_train_split_is_held_out(data_root, tmp_path):
+    """Also one that the task is not judged on: somebody may judge on it later."""
+    assert held_out_splits(TASKS["movie_reviews"]) == ["validation", "test"]
+    assert held_out_splits(find_task("verdicts", data_root)) == ["validation"]
+    for split in ("train", "dev", "test", "unsupervised"):
+        write_split(tmp_path / "folder" / f"{split}.jsonl", SENTENCES[:8])
+    assert {*held_out_splits(find_task(str(tmp_path / "folder")))} == {"validation", "test"}
 
 
 def write_pairs(path: Path, rows: list[tuple[str, str, str]]) -> None:

@@ -53,7 +53,7 @@ class TextIndex:
         self._keys = {letters_key(own) for own in letters}
         parts = [*_shingles(letters)]
         hashes = np.concatenate([part[0] for part in parts] or [np.empty(0, np.uint64)])
-        owners = np.concatenate([part[1] for part in parts] or [np.empty(0, np.int64)])
+        owners = np.concatenate([part[1] for part in parts] or [np.empty(0, np.int32)])
         self._counts = np.bincount(owners, minlength=len(letters))
         order = np.lexsort((owners, hashes))
         hashes, owners = hashes[order], owners[order]
@@ -76,7 +76,7 @@ class TextIndex:
             return found
         for hashes, owners in _shingles(letters):
             texts, others = self._shared(hashes, owners)
-            pairs, shared = np.unique(texts * len(self._counts) + others, return_counts=True)
+            pairs, shared = np.unique(texts * np.int64(len(self._counts)) + others, return_counts=True)
             texts, others = np.divmod(pairs, len(self._counts))
             counts = np.bincount(owners, minlength=len(letters))
             shorter = np.minimum(counts[texts], self._counts[others])
@@ -105,6 +105,6 @@ def _shingles(letters: Sequence[bytes]) -> Iterator[tuple[np.ndarray, np.ndarray
         hashes = np.zeros(count, dtype=np.uint64)
         for at in range(SHINGLE):
             hashes = hashes * FACTOR + joined[at : at + count] + np.uint64(1)
-        owners = np.repeat(np.arange(len(part)), lengths)
+        owners = np.repeat(np.arange(start, start + len(part), dtype=np.int32), lengths)
         whole = owners[:count] == owners[SHINGLE - 1 :]  # no shingle runs over the end of a text
-        yield hashes[whole], owners[:count][whole] + start
+        yield hashes[whole], owners[:count][whole]

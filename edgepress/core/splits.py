@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,13 +148,15 @@ def read_named(task: Task, split: str) -> tuple[Dataset, RowNames]:
 
 def held_out_splits(task: Task) -> list[str]:
     """Names of the splits that nothing is learned from: those that the task is judged and chosen on, and the
-    validation and test splits that lie beside them in its folder.
+    validation and test splits that there are besides, in its folder or in a package of the index.
     """
     own = [task.evaluation_split, *([task.selection_split] if task.selection_split else [])]
     root = data_root(task.root)
     folder = task.folder or (root / task.name if root else None)
     named = [name for names in task.files.values() for name in names]
-    there = find_splits(folder, named) if folder is not None and folder.is_dir() else {}
+    there: Collection[str] = SPLITS if task.mirror is not None else ()
+    if folder is not None and folder.is_dir():
+        there = find_splits(folder, named)
     return list(dict.fromkeys([*own, *(split for split in SPLITS[1:] if split in there)]))
 
 
