@@ -2,11 +2,23 @@
 
 import numpy as np
 import pytest
+import torch
 from conftest import SENTENCES
 
-from compress.distill.augmentation import CUT, LONGEST_CUT, Augmenter, WordClass, common_mask, word_classes
+from compress.distill.augmentation import (
+    CUT,
+    LONGEST_CUT,
+    Augmenter,
+    MaskedWords,
+    WordClass,
+    by_class,
+    common_mask,
+    word_classes,
+)
 from edgepress.core.artifact import open_artifact
+from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel, open_model
+from edgepress.core.masked_lm import open_masked_lm
 
 TEXT = ("the film is a quiet delight from its first minute to its very last one",)
 WORDS = {*TEXT[0].split()}
@@ -19,7 +31,7 @@ def teacher(model_folder, data_root) -> OpenedModel:
 
 
 def varied(count: int = 2000, mask: str | None = "[MASK]", seed: int = 0) -> list[list[str]]:
-    return [text.split() for (text,) in Augmenter(CLASSES, mask, seed).rows([TEXT], count)]
+    return [text.split() for (text,) in Augmenter(by_class(CLASSES), mask, seed).rows([TEXT], count)]
 
 
 def test_words_are_masked_and_replaced_as_often_as_the_paper_says():
@@ -52,7 +64,7 @@ def test_masked_words_are_left_out_where_models_share_no_mask():
 
 def test_a_pair_is_changed_on_either_side_and_on_both():
     pair = ("a b c d e f g h", "i j k l m n o p")
-    rows = [*Augmenter({}, "[MASK]").rows([pair], 600)]
+    rows = [*Augmenter(by_class({}), "[MASK]").rows([pair], 600)]
     sides = [(first != pair[0], second != pair[1]) for first, second in rows]
     assert {sides[at] for at in range(0, 600, 3)} == {(True, False), (False, False)}
     assert {sides[at] for at in range(1, 600, 3)} == {(False, True), (False, False)}
@@ -73,6 +85,27 @@ def test_no_mask_is_common_to_models_of_two_kinds(teacher, model_folder, data_ro
     assert common_mask([teacher, other]) == "[MASK]"
     other.tokenizer.mask_token = "<mask>"
     assert common_mask([teacher, other]) is None
+
+
+def test_a_masked_language_model_says_what_stands_for_a_word(masked_model):
+    opened = open_masked_lm(str(masked_model))
+    words = ["the", "film", "is", "a", "quiet", "delight"]
+    found = MaskedWords(opened)(words)
+    assert len(found) == len(words)
+    for at, own in enumerate(found):
+        masked = " ".join([*words[:at], "[MASK]", *words[at + 1 :]])
+        rows = opened.tokenizer(masked, return_tensors="pt")
+        with torch.inference_mode():
+            place = int((rows["input_ids"][0] == opened.tokenizer.mask_token_id).nonzero())
+            likely = opened.model(**rows).logits[0, place].topk(15).indices.tolist()
+        texts = [opened.tokenizer.decode([token]) for token in likely]
+        assert [*own.words] == [text for text in texts if text.isalpha() and text != words[at]]
+    assert MaskedWords(opened)([]) == []
+
+
+def test_a_model_without_a_trained_head_fills_no_masks(bare_encoder):
+    with pytest.raises(EdgepressError, match="cannot fill masks"):
+        MaskedWords(open_masked_lm(str(bare_encoder)))
 
 
 def test_a_student_learns_augmented_texts(cli, model_folder, data_root, tmp_path, monkeypatch):

@@ -245,6 +245,7 @@ def test_another_language_is_warned_of(cli, flags, tmp_path):
     ("changed", "word"),
     [
         (("--transfer-samples", 5), "of the texts of --transfer"),
+        (("--augment-with", "x"), "says how --augment makes texts"),
         (("--augment", -1), "--augment is out of range"),
         (("--transfer-confidence", 0.5), "of the texts of --transfer"),
         (("--label-with", "onnx/model.onnx"), "of the texts of --transfer"),

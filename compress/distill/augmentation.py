@@ -2,14 +2,15 @@
 
 A word is masked, or replaced by another of its class; now and then a text is cut to a few words in a row.
 There the class of a word is its part of speech; here it is a cluster of the teacher's token vectors, which
-every teacher has, and no tagger with data of one language is needed.
+every teacher has, and no tagger with data of one language is needed. Or a masked language model says what
+stands in the place of a word (Jiao et al. 2020, algorithm 1).
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -18,6 +19,9 @@ import numpy as np
 import torch
 from sklearn.cluster import MiniBatchKMeans
 
+from compress.training.machine import device
+from compress.training.masked_lm import masked_logits
+from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel
 
 MASKED, REPLACED, CUT = 0.1, 0.1, 0.25
@@ -25,6 +29,8 @@ MASKED, REPLACED, CUT = 0.1, 0.1, 0.25
 LONGEST_CUT = 5
 MOST_CLASSES = 100
 WORDS_A_CLASS = 20
+LIKELIEST = 15
+"""Words that a masked language model gives for a place (Jiao et al. 2020: K)."""
 BATCH = 10_000
 
 
@@ -81,18 +87,75 @@ def _vectors(teacher: OpenedModel, words: Sequence[str]) -> tuple[list[str], np.
     return known, torch.cat(found).numpy() if found else np.empty((0, 0), dtype=np.float32)
 
 
+Replacements = Callable[[Sequence[str]], Sequence[WordClass | None]]
+"""Gives the words that may stand for each word of a text; None where there are none."""
+
+
+def by_class(classes: Mapping[str, WordClass]) -> Replacements:
+    """Replacements from the class of each word."""
+    return lambda words: [classes.get(word) for word in words]
+
+
+class MaskedWords:
+    """Words that a masked language model finds likely in the place of each word of a text."""
+
+    def __init__(self, opened: OpenedModel) -> None:
+        """Keep the model.
+
+        Raises:
+            EdgepressError: its head over the vocabulary was not trained.
+        """
+        if not opened.head_trained:
+            raise EdgepressError(
+                f"{opened.source.name} has no trained head over the vocabulary: it cannot fill masks",
+                f"python -m compress.pretrain --model {opened.source.name} --corpus CORPUS trains one",
+            )
+        self._tokenizer, self._longest = opened.tokenizer, opened.longest
+        self._model = opened.model.to(device()).eval()  # type: ignore[arg-type]
+        self._whole: dict[int, str] = {}
+
+    @torch.inference_mode()
+    def __call__(self, words: Sequence[str]) -> list[WordClass | None]:
+        """Mask each word in turn; the likeliest words of each place, but for the word itself."""
+        mask = str(self._tokenizer.mask_token)
+        masked = [" ".join([*words[:at], mask, *words[at + 1 :]]) for at in range(len(words))]
+        if not masked:
+            return []
+        batch = self._tokenizer(
+            masked, padding=True, truncation=True, max_length=self._longest, return_tensors="pt"
+        ).to(device())
+        hidden = batch["input_ids"] == self._tokenizer.mask_token_id
+        hidden &= hidden.sum(-1, keepdim=True) == 1  # cut off, or a text that has a mask of its own
+        _, logits = masked_logits(self._model, batch["input_ids"], batch["attention_mask"], hidden)
+        likely = iter(logits.topk(LIKELIEST).indices.tolist())
+        found = [next(likely) if own else [] for own in hidden.any(-1).tolist()]
+        return [self._words(tokens, word) for tokens, word in zip(found, words, strict=True)]
+
+    def _words(self, tokens: Sequence[int], word: str) -> WordClass | None:
+        named = (self._word(token) for token in tokens)
+        kept = [own for own in named if own and own.casefold() != word.casefold()]
+        return WordClass(kept, range(1, len(kept) + 1)) if kept else None
+
+    def _word(self, token: int) -> str:
+        """Return the word that a token is; empty where it is a part of one, or no word."""
+        if token not in self._whole:
+            text = str(self._tokenizer.decode([token])).strip()
+            self._whole[token] = text if text.isalpha() else ""
+        return self._whole[token]
+
+
 class Augmenter:
     """Makes other texts of a text, always the same ones of the same texts."""
 
-    def __init__(self, classes: dict[str, WordClass], mask: str | None, seed: int = 0) -> None:
+    def __init__(self, replacements: Replacements, mask: str | None, seed: int = 0) -> None:
         """Keep what texts are made with.
 
         Args:
-            classes: of words, which replace each other.
+            replacements: gives what may stand for words.
             mask: stands for a masked word; None leaves such words out.
             seed: of all draws.
         """
-        self._classes = classes
+        self._replacements = replacements
         self._mask = mask
         self._rng = random.Random(seed)
 
@@ -100,11 +163,12 @@ class Augmenter:
         """Give `count` rows of each row: of a pair the first text is another, then the second, then both."""
         for row in texts:
             words = [text.split() for text in row]
+            others = [self._replacements(own) for own in words]
             for number in range(count):
                 changed = self._changed(len(row), number)
                 yield tuple(
-                    self._varied(own) if at in changed else text
-                    for at, (text, own) in enumerate(zip(row, words, strict=True))
+                    self._varied(words[at], others[at]) if at in changed else text
+                    for at, text in enumerate(row)
                 )
 
     @staticmethod
@@ -113,14 +177,14 @@ class Augmenter:
         turn = number % (texts + 1)
         return {*range(texts)} if texts in (1, turn) else {turn}
 
-    def _varied(self, words: Sequence[str]) -> str:
+    def _varied(self, words: Sequence[str], others: Sequence[WordClass | None]) -> str:
         varied = []
-        for word in words:
+        for word, other in zip(words, others, strict=True):
             drawn = self._rng.random()
             if drawn < MASKED:
                 varied += [self._mask] if self._mask else []
-            elif drawn < MASKED + REPLACED and word in self._classes:
-                varied.append(self._classes[word].draw(self._rng))
+            elif drawn < MASKED + REPLACED and other is not None:
+                varied.append(other.draw(self._rng))
             else:
                 varied.append(word)
         if self._rng.random() < CUT:

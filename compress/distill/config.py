@@ -53,6 +53,9 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     augment: int = 0
     """Number of texts made of each text of the train split, for the teacher to label: words masked, or
     replaced by others of their class; cut to a few words (Tang et al. 2019, with 20). 0: none."""
+    augment_with: str | None = None
+    """Masked language model (folder, Hub id) whose likeliest words replace others in --augment (TinyBERT);
+    default: words of the same class."""
     label_with: str | None = None
     """File of the teacher that labels texts without labels in its place, such as
     onnx/model_quantized.onnx."""
@@ -81,7 +84,7 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     AFTER_TRAINING = ClassifierOptions.AFTER_TRAINING | {"train_baseline"}
     SEEN_IN_CONTENTS = ClassifierOptions.SEEN_IN_CONTENTS | {
         *("teacher", "student", "corpus", "layers", "depth", "init", *SHAPES),
-        *("transfer", "transfer_samples", "augment"),
+        *("transfer", "transfer_samples", "augment", "augment_with"),
     }
 
     def _default_weights(self) -> dict[str, float]:
@@ -105,6 +108,8 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     def _check_unlabelled(self) -> None:
         if self.transfer_samples and not self.transfer:
             raise EdgepressError("--transfer-samples is of the texts of --transfer", "name --transfer")
+        if self.augment_with and not self.augment:
+            raise EdgepressError("--augment-with says how --augment makes texts", "name --augment")
         if (self.transfer_confidence or self.label_with) and not (self.transfer or self.augment):
             raise EdgepressError(
                 "--transfer-confidence and --label-with are of the texts of --transfer and --augment",

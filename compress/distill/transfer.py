@@ -12,7 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from compress.distill.augmentation import Augmenter, common_mask, word_classes
+from compress.distill.augmentation import (
+    Augmenter,
+    MaskedWords,
+    Replacements,
+    by_class,
+    common_mask,
+    word_classes,
+)
 from compress.distill.config import DistillOptions
 from compress.distill.teachers import Taught
 from compress.distillation.logits import together
@@ -20,6 +27,7 @@ from edgepress.core import console
 from edgepress.core.corpus import load_corpus, load_pairs
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel
+from edgepress.core.masked_lm import open_masked_lm
 from edgepress.core.near_duplicates import TextIndex, letters_key, letters_of
 from edgepress.core.sentences import LengthModel
 from edgepress.core.splits import Examples, held_out_splits, split_texts
@@ -129,7 +137,11 @@ def with_augmented(
     """
     if not options.augment:
         return found
-    augmenter = Augmenter(word_classes(selection.teacher, learned.texts), common_mask(readers))
+    if options.augment_with is not None:
+        replacements: Replacements = MaskedWords(open_masked_lm(options.augment_with, options.seed))
+    else:
+        replacements = by_class(word_classes(selection.teacher, learned.texts))
+    augmenter = Augmenter(replacements, common_mask(readers))
     rows = selection.of_rows(AUGMENTED, augmenter.rows(learned.texts, options.augment))
     console.step(selection.counts[-1].words)
     examples = selection.examples([*(found.examples.texts if found else ()), *rows])
