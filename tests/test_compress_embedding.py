@@ -187,7 +187,7 @@ def test_bad_data_are_one_line_and_nothing_is_written(
         pytest.param("prune", ("--hidden", 0.5, *LEARN), marks=pytest.mark.slow, id="hidden"),
         pytest.param("qat", ("--max-drop", 0, *LEARN), marks=pytest.mark.slow),
         pytest.param("trim_vocab", ("--size", 200, *LEARN), marks=pytest.mark.slow),
-        pytest.param("sparsify", ("--sparsity", 0.3, "--time-budget", 0.3, *LEARN), marks=pytest.mark.slow),
+        pytest.param("sparsify", ("--sparsity", 0.3, "--time-budget", 0.3, *LEARN), marks=pytest.mark.long),
     ],
 )
 def test_techniques_keep_the_vectors(

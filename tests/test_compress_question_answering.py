@@ -104,7 +104,7 @@ def test_a_student_learns_from_its_teacher(
     ("verb", "flags"),
     [
         ("prune", ("--heads", 0.5, "--ffn", 0.25, "--importance", "taylor", *LEARN)),
-        pytest.param("qat", ("--max-drop", 0, *LITTLE), marks=pytest.mark.slow),
+        pytest.param("qat", ("--max-drop", 0, *LITTLE), marks=pytest.mark.long),
         pytest.param("trim_vocab", ("--size", 200, *LEARN), marks=pytest.mark.slow),
         pytest.param("prune", ("--ffn", 0.25, "--importance", "activation", *LEARN), marks=pytest.mark.slow),
         pytest.param("sparsify", ("--sparsity", 0.3, "--time-budget", 0.5, *LEARN), marks=pytest.mark.long),
@@ -139,8 +139,14 @@ def test_a_file_gives_the_same_answer(cli: Cli, files: Path) -> None:
     gives_the_same(cli, files, "onnx")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in FORMATS if name != "onnx"])
+# Those that named entities show of tokens' logits are long.
+MARKS = {"executorch": pytest.mark.long, "coreml": pytest.mark.long}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=MARKS.get(name, pytest.mark.slow)) for name in FORMATS if name != "onnx"],
+)
 def test_every_format_gives_the_same_answer(cli: Cli, answer_model: Path, tmp_path: Path, name: str) -> None:
     skip_without(name)
     gives_the_same(cli, export_one(cli, name, answer_model, tmp_path / "out"), name)

@@ -131,8 +131,8 @@ def test_predict_ranks_the_passages_of_a_query(cli: Cli, ranking_model: Path, tm
     ("verb", "flags"),
     [
         ("prune", ("--ffn", 0.25, "--importance", "taylor", *LEARN)),
-        pytest.param("qat", ("--max-drop", 0, *LEARN), marks=pytest.mark.slow),
-        pytest.param("trim_vocab", ("--size", 200, *LEARN), marks=pytest.mark.slow),
+        pytest.param("qat", ("--max-drop", 0, *LEARN), marks=pytest.mark.long),
+        pytest.param("trim_vocab", ("--size", 200, *LEARN), marks=pytest.mark.long),
         pytest.param("sparsify", ("--sparsity", 0.3, "--time-budget", 0.5, *LEARN), marks=pytest.mark.long),
     ],
 )
