@@ -126,7 +126,8 @@ def test_part_of_a_masked_language_model_has_its_head_and_ties_it(name):
 
 def test_a_student_learns_to_fill_masks(cli, flags, teacher, tmp_path):
     out = tmp_path / "work" / "out"
-    result = cli("compress.distill", *flags, "--epochs", 5, "--gradient-accumulation", 2)
+    learn = ("--epochs", 5, "--gradient-accumulation", 2, "--learning-rate", 2e-3)
+    result = cli("compress.distill", *flags, *learn)
     assert result.code == 0, result.err
     manifest = open_artifact(out).manifest
     step = manifest.steps[-1]
