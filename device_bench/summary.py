@@ -147,9 +147,10 @@ def caption(rows: Sequence[Row], untimed: str = NO_RUNTIME) -> str:
     if not base.measurements:
         return f"not timed: {untimed}"
     record, first = base.measurements[0], "the first row" if base is rows[0] else base.name
+    lost = ", loss against the model in torch" if _lossy(rows) else ""
     return (
         f"p50 / p95 at batch {record.batch}, {record.threads} thread{'s' * (record.threads > 1)}, "
-        f"{', '.join(runtimes(rows))}, speed-up over {first} [95 % interval]\n"
+        f"{', '.join(runtimes(rows))}, speed-up over {first}{lost} [95 % interval]\n"
         f"{record.environment['cpu']}, int8 dot products (VNNI): {_dot_products(record.environment['flags'])}"
     )
 
