@@ -142,7 +142,8 @@ def test_a_value_behind_a_flag_is_given_to_it():
         for flag, word in re.findall(r"(?<![\w-])--([a-z][a-z-]*) ([a-z][\w-]*)", text):
             name = flag.replace("-", "_")
             if word in choices.get(name, ()):
-                assert f"{name}={word!r}" in in_library_words(text), (path, text)
+                said = in_library_words(text)
+                assert f"{name}={word!r}" in said, f"{path}: {text}: library_words.VALUES lacks '{word}'"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ VERBS = ("finetune", "pretrain", "distill", "prune", "sparsify", "qat", "trim_vo
 """Commands that are functions of the library under the same name."""
 VALUES = (
     *("new", "mlp", "random", "pretrained", "half", "embedding", "regression", "train", "task", "pretrain"),
-    *("minmax", "size", "latency", "gmean", "id", "mean", "multi_label_classification", "zero-shot"),
+    *("minmax", "size", "latency", "gmean", "id", "mean", "multi_label_classification", "zero-shot", "best"),
 )
 """Words that are values where they stand behind a flag; others go on with the sentence."""
 PLACEHOLDERS = r"[A-Z][A-Z_]*\b(?: [A-Z][A-Z_]*\b)*(?: \.\.\.)?"
