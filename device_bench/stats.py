@@ -6,7 +6,8 @@ once a launch, and its runs share them. However many runs one launch gives, they
 Jones 2013, "Rigorous Benchmarking in Reasonable Time").
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import median
@@ -18,6 +19,8 @@ from scipy.special import stdtrit
 OUTLIER_Z = 3.5
 MAD_TO_SIGMA = 0.6745
 RESAMPLES = 2000
+# Decimals of a latency at most: a millionth of a millisecond is none.
+MOST_DECIMALS = 6
 LEVEL = 0.95
 TRIM = 0.2
 # From two launches a batch on; fewer are taken for independent, which they cannot tell against.
@@ -203,3 +206,17 @@ def outliers(samples: Sequence[float]) -> int:
     distance = np.abs(values - np.median(values))
     mad = np.median(distance)
     return int((MAD_TO_SIGMA * distance > OUTLIER_Z * mad).sum()) if mad else 0
+
+
+def milliseconds_form(values: Iterable[float], least: int) -> str:
+    """Format of latencies that stand side by side: two digits of the smallest one.
+
+    Args:
+        values: latencies [ms].
+        least: decimals at least.
+
+    Returns:
+        for `str.format`, such as "{:.3f}".
+    """
+    smallest = min((value for value in values if value > 0), default=1.0)
+    return f"{{:.{min(MOST_DECIMALS, max(least, 1 - math.floor(math.log10(smallest))))}f}}"

@@ -111,7 +111,8 @@ def _latency_cell(row: Row, base: Row, length: int) -> str:
     if not row.measurements:
         return MISSING
     samples = row.latency(length).all_samples_ms
-    text = f"{stats.percentile(samples, 50):.2f} / {stats.percentile(samples, 95):.2f}"
+    shown = [stats.percentile(samples, each) for each in (50, 95)]
+    text = " / ".join(stats.milliseconds_form(shown, 2).format(value) for value in shown)
     if row is base:
         return text
     ratio = row.speed_up(base, length)

@@ -10,6 +10,7 @@ from device_bench.stats import (
     change,
     latency,
     launch_medians,
+    milliseconds_form,
     outliers,
     paired_ratio,
     percentile,
@@ -183,3 +184,19 @@ def test_outliers_are_counted_by_the_modified_z_score() -> None:
 
 def test_equal_samples_have_no_outliers() -> None:
     assert outliers([2.0] * 10) == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "least", "shown"),
+    [
+        ([0.0157, 12.0], 2, "0.016"),
+        ([8.04], 1, "8.0"),
+        ([0.5, 30.0], 1, "0.50"),
+        ([0.0], 2, "0.00"),
+        ([], 1, "1.0"),
+    ],
+)
+def test_latencies_are_shown_with_two_digits_of_the_smallest(
+    values: list[float], least: int, shown: str
+) -> None:
+    assert milliseconds_form(values, least).format(values[0] if values else 1.0) == shown

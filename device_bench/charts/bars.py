@@ -13,7 +13,7 @@ from device_bench.charts.axis import CUT, far_apart, log_limits, log_ticks, mark
 from device_bench.charts.labels import FONT_SIZE, wrap
 from device_bench.charts.theme import PALETTE, Theme
 from device_bench.charts.view import Point, View
-from device_bench.stats import Interval
+from device_bench.stats import Interval, milliseconds_form
 
 NAME_WIDTH, NARROW = 46, 30
 """Characters in a line beside a bar, with one panel and with two."""
@@ -74,7 +74,8 @@ def devices(figure: Figure, views: Sequence[View], theme: Theme) -> None:
     panels = figure.subplots(len(views), 1, squeeze=False)[:, 0]
     for axes, own in zip(panels, views, strict=True):
         values = [p.latency for p in own.points]
-        _bars(axes, names(own.points), values, "median latency [ms], 95 % interval", "{:.1f}", theme)
+        form = milliseconds_form((value.value for value in values), 1)
+        _bars(axes, names(own.points), values, "median latency [ms], 95 % interval", form, theme)
         title = textwrap.fill(f"{own.section.title}: {own.conditions}", TITLE_WIDTH)
         axes.set_title(title, fontsize=FONT_SIZE, loc="left", color=theme.muted)
 

@@ -56,7 +56,7 @@ def _latency_panel(axes: Axes, rows: Sequence[Row]) -> None:
     length = rows[0].sequence_lengths[-1]
     samples = [row.latency(length).all_samples_ms for row in rows]
     middle = [stats.percentile(s, 50) for s in samples]
-    _bars(axes, rows, middle, f"p50 latency, {length} tokens [ms]", "{:.1f}")
+    _bars(axes, rows, middle, f"p50 latency, {length} tokens [ms]", stats.milliseconds_form(middle, 1))
     for index, row in enumerate(rows[1:], start=1):
         ratio = row.speed_up(rows[0], length)
         text = axes.texts[index]
