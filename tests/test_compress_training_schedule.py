@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import SENTENCES, small_bert, write_split
-from interrupting import one_thread, stop, weights  # noqa: F401  # a fixture
+from interrupting import stop, weights
 from safetensors.numpy import load_file
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
