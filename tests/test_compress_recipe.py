@@ -76,8 +76,14 @@ def test_records_page_and_pictures(experiment):
 @pytest.mark.slow
 def test_a_machine_that_only_trains_exports_and_times_nothing(cli, experiment, copied, data_root):
     folder, _ = experiment
-    recipe, own = copied / "tiny.yaml", "  eager: {of: teacher, file: eager, title: eager}\nmeasure:"
-    recipe.write_text(recipe.read_text().replace("measure:", own))
+    recipe, rows = (
+        copied / "tiny.yaml",
+        "  eager: {of: teacher, file: eager, title: eager}\n  small: {of: small}\n",
+    )
+    flags = "{model: '${steps.teacher}', scheme: int8-dynamic, time-budget: 0.0}"
+    small = f"  small: {{verb: quantize, flags: {flags}}}\n"
+    text = recipe.read_text().replace("table:\n", f"{small}table:\n").replace("measure:", f"{rows}measure:")
+    recipe.write_text(text)
     for file in (copied / "new" / "out").glob("*-onnx"):
         shutil.rmtree(file)
     where = ("--output", copied / "new" / "out", "--results", copied / "trained")

@@ -299,10 +299,14 @@ def load(path: Path, quick: bool, said: tuple[str, ...]) -> Recipe:
 
 
 def without_files(recipe: Recipe) -> Recipe:
-    """The recipe for a machine that only trains: its rows are of what the steps noted, and those that name a
-    file are left out.
+    """The recipe for a machine that only trains: its rows are of what the steps noted, and those of files are
+    left out, which steps without a training make.
     """
-    rows = {name: replace(row, deployed=False) for name, row in recipe.rows.items() if row.file is None}
+    rows = {
+        name: replace(row, deployed=False)
+        for name, row in recipe.rows.items()
+        if row.file is None and not (row.deployed and not recipe.steps[row.step].verb.trains)
+    }
     named = tuple(name for name in recipe.rows if name not in rows)
     return replace(recipe, rows=rows, left_out=(*recipe.left_out, *named))
 

@@ -33,6 +33,11 @@ class Verb:
         """The flags that a step may give."""
         return {entry.name: entry for entry in fields(self.config) if entry.name not in OWN_FLAGS}
 
+    @property
+    def trains(self) -> bool:
+        """Whether it trains, and notes a score of what came out; others write files."""
+        return self.has("epochs")
+
     def has(self, flag: str) -> bool:
         """Whether it has a flag, the recipe's own among them."""
         return any(entry.name == flag for entry in fields(self.config))
