@@ -207,6 +207,15 @@ def model(model_folder, data_root):
         (lambda _, folder: edgepress.load(folder), "", ""),
         (lambda _, folder: edgepress.load(folder / "no.csv"), "no.csv", "model takes a zoo name"),
         (lambda *_: edgepress.finetune("minilm", "nothing_here"), "unknown task", "task=FILE.csv"),
+        (lambda *_: edgepress.distill(None), "None is no model", "edgepress.load"),
+        (lambda model, _: edgepress.distill([model, 3]), "3 is no model", "edgepress.load"),
+        (lambda *_: edgepress.prune("outputs/x", ffn=0.5), "'outputs/x' is no model", "edgepress.load"),
+        (lambda *_: edgepress.quantize(None), "None is no model", "edgepress.load"),
+        (lambda *_: edgepress.evaluate("outputs/x"), "'outputs/x' is no model", "edgepress.load"),
+        (lambda model, _: model.evaluate(samples=-1), "nothing to score", "1 or more"),
+        (lambda *_: edgepress.benchmark([], lengths=16), "no model to time", "edgepress.load"),
+        (lambda model, _: edgepress.benchmark(model, lengths=0), "above 0", "lengths=(16, 128)"),
+        (lambda model, _: edgepress.compare(model, 3), "takes records", "edgepress.benchmark"),
     ],
 )
 def test_errors_speak_of_arguments(model, tmp_path, wrong, says, hint):

@@ -36,7 +36,10 @@ def benchmark(models: Model | Sequence[Model], **options: Any) -> list[Measureme
     from tempfile import TemporaryDirectory
 
     several = list(models) if isinstance(models, Sequence) else [models]
-    require_lengths(several, options.get("lengths", LENGTHS))
+    if not several or not all(hasattr(model, "opened") for model in several):
+        raise EdgepressError("there is no model to time", "give one of edgepress.load, or several")
+    options["lengths"] = _several(options.get("lengths", LENGTHS))
+    require_lengths(several, options["lengths"])
     with TemporaryDirectory(prefix="edgepress-") as folder:
         saved = []
         for number, model in enumerate(several):
@@ -44,6 +47,10 @@ def benchmark(models: Model | Sequence[Model], **options: Any) -> list[Measureme
             target.parent.mkdir()
             saved.append(model.save(target))
         return benchmark_folder(saved, **options)
+
+
+def _several(numbers: int | Sequence[int]) -> tuple[int, ...]:
+    return (numbers,) if isinstance(numbers, int) else tuple(numbers)
 
 
 def require_lengths(models: Sequence[Model], lengths: Sequence[int]) -> None:
@@ -61,8 +68,8 @@ def require_lengths(models: Sequence[Model], lengths: Sequence[int]) -> None:
 
 def benchmark_folder(
     folders: Sequence[Path],
-    lengths: Sequence[int] = LENGTHS,
-    batches: Sequence[int] = (1,),
+    lengths: int | Sequence[int] = LENGTHS,
+    batches: int | Sequence[int] = (1,),
     threads: int = 1,
     time_budget: float = 40.0,
     progress: Callable[[float], None] = lambda _: None,
@@ -71,8 +78,8 @@ def benchmark_folder(
 
     Args:
         folders: artifacts.
-        lengths: sequence lengths [tokens].
-        batches: batch sizes.
+        lengths: sequence lengths [tokens], or one.
+        batches: batch sizes, or one.
         threads: of each runtime.
         time_budget: most time for all [s]; each file is started five times in any case.
         progress: called with the share of the budget that is spent, 0..1.
@@ -80,13 +87,16 @@ def benchmark_folder(
     Raises:
         EdgepressError: a number is out of range, or a file cannot be opened.
     """
-    if min((*lengths, *batches, threads), default=0) < 1 or time_budget <= 0:
-        raise EdgepressError("lengths, batches, threads and time_budget are above 0")
+    lengths, batches = _several(lengths), _several(batches)
+    if not lengths or not batches or min(*lengths, *batches, threads) < 1 or time_budget <= 0:
+        raise EdgepressError(
+            "lengths, batches, threads and time_budget are above 0", "lengths=(16, 128), say, and threads=1"
+        )
     with reporting(None):
         targets = [target for folder in folders for target in _targets(folder)]
         plan = Plan(
-            tuple(lengths),
-            batches=tuple(batches),
+            lengths,
+            batches=batches,
             threads=threads,
             vocabulary=smallest_vocabulary(targets),
             budget_s=time_budget,
@@ -120,8 +130,11 @@ def compare(
         baseline: with `ratios`, the name of the file that speed-ups are over; None takes each measurement's.
 
     Raises:
-        EdgepressError: nothing was measured in both, on one machine unless `ratios`.
+        EdgepressError: these are no records, or nothing was measured in both, on one machine unless `ratios`.
     """
+    for given in (before, after):
+        if not isinstance(given, Sequence) or not all(isinstance(own, Measurement) for own in given):
+            raise EdgepressError("compare takes records", "give lists of edgepress.benchmark")
     margins = Margins(threshold, memory_noise)
     with reporting(None):
         margins.check()

@@ -13,7 +13,7 @@ from compress.quantize.checks import check as check_quantize
 from compress.quantize.checks import looks_for_one
 from compress.quantize.config import QuantizeConfig
 from compress.quantize.pipeline import quantize as quantize_files
-from edgepress.api.model import Model
+from edgepress.api.model import Model, require_model
 from edgepress.api.options import make_options
 from edgepress.core.artifact import Draft, create_artifact
 from edgepress.core.console import Listener, reporting
@@ -149,6 +149,7 @@ def export(
 
 
 def _own(model: Model, folder: TemporaryDirectory[str]) -> dict[str, Any]:
+    require_model(model)
     return {"model": model.opened.source.short_name, "output": Path(folder.name) / "new"}
 
 

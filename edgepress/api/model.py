@@ -135,9 +135,12 @@ class Model:
             seed: of the draw.
 
         Raises:
-            EdgepressError: it has no task or no trained classifier, or no source has the split.
+            EdgepressError: it has no task or no trained classifier, no source has the split, or `samples` is
+                below 1.
         """
         opened = self.opened
+        if samples < 1:
+            raise EdgepressError(f"samples={samples}: there is nothing to score", "name 1 or more")
         if not opened.scored:
             raise EdgepressError(
                 "there is nothing to score: "
@@ -192,6 +195,7 @@ class Model:
 
 def evaluate(model: Model, **options: Any) -> Evaluation:
     """Score a model on its task; the same as `Model.evaluate`."""
+    require_model(model)
     return model.evaluate(**options)
 
 
@@ -209,3 +213,15 @@ def _rows(texts: Texts) -> list[tuple[str, ...]]:
                 f"row {number} is no text: {row!r:.60}", 'give strings, or tuples of strings: ["a text", ...]'
             )
     return [tuple(row) for row in rows]
+
+
+def require_model(given: object) -> None:
+    """Raise for what is no model in memory.
+
+    Raises:
+        EdgepressError: it is something else.
+    """
+    if not isinstance(given, Model):
+        raise EdgepressError(
+            f"{given!r:.60} is no model", 'edgepress.load("FOLDER") gives one, edgepress.finetune trains one'
+        )

@@ -29,7 +29,7 @@ from compress.training.config import StepFlags, TrainingOptions
 from compress.trim_vocab.config import TrimVocabOptions
 from compress.trim_vocab.pipeline import trim_vocab as drop_tokens
 from edgepress.api.data import data_folder
-from edgepress.api.model import Model
+from edgepress.api.model import Model, require_model
 from edgepress.api.options import make_options
 from edgepress.core.console import Listener, errors_in_library_words, reporting
 from edgepress.core.corpus import load_corpus
@@ -125,7 +125,9 @@ def distill(
             "a masked language model is no classifier", "python -m compress.distill distills it"
         )
     with _working(checkpoints, progress) as run:
-        models = [teacher] if isinstance(teacher, Model) else teacher
+        models = teacher if isinstance(teacher, Sequence) and not isinstance(teacher, str) else [teacher]
+        for each in models:
+            require_model(each)
         return _model(distill_classifier(Teachers.of(own, [each.copied() for each in models]), own, run))
 
 
@@ -231,6 +233,7 @@ def _compress(
     progress: Listener | None,
 ) -> Model:
     with _working(checkpoints, progress) as run:
+        require_model(model)
         check_kind(model.opened)
         refuse_untrained(model.opened)
         refuse_quantized(model.opened)
