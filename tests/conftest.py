@@ -419,3 +419,11 @@ def ranking_model(tmp_path_factory: pytest.TempPathFactory, bare_encoder: Path, 
     """An artifact that ranks those passages, made by `compress.finetune` once."""
     flags = ("--epochs", 20, "--learning-rate", 1e-3, "--batch-size", 8, "--max-length", 32)
     return finetuned(tmp_path_factory.mktemp("models") / "ranker", bare_encoder, queries, *flags)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """The sentences without their labels, a line each."""
+    path = tmp_path / "corpus.txt"
+    path.write_text("\n".join(text for text, _ in SENTENCES), encoding="utf-8")
+    return path

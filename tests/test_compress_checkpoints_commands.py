@@ -4,20 +4,12 @@ import shutil
 
 import pytest
 import torch
-from conftest import SENTENCES
 from interrupting import stop, weights
 from questions import write_squad
 from resuming import TYPED, refused, turned
 from transformers import AutoModelForSequenceClassification, BertForMaskedLM
 
 pytestmark = pytest.mark.usefixtures("one_thread", "own_cache")
-
-
-@pytest.fixture
-def corpus(tmp_path):
-    path = tmp_path / "corpus.txt"
-    path.write_text("\n".join(text for text, _ in SENTENCES), encoding="utf-8")
-    return path
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import SENTENCES, small_bert
+from refusing import refused
 from transformers import AutoModelForSequenceClassification
 
 import edgepress
@@ -93,14 +94,6 @@ def test_a_teacher_twice_is_that_teacher(cli, flags, model_folder, tmp_path):
     assert [entry.get("loss") for entry in once["history"]] == [
         entry.get("loss") for entry in twice["history"]
     ]
-
-
-def refused(result, tmp_path, *words):
-    assert result.code == 2, result.err
-    for word in words:
-        assert word in result.error, result.err
-    work = tmp_path / "work"
-    assert not work.exists() or not any(work.iterdir())
 
 
 def test_other_labels_are_refused(cli, flags, model_folder, another, tmp_path):

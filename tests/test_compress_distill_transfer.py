@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import SENTENCES, run_well, write_split
+from refusing import refused
 from torch.nn.modules.module import register_module_forward_hook
 from transformers import BertForSequenceClassification
 
@@ -205,14 +206,6 @@ def test_pairs_are_not_in_lines(cli, pairs, corpus, model_folder, tmp_path):
     labels = ("--label-map", "same=positive", "other=negative")
     flags = ("--teacher", model_folder, "--task", pairs, "--output", tmp_path / "work" / "out", *labels)
     refused(cli("compress.distill", *flags, "--transfer", corpus), tmp_path, "a text a line, and no pairs")
-
-
-def refused(result, tmp_path, *words):
-    assert result.code == 2, result.err
-    for word in words:
-        assert word in result.error, result.err
-    work = tmp_path / "work"
-    assert not work.exists() or not any(work.iterdir())
 
 
 def test_the_evaluation_split_itself_is_refused(cli, flags, tmp_path):

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from conftest import SENTENCES
 from small_models import ARCHITECTURES, LONGEST, VOCABULARY
 from transformers import AutoModelForMaskedLM
 
@@ -14,13 +13,6 @@ from edgepress.core.masked_lm import open_masked_lm
 from edgepress.core.masking import Masking
 
 FLAGS = ("--max-length", 32, "--batch-size", 8)
-
-
-@pytest.fixture
-def corpus(tmp_path):
-    path = tmp_path / "corpus.txt"
-    path.write_text("\n".join(text for text, _ in SENTENCES), encoding="utf-8")
-    return path
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ class MaskedWords:
     """Words that a masked language model finds likely in the place of each word of a text."""
 
     def __init__(self, opened: OpenedModel) -> None:
-        """Keep the model.
+        """Take the masked language model that fills the places, and its tokenizer.
 
         Raises:
             EdgepressError: its head over the vocabulary was not trained.
