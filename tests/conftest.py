@@ -19,7 +19,6 @@ import pytest
 import torch
 from hypothesis import settings
 from phone_stand_in import (  # noqa: F401  # fixtures
-    apk,
     bare,
     boot,
     broken_target,
@@ -27,6 +26,7 @@ from phone_stand_in import (  # noqa: F401  # fixtures
     phone,
     phone_folder,
     phone_targets,
+    stand_in_apk,
 )
 from quantizing import quantize  # noqa: F401  # a fixture
 from resuming import (  # noqa: F401  # fixtures

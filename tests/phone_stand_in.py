@@ -284,7 +284,7 @@ def broken_target(tmp_path: Path, phone_targets: list[Target]) -> Target:
 
 
 @pytest.fixture
-def apk(tmp_path: Path) -> Path:
+def stand_in_apk(tmp_path: Path) -> Path:
     """As much of an APK as is looked at on this side: a zip with native code of one ABI."""
     path = tmp_path / "demo.apk"
     with zipfile.ZipFile(path, "w") as content:

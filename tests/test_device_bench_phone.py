@@ -185,16 +185,18 @@ def test_setting_that_was_not_there_is_deleted_again(phone: Phone, phone_targets
     assert phone.changes == before
 
 
-def test_app_is_installed_and_taken_away_again(bare: Phone, phone_targets: list[Target], apk: Path) -> None:
+def test_app_is_installed_and_taken_away_again(
+    bare: Phone, phone_targets: list[Target], stand_in_apk: Path
+) -> None:
     before = bare.changes
-    measure_on_phone(phone_targets[:1], ONE, apk=apk, protocol=QUICK)
+    measure_on_phone(phone_targets[:1], ONE, apk=stand_in_apk, protocol=QUICK)
     assert bare.changes == before
     assert any(line.startswith("pm install") for line in bare.calls)
     assert "pm uninstall org.edgepress.demo" in bare.calls
 
 
-def test_app_that_was_there_stays(phone: Phone, phone_targets: list[Target], apk: Path) -> None:
-    measure_on_phone(phone_targets[:1], ONE, apk=apk, protocol=QUICK)
+def test_app_that_was_there_stays(phone: Phone, phone_targets: list[Target], stand_in_apk: Path) -> None:
+    measure_on_phone(phone_targets[:1], ONE, apk=stand_in_apk, protocol=QUICK)
     assert (phone.state / "installed").exists()
 
 
@@ -219,10 +221,10 @@ def test_file_that_is_no_apk(phone: Phone, phone_targets: list[Target], tmp_path
         measure_on_phone(phone_targets, ONE, apk=tmp_path / "demo.apk", protocol=QUICK)
 
 
-def test_phone_that_refuses_the_app(bare: Phone, phone_targets: list[Target], apk: Path) -> None:
+def test_phone_that_refuses_the_app(bare: Phone, phone_targets: list[Target], stand_in_apk: Path) -> None:
     bare.write("install-answer", "Failure [INSTALL_FAILED_INSUFFICIENT_STORAGE]\n")
     with pytest.raises(EdgepressError, match="no space left on phone"):
-        measure_on_phone(phone_targets, ONE, apk=apk, protocol=QUICK)
+        measure_on_phone(phone_targets, ONE, apk=stand_in_apk, protocol=QUICK)
 
 
 def test_no_space_left(phone: Phone, phone_targets: list[Target], tmp_path: Path) -> None:

@@ -185,12 +185,12 @@ def test_interrupted_measurement_puts_everything_back(phone: Phone, phone_target
 
 
 @pytest.fixture
-def killed(bare: Phone, phone_targets: list[Target], apk: Path) -> tuple[Phone, dict[str, str]]:
+def killed(bare: Phone, phone_targets: list[Target], stand_in_apk: Path) -> tuple[Phone, dict[str, str]]:
     """A phone on which a measurement was killed as it ran, and how it was before."""
     before = bare.changes
     bare.write("fault", "hang")
     child = subprocess.Popen(
-        [sys.executable, "-c", MEASURE, str(phone_targets[0].path), str(apk)],
+        [sys.executable, "-c", MEASURE, str(phone_targets[0].path), str(stand_in_apk)],
         env=bare.environment,
         stderr=subprocess.DEVNULL,  # its adb outlives it
     )
@@ -201,7 +201,7 @@ def killed(bare: Phone, phone_targets: list[Target], apk: Path) -> tuple[Phone, 
 
 
 def test_killed_measurement_is_put_back_by_the_next(
-    killed: tuple[Phone, dict[str, str]], phone_targets: list[Target], apk: Path, capsys
+    killed: tuple[Phone, dict[str, str]], phone_targets: list[Target], stand_in_apk: Path, capsys
 ) -> None:
     phone, before = killed
     left = phone.changes
@@ -209,7 +209,7 @@ def test_killed_measurement_is_put_back_by_the_next(
         "setting-stay_on_while_plugged_in", "idle-light", "wakefulness", "/data/local/tmp"
     }  # fmt: skip
     assert "installed" in left
-    measure_on_phone(phone_targets[:1], ONE, apk=apk, protocol=QUICK)
+    measure_on_phone(phone_targets[:1], ONE, apk=stand_in_apk, protocol=QUICK)
     assert "an earlier measurement ended before" in capsys.readouterr().err
     assert phone.changes == before
     assert phone.calls.count("pm uninstall org.edgepress.demo") == 2

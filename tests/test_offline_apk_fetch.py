@@ -1,6 +1,8 @@
 """The offline build's tools, unpacked: what is no file within its folder is refused."""
 
 import io
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from tools.offline_apk import fetch
 from tools.offline_apk.build import STUBS
 from tools.offline_apk.errors import BuildError, ToolMissingError
 
+ROOT = Path(__file__).parents[1]
 JAR = "package/lib/kotlin-compiler.jar"
 
 
@@ -96,3 +99,25 @@ def test_what_is_missing_says_how_to_have_it(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolMissingError, match="debootstrap is not installed: apt install debootstrap"):
         fetch.fetch_debian(tmp_path)
+
+
+def test_processes_that_fetch_at_once_bring_each_piece_once(tmp_path):
+    """The second to ask waits for the first, and finds what that one brought."""
+    child = f"""
+import time
+from pathlib import Path
+from tools.offline_apk import fetch
+
+def bring(stage):
+    time.sleep(0.5)
+    (stage / "file").write_text("whole")
+    with Path({str(tmp_path / "brought")!r}).open("a") as log:
+        log.write(stage.name.partition(".")[0] + " ")
+
+fetch.PIECES = dict.fromkeys(("debian", "kotlin"), bring)
+fetch.fetch(Path({str(tmp_path / "tools")!r}))
+"""
+    both = [subprocess.Popen([sys.executable, "-c", child], cwd=ROOT) for _ in range(2)]
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert (tmp_path / "brought").read_text().split() == ["debian", "kotlin"]
+    assert everything(tmp_path / "tools") == [".lock", "debian/file", "kotlin/file"]

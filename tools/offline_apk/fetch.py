@@ -1,8 +1,10 @@
 """Brings the build's tools into a folder: Debian's packages, npm's Kotlin compiler and ONNX Runtime.
 
-Each piece is unpacked beside its place and renamed, so a killed run leaves no half of one.
+Each piece is unpacked beside its place and renamed, so a killed run leaves no half of one. Builds that begin
+at once wait for the one that fetches.
 """
 
+import fcntl
 import hashlib
 import io
 import os
@@ -12,7 +14,8 @@ import sys
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tools.offline_apk.classfile import lowered
@@ -130,16 +133,30 @@ def fetch(folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, bring in PIECES.items():
-        if (folder / name).exists():
-            continue
-        print(f"fetching {name}", file=sys.stderr)
-        stage = folder / f"{name}.{os.getpid()}"
-        stage.mkdir()
-        try:
-            bring(stage)
-            stage.rename(folder / name)
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
+        if not (folder / name).exists():
+            with _alone(folder):
+                _fetch_piece(folder / name, bring)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in the block with this folder; a killed one is in none."""
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _fetch_piece(place: Path, bring: Callable[[Path], None]) -> None:
+    if place.exists():  # another process brought it meanwhile
+        return
+    print(f"fetching {place.name}", file=sys.stderr)
+    stage = place.with_name(f"{place.name}.{os.getpid()}")
+    stage.mkdir()
+    try:
+        bring(stage)
+        stage.rename(place)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
 
 
 def checked_file(package: tarfile.TarFile, name: str) -> bytes:
