@@ -127,3 +127,14 @@ def test_few_modules_stand_behind_quantize():
     found = {**behind("compress.quantize.__main__"), **behind("compress.quantize.pipeline")}
     files = [name for name, source in found.items() if source.name != "__init__.py"]
     assert len(files) <= MOST_BEHIND_QUANTIZE, sorted(files)
+
+
+def test_no_shared_fixture_hides_another():
+    """Of two with one name, a test gets the one whose module comes last, and nothing says so."""
+    places: dict[str, list[str]] = {}
+    for path in (ROOT / "tests").rglob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            fixture = any("fixture" in ast.unparse(own) for own in getattr(node, "decorator_list", ()))
+            if isinstance(node, ast.FunctionDef) and fixture and not path.name.startswith("test_"):
+                places.setdefault(node.name, []).append(path.name)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
