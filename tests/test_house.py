@@ -34,7 +34,10 @@ def modules():
     """(path below the repository, its syntax) of every module."""
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
-            yield str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))
+            own = path.relative_to(ROOT)
+            if any(part.startswith(".") for part in own.parts):  # the tools that the app's build fetched
+                continue
+            yield str(own), ast.parse(path.read_text(encoding="utf-8"))
 
 
 def named_types(tree):
