@@ -11,14 +11,23 @@ from torch.nn.modules.module import register_module_forward_hook
 from transformers import BertForSequenceClassification
 
 from compress.distill.config import DistillOptions
-from compress.distill.transfer import TextSelection, TransferSet, transfer_set
-from compress.distillation.logits import teacher_logits
+from compress.distill.teachers import Taught, Teachers
+from compress.distill.transfer import (
+    TextSelection,
+    TransferSet,
+    transfer_set,
+    with_augmented,
+    with_transfer,
+)
+from compress.distillation.logits import TeacherLogits, teacher_logits
+from compress.training.data import TrainingText
 from edgepress.core.artifact import open_artifact
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel, open_model
 from edgepress.core.near_duplicates import TextIndex, letters_of
 from edgepress.core.sentences import sentences
 from edgepress.core.splits import held_out_splits, load_split
+from edgepress.core.tags import IGNORED, TagSet
 from edgepress.core.task_discovery import find_task
 from edgepress.core.tasks import TASKS
 
@@ -255,10 +264,42 @@ def test_a_file_that_is_not_the_teachers_is_refused(cli, flags, corpus, tmp_path
     refused(result, tmp_path, "no file of", "compared with it")
 
 
-def test_kinds_that_need_labels_are_refused(entity_model, corpus):
-    opened = open_model(str(entity_model))
+def test_kinds_that_need_labels_are_refused(answer_model, corpus):
+    opened = open_model(str(answer_model))
     with pytest.raises(EdgepressError, match="is learned from labelled texts alone"):
         found_in(opened, corpus)
+
+
+@pytest.mark.parametrize("options", [{"transfer": True}, {"augment": 2}], ids=["corpus", "augmented"])
+def test_entities_are_learned_of_text_without_tags(entity_model, entities, corpus, options):
+    """Words are parted as in a text that is predicted, the teacher's tags stand for labels."""
+    teacher = open_model(str(entity_model), task=str(entities))
+    some, link = NEW[0], "x" * 200
+    corpus.write_text("\n".join([f"{some}, {some}!", f"{some} {link}", *NEW[1:20]]), encoding="utf-8")
+    if "transfer" in options:
+        options = {"transfer": (str(corpus),)}
+    own = DistillOptions(**options, train_baseline=False)
+    selection = TextSelection.of(own, teacher)
+    found = transfer_set(own, selection)
+    learned = load_split(teacher.task, "train")
+    found = with_augmented(own, selection, learned, [teacher], found)
+    texts = [text for (text,) in found.examples.texts]
+    if "transfer" in options:
+        assert f"{some} , {some} !" in texts
+        assert not any(link in own for own in texts)
+    said = teacher_logits(teacher, found.examples, 64)
+    logits = TeacherLogits({"train": said[:0], "transfer": said}, np.zeros(0))
+    words_of = [one.split() for one in texts]
+    text = TrainingText(learned, learned, transfer=found.examples)
+    taught, _ = with_transfer(own, Taught(Teachers(teacher), text, logits), found)
+    train = taught.text.train
+    assert len(train) == len(learned) + len(texts)
+    tags = TagSet(teacher.labels)
+    for row, (words, own_logits) in enumerate(zip(words_of, said, strict=True), len(learned)):
+        decided = tags.in_order(own_logits).argmax(-1)
+        assert train.labels[row, : len(words)].tolist() == decided.tolist()
+        assert set(train.labels[row, len(words) :].tolist()) <= {IGNORED}
+    assert (train.labels[len(learned) :] > 0).any()
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from compress.distill.augmentation import (
 )
 from compress.distill.config import DistillOptions
 from compress.distill.teachers import Taught
-from compress.distillation.logits import together
+from compress.distillation.logits import TextLogits, together
 from edgepress.core import console
 from edgepress.core.corpus import load_corpus, load_pairs
 from edgepress.core.errors import EdgepressError
@@ -223,7 +223,7 @@ class TextSelection:
             return
         lengths = LengthModel(self.own)
         for text in load_corpus(name, data).texts:
-            for part in lengths.cut(text):
+            for part in map(self.teacher.kind.as_read, lengths.cut(text)):
                 # An empty row is one of another length, which is counted.
                 yield (part,) if lengths.fits(part) else ()
 
@@ -314,16 +314,14 @@ def with_transfer(
     examples, own = found.examples, splits.get("transfer")
     figures: dict[str, Any] = {}
     if own is not None and options.transfer_confidence:
-        sure = _sure(options, teacher, np.asarray(own))
+        sure = _sure(options, teacher, own)
         figures["confident"] = len(sure)
         examples, own = replace(examples, texts=[examples.texts[row] for row in sure]), np.asarray(own)[sure]
-    labels = np.zeros((len(examples), *text.train.labels.shape[1:]))
+    decided = None
     if own is not None and options.label_weight:
-        labels = teacher.kind.decide(np.asarray(own), teacher.thresholds)
-    joined = Examples(
-        [*text.train.texts, *examples.texts],
-        np.concatenate([text.train.labels, labels.astype(text.train.labels.dtype)]),
-    )
+        outputs = teacher.kind.of_gathered(list(own), None, teacher.labels)
+        decided = teacher.kind.decide(outputs, teacher.thresholds)
+    joined = teacher.kind.joined(text.train, examples, decided)
     if own is not None:
         parts = [splits["train"]] if "train" in splits else []
         splits["train"] = together([*parts, own])
@@ -331,9 +329,9 @@ def with_transfer(
     return replace(taught, text=replace(text, train=joined), logits=logits), {**found.recorded, **figures}
 
 
-def _sure(options: DistillOptions, teacher: OpenedModel, logits: np.ndarray) -> np.ndarray:
+def _sure(options: DistillOptions, teacher: OpenedModel, logits: TextLogits) -> np.ndarray:
     """Numbers of the texts of which the teacher is sure enough."""
-    confidence = teacher.kind.confidence(logits)
+    confidence = teacher.kind.confidence(teacher.kind.of_gathered(list(logits), None, teacher.labels))
     if confidence is None:
         raise EdgepressError(
             f"--transfer-confidence: a {teacher.problem_type} says nothing of how sure it is",

@@ -174,9 +174,10 @@ def split_texts(task: Task, split: str, apart: bool = False) -> list[tuple[str, 
     dataset, names = read_named(task, split)
     if not {*task.text_columns} <= {*dataset.column_names}:
         return []
+    kind = kind_of(task.problem_type)
     if not apart:
-        return read_texts(dataset, task.text_columns, names)
-    return [row for column in task.text_columns for row in read_texts(dataset, (column,), names)]
+        return kind.texts(dataset, task.text_columns, names)
+    return [row for column in task.text_columns for row in kind.texts(dataset, (column,), names)]
 
 
 def _renamed(rows: Dataset, columns: Mapping[str, str]) -> Dataset:

@@ -201,6 +201,35 @@ class TaskKind:
         """Return what is learned of texts without labels, 0 in their place; None where it needs labels."""
         return None
 
+    def as_read(self, text: str) -> str:
+        """Return a text of a corpus as `read` has the texts of a split."""
+        return text
+
+    def texts(self, dataset: Dataset, columns: Sequence[str], names: RowNames) -> list[tuple[str, ...]]:
+        """Return the texts of rows as `read` has them, whatever their labels are.
+
+        Raises:
+            EdgepressError: a row has no text.
+        """
+        from edgepress.core.splits import read_texts
+
+        return read_texts(dataset, tuple(columns), names)
+
+    def joined(self, labelled: Examples, more: Examples, decided: np.ndarray | None) -> Examples:
+        """Return texts with labels, and after them those of a corpus.
+
+        Args:
+            labelled: the texts with labels.
+            more: what `of_corpus` gave.
+            decided: what a teacher decides of each of `more`, to stand for its labels; None: 0 does.
+        """
+        from edgepress.core.splits import Examples
+
+        if decided is None:
+            decided = np.zeros((len(more), *labelled.labels.shape[1:]))
+        labels = np.concatenate([labelled.labels, decided.astype(labelled.labels.dtype)])
+        return Examples([*labelled.texts, *more.texts], labels)
+
     def confidence(self, outputs: np.ndarray) -> np.ndarray | None:
         """Return how sure a model is of each text, 0..1; None where nothing says so."""
         return None

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 SPACE = " "
 SHOWN = 20
+LONGEST_WORD = 100
+"""Letters of a word of a corpus; more are no word, but a link or a run of signs."""
 PLACES = "places"
 """Column of the tokens that words begin with."""
 # Scripts without spaces between words: each of their letters is one, as BERT's tokenizers have it.
@@ -80,17 +82,37 @@ print([(token, labels[str(int(row.argmax()))]) for token, row in zip(tokens, log
         column = task.label_columns[0]
         tags = as_iob2(read_tags(list(dataset[column]), words, dict(task.tag_names), column, where), where)
         known = TagSet(task.labels)
-        numbers = np.full((len(words), max(map(len, words))), IGNORED, dtype=np.int16)
+        numbers = []
         for row, own in enumerate(tags):
             try:
-                numbers[row, : len(own)] = [known.number_of(tag) for tag in own]
+                numbers.append([known.number_of(tag) for tag in own])
             except KeyError as error:
                 raise EdgepressError(
                     f"{where}, row {row}: the model and the train split have no entities of type {error}; "
                     f"they have {list(known.types)}",
                     "mend that row, or say what it means with --label-map",
                 ) from None
-        return Examples([(SPACE.join(own),) for own in words], numbers)
+        return Examples([(SPACE.join(own),) for own in words], _rows_of_words(numbers))
+
+    def texts(self, dataset: Dataset, columns: Sequence[str], names: RowNames) -> list[tuple[str, ...]]:
+        (column,) = columns
+        return [(SPACE.join(own),) for own in read_words(list(dataset[column]), column, names.where)]
+
+    def as_read(self, text: str) -> str:
+        """Part a text into words, as one that is predicted is; empty where one is too long to be a word."""
+        words = WORD.findall(text)
+        return "" if any(len(own) > LONGEST_WORD for own in words) else SPACE.join(words)
+
+    def of_corpus(self, texts: Sequence[tuple[str, ...]]) -> Examples | None:
+        return Examples([*texts], _rows_of_words([[0] * len(text.split(SPACE)) for (text,) in texts]))
+
+    def joined(self, labelled: Examples, more: Examples, decided: np.ndarray | None) -> Examples:
+        longest = max(labelled.labels.shape[1], more.labels.shape[1])
+        own, others = (_wider(labels, longest, IGNORED) for labels in (labelled.labels, more.labels))
+        if decided is not None:
+            others = np.where(others == IGNORED, IGNORED, _wider(decided, longest, 0))
+        labels = np.concatenate([own, others.astype(own.dtype)])
+        return Examples([*labelled.texts, *more.texts], labels)
 
     def encode(
         self, tokenizer: PreTrainedTokenizerBase, task: Task, examples: Examples, max_length: int
@@ -243,6 +265,18 @@ print([(token, labels[str(int(row.argmax()))]) for token, row in zip(tokens, log
         (logits,) = reader.logits(reader.encode(texts))
         (outputs,) = self.collect([logits], [places], reader.labels)
         return EntityPrediction(tuple(_entities(text, spans, outputs, TagSet(reader.labels).types)))
+
+
+def _rows_of_words(rows: Sequence[Sequence[int]]) -> np.ndarray:
+    """Numbers of the words of each text: (texts, words of the longest), `IGNORED` beyond the last one."""
+    found = np.full((len(rows), max(map(len, rows), default=0)), IGNORED, dtype=np.int16)
+    for row, own in enumerate(rows):
+        found[row, : len(own)] = own
+    return found
+
+
+def _wider(rows: np.ndarray, width: int, fill: int) -> np.ndarray:
+    return np.pad(rows, ((0, 0), (0, width - rows.shape[1])), constant_values=fill)
 
 
 def read_words(column: Sequence[Any], name: str, where: str) -> list[list[str]]:
