@@ -40,6 +40,7 @@ from resuming import (  # noqa: F401  # fixtures
     undisturbed,
     whole,
 )
+from small_folder import model_copy, no_hub_cache  # noqa: F401  # fixtures
 from tiny_recipe import copied, experiment  # noqa: F401  # fixtures
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (

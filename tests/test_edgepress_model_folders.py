@@ -9,118 +9,98 @@ import pytest
 import torch
 from conftest import small_bert
 from safetensors.torch import save_file
+from small_folder import load, local
 from transformers import (
-    AutoModelForSequenceClassification,
     PreTrainedTokenizerFast,
 )
 
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import open_model
-from edgepress.core.models import ModelSource, find_model
-from edgepress.core.pretrained import load_model, load_tokenizer
+from edgepress.core.models import find_model
+from edgepress.core.pretrained import load_tokenizer
+
+pytestmark = pytest.mark.usefixtures("no_hub_cache")
 
 
-@pytest.fixture(autouse=True)
-def _no_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What this machine's user has in the Hub's cache must not decide a test."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-
-
-@pytest.fixture
-def folder(model_folder: Path, tmp_path: Path) -> Path:
-    """A copy of the small BERT that a test may spoil."""
-    return Path(shutil.copytree(model_folder, tmp_path / "copy"))
-
-
-def local(folder: Path) -> ModelSource:
-    return ModelSource("small", "local", folder)
-
-
-def load(
-    folder: Path, labels: tuple[str, ...] | None = None
-) -> tuple[AutoModelForSequenceClassification, bool]:
-    return load_model(local(folder), labels, None, seed=0)
-
-
-def test_folder_without_config(folder: Path) -> None:
-    (folder / "config.json").unlink()
+def test_folder_without_config(model_copy: Path) -> None:
+    (model_copy / "config.json").unlink()
     with pytest.raises(EdgepressError, match=r"has no config\.json"):
-        find_model(str(folder))
+        find_model(str(model_copy))
 
 
-def test_folder_without_tokenizer(folder: Path) -> None:
-    model = load(folder)[0]
-    for path in folder.glob("*tok*"):
+def test_folder_without_tokenizer(model_copy: Path) -> None:
+    model = load(model_copy)[0]
+    for path in model_copy.glob("*tok*"):
         path.unlink()
     with pytest.raises(EdgepressError, match="has no tokenizer that transformers opens"):
-        load_tokenizer(local(folder), model)
+        load_tokenizer(local(model_copy), model)
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"model_type": "no-such-type"}', "{}"])
-def test_unreadable_config(folder: Path, text: str) -> None:
-    (folder / "config.json").write_text(text)
+def test_unreadable_config(model_copy: Path, text: str) -> None:
+    (model_copy / "config.json").write_text(text)
     with pytest.raises(EdgepressError, match=r"unreadable config\.json") as refused:
-        load(folder)
+        load(model_copy)
     assert "\n" not in str(refused.value)
 
 
-def test_config_that_is_a_list(folder: Path) -> None:
-    (folder / "config.json").write_text("[]")
+def test_config_that_is_a_list(model_copy: Path) -> None:
+    (model_copy / "config.json").write_text("[]")
     with pytest.raises(EdgepressError, match=r"unreadable config\.json"):
-        load(folder)
+        load(model_copy)
 
 
-def test_architecture_that_does_not_classify_text(folder: Path) -> None:
-    (folder / "config.json").write_text('{"model_type": "vit"}')
+def test_architecture_that_does_not_classify_text(model_copy: Path) -> None:
+    (model_copy / "config.json").write_text('{"model_type": "vit"}')
     with pytest.raises(EdgepressError, match="no vit that is a text classifier"):
-        load(folder)
+        load(model_copy)
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 100, 100_000])
-def test_truncated_safetensors(folder: Path, kept_bytes: int) -> None:
-    path = folder / "model.safetensors"
+def test_truncated_safetensors(model_copy: Path, kept_bytes: int) -> None:
+    path = model_copy / "model.safetensors"
     path.write_bytes(path.read_bytes()[:kept_bytes])
     with pytest.raises(EdgepressError, match="unreadable weights") as refused:
-        load(folder)
-    assert str(folder) in str(refused.value)
+        load(model_copy)
+    assert str(model_copy) in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 100, 100_000])
-def test_truncated_legacy_weights(folder: Path, kept_bytes: int) -> None:
-    path = folder / "pytorch_model.bin"
-    torch.save(load(folder)[0].state_dict(), path)
-    (folder / "model.safetensors").unlink()
+def test_truncated_legacy_weights(model_copy: Path, kept_bytes: int) -> None:
+    path = model_copy / "pytorch_model.bin"
+    torch.save(load(model_copy)[0].state_dict(), path)
+    (model_copy / "model.safetensors").unlink()
     path.write_bytes(path.read_bytes()[:kept_bytes])
     with pytest.raises(EdgepressError, match="unreadable weights"):
-        load(folder)
+        load(model_copy)
 
 
-def test_legacy_weights(folder: Path) -> None:
-    expected = load(folder)[0].state_dict()
-    torch.save(expected, folder / "pytorch_model.bin")
-    (folder / "model.safetensors").unlink()
-    found = load(folder)[0].state_dict()
+def test_legacy_weights(model_copy: Path) -> None:
+    expected = load(model_copy)[0].state_dict()
+    torch.save(expected, model_copy / "pytorch_model.bin")
+    (model_copy / "model.safetensors").unlink()
+    found = load(model_copy)[0].state_dict()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-def test_folder_without_weights(folder: Path) -> None:
-    (folder / "model.safetensors").unlink()
+def test_folder_without_weights(model_copy: Path) -> None:
+    (model_copy / "model.safetensors").unlink()
     with pytest.raises(EdgepressError, match="unreadable weights"):
-        load(folder)
+        load(model_copy)
 
 
-def test_weights_of_another_model(folder: Path) -> None:
-    save_file({"conv.weight": torch.zeros(3)}, folder / "model.safetensors", metadata={"format": "pt"})
+def test_weights_of_another_model(model_copy: Path) -> None:
+    save_file({"conv.weight": torch.zeros(3)}, model_copy / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(EdgepressError, match="weights"):
-        load(folder)
+        load(model_copy)
 
 
-def test_config_of_another_size(folder: Path) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 50}))
+def test_config_of_another_size(model_copy: Path) -> None:
+    config = json.loads((model_copy / "config.json").read_text())
+    (model_copy / "config.json").write_text(json.dumps({**config, "vocab_size": 50}))
     with pytest.raises(EdgepressError, match="word_embeddings"):
-        load(folder)
+        load(model_copy)
 
 
 def cut_in_half(path: Path) -> None:
@@ -132,31 +112,31 @@ def empty(path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [cut_in_half, empty])
-def test_unreadable_tokenizer(folder: Path, spoil: Callable[[Path], None]) -> None:
-    model = load(folder)[0]
-    spoil(folder / "tokenizer.json")
+def test_unreadable_tokenizer(model_copy: Path, spoil: Callable[[Path], None]) -> None:
+    model = load(model_copy)[0]
+    spoil(model_copy / "tokenizer.json")
     with pytest.raises(EdgepressError, match="unreadable tokenizer"):
-        load_tokenizer(local(folder), model)
+        load_tokenizer(local(model_copy), model)
 
 
-def test_unreadable_tokenizer_config(folder: Path) -> None:
-    model = load(folder)[0]
-    cut_in_half(folder / "tokenizer_config.json")
+def test_unreadable_tokenizer_config(model_copy: Path) -> None:
+    model = load(model_copy)[0]
+    cut_in_half(model_copy / "tokenizer_config.json")
     with pytest.raises(EdgepressError, match="unreadable tokenizer"):
-        load_tokenizer(local(folder), model)
+        load_tokenizer(local(model_copy), model)
 
 
-def test_tokenizer_with_more_ids_than_rows(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
-    small_bert(len(tokenizer) - 1).save_pretrained(folder)
+def test_tokenizer_with_more_ids_than_rows(model_copy: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    small_bert(len(tokenizer) - 1).save_pretrained(model_copy)
     rows = len(tokenizer) - 1
     with pytest.raises(EdgepressError, match=f"ids up to {rows}, its embedding table {rows} rows") as refused:
-        load_tokenizer(local(folder), load(folder)[0])
-    assert str(folder) in str(refused.value)
+        load_tokenizer(local(model_copy), load(model_copy)[0])
+    assert str(model_copy) in str(refused.value)
 
 
-def test_table_with_more_rows_than_ids(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
-    small_bert(len(tokenizer) + 8).save_pretrained(folder)
-    assert len(load_tokenizer(local(folder), load(folder)[0])) == len(tokenizer)
+def test_table_with_more_rows_than_ids(model_copy: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    small_bert(len(tokenizer) + 8).save_pretrained(model_copy)
+    assert len(load_tokenizer(local(model_copy), load(model_copy)[0])) == len(tokenizer)
 
 
 def test_folder_of_a_zoo_name_is_named(
@@ -191,16 +171,16 @@ def test_folder_of_a_zoo_name_has_not_the_zoos_license(
         ("---\nlanguage: !!python/object/apply:os.system [ls]\n---\n", None),
     ],
 )
-def test_language_of_a_folder_is_that_of_its_card(folder: Path, card: str, expected: object) -> None:
-    (folder / "README.md").write_text(card)
-    assert open_model(str(folder)).language == expected
+def test_language_of_a_folder_is_that_of_its_card(model_copy: Path, card: str, expected: object) -> None:
+    (model_copy / "README.md").write_text(card)
+    assert open_model(str(model_copy)).language == expected
 
 
-def test_language_is_carried_along(cli: Callable, folder: Path, data_root: Path, tmp_path: Path) -> None:
-    (folder / "README.md").write_text("---\nlanguage: fr\n---\n# Mine\n")
+def test_language_is_carried_along(cli: Callable, model_copy: Path, data_root: Path, tmp_path: Path) -> None:
+    (model_copy / "README.md").write_text("---\nlanguage: fr\n---\n# Mine\n")
     data = ("--task", "verdicts", "--data", data_root)
     flags = ("--epochs", 1, "--output", tmp_path / "tuned")
-    assert cli("compress.finetune", "--model", folder, *data, *flags).code == 0
+    assert cli("compress.finetune", "--model", model_copy, *data, *flags).code == 0
     flags = ("--eval-samples", 20, "--output", tmp_path / "onnx")
     assert cli("export.onnx", "--model", tmp_path / "tuned", "--data", data_root, *flags).code == 0
     assert "language: fr\n" in (tmp_path / "onnx" / "README.md").read_text()

@@ -1,6 +1,5 @@
 """Models: the zoo's architectures, folders that cannot be read, heads that do not fit, and encoding."""
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import SENTENCES, small_bert
+from small_folder import load, local
 from transformers import (
     AutoModelForSequenceClassification,
     BertConfig,
@@ -71,26 +71,7 @@ TINY = ModelSpec(
 )
 
 
-@pytest.fixture(autouse=True)
-def _no_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What this machine's user has in the Hub's cache must not decide a test."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-
-
-@pytest.fixture
-def folder(model_folder: Path, tmp_path: Path) -> Path:
-    """A copy of the small BERT that a test may spoil."""
-    return Path(shutil.copytree(model_folder, tmp_path / "copy"))
-
-
-def local(folder: Path) -> ModelSource:
-    return ModelSource("small", "local", folder)
-
-
-def load(
-    folder: Path, labels: tuple[str, ...] | None = None
-) -> tuple[AutoModelForSequenceClassification, bool]:
-    return load_model(local(folder), labels, None, seed=0)
+pytestmark = pytest.mark.usefixtures("no_hub_cache")
 
 
 def test_every_model_is_listed() -> None:
@@ -166,7 +147,7 @@ def test_a_table_in_the_place_of_a_model_is_sent_to_the_task(tmp_path: Path) -> 
 
 def test_local_folder(model_folder: Path) -> None:
     source = find_model(str(model_folder))
-    assert (source.origin, source.folder) == ("local", model_folder)
+    assert (source.origin, source.model_copy) == ("local", model_folder)
     assert source.short_name == "small-bert"
 
 
@@ -198,9 +179,9 @@ def test_another_number_of_labels_does_not_fit(model_folder: Path, labels: tuple
         load(model_folder, labels)
 
 
-def test_head_of_a_bare_encoder_is_untrained(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
-    small_bert(len(tokenizer)).bert.save_pretrained(folder)
-    model, head_trained = load(folder, ("a", "b", "c"))
+def test_head_of_a_bare_encoder_is_untrained(model_copy: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    small_bert(len(tokenizer)).bert.save_pretrained(model_copy)
+    model, head_trained = load(model_copy, ("a", "b", "c"))
     assert not head_trained
     assert model.config.num_labels == 3
 
@@ -221,10 +202,10 @@ def test_random_weights_depend_on_the_seed_alone() -> None:
 
 
 def test_random_head_of_an_encoder_depends_on_the_seed_alone(
-    folder: Path, tokenizer: PreTrainedTokenizerFast
+    model_copy: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    small_bert(len(tokenizer)).bert.save_pretrained(folder)
-    heads = [load_model(local(folder), None, None, seed)[0].classifier.weight for seed in (1, 1, 2)]
+    small_bert(len(tokenizer)).bert.save_pretrained(model_copy)
+    heads = [load_model(local(model_copy), None, None, seed)[0].classifier.weight for seed in (1, 1, 2)]
     assert torch.equal(heads[0], heads[1])
     assert not torch.equal(heads[0], heads[2])
 
@@ -286,12 +267,12 @@ def test_tokenizer_gives_what_the_model_takes(model_folder: Path) -> None:
     assert sorted(tokenizer("the film")) == ["attention_mask", "input_ids"]
 
 
-def test_padding_and_truncation_inside_a_tokenizer_are_dropped(folder: Path) -> None:
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+def test_padding_and_truncation_inside_a_tokenizer_are_dropped(model_copy: Path) -> None:
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(model_copy)
     tokenizer.backend_tokenizer.enable_padding(length=32)
     tokenizer.backend_tokenizer.enable_truncation(4)
-    tokenizer.save_pretrained(folder)
-    loaded = load_tokenizer(local(folder), load(folder)[0])
+    tokenizer.save_pretrained(model_copy)
+    loaded = load_tokenizer(local(model_copy), load(model_copy)[0])
     assert len(loaded.backend_tokenizer.encode("the film").ids) == 4
     assert len(loaded.backend_tokenizer.encode("the film is a tedious mess").ids) == 8
 
