@@ -147,7 +147,7 @@ def test_a_table_in_the_place_of_a_model_is_sent_to_the_task(tmp_path: Path) -> 
 
 def test_local_folder(model_folder: Path) -> None:
     source = find_model(str(model_folder))
-    assert (source.origin, source.model_copy) == ("local", model_folder)
+    assert (source.origin, source.folder) == ("local", model_folder)
     assert source.short_name == "small-bert"
 
 
