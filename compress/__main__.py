@@ -1,6 +1,6 @@
 """`python -m compress`: as `edgepress`."""
 
-from compress.verbs import main
+from compress.verbs import run_as
 
 if __name__ == "__main__":
-    main()
+    run_as("python -m compress")

@@ -2,7 +2,7 @@
 
 from typing import NoReturn
 
-from edgepress.core.verbs import run_verb
+from edgepress.core.interruption import leave_at_once
 
 VERBS = {
     "finetune": ("compress.finetune", "train a classifier on a task, from a pretrained encoder"),
@@ -23,5 +23,17 @@ VERBS = {
 
 
 def main() -> NoReturn:
-    """Run the verb that the first argument names, as `python -m` would."""
-    run_verb("edgepress", VERBS)
+    """Entry point of the installed command."""
+    leave_at_once()
+    run_as("edgepress")
+
+
+def run_as(program: str) -> NoReturn:
+    """Run the verb that the first argument names, as `python -m` would.
+
+    Args:
+        program: how this is typed.
+    """
+    from edgepress.core.verbs import run_verb  # a moment of imports
+
+    run_verb(program, VERBS)

@@ -13,7 +13,7 @@ import pytest
 import compress
 import device_bench
 import export
-from compress.verbs import VERBS
+from compress.verbs import VERBS, run_as
 from edgepress.core.console import Command
 from edgepress.core.flags import Overwrite
 from edgepress.core.models import MODELS
@@ -26,7 +26,7 @@ def test_verbs_are_listed_with_one_line_each(cli):
     for args in ((), ("--help",)):
         listed = cli("compress", *args)
         assert listed.code == 0
-        assert "usage: edgepress VERB [flags]" in listed.out
+        assert "usage: python -m compress VERB [flags]" in listed.out
         for verb, (_, summary) in VERBS.items():
             assert f"{verb} " in listed.out
             assert summary in listed.out
@@ -40,7 +40,53 @@ def test_unknown_verb(cli):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_console_script_and_module_are_the_same(cli, verb):
-    assert cli("compress", verb, "--help").out == cli(VERBS[verb][0], "--help").out
+    ours, modules = cli("compress", verb, "--help").out, cli(VERBS[verb][0], "--help").out
+    assert ours.replace(f"python -m compress {verb}", f"python -m {VERBS[verb][0]}") == modules
+
+
+BENCHES = ("run", "claims", "charts", "report", "compare")
+
+
+@pytest.fixture
+def installed(monkeypatch, capsys):
+    """Runs `edgepress` as its script does; gives what it said."""
+
+    def run(*typed):
+        monkeypatch.setattr(sys, "argv", ["edgepress", *typed])
+        with pytest.raises(SystemExit) as stop:
+            run_as("edgepress")
+        said = capsys.readouterr()
+        return stop.value.code, said.out + said.err
+
+    return run
+
+
+@pytest.mark.parametrize("verb", [*VERBS, *(f"bench {own}" for own in BENCHES)])
+def test_hints_name_what_was_typed(installed, cli, verb):
+    words = verb.split()
+    if verb == "bench":
+        assert "usage: edgepress bench VERB [flags]" in installed(verb)[1]
+        return
+    code, said = installed(*words, "--xyzzy")
+    assert code == 2
+    assert f"edgepress {verb} --help lists all flags" in said
+    assert "python -m" not in said
+    module = " ".join(["compress", *words])
+    assert f"python -m {module} --help lists" in cli("compress", *words, "--xyzzy").err
+    if len(words) == 1:
+        assert f"python -m {VERBS[verb][0]} --help lists" in cli(VERBS[verb][0], "--xyzzy").err
+    else:
+        assert (
+            f"python -m device_bench {words[1]} --help lists" in cli("device_bench", words[1], "--xyzzy").err
+        )
+
+
+@pytest.mark.parametrize("flags", [("--epochs", "abc"), ("--epochs", 0), ("--epochs", -1), ()])
+def test_each_kind_of_hint_names_what_was_typed(installed, cli, flags):
+    needed = ("--model", "x", "--task", "x") if flags else ()
+    said = installed("finetune", *needed, *map(str, flags))[1]
+    assert "edgepress finetune --help says what it takes" in said
+    assert "python -m compress.finetune --help says" in cli("compress.finetune", *needed, *flags).err
 
 
 @pytest.mark.parametrize("command", ["compress.quantize", "compress.finetune", "export.onnx"])

@@ -54,6 +54,12 @@ def test_folder_without_splits(tmp_path):
         load_corpus(str(tmp_path))
 
 
+def test_a_split_that_is_not_there_is_told_those_that_are(data_root):
+    with pytest.raises(EdgepressError, match="no split 'nope' of ") as refused:
+        load_corpus("verdicts/nope", data_root)
+    assert "it has train, validation" in refused.value.hint
+
+
 def test_held_out_texts_are_the_same_in_any_order():
     training, held_out = Corpus("c", TEXTS).parts()
     assert sorted(training.texts + held_out.texts) == sorted(TEXTS)

@@ -330,7 +330,7 @@ def test_a_number_as_text_stays_as_it_is(folder: Path) -> None:
 
 
 def test_a_text_with_a_comma_and_no_quotes(folder: Path) -> None:
-    with pytest.raises(EdgepressError, match="more cells than"):
+    with pytest.raises(EdgepressError, match="line 2 has 3 cells, not 2"):
         understood(folder, "text,label\ngood, really,x\nbad, really,y\n")
 
 

@@ -117,7 +117,15 @@ def test_nested_answers_stay_nested(tmp_path):
     ("name", "text", "says", "hint"),
     [
         ("a.csv", "text,label\nx,1\ny,0\nz, and more,0\n", "unreadable: line 4 has 3 cells, not 2", "quotes"),
-        ("a.csv", 'text,label\n"x,1\n', "unreadable: EOF inside string", "quotes"),
+        ("a.csv", 'text,label\n"x\nz",1\nz, and more,0\n', "line 4 has 3 cells, not 2", "quotes"),
+        ("a.csv", "text,label\n\nz, and,0\n", "line 3 has 3 cells, not 2", "quotes"),
+        ("a.csv", 'text,label\n"x,1\n', "a quote is opened in line 2 and not closed", "close the quote"),
+        ("a.csv", 'text,label\r\nx,1\r\ny,"0\r\nz,1\r\n', "opened in line 3 and not closed", "close"),
+        ("a.csv", 'text,label\n"x\ny",1\n\n"z,1\nw,0\n', "opened in line 5 and not closed", "close"),
+        ("a.csv", '"text,label\nx,1\n', "opened in line 1 and not closed", "close"),
+        ("a.csv", 'text,label\n"x,1\n"y",0\nz,1\n', "opened in line 2 and not closed", "close"),
+        ("a.csv", f'text,label\n"{"x" * 200_000},1\ny,0\n', "opened in line 2 and not closed", "close"),
+        ("a.tsv", 'text\tlabel\nx\t1\n"y, z\t0\n', "opened in line 3 and not closed", "close"),
         ("a.csv", "title,label,title\nx,1,y\n", "has two columns named 'title'", "rename"),
         ("a.tsv", "title\ttitle\nx\ty\n", "has two columns named 'title'", "rename"),
         ("a.jsonl", '{"text": 1', "unreadable: line 1", "one object a line"),
@@ -128,6 +136,21 @@ def test_a_broken_table_says_what_mends_it(tmp_path, name, text, says, hint):
     with pytest.raises(EdgepressError, match=says) as refused:
         read_text(tmp_path / name, text)
     assert hint in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ('text,label\n"x ""y"" z",1\n', 'x "y" z'),
+        ('text,label\n"x\n""y""\n",1\n', 'x\n"y"\n'),
+        ('text,label\n12" x,1\n', '12" x'),
+        ('text,label\n"x" y,1\n', "x y"),
+        ('text,label\n"",1\n', ""),
+        (f'text,label\n"{"x" * 200_000}",1\n', "x" * 200_000),
+    ],
+)
+def test_quotes_that_are_closed(tmp_path, text, first):
+    assert read_text(tmp_path / "a.csv", text)["text"][0] == first
 
 
 @pytest.mark.parametrize(

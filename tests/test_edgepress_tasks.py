@@ -17,7 +17,7 @@ from edgepress.core.files import sha256
 from edgepress.core.sources import Mirror
 from edgepress.core.splits import Examples, load_split
 from edgepress.core.task_discovery import find_task
-from edgepress.core.tasks import TASKS, Task, TaskOptions
+from edgepress.core.tasks import TASKS, Task, TaskOptions, judged_on
 
 SEVERAL = TaskOptions(problem_type="multi_label_classification")
 TEXTS = [{"text": "a fine film", "label": 1}, {"text": "a dull film", "label": 0}]
@@ -400,3 +400,30 @@ def test_flag_that_is_neither_0_nor_1(folder: Path, flag: int | None) -> None:
     task = find_task(str(folder), options=SEVERAL)
     with pytest.raises(EdgepressError, match="own/validation"):
         load_split(task, "validation")
+
+
+@pytest.mark.usefixtures("no_hub_cache")
+@pytest.mark.parametrize(
+    ("name", "split", "hint"),
+    [
+        ("own", "nope", "it has train"),
+        ("own", "trian", "did you mean 'train'? it has train"),
+        ("movie_reviews", "nope", "it has train, validation, test"),
+        ("movie_reviews", "valid_ation", "did you mean 'validation'? it has train"),
+        ("sst2", "nope", "splits are called train, validation, test; --data ROOT"),
+    ],
+)
+def test_an_unknown_split_is_told_those_that_there_are(
+    folder: Path, name: str, split: str, hint: str
+) -> None:
+    task = task_of(folder, TEXTS) if name == "own" else TASKS[name]
+    with pytest.raises(EdgepressError, match=f"no split '{split}' of {name}") as refused:
+        load_split(judged_on(task, split), split)
+    assert hint in refused.value.hint
+
+
+def test_the_flag_of_an_unknown_split_too(folder: Path) -> None:
+    task_of(folder, TEXTS)
+    with pytest.raises(EdgepressError, match=r"no split 'vaild' of ") as refused:
+        find_task(str(folder), options=TaskOptions(split="vaild"))
+    assert "it has train" in refused.value.hint

@@ -149,7 +149,7 @@ FOLDERS: list[Row] = [
     (LOAD, FINE, "pairs and text", (), "has text in"),
     (LOAD, FINE, "pairs and text", ("--text-columns", "text"), right()),
     (LOAD, FINE, "separator ;", (), "is separated by semicolons"),
-    (LOAD, FINE, "no quotes", (), "line 4 has 4 cells, not 3"),
+    (LOAD, FINE, "no quotes", (), "line 2 has 3 cells, not 2"),
     (LOAD, FINE, "no label", (), "no column 'label'"),
     (LOAD, FINE, "latin-1", (), "is not UTF-8"),
     (LOAD, FINE, "UTF-16", (), "is not UTF-8"),

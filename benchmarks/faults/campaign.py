@@ -27,7 +27,7 @@ from benchmarks.faults.material import ENVIRONMENT, Material, make_material
 from benchmarks.faults.mutations import plan
 from benchmarks.faults.openers import damaged
 from benchmarks.faults.report import FaultCase
-from edgepress.core import console
+from edgepress.core import console, interruption
 from edgepress.core.errors import EdgepressError, ExpectationError
 
 Call = Callable[[Path], FaultCase]
@@ -62,7 +62,7 @@ def campaign(config: FaultsConfig) -> Path:
 
 def _heed_interrupt() -> None:
     """Let a worker end at Ctrl-C as if it had been told to: an idle one would show a traceback."""
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(console.INTERRUPTED))
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(interruption.INTERRUPTED))
 
 
 def _run(

@@ -13,7 +13,7 @@ from edgepress.core.tasks import TASK_HELP, TaskFlags
 Stage = Literal["task", "pretrain"]
 Init = Literal["teacher", "random"]
 Layers = Literal["alternate", "first", "last"]
-NARROW, STATIC = "narrow", "static"
+HALF, NARROW, STATIC = "half", "narrow", "static"
 # Flags of one student's shape -> the students that have it.
 SHAPES = {
     **dict.fromkeys(("hidden_size", "embedding_size"), (NARROW, STATIC)),
@@ -59,7 +59,7 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     label_with: str | None = None
     """File of the teacher that labels texts without labels in its place, such as
     onnx/model_quantized.onnx."""
-    student: Annotated[str, described(STUDENT_HELP)] = "half"
+    student: Annotated[str, described(STUDENT_HELP)] = HALF
     layers: Layers | tuple[int, ...] = "alternate"
     """Teacher layers that --student half and narrow begin with: alternate, first, last, or numbers."""
     depth: int | None = None

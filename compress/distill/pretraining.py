@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from compress.distill.config import NARROW, DistillConfig, DistillOptions
+from compress.distill.config import HALF, NARROW, DistillConfig, DistillOptions
 from compress.distill.narrow import narrow_student
-from compress.distill.student import HALF, part_of
+from compress.distill.student import part_of, unknown_student
 from compress.distillation.objective import hidden_cosine, response_loss
 from compress.step import StepResult
 from compress.training.checkpoints import TechniqueRun
@@ -29,6 +29,7 @@ from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel
 from edgepress.core.masked_lm import open_masked_lm
 from edgepress.core.masking import IGNORED
+from edgepress.core.models import UnknownModelError
 
 
 class PretrainingDistillation(nn.Module):
@@ -147,7 +148,10 @@ def _open_student(options: DistillOptions, teacher: OpenedModel, corpus: Corpus)
         return part_of(teacher, options)
     if options.student == NARROW:
         return narrow_student(teacher, options, [(text,) for text in corpus.texts])
-    student = open_masked_lm(options.student, options.seed)
+    try:
+        student = open_masked_lm(options.student, options.seed)
+    except UnknownModelError as error:
+        raise unknown_student(options.student, (HALF, NARROW)) from error
     if student.tokenizer.get_vocab() != teacher.tokenizer.get_vocab():
         raise EdgepressError(
             f"{options.student} and the teacher have different vocabularies: they do not fill the same masks",

@@ -1,9 +1,10 @@
 """The model that learns: a part of the teacher, its tokens, one from scratch, or one that was made before."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 
-from compress.distill.config import NARROW, SCRATCH, STATIC, DistillOptions
+from compress.distill.config import HALF, NARROW, SCRATCH, STATIC, DistillOptions
 from compress.distill.narrow import narrow_student
 from compress.distill.slicing import random_student, slice_layers, teachers_layers
 from compress.distill.static import static_student
@@ -11,11 +12,11 @@ from compress.training.config import check_vocabulary
 from compress.training.data import TrainingText, open_untrained
 from edgepress.core import console
 from edgepress.core.architectures.head import put_head, reset_head
-from edgepress.core.errors import EdgepressError
+from edgepress.core.errors import EdgepressError, did_you_mean
 from edgepress.core.inputs import fit_inputs
 from edgepress.core.loading import OpenedModel, open_model
+from edgepress.core.models import MODELS, NO_SUCH, UnknownModelError
 
-HALF = "half"
 # Those that begin as the teacher's states on texts say.
 BEGUN_ON_TEXTS = {NARROW: narrow_student, STATIC: static_student}
 
@@ -53,7 +54,19 @@ def _named(options: DistillOptions, teacher: OpenedModel, text: TrainingText | N
             options.student, teacher.text_task, teacher.data, options.seed, options.vocabulary, text
         )
     else:
-        student = open_model(
+        student = _encoder(options, teacher)
+    _compare_vocabularies(options, teacher, student)
+    return student
+
+
+def _encoder(options: DistillOptions, teacher: OpenedModel) -> OpenedModel:
+    """A student that is a model of its own.
+
+    Raises:
+        EdgepressError: there is no such model, and no other student is called so.
+    """
+    try:
+        return open_model(
             options.student,
             "pretrained",
             teacher.text_task,
@@ -62,8 +75,20 @@ def _named(options: DistillOptions, teacher: OpenedModel, text: TrainingText | N
             new_head=options.head == "new",
             drops_others=True,
         )
-    _compare_vocabularies(options, teacher, student)
-    return student
+    except UnknownModelError as error:
+        raise unknown_student(options.student, (HALF, *BEGUN_ON_TEXTS, *SCRATCH)) from error
+
+
+def unknown_student(name: str, words: Sequence[str]) -> EdgepressError:
+    """The error for a name that is no student and no model.
+
+    Args:
+        name: as it was typed.
+        words: students that are no models of their own, or have no weights.
+    """
+    guess = did_you_mean(name, (*words, *MODELS), cutoff=0.5)
+    known = f"known: {', '.join(words)}; or an encoder's zoo name (minilm), folder or Hub id"
+    return EdgepressError(f"unknown student '{name}': {NO_SUCH}", guess + known)
 
 
 def part_of(teacher: OpenedModel, options: DistillOptions) -> OpenedModel:

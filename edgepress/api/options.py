@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from edgepress.core.console import errors_in_library_words
 from edgepress.core.errors import EdgepressError, first_line, unknown_name
-from edgepress.core.option_values import require_numbers
+from edgepress.core.option_values import require_numbers, require_words
 from edgepress.core.tasks import TaskFlags
 
 OptionsT = TypeVar("OptionsT")
@@ -67,6 +67,7 @@ def make_options(
     given = {**own, **values}
     with errors_in_library_words():
         require_numbers(kind, values)
+        require_words(kind, values)
     try:
         return kind(**{name: _fitted(value, hints[name]) for name, value in given.items()})
     except TypeError as error:

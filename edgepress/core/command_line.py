@@ -8,11 +8,10 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import MISSING, fields
-from difflib import get_close_matches
 from typing import TypeVar, get_type_hints
 
-from edgepress.core.errors import EdgepressError
-from edgepress.core.option_values import accepts, flag_of, require_numbers, takes
+from edgepress.core.errors import HELP_SAYS, EdgepressError, did_you_mean
+from edgepress.core.option_values import accepts, choices, flag_of, require_numbers, takes
 
 ConfigT = TypeVar("ConfigT")
 
@@ -63,21 +62,31 @@ def _require_texts(typed: Sequence[str]) -> None:
 
 def _refused(config_type: type, program: str, typed: Sequence[str], box: str) -> EdgepressError:
     """The error of a command line, by what tyro says of it."""
-    help_ = f"{program} --help says what it takes"
     said = _first_part(box)
+    lists = f"{program} --help lists all flags"
+    if flag := _unknown_flag(config_type, typed):
+        guess = did_you_mean(flag, _known_flags(config_type))
+        return EdgepressError(f"unknown flag {flag}", f"{guess}{lists}")
     if "Unrecognized" in said:
-        return _unknown(config_type, program, typed, said)
+        stray = STRAY.search(said)
+        words = stray["words"] if stray else said
+        return EdgepressError(
+            f"'{words}' belongs to no flag", f"a text with blanks stands in quotes; {lists}"
+        )
     if "Missing from" in said or "required" in said:
         names = _missing(config_type, box)
-        return EdgepressError(f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing", help_)
+        return EdgepressError(
+            f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing", HELP_SAYS
+        )
     flag = next(iter(TYPED.findall(said)), "")
     hint = get_type_hints(config_type).get(_option(flag))
     if hint is None:
-        return EdgepressError(said, help_)
+        return EdgepressError(said, HELP_SAYS)
     values = _values(typed, flag)
     wrong = next((value for value in values if not accepts(hint, value)), values[0] if values else None)
     found = "and has none" if wrong is None else f"not {wrong!r}"
-    return EdgepressError(f"{flag} takes {takes(hint)}, {found}", help_)
+    guess = did_you_mean(wrong or "", choices(hint))
+    return EdgepressError(f"{flag} takes {takes(hint)}, {found}", f"{guess}{HELP_SAYS}")
 
 
 def _first_part(box: str) -> str:
@@ -94,18 +103,15 @@ def _first_part(box: str) -> str:
     return " ".join(filled[:2])
 
 
-def _unknown(config_type: type, program: str, typed: Sequence[str], said: str) -> EdgepressError:
-    known = [flag_of(entry.name) for entry in fields(config_type)]
-    lists = f"{program} --help lists all flags"
-    for word in typed:
-        name = word.partition("=")[0]
-        if TYPED.fullmatch(name) and _option(name) not in map(_option, known):
-            close = get_close_matches(name, known, n=1, cutoff=0.6)
-            guess = f"did you mean {close[0]}? " if close else ""
-            return EdgepressError(f"unknown flag {name}", f"{guess}{lists}")
-    found = STRAY.search(said)
-    words = found["words"] if found else said
-    return EdgepressError(f"'{words}' belongs to no flag", f"a text with blanks stands in quotes; {lists}")
+def _known_flags(config_type: type) -> list[str]:
+    return [flag_of(entry.name) for entry in fields(config_type)]
+
+
+def _unknown_flag(config_type: type, typed: Sequence[str]) -> str:
+    """The first flag that the command does not have; empty without one."""
+    known = {_option(flag) for flag in _known_flags(config_type)}
+    names = (word.partition("=")[0] for word in typed)
+    return next((name for name in names if TYPED.fullmatch(name) and _option(name) not in known), "")
 
 
 def _missing(config_type: type, box: str) -> list[str]:

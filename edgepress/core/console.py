@@ -17,7 +17,8 @@ from rich.text import Text
 
 from edgepress.core.caches import cache_hint
 from edgepress.core.causes import cause, said_cause
-from edgepress.core.errors import EdgepressError, EdgepressWarning, first_line
+from edgepress.core.errors import HELP_SAYS, EdgepressError, EdgepressWarning, first_line
+from edgepress.core.interruption import Stopping, exit_code, importing, raised, stop_words
 from edgepress.core.process import prepare
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 UNFORESEEN = 70
 """EX_SOFTWARE of sysexits.h: the fault is the command's."""
-INTERRUPTED = 130
 READER_GONE = 141
 """What a shell says of a process that SIGPIPE ended."""
 STDERR = 2
@@ -92,25 +92,30 @@ def run(config_type: type[ConfigT], verb: Callable[[ConfigT], object], program: 
     """Parse the command line into `config_type`, run the verb, and exit as DESIGN's table says.
 
     Exit codes: 0 done, 1 an expectation failed, 2 bad input or use, 70 an unforeseen error, 130 interrupted,
-    141 the reader of the output is gone.
+    141 the reader of the output is gone, 143 ended by SIGTERM.
     """
+    program = typed_program(program)
     with whole_output():
         config = _parsed(config_type, program)
         warn_anew()
         prepare()
+        stopping = Stopping()
         try:
             config.check_paths()
-            verb(config)
-        except KeyboardInterrupt:
-            _fail("interrupted; the output is as it was", "", config.debug, INTERRUPTED)
+            with raised(stopping):
+                verb(config)
+        except KeyboardInterrupt as stop:
+            _fail(f"{stop_words(stop)}; the output is as it was", "", config.debug, exit_code(stop))
         except BrokenPipeError:
             raise
         except EdgepressError as error:
-            _fail(_with_cause(error), error.hint, config.debug, error.exit_code)
+            _fail(_with_cause(error), _help_of(program, error.hint), config.debug, error.exit_code)
         except SystemExit as stop:  # of a library: none of ours would know its code
             said = f"a library ended the command ({stop.code})"
             _fail(f"unforeseen{_doing()}: {said}", REPORT, config.debug, UNFORESEEN)
         except Exception as error:
+            if stopping.stop is not None:  # a library made another error of it
+                _fail(stop_words(stopping.stop), "", config.debug, exit_code(stopping.stop))
             _fail_unforeseen(error, _folders(config), config.debug)
     sys.exit(0)
 
@@ -122,7 +127,31 @@ def _parsed(config_type: type[ConfigT], program: str) -> ConfigT:
     try:
         return parse(config_type, program)
     except EdgepressError as error:
-        _fail(str(error), error.hint, _asks_for_traceback(), error.exit_code)
+        _fail(str(error), _help_of(program, error.hint), _asks_for_traceback(), error.exit_code)
+
+
+def _help_of(program: str, hint: str) -> str:
+    """The hint with the command whose --help it names."""
+    return hint.replace(HELP_SAYS, f"{program} {HELP_SAYS}")
+
+
+@contextmanager
+def typed_as(program: str) -> Iterator[None]:
+    """Let help and hints of the command that a block runs name it as the user has typed it.
+
+    Args:
+        program: the words that name it, such as "edgepress bench compare".
+    """
+    token = _typed.set(program)
+    try:
+        yield
+    finally:
+        _typed.reset(token)
+
+
+def typed_program(default: str) -> str:
+    """The words that the user has typed for this command, or `default` where nobody says."""
+    return _typed.get() or default
 
 
 def run_command(config_type: type[Command], program: str = "") -> NoReturn:
@@ -138,7 +167,9 @@ def run_command(config_type: type[Command], program: str = "") -> NoReturn:
     package = config_type.__module__.rpartition(".")[0]
 
     def verb(config: Command) -> object:
-        return import_module(f"{package}.pipeline").run(config)
+        with importing():
+            module = import_module(f"{package}.pipeline")
+        return module.run(config)
 
     run(config_type, verb, program or f"python -m {package}")
 
@@ -155,8 +186,8 @@ def whole_output() -> Iterator[None]:
             yield
         finally:
             sys.stdout.flush()
-    except KeyboardInterrupt:
-        _fail("interrupted", "", False, INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        _fail(stop_words(stop), "", False, exit_code(stop))
     except BrokenPipeError:
         _drop_output()
         sys.exit(READER_GONE)
@@ -330,6 +361,7 @@ def _levels_to_user() -> int:
 
 
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+_typed: ContextVar[str] = ContextVar("typed", default="")
 _steps: list[str] = []
 _said: set[str] = set()
 

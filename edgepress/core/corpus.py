@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from edgepress.core import sources
 from edgepress.core.columns import text_columns
 from edgepress.core.errors import EdgepressError, unknown_name
-from edgepress.core.split_files import TABLES
+from edgepress.core.split_files import TABLES, find_splits, no_split
 from edgepress.core.split_record import SPLITS
 from edgepress.core.splits import as_texts, data_root, local_split, read_split, read_table, require_utf8
 from edgepress.core.tasks import TASKS
@@ -137,7 +137,10 @@ def _rows(name: str, data: Path | None) -> Dataset:
     task, _, split = name.partition("/")
     if task in TASKS:
         return read_split(replace(TASKS[task], root=data), split or SPLITS[0])
-    return read_table(_hub_files(HUB_CORPORA.get(name, name)))
+    files = _hub_files(HUB_CORPORA.get(name, name))
+    if not files:
+        raise _unknown(name, data)
+    return read_table(files)
 
 
 def _local_splits(name: str, data: Path | None) -> list[list[Path]]:
@@ -166,12 +169,18 @@ def _hub_files(name: str) -> list[Path]:
     if repository:
         repo_id = f"{organisation}/{repository}"
         snapshot = sources.from_hub(repo_id, None, (pattern,), (pattern,), "dataset")
-    files = sorted(snapshot.glob(pattern)) if snapshot else []
-    if not files:
-        known = [*HUB_CORPORA, *TASKS, "imdb/unsupervised"]
-        error = unknown_name("corpus", name, known, "no file, no folder, and the Hub gives none")
-        raise EdgepressError(str(error), HINT)
-    return files
+    return sorted(snapshot.glob(pattern)) if snapshot else []
+
+
+def _unknown(name: str, data: Path | None) -> EdgepressError:
+    """The error for a corpus, or a split of a folder, that is nowhere."""
+    root = data_root(data)
+    for path in (Path(name), *([root / name] if root else [])):
+        if len(Path(name).parts) > 1 and path.parent.is_dir() and (known := find_splits(path.parent)):
+            return no_split(path.parent, path.name, known)
+    known_names = [*HUB_CORPORA, *TASKS, "imdb/unsupervised"]
+    error = unknown_name("corpus", name, known_names, "no file, no folder, and the Hub gives none")
+    return EdgepressError(str(error), HINT)
 
 
 def blocks(tokenizer: PreTrainedTokenizerBase, corpus: Corpus, length: int) -> Dataset:

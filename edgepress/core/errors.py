@@ -41,10 +41,26 @@ class EdgepressWarning(UserWarning):
 def unknown_name(kind: str, name: str, known: Iterable[str], reason: str = "") -> EdgepressError:
     """The error for a name that stands in no registry, with the nearest one that does."""
     names = sorted(known)
-    close = get_close_matches(name, names, n=1, cutoff=0.5)
-    guess = f"did you mean '{close[0]}'? " if close else ""
+    guess = did_you_mean(name, names, cutoff=0.5)
     because = f": {reason}" if reason else ""
     return EdgepressError(f"unknown {kind} '{name}'{because}", f"{guess}known: {', '.join(names)}")
+
+
+def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """Ask for the nearest of the known names, "did you mean 'half'? "; flags stand without quotes.
+
+    Args:
+        name: as it was typed.
+        known: names that there are.
+        cutoff: how alike the two have to be, 0 to 1.
+
+    Returns:
+        the question with a blank behind it; empty where none is near.
+    """
+    close = get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    if not close:
+        return ""
+    return f"did you mean {close[0] if close[0].startswith('--') else repr(close[0])}? "
 
 
 def require_flags(holds: Mapping[str, bool]) -> None:

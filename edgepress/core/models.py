@@ -290,6 +290,13 @@ SAFETENSORS = "*.safetensors"
 LEGACY_WEIGHTS = "pytorch_model.bin"
 
 
+NO_SUCH = "no zoo name, no folder, and the Hub gives none"
+
+
+class UnknownModelError(EdgepressError):
+    """A name stands for no model, here or on the Hub."""
+
+
 @dataclass(frozen=True)
 class ModelSource:
     """A model that was asked for, and where its bytes are."""
@@ -381,7 +388,8 @@ def _find_on_hub(name: str) -> ModelSource:
         raise EdgepressError(f"no such folder: {name}", "--model takes a zoo name, a Hub id or a folder")
     folder = _hub_model(name, None)
     if folder is None:
-        raise unknown_name("model", name, MODELS, "no zoo name, no folder, and the Hub gives none")
+        unknown = unknown_name("model", name, MODELS, NO_SUCH)
+        raise UnknownModelError(str(unknown), unknown.hint)
     return ModelSource(name, "hub", folder, revision=folder.name)
 
 

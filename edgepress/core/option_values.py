@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from edgepress.core.errors import HELP_SAYS, RANGES, EdgepressError
+from edgepress.core.errors import HELP_SAYS, RANGES, EdgepressError, did_you_mean
 
 SIGNED = ("null_threshold",)
 """Options that may be below 0."""
@@ -40,6 +40,25 @@ def require_numbers(kind: type, values: Mapping[str, Any]) -> None:
             _require_range(flag_of(name), one, signed=name in SIGNED)
 
 
+def require_words(kind: type, values: Mapping[str, Any]) -> None:
+    """Raise for the first option that takes one of some words and has another text.
+
+    Args:
+        kind: the dataclass of the options.
+        values: option -> value, of those that were given.
+
+    Raises:
+        EdgepressError: there is one; the message names its flag, and the hint the nearest word.
+    """
+    hints = get_type_hints(kind)
+    for name, value in values.items():
+        known = choices(hints[name])
+        for one in value if isinstance(value, tuple | list) else (value,):
+            if known and isinstance(one, str) and not accepts(hints[name], one):
+                said = f"{flag_of(name)} takes {takes(hints[name])}, not {one!r}"
+                raise EdgepressError(said, did_you_mean(one, known) + HELP_SAYS)
+
+
 def _require_number(flag: str, value: Any, hint: Any, whole: bool) -> None:
     if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
         raise EdgepressError(f"{flag} takes {takes(hint)}, not {value!r}", HELP_SAYS)
@@ -67,14 +86,18 @@ def _scalars(hint: Any) -> list[Any]:
 def takes(hint: Any) -> str:
     """Say what an option of this type takes: "a number", "whole numbers", "one of latency, size"."""
     found = [part for part in _scalars(hint) if part is not types.NoneType]
-    several = _is_several(hint)
+    several, words = _is_several(hint), choices(hint)
     said = [WORDS[kind] for kind in (float, int) if kind in found][:1]
     said = [f"{word}s" if several else f"a {word}" for word in said]
-    choices = [str(part) for part in found if not isinstance(part, type)]
-    said += [f"one of {', '.join(choices)}"] if choices else []
+    said += [f"one of {', '.join(words)}"] if words else []
     if not said:
         said = ["values" if several else "a value"]
     return " or ".join(said)
+
+
+def choices(hint: Any) -> list[str]:
+    """The words that an option of this type takes; none where it takes any text, or numbers alone."""
+    return [str(part) for part in _scalars(hint) if not isinstance(part, type)]
 
 
 def accepts(hint: Any, text: str) -> bool:

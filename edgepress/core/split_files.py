@@ -7,7 +7,7 @@ import csv
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from datasets import Dataset
 from pandas.errors import ParserError, ParserWarning
 from pyarrow import parquet
 
-from edgepress.core.errors import EdgepressError
+from edgepress.core.errors import EdgepressError, did_you_mean
 from edgepress.core.split_record import SPLITS
 
 # Words and tags, one a line, texts apart by an empty line (CoNLL-2003).
@@ -50,8 +50,6 @@ REPAIRS = {
     (".parquet",): "write the file again, for example with pandas.DataFrame.to_parquet",
 }
 """Endings -> what mends an unreadable file."""
-# Of pandas: a row with more cells than the rows before.
-RAGGED = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 PANDAS_SAYS = "Error tokenizing data. C error: "
 NEEDS_ROWS = "a table is a line of headings, such as text,label, and a row for each text below it"
 
@@ -90,6 +88,26 @@ def find_splits(folder: Path, preferred: Sequence[str] = ()) -> dict[str, list[P
         named = f"{_stem(path)}-?{path.suffix}" if shard else path.name
         found.setdefault(split_of(path), {}).setdefault(named, []).append(path)
     return {split: _only(folder, split, files, preferred) for split, files in found.items()}
+
+
+def in_order(splits: Iterable[str]) -> list[str]:
+    """Names of splits with the usual ones first."""
+    names = list(splits)
+    return [*(split for split in SPLITS if split in names), *sorted({*names} - {*SPLITS})]
+
+
+def no_split(where: object, split: str, known: Iterable[str]) -> EdgepressError:
+    """The error for a split that is not there, with the nearest name and all that are.
+
+    Args:
+        where: the data, in words.
+        split: as it was typed.
+        known: names of the splits that there are.
+    """
+    names = in_order(known)
+    return EdgepressError(
+        f"no split '{split}' of {where}", f"{did_you_mean(split, names)}it has {', '.join(names)}"
+    )
 
 
 def tables(folder: Path) -> list[Path]:
@@ -151,20 +169,18 @@ def repair_hint(path: Path) -> str:
 def _read_csv(path: Path) -> Dataset:
     """The cells as they are written: pandas by itself takes "None" and "n/a" for missing, and 007 for 7."""
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    from edgepress.core.csv_faults import more_cells, refuse_open_quote
+
+    refuse_open_quote(path, separator)
     _check_headings(path, separator)
     with warnings.catch_warnings():
         # A row with more cells than headings: a text with a comma and no quotes.
         warnings.simplefilter("error", ParserWarning)
         try:
             table = pandas.read_csv(path, sep=separator, dtype=str, keep_default_na=False, index_col=False)
-        except ParserWarning:
-            raise ValueError("rows have more cells than the first line has headings") from None
-        except ParserError as error:
-            ragged = RAGGED.search(str(error))
-            if ragged is None:
-                raise ValueError(str(error).removeprefix(PANDAS_SAYS)) from None
-            expected, line, cells = ragged.groups()
-            raise ValueError(f"line {line} has {cells} cells, not {expected}") from None
+        except (ParserWarning, ParserError) as error:
+            said = more_cells(path, separator) or str(error).removeprefix(PANDAS_SAYS)
+            raise ValueError(said) from None
     return Dataset.from_pandas(table, preserve_index=False)
 
 

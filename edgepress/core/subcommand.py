@@ -10,6 +10,8 @@ from contextlib import suppress
 from multiprocessing.context import BaseContext
 from typing import Any
 
+from edgepress.core.interruption import leave_at_once
+
 WINDOWS = sys.platform == "win32"
 # File descriptors that a command gets of the process that starts it; Windows hands over its own.
 STREAMS = () if WINDOWS else (1, 2)
@@ -71,6 +73,7 @@ def _run(streams: Any, module: str, arguments: Sequence[str], environment: Mappi
     if not WINDOWS:
         os.setsid()  # one Ctrl-C reaches it, from the process that started it
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        leave_at_once()  # until it is at work
     for own, stream in zip(STREAMS, streams, strict=True):
         os.dup2(stream.detach(), own)
     os.environ.clear()

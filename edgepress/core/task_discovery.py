@@ -24,7 +24,7 @@ from edgepress.core.labels import (
     shown,
     sorted_labels,
 )
-from edgepress.core.split_files import TABLES, find_splits, split_name
+from edgepress.core.split_files import TABLES, find_splits, no_split, split_name
 from edgepress.core.split_record import SPLITS, record_of, task_name
 from edgepress.core.splits import class_numbers, data_root, read_table
 from edgepress.core.squad import TEXT
@@ -210,9 +210,7 @@ def _judged(task: Task, files: Mapping[str, Sequence[Path]], options: TaskOption
     if options.split is not None:
         wanted = split_name(options.split)
         if wanted not in files:
-            raise EdgepressError(
-                f"{task.folder} has no split '{options.split}'", f"it has {', '.join(sorted(files))}"
-            )
+            raise no_split(task.folder, options.split, files)
         chosen = task.problem_type == MULTI and "validation" in files
         return judged_on(replace(task, selection_split="validation" if chosen else None), wanted)
     if task.problem_type == MULTI and set(SPLITS) <= set(files):

@@ -4,8 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgepress.core.columns import require_one_text
-from edgepress.core.errors import EdgepressError
-from edgepress.core.split_files import split_name
+from edgepress.core.split_files import no_split, split_name
 from edgepress.core.split_record import SPLITS
 from edgepress.core.tasks import Task, TaskOptions, judged_on
 from edgepress.core.tasks.kinds import kind_of
@@ -41,6 +40,6 @@ def corpus_task(name: str, data: Path | None, options: TaskOptions) -> Task:
     """
     split = options.split or HELD_OUT
     if split not in (HELD_OUT, SPLITS[0]):
-        raise EdgepressError(f"{name} has no split '{split}'", f"a corpus has {SPLITS[0]} and {HELD_OUT}")
+        raise no_split(name, split, (SPLITS[0], HELD_OUT))
     metric = kind_of(MASKED).metric
     return judged_on(Task(name, ("text",), (), (), MASKED, metric, root=data, is_corpus=True), split)

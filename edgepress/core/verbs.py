@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from typing import NoReturn
 
-from edgepress.core.console import line, print_error, whole_output
+from edgepress.core.console import line, print_error, typed_as, typed_program, whole_output
 from edgepress.core.errors import EdgepressError, unknown_name
 
 
@@ -13,11 +13,12 @@ def run_verb(program: str, verbs: Mapping[str, tuple[str, str]]) -> NoReturn:
     """Run the module of the verb that the first argument names, as `python -m` would.
 
     Args:
-        program: how it is typed.
+        program: how it is typed, where no other verb has led here.
         verbs: verb -> (module, what it does in one line).
     """
     verb = sys.argv.pop(1) if sys.argv[1:] else "--help"
-    with whole_output():
+    program = typed_program(program)
+    with whole_output(), typed_as(f"{program} {verb}"):
         if verb in ("-h", "--help"):
             _list_verbs(program, verbs)
             sys.exit(0)

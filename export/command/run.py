@@ -3,6 +3,7 @@
 from typing import NoReturn
 
 from edgepress.core import console
+from edgepress.core.interruption import importing
 from export.command.config import FormatsConfig
 from export.core.config import ExportConfig, derive
 from export.core.registry import find_format, formats
@@ -12,7 +13,8 @@ def run_format(name: str) -> NoReturn:
     """Run the command `python -m export.NAME`, and exit."""
 
     def verb(config: ExportConfig) -> None:
-        from export.command.pipeline import export  # seconds of imports, after --help has answered
+        with importing():
+            from export.command.pipeline import export  # seconds of imports, after --help has answered
 
         export(config, [(find_format(name), config)])
 
@@ -25,7 +27,8 @@ def run_formats() -> NoReturn:
     def verb(config: FormatsConfig) -> None:
         names = dict.fromkeys(config.formats)
         wanted = [find_format(name) for name in names]
-        from export.command.pipeline import export
+        with importing():
+            from export.command.pipeline import export
 
         export(config, [(each, derive(each.config, config)) for each in wanted])
 

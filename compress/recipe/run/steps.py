@@ -18,6 +18,7 @@ from edgepress.core.artifact import MANIFEST, open_artifact, read_manifest
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import sha256, staged_folder, writable_folder, write_whole
 from edgepress.core.identity import differences, library_versions
+from edgepress.core.interruption import INTERRUPTED
 from edgepress.core.locking import exclusive_lock, noted
 from edgepress.core.splits import data_root, local_split
 from edgepress.core.subcommand import Subcommand
@@ -215,7 +216,7 @@ class Bench:
         command = Subcommand(run.verb.module, typed)
         with noted(self.mark, command.pid):
             code = command.wait()
-        if code == console.INTERRUPTED:
+        if code == INTERRUPTED:
             raise KeyboardInterrupt
         if code:
             raise StepError(run, code)
