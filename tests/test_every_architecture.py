@@ -34,8 +34,8 @@ pytestmark = pytest.mark.slow
 FP32_FORMATS = ("onnx", "torchscript", "torch_export", "openvino", "executorch", "litert")
 ATOL = {**dict.fromkeys(FP32_FORMATS, 1e-4), "coreml": 0.05}
 LAYERS = 4
-# Absolute positions, rotary ones, relative ones.
-LOWERED = ("bert", "modernbert", "deberta-v2")
+# Rotary positions and relative ones; absolute ones have tests of their own (test_export_executorch).
+LOWERED = ("modernbert", "deberta-v2")
 SINGLE = "single_label_classification"
 # What is refused, and what it says: all else works.
 REFUSED = {
@@ -105,7 +105,7 @@ def refused(test, said):
 
 
 def files():
-    """Every format of every architecture; ExecuTorch's, ten seconds each, of three in CI."""
+    """Every format of every architecture; ExecuTorch's, ten seconds each, of two in CI."""
     for how in ATOL:
         for kind in ARCHITECTURES:
             # The graph that it lowers is torch.export's, which has a file of its own for each of them.
