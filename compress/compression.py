@@ -22,7 +22,7 @@ from compress.training.trainer import TrainingData, task_data, train
 from edgepress.core.artifact import Step
 from edgepress.core.errors import EdgepressError
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
-from edgepress.core.intervals import Bounds, in_points, packed_loss_bounds, score_text
+from edgepress.core.intervals import Bounds, in_points, packed_loss_bounds, points_text, score_text
 from edgepress.core.loading import OpenedModel, check_kind, open_model
 from edgepress.core.tables import ScreenTable
 from export.core.eager import EagerRunner
@@ -121,8 +121,7 @@ class ModelFigures:
             return ""
         same = self.evaluation_set == before.evaluation_set
         bounds = packed_loss_bounds(self.metric, before.outcomes, self.outcomes) if same else None
-        points = f"{in_points(before.score - self.score):.2f} points"
-        return f"{points} {bounds.percent()}" if bounds else points
+        return points_text(in_points(before.score - self.score), bounds)
 
     def loss_against(self, before: ModelFigures) -> list[str]:
         """A sentence on what it loses against an earlier stage; none where one of the two has no score."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from compress.training.checkpoints import TechniqueRun
+from compress.training.checkpoints import TechniqueRun, checkpoints_below
 from compress.training.machine import is_main_process
 from compress.training.pictures import write_pictures
 from edgepress.core import console
@@ -50,6 +50,8 @@ class SplitConfig(Protocol):
 
     @property
     def overwrite(self) -> bool: ...
+    @property
+    def restart(self) -> bool: ...
     @property
     def task(self) -> str | None: ...
     @property
@@ -101,8 +103,8 @@ def prepare(config: StepConfig) -> Path:
 def with_split(config: SplitConfigT, source: str, output: Path) -> Iterator[SplitConfigT]:
     """The flags with a data folder for their task: a single table is split, and that lies beside the output.
 
-    A block that fails leaves no split behind, and the one that was there before as it was. A model that was
-    trained with a split of its own keeps that.
+    A block that fails leaves a split behind where the same command goes on from its checkpoints, and the
+    one that was there before as it was. A model that was trained with a split of its own keeps that.
 
     Args:
         config: the flags.
@@ -119,7 +121,12 @@ def with_split(config: SplitConfigT, source: str, output: Path) -> Iterator[Spli
     if table is None:
         yield config
         return
-    with provisional_split(table, output, config.task_options, config.overwrite) as folder:
+
+    def resumable() -> bool:
+        return any(own.is_of_use for own in checkpoints_below(training_folder(output)))
+
+    replaced = config.overwrite or (config.restart and not output.exists())
+    with provisional_split(table, output, config.task_options, replaced, resumable) as folder:
         yield replace(config, task=str(folder))  # type: ignore[type-var]  # a dataclass, as all flags are
 
 
@@ -135,8 +142,7 @@ def run_step(config: StepConfig, output: Path, technique: Callable[[TechniqueRun
     Raises:
         EdgepressError: bad input (exit code 2); the output is as it was.
     """
-    folder = output.absolute().with_name(f".{output.name}.training")
-    with TechniqueRun(folder, config.restart) as run:
+    with TechniqueRun(training_folder(output), config.restart) as run:
         result = technique(run)
         if is_main_process():
             write(result, output, config.overwrite, config.seed)
@@ -144,6 +150,11 @@ def run_step(config: StepConfig, output: Path, technique: Callable[[TechniqueRun
             for part in result.shown:
                 part.show() if isinstance(part, ScreenTable) else console.line(part)
     return output
+
+
+def training_folder(output: Path) -> Path:
+    """The folder beside an output where the checkpoints of its trainings are."""
+    return output.absolute().with_name(f".{output.name}.training")
 
 
 def write(result: StepResult, output: Path, overwrite: bool, seed: int) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from device_bench.records import Measurement
 from device_bench.stats import Interval
+from edgepress.core.intervals import points_text
 
 Minimize = Literal["latency", "size"]
 
@@ -42,8 +43,7 @@ class RatedFile:
             yield f"{ratio.value:.2f}x [{ratio.low:.2f}, {ratio.high:.2f}] as fast as {baseline}"
         yield f"{self.size_bytes / 1e6:.3g} MB"
         if self.loss is not None:
-            interval = f" {self.loss_interval}" if self.loss_interval else ""
-            yield f"loses {self.loss + 0.0:.2f} points{interval}"
+            yield f"loses {points_text(self.loss, self.loss_interval)}"
 
     @property
     def carried(self) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from device_bench.records import Measurement
 from device_bench.stats import Interval
-from edgepress.core.intervals import Bounds, are_alike, in_points, packed_loss_bounds, wilson
+from edgepress.core.intervals import Bounds, are_alike, in_points, packed_loss_bounds, points_text, wilson
 
 NO_OUTCOMES = "their records keep no outcomes of single texts"
 OTHER_TEXTS = "they were scored on different texts"
@@ -47,7 +47,7 @@ class Loss:
     @property
     def words(self) -> str:
         """The loss, its interval, and what it is of."""
-        said = " ".join(part for part in (f"loses {self.points:.2f} points", self.interval) if part)
+        said = f"loses {points_text(self.points, self.interval)}"
         if self.unpaired:
             return f"{said}: {self.unpaired}"
         return f"{said} on the same {self.texts:,} texts"

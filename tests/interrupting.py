@@ -16,15 +16,15 @@ from edgepress.core.subcommand import Subcommand
 
 
 @contextmanager
-def ctrl_c_at(step: int) -> Iterator[None]:
-    """Send SIGINT to this process in a step of the optimizer, counted from 1 over all trainings."""
+def signal_at(step: int, number: int = signal.SIGINT) -> Iterator[None]:
+    """Send a signal to this process in a step of the optimizer, counted from 1 over all trainings."""
     whole, left = LengthTrainer.training_step, [step]
     deaf = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def training_step(self, *args, **kwargs):
         left[0] -= 1
         if left[0] == 0:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         return whole(self, *args, **kwargs)
 
     LengthTrainer.training_step = training_step
@@ -35,11 +35,11 @@ def ctrl_c_at(step: int) -> Iterator[None]:
         signal.signal(signal.SIGINT, deaf)
 
 
-def stop(cli: Callable, step: int, *typed: object) -> str:
-    """Run a command until Ctrl-C at a step; gives what it said."""
-    with ctrl_c_at(step):
+def stop(cli: Callable, step: int, *typed: object, number: int = signal.SIGINT) -> str:
+    """Run a command until a signal at a step; gives what it said."""
+    with signal_at(step, number):
         stopped = cli(*typed)
-    assert stopped.code == 130, stopped.err
+    assert stopped.code == 128 + number, stopped.err
     return stopped.err
 
 

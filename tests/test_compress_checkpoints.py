@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from interrupting import ctrl_c_at, stop, weights
+from interrupting import signal_at, stop, weights
 from resuming import refused, resumed, steps, turned
 from transformers import AutoModelForSequenceClassification
 
@@ -103,7 +103,7 @@ def test_evaluation_texts_count_where_they_choose_the_weights(cli, typed, own_da
     turned(own_data / "verdicts" / "validation.jsonl")
     stop(cli, 7, *typed)
     turned(own_data / "verdicts" / "validation.jsonl")
-    with ctrl_c_at(3):
+    with signal_at(3):
         assert "resuming from step 5" in cli(*typed).err
     best = (*typed, "--keep", "best", "--restart")
     stop(cli, 7, *best)

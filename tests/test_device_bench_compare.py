@@ -1,5 +1,6 @@
 """`compare`: what changed beyond its interval, by real command lines on records made by hand."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -170,7 +171,7 @@ def test_what_the_records_cannot_show_is_told(compare: Callable) -> None:
     after = replace(FEW_TEXTS, score=0.85, score_interval=(0.74, 0.92))
     found = compare([FEW_TEXTS], [after], "--threshold", 0.05)
     assert found.code == 0
-    assert "cannot show a change of 5% in 1 of 3 figures: accuracy [%] of int8" in found.err
+    assert "cannot show a change of 5 % in 1 of 3 figures: accuracy [%] of int8" in found.err
     assert "--eval-samples" in found.err
     assert "may be" in compare([FEW_TEXTS], [after]).err
     assert "cannot show" not in compare([BEFORE], [BEFORE], "--threshold", 0.1).err
@@ -239,7 +240,22 @@ def test_a_score_has_one_line_for_all_shapes(compare: Callable) -> None:
     old, new = ([scored(right, sequence_length=n) for n in (16, 128)] for right in (before, after))
     found = compare(old, new)
     assert (found.code, found.out.count("loses 0.00 points")) == (0, 1)
-    assert "accuracy [%] of int8 may be 0.6% worse" in found.err
+    assert "accuracy [%] of int8 may be 0.54 points worse" in " ".join(found.err.split())
+
+
+def test_scores_differ_by_points_and_ratios_by_percent(compare: Callable) -> None:
+    old = scored(lossy(1, 1)[0])
+    slower = replace(old, samples_ms=tuple(tuple(2 * own for own in part) for part in old.samples_ms))
+    found = compare([old], [slower])
+    assert "+100.0 %" in found.out
+    said = " ".join((found.out + found.err).split())
+    assert "accuracy [%] of int8 may be 0.44 points worse" in said
+    assert "loses 0.00 points [-0.4, 0.4] on" in said
+    assert not re.search(r"\d%", said)
+
+
+def test_a_score_at_all_shapes_is_worse_once(compare: Callable) -> None:
+    old = [scored(lossy(1, 1)[0], sequence_length=n) for n in (16, 128)]
     worse = compare(old, [scored(lossy(30, 1)[1], sequence_length=n) for n in (16, 128)])
     assert (worse.code, worse.error) == (1, "error: 1 figure became worse")
 

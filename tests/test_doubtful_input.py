@@ -67,18 +67,23 @@ def test_another_folder_of_the_same_name(cli, finetune, data_root, model_folder,
     typed = ("--model", tmp_path / "out", "--eval-samples", 20)
     monkeypatch.chdir(tmp_path / "other")
     refused(
-        cli("export.onnx", *typed, "--output", tmp_path / "file"), "is another, or was changed", "validation"
+        cli("export.onnx", *typed, "--output", tmp_path / "file"),
+        "is another folder of that name",
+        "validation",
     )
     refused(
         cli(
             "compress.prune", *typed, "--data", tmp_path / "other", "--ffn", 0.5, "--output", tmp_path / "cut"
         ),
-        "is another, or was changed",
+        "is another folder of that name",
     )
     meant = cli("export.onnx", *typed, "--task", "tickets", "--output", tmp_path / "file")
     assert meant.code == 0, meant.err
     monkeypatch.chdir(tmp_path / "here")
     assert cli("export.onnx", *typed, "--output", tmp_path / "file", "--overwrite").code == 0
+    write_split(own / "validation.jsonl", turned)
+    changed = cli("export.onnx", *typed, "--output", tmp_path / "file", "--overwrite")
+    refused(changed, "was changed since", "validation")
     found = open_artifact(tmp_path / "file").manifest.steps[-1].metrics
     right = open_artifact(tmp_path / "out").manifest.steps[-1].metrics
     assert found["parent_score"] >= right["accuracy"] - 0.2

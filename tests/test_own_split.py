@@ -1,16 +1,19 @@
 """One table for a task: split by itself, scored on what was held out, and the same split again later."""
 
 import json
+import signal
 from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from conftest import SENTENCES, write_split
+from interrupting import stop
 
 from edgepress.core.artifact import open_artifact
 from edgepress.core.artifact_task import artifact_task
 from edgepress.core.errors import EdgepressError
+from edgepress.core.files import sha256
 from edgepress.core.own_split import (
     RECORD,
     provisional_split,
@@ -190,6 +193,40 @@ def test_a_training_that_fails_does_not_stand_in_the_way_of_the_next(cli, bare_e
     assert done.code == 0, done.err
 
 
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_training_that_goes_on_keeps_its_split(cli, bare_encoder, tmp_path, number):
+    flags = ("--epochs", 2, "--batch-size", 8, "--output", tmp_path / "out")
+    typed = ("compress.finetune", "--model", bare_encoder, "--task", tickets(tmp_path), *COLUMNS, *flags)
+    stop(cli, 1, *typed, number=number)
+    assert names_in(tmp_path) == ["tickets.csv"]  # there is no checkpoint yet
+    said = stop(cli, 12, *typed, number=number)
+    assert "the split of tickets.csv stays for the run that goes on" in said.replace("\n", " ")
+    assert names_in(tmp_path) == [".out.training", "out-split", "tickets.csv"]
+    rows = (tmp_path / "out-split/validation.csv").read_bytes()
+    resumed = cli(*typed)
+    assert resumed.code == 0, resumed.err
+    assert "resuming from step" in resumed.err
+    assert (tmp_path / "out-split/validation.csv").read_bytes() == rows
+    assert names_in(tmp_path) == ["out", "out-split", "tickets.csv"]
+
+
+def test_a_training_that_begins_again_may_have_another_split(cli, bare_encoder, tmp_path):
+    table = tickets(tmp_path)
+    flags = ("--epochs", 1, "--batch-size", 8, "--output", tmp_path / "out")
+    typed = ("compress.finetune", "--model", bare_encoder, "--task", table, *COLUMNS, *flags)
+    stop(cli, 12, *typed)
+    table.write_text(table.read_text() + "999,the film is a mess,x,sales\n")
+    assert "holds another split" in cli(*typed).error
+    assert names_in(tmp_path) == [".out.training", "out-split", "tickets.csv"]
+    done = cli(*typed, "--restart")
+    assert done.code == 0, done.err
+    assert record_of(tmp_path / "out-split").source_sha256 == sha256(table)
+
+
 def test_one_row_is_too_few(tmp_path):
     with pytest.raises(EdgepressError, match=r"has 1 row: too few"):
         split_beside(tickets(tmp_path, rows=SENTENCES[:1]), tmp_path / "out", OPTIONS, overwrite=False)
@@ -284,6 +321,38 @@ def test_a_table_that_was_changed_since_is_refused(cli, trained, tmp_path):
     result = cli("export.onnx", "--model", folder / "out", "--task", changed, "--output", tmp_path / "no")
     assert (result.code, "was changed since the model was trained" in result.error) == (2, True)
     assert not (tmp_path / "no").exists()
+
+
+def test_another_table_is_not_a_changed_one(cli, trained, tmp_path, monkeypatch):
+    folder, _ = trained
+    (tmp_path / "there").mkdir()
+    rows = [(f"quite another note, number {number}", label) for number, (_, label) in enumerate(SENTENCES)]
+    same_name, fresh = tickets(tmp_path, rows=rows), tmp_path / "fresh.csv"
+    fresh.write_text(same_name.read_text())
+    for table in (same_name, fresh):
+        flags = ("--task", table, "--output", tmp_path / "no")
+        result = cli("export.onnx", "--model", folder / "out", *flags)
+        assert (result.code, (tmp_path / "no").exists()) == (2, False)
+        assert "is another table than the tickets.csv that the model was trained on" in result.error
+        assert "changed" not in result.err
+    assert "--split fresh scores on all rows of fresh.csv" in result.err.replace("\n", " ")
+    scored = cli("export.onnx", "--model", folder / "out", *flags, "--split", "fresh")
+    assert scored.code == 0, scored.err
+    assert "scored on all rows of fresh.csv" in scored.err.replace("\n", " ")
+    own = open_artifact(tmp_path / "no").manifest.steps[-1].metrics["evaluation_set"]
+    assert own["texts"] == len(SENTENCES)
+
+
+def test_without_the_split_the_name_tells_another_table(trained, tmp_path):
+    folder, _ = trained
+    own = open_artifact(folder / "out").manifest.data["own_split"]
+    table = tickets(tmp_path, rows=SENTENCES[:30])
+    with pytest.raises(EdgepressError, match="was changed since"):
+        split_again(table, own)
+    with pytest.raises(EdgepressError, match="is another table than the tickets"):
+        split_again(table.rename(tmp_path / "fresh.csv"), own)
+    with pytest.raises(EdgepressError, match="was changed since"):  # a copy under another name
+        split_again(tmp_path / "fresh.csv", own, folder / "out-split")
 
 
 def test_a_model_of_others_is_scored_on_all_rows(cli, model_folder, tmp_path):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from compress.quantize.checks import FormatSchemes, Limits, WrittenFormat
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError, ExpectationError
-from edgepress.core.intervals import Bounds, texts_needed
+from edgepress.core.intervals import Bounds, points_text, texts_needed
 from export.command.session import ExportSession, QuantizedFile, Whole, Written
 from export.core.registry import size_bytes
 from export.core.scheme import Options, Scheme
@@ -116,7 +116,7 @@ class Search:
         loss, bounds = self.session.drop(found), found.verdict.loss
         self.tried.append((name, loss))
         worst, words = found.verdict.worst_drop(self.session.opened.kind, self.session.parent().labels)
-        self._said[name] = f"{loss:.2f} points{f' {bounds.percent()}' if bounds else ''}"
+        self._said[name] = points_text(loss, bounds)
         console.step(f"{name}: loses {self._said[name]}{f', {words}' if words else ''}")
         if self.limits.allow(loss, worst):
             return found

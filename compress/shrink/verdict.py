@@ -11,7 +11,7 @@ from compress.shrink.chain import WHOLE
 from compress.shrink.config import ShrinkConfig
 from device_bench.records import Measurement
 from device_bench.waiting import busy_machine
-from edgepress.core.intervals import Bounds, in_points, texts_needed
+from edgepress.core.intervals import Bounds, in_points, points_text, texts_needed
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Candidate:
 
 def points(drop: Estimate) -> str:
     """A loss with its interval in words."""
-    interval = "" if drop.low is None or drop.high is None else f" [{drop.low:.1f}, {drop.high:.1f}]"
-    return f"{drop.value:.2f} points{interval}"
+    interval = "" if drop.low is None or drop.high is None else f"[{drop.low:.1f}, {drop.high:.1f}]"
+    return points_text(drop.value, interval)
 
 
 def candidates(result: RecipeResult) -> list[Candidate]:

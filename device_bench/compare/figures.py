@@ -12,6 +12,7 @@ from device_bench.records import Measurement
 from device_bench.stats import Interval
 from device_bench.summary import MISSING
 from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.intervals import points_text
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,9 @@ class Margins:
             EdgepressError: there is one.
         """
         if self.threshold > 1:
+            share = f"{100 * self.threshold:.0f} % of it"
             raise EdgepressError(
-                f"--threshold {self.threshold:g} is a share of the old value: {self.threshold:.0%} of it",
+                f"--threshold {self.threshold:g} is a share of the old value: {share}",
                 f"--threshold {self.threshold / 100:g} is {self.threshold:g} %",
             )
         require_flags({"--threshold": self.threshold >= 0, "--memory-noise": 0 <= self.memory_noise < 1})
@@ -104,6 +106,8 @@ class Doubt:
     figure: str
     worst: float
     """Share of the old value that it may be worse by."""
+    words: str
+    """How much worse it may be: a score by points, other figures by their share."""
 
 
 def doubts(
@@ -120,7 +124,10 @@ def doubts(
     for old in before[1]:
         new = ours.get(old.name)
         if new is not None and old.noise is None and not _changed(old, new, margins.threshold):
-            yield Doubt(_subject(after[0], old), old.name, worst(old, new))
+            share = worst(old, new)
+            points = 100 * share * (abs(old.interval.value) or 1.0)
+            words = f"{100 * share:.1f} %" if old.scored is None else points_text(points)
+            yield Doubt(_subject(after[0], old), old.name, share, words)
 
 
 def changes(
@@ -157,9 +164,9 @@ def _subject(record: Measurement, figure: Figure | None = None) -> str:
 
 def _change(subject: str, old: Figure, new: Figure) -> Change:
     rise = new.interval.value - old.interval.value
-    share = f"{rise / old.interval.value:+.1%}" if old.interval.value else ""
+    share = f"{100 * rise / old.interval.value:+.1f} %" if old.interval.value else ""
     lost = loss_of(old, new)
-    said = f"{-lost.points:+.2f} points" if lost else share
+    said = points_text(-lost.points, sign="+") if lost else share
     return Change(subject, new.name, old.text, new.text, said, worse=(rise > 0) != new.more_is_better)
 
 

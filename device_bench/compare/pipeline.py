@@ -156,13 +156,14 @@ def _tell_doubts(unsure: Sequence[Doubt], threshold: float) -> None:
     if not open_:
         return
     widest = max(open_, key=lambda doubt: doubt.worst)
-    said = f"{widest.figure} of {widest.subject} may be {widest.worst:.1%} worse"
+    said = f"{widest.figure} of {widest.subject} may be {widest.words} worse"
     if not threshold:
         console.step(f"a smaller change would not be seen in these records: {said}")
         return
     console.warn(
-        f"these records cannot show a change of {threshold:.0%} in {len(open_)} of {len(unsure)} figures: "
-        f"{said}; measure more launches (--target, --time-budget) or score more texts (--eval-samples)"
+        f"these records cannot show a change of {100 * threshold:.3g} % in {len(open_)} of {len(unsure)} "
+        f"figures: {said}; measure more launches (--target, --time-budget) or score more texts "
+        "(--eval-samples)"
     )
 
 

@@ -1,9 +1,9 @@
 """The task and the data that a trained model records: in its artifact's manifest, and in its classifier."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from edgepress.core import console
 from edgepress.core.artifact import Artifact
@@ -51,17 +51,17 @@ def named_task(
         return None
     from edgepress.core.task_discovery import find_task  # what looks into folders, only where there are some
 
-    split = (artifact.manifest.data or {}).get("own_split") if artifact else None
     if task is not None:
         if task not in TASKS:
-            task = _own_table(task, data, split, head)
+            task, options = _own_table(task, data, artifact, head, options or TaskOptions())
         recorded = artifact if own == task_name(Path(task)) else None
         return find_task(task, data, _with_recorded(options, recorded), head)
     if artifact is None or own is None:
         return None
     try:
-        near = _split_near(artifact, str(split["folder"])) if isinstance(split, dict) else None
-        named = near or _recorded_place(artifact, own, data) or own
+        split = _recorded_split(artifact)
+        near = _split_near(artifact, split) if split is not None else None
+        named = (str(near) if near else None) or _recorded_place(artifact, own, data) or own
         found = find_task(named, data, _with_recorded(options, artifact), head)
         _require_same_data(found, artifact)
         return found
@@ -74,19 +74,40 @@ def named_task(
         ) from error
 
 
-def _own_table(task: str, data: Path | None, split: object, head: TrainedHead | None) -> str:
-    """Split a table anew as a model's manifest records, or say that it is taken whole; the data's place."""
-    from edgepress.core.own_split import split_again, table_of
+def _own_table(
+    task: str, data: Path | None, artifact: Artifact | None, head: TrainedHead | None, options: TaskOptions
+) -> tuple[str, TaskOptions]:
+    """Split a table anew as a model's manifest records, or say that it is taken whole.
 
-    table = table_of(task, data)
-    if table is not None and isinstance(split, dict):
-        return str(split_again(table, split))
-    if table is not None and head is not None:
+    Args:
+        task: as the user named it.
+        data: the data root.
+        artifact: the model's folder, where it is one.
+        head: the model's trained head.
+        options: what the user says; where `split` is a table's own name, all of its rows are taken.
+
+    Returns:
+        the data's place, and the options with the columns that the model was trained on.
+    """
+    from edgepress.core.own_split import is_source, split_again, table_of
+
+    table, split = table_of(task, data), _recorded_split(artifact)
+    if table is None:
+        return task, options
+    if artifact is not None and split is not None:
+        if options.split != table.stem or is_source(table, split):
+            return str(split_again(table, split, _split_near(artifact, split))), options
+        options = replace(
+            options,
+            text_columns=options.text_columns or tuple(split["text_columns"]),
+            label_column=options.label_column or tuple(split["label_columns"]),
+        )
+    if head is not None:
         console.step(
             f"scored on all rows of {table.name}: if the model was trained on some of them, the score "
             "flatters it"
         )
-    return task
+    return task, options
 
 
 def trained_head(
@@ -135,10 +156,16 @@ def _require_rows(folder: Path, classes: int, tensors: Sequence[str], checkpoint
         )
 
 
-def _split_near(artifact: Artifact, name: str) -> str | None:
+def _recorded_split(artifact: Artifact | None) -> dict[str, Any] | None:
+    """What a manifest says of the split that a model was trained with; None where it was given."""
+    split = (artifact.manifest.data or {}).get("own_split") if artifact else None
+    return split if isinstance(split, dict) else None
+
+
+def _split_near(artifact: Artifact, split: Mapping[str, Any]) -> Path | None:
     """The folder of the split that a model was trained with: beside it, or beside the folder it lies in."""
-    places = (place / name for place in artifact.folder.absolute().parents[:2])
-    return next((str(place) for place in places if place.is_dir()), None)
+    places = (place / str(split["folder"]) for place in artifact.folder.absolute().parents[:2])
+    return next((place for place in places if place.is_dir()), None)
 
 
 def _recorded_place(artifact: Artifact, own: str, data: Path | None) -> str | None:
@@ -166,13 +193,20 @@ def _require_same_data(task: Task, artifact: Artifact) -> None:
     recorded = (artifact.manifest.data or {}).get("file_sha256")
     if not isinstance(recorded, dict):
         return
-    other = [name for name, digest in task.file_digests.items() if recorded.get(name, digest) != digest]
-    if other:
-        raise OtherDataError(
-            f"{artifact.folder} was trained on '{task.name}', and {task.folder} is another, or was changed: "
-            f"{', '.join(other)} has other content",
-            f"--task {task.folder} says that it is meant, or name the one that it was trained on",
-        )
+    found = task.file_digests
+    other = [name for name, digest in found.items() if recorded.get(name, digest) != digest]
+    if not other:
+        return
+    files = f"{', '.join(other)} {'has' if len(other) == 1 else 'have'} other content"
+    assert task.folder is not None, "its files have contents"
+    place = (artifact.manifest.data or {}).get("folder")
+    known = Path(place).resolve() if isinstance(place, str) and Path(place).is_dir() else None
+    changed = len(other) < len(found) if known is None else known == task.folder.resolve()
+    said = "was changed since" if changed else "is another folder of that name"
+    raise OtherDataError(
+        f"{artifact.folder} was trained on '{task.name}', and {task.folder} {said}: {files}",
+        f"--task {task.folder} says that it is meant, or name the one that it was trained on",
+    )
 
 
 def _require_labels(task: Task, head: TrainedHead | None) -> None:

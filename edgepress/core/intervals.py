@@ -53,6 +53,18 @@ def score_text(score: float | None, bounds: Bounds | None = None, gap: str = " "
     return f"{100 * score:.2f} %{gap + bounds.percent() if bounds else ''}"
 
 
+def points_text(points: float, interval: Bounds | str | None = None, sign: str = "") -> str:
+    """A difference of two scores, which is in points everywhere, in words: "1.15 points [0.4, 2.2]".
+
+    Args:
+        points: the difference.
+        interval: of it, or its words; None or empty: it has none.
+        sign: "+" shows also that it is above 0.
+    """
+    said = interval.percent() if isinstance(interval, Bounds) else interval
+    return f"{points + 0.0:{sign}.2f} points{f' {said}' if said else ''}"
+
+
 def in_points(share: float) -> float:
     """A difference of two scores in points, never minus zero: of 0.9 and 0.89 it is 1.
 

@@ -36,6 +36,8 @@ from edgepress.core.tasks.task import MULTI, RANKS, SINGLE, VALUES
 TEXT_PROBLEMS = (SINGLE, MULTI, VALUES, RANKS)
 """Problem types whose rows have texts and labels; named entities have words and tags."""
 SUFFIX = "-split"
+ALIKE = 0.5
+"""Share of texts that two states of one table have in common at least."""
 
 
 def table_of(task: str, data: Path | None = None) -> Path | None:
@@ -54,8 +56,19 @@ def table_of(task: str, data: Path | None = None) -> Path | None:
 
 
 @contextmanager
-def provisional_split(table: Path, output: Path, options: TaskOptions, overwrite: bool) -> Iterator[Path]:
+def provisional_split(
+    table: Path,
+    output: Path,
+    options: TaskOptions,
+    overwrite: bool,
+    resumable: Callable[[], bool] = lambda: False,
+) -> Iterator[Path]:
     """Split as `split_beside` does; where the block fails, what it left is as it was before.
+
+    Args:
+        table, output, options, overwrite: as `split_beside` takes them.
+        resumable: asked where the block fails; whether another run goes on where it was, so that the split
+            stays for it.
 
     Raises:
         EdgepressError: as `split_beside`.
@@ -69,10 +82,13 @@ def provisional_split(table: Path, output: Path, options: TaskOptions, overwrite
     try:
         yield split_beside(table, output, options, overwrite)
     except BaseException:
-        if not was_there or replaced.exists():
-            remove(target)
         if replaced.exists():
+            remove(target)
             replaced.rename(target)
+        elif not was_there and not (target.exists() and resumable()):
+            remove(target)
+        elif not was_there:
+            step(f"the split of {table.name} stays for the run that goes on: {target}")
         raise
     remove(replaced)
     step(f"the split of {table.name}: {target}")
@@ -109,18 +125,26 @@ def split_beside(table: Path, output: Path, options: TaskOptions, overwrite: boo
     return target
 
 
-def split_again(table: Path, recorded: Mapping[str, Any]) -> Path:
+def is_source(table: Path, recorded: Mapping[str, Any]) -> bool:
+    """Whether a split was made from the very table."""
+    return sha256(table) == OwnSplit.read(recorded).source_sha256
+
+
+def split_again(table: Path, recorded: Mapping[str, Any], near: Path | None = None) -> Path:
     """The split that a model was trained with, made again from its table, in the suite's cache.
 
+    Args:
+        table: the table that the user names.
+        recorded: what the model's manifest says of its split.
+        near: the folder of that split; None where it is not here.
+
     Raises:
-        EdgepressError: the table was changed since: rows that were trained on could be held out now.
+        EdgepressError: the table was changed since, so that rows that were trained on could be held out now;
+            or it is another one.
     """
     own = OwnSplit.read(recorded)
-    if sha256(table) != own.source_sha256:
-        raise EdgepressError(
-            f"{table} was changed since the model was trained: which rows it has seen is not known",
-            f"name the folder of the split with --task, as it was written beside the model (...{SUFFIX})",
-        )
+    if not is_source(table, recorded):
+        raise _another(table, own) if _is_another(table, own, near) else _changed(table)
     target = cache_root() / "splits" / digest_of(own.recorded)[:16] / table_name(table)
     if not (target / RECORD).is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -128,10 +152,49 @@ def split_again(table: Path, recorded: Mapping[str, Any]) -> Path:
     return target
 
 
+def _changed(table: Path) -> EdgepressError:
+    return EdgepressError(
+        f"{table} was changed since the model was trained: which rows it has seen is not known",
+        f"name the folder of the split with --task, as it was written beside the model (...{SUFFIX})",
+    )
+
+
+def _another(table: Path, own: OwnSplit) -> EdgepressError:
+    return EdgepressError(
+        f"{table} is another table than the {own.source} that the model was trained on",
+        f"--split {table.stem} scores on all rows of {table.name}; --task with {own.source}, or with the "
+        f"folder of its split (...{SUFFIX}), on those that were held out of the training",
+    )
+
+
+def _is_another(table: Path, own: OwnSplit, near: Path | None) -> bool:
+    """Whether a table is not the one of a split in another state: by its texts where the split is here, else
+    by its name.
+    """
+    if near is None:
+        return _source_name(table) != own.source
+    here = _distinct_texts([table], own)
+    known = _distinct_texts(tables(near), own)
+    return len(here & known) < ALIKE * min(len(here), len(known)) or not here
+
+
+def _distinct_texts(files: Sequence[Path], own: OwnSplit) -> set[str]:
+    """The texts of tables; none of one that lacks the columns."""
+    found: set[str] = set()
+    for path in files:
+        rows = read_table([path])
+        if {*own.text_columns} <= {*rows.column_names}:
+            found |= {str(text) for text in zip(*(rows[name] for name in own.text_columns), strict=True)}
+    return found
+
+
+def _source_name(path: Path) -> str:
+    return path.name if path.stem.lower() not in SPLITS else f"{table_name(path)}{path.suffix}"
+
+
 def _understood(path: Path, options: TaskOptions) -> tuple[Table, OwnSplit]:
     table = Table(str(path), read_table([path]))
     found = find_columns(table, options, None)
-    source = path.name if path.stem.lower() not in SPLITS else f"{table_name(path)}{path.suffix}"
     if found.problem_type in TEXT_PROBLEMS:
         # Before rows are drawn: a message names the row of the table, not that of a split.
         check_rows(table.rows, found, rows_of([path], path.name))
@@ -140,7 +203,7 @@ def _understood(path: Path, options: TaskOptions) -> tuple[Table, OwnSplit]:
         texts = [label_text(value) or "" for value in table.column(found.label[0])]
         refuse_ids(texts, found.label[0], table.where)
     together = kind_of(found.problem_type).split_by(found.text)
-    own = OwnSplit(source, sha256(path), found.text, found.label, stratified)
+    own = OwnSplit(_source_name(path), sha256(path), found.text, found.label, stratified)
     return table, own if together == found.text else replace(own, together=together)
 
 

@@ -26,7 +26,7 @@ from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import sha256
 from edgepress.core.identity import library_versions
-from edgepress.core.intervals import in_points, packed_loss_bounds
+from edgepress.core.intervals import in_points, packed_loss_bounds, points_text
 from edgepress.core.squad import plain
 from export.command.pipeline import export
 from export.core.registry import find_format
@@ -200,8 +200,7 @@ class DropLimit:
             if drop > self.max_drop:
                 outcomes = (facts.get("outcomes", "") for facts in (whole, known))
                 bounds = packed_loss_bounds(str(known.get("metric", "")), *outcomes)
-                lost = f"{drop:.2f} points{f' {bounds.percent()}' if bounds else ''}"
                 raise Stopped(
-                    f"stopped before {run.title}: it loses {lost} against {self._reference.title} "
-                    f"(--max-drop {self.max_drop:g})"
+                    f"stopped before {run.title}: it loses {points_text(drop, bounds)} against "
+                    f"{self._reference.title} (--max-drop {self.max_drop:g})"
                 )
