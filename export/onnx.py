@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgepress.core.errors import EdgepressError, first_line
+from edgepress.core.option_values import RANGES
 from edgepress.core.outputs import as_one, file_outputs
 from edgepress.core.process import silence_telemetry
 from export.core.config import ExportConfig
@@ -30,7 +31,7 @@ if TYPE_CHECKING:  # the process that measures a file needs neither torch nor tr
 
 # LayerNormalization came with 17, and every ONNX Runtime for Android since 1.12 opens it.
 DEFAULT_OPSET = 17
-SUPPORTED_OPSETS = range(14, 21)
+SUPPORTED_OPSETS = range(int(RANGES["opset"].low), int(RANGES["opset"].high) + 1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -220,7 +220,7 @@ def test_what_it_costs(model):
     [
         (lambda model: edgepress.prune(model, fnn=0.5), "unknown option 'fnn'"),
         (edgepress.prune, "nothing to cut"),
-        (lambda model: edgepress.prune(model, ffn=1.5), "a share to cut is from 0 to below 1"),
+        (lambda model: edgepress.prune(model, ffn=1.5), "ffn is out of range: it is 0 to below 1"),
         (lambda model: edgepress.quantize(model, scheme="int9"), "unknown scheme 'int9'"),
         (lambda model: edgepress.export(model, "onxx"), "unknown format 'onxx'"),
         (lambda model: edgepress.distill(model, epochs=-1), "^epochs is out of range"),

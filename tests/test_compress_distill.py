@@ -178,8 +178,8 @@ def refused(result, tmp_path, *words):
 @pytest.mark.parametrize(
     ("changed", "word"),
     [
-        (("--temperature", 0), "--temperature 0"),
-        (("--temperature", -2), "--temperature is out of range: -2 is below 0"),
+        (("--temperature", 0), "--temperature is out of range: it is above 0, not 0"),
+        (("--temperature", -2), "--temperature is out of range: it is above 0, not -2"),
         (("--response-weight", 0, "--label-weight", 0), "nothing to learn"),
         (("--response-weight", -1), "--response-weight is out of range"),
         (("--depth", 0), "--depth is out of range"),

@@ -112,8 +112,8 @@ def test_what_is_pruned_is_exported_and_quantized(cli, model_folder, flags, tmp_
     ("bad", "said"),
     [
         ((), "nothing to cut"),
-        (("--ffn", 1), "--ffn 1: a share to cut is from 0 to below 1"),
-        (("--heads", -0.1), "--heads is out of range: -0.1 is below 0"),
+        (("--ffn", 1), "--ffn is out of range: it is 0 to below 1, not 1"),
+        (("--heads", -0.1), "--heads is out of range: it is 0 to below 1, not -0.1"),
         (("--heads", 0.9), "--heads leaves nothing of bert.encoder.layer.0.attention.self"),
         (("--layers", 0.9), "--layers leaves nothing of bert.encoder.layer"),
         (("--hidden", 0.95), "--hidden leaves nothing of hidden width"),
@@ -123,7 +123,7 @@ def test_what_is_pruned_is_exported_and_quantized(cli, model_folder, flags, tmp_
         (("--ffn", 0.5, "--iterations", 0), "--iterations is out of range"),
         (("--ffn", 0.5, "--importance-samples", 0), "--importance-samples is out of range"),
         (("--ffn", 0.5, "--epochs", -1), "--epochs is out of range"),
-        (("--ffn", 0.5, "--epochs", 1, "--temperature", 0), "--temperature 0"),
+        (("--ffn", 0.5, "--epochs", 1, "--temperature", 0), "--temperature is out of range: it is above 0"),
     ],
 )
 def test_bad_input(cli, model_folder, flags, tmp_path, bad, said):

@@ -212,7 +212,7 @@ def test_a_step_that_fails_gives_its_exit_code(cli, capfd, copied, data_root):
     done = cli("compress.recipe", recipe, "--data", data_root, "--output", copied / "new" / "out")
     assert done.code == 2
     said = capfd.readouterr().err
-    assert "--temperature is out of range: -1 is below 0" in said
+    assert "--temperature is out of range: it is above 0, not -1" in said
     assert "--help says what it takes" in said
     assert "student (seed 0): distill failed (exit code 2)" in done.err
 

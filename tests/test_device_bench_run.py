@@ -235,7 +235,7 @@ def test_an_altered_artifact_is_refused(cli: Callable[..., Result], artifact: Pa
         (("--artifacts", "nowhere"), "no such file or folder: nowhere"),
         (("--artifacts", "."), "no files to measure"),
         (("--artifacts", ".", "--sequence-lengths", "8", "0"), "--sequence-lengths is out of range"),
-        (("--artifacts", ".", "--sequence-lengths"), "--sequence-lengths is out of range"),
+        (("--artifacts", ".", "--sequence-lengths"), "--sequence-lengths takes whole numbers, and has none"),
         (("--artifacts", ".", "--batch-sizes", "-1"), "--batch-sizes is out of range"),
         (("--artifacts", ".", "--threads", "0"), "--threads is out of range"),
         (("--artifacts", ".", "--time-budget", "0"), "--time-budget is out of range"),

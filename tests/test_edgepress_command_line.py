@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import io
+import math
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 from edgepress.core import command_line
 from edgepress.core.console import Command
 from edgepress.core.errors import EdgepressError
-from edgepress.core.option_values import SIGNED, accepts, flag_of, require_numbers, takes
+from edgepress.core.option_values import RANGES, Range, accepts, flag_of, range_of, require_numbers, takes
+from export.core.registry import formats
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("compress", "export", "device_bench")
@@ -35,6 +37,7 @@ def _is_command(kind: object, module: str) -> bool:
 
 
 COMMANDS = commands()
+EVERY_COMMAND = list(dict.fromkeys([*COMMANDS, *(own.config for own in formats().values())]))
 QUANTIZE = next(kind for kind in COMMANDS if kind.__name__ == "QuantizeConfig")
 COMPARE = next(kind for kind in COMMANDS if kind.__name__ == "CompareConfig")
 
@@ -71,10 +74,13 @@ def refused(parse):
         (("--max-drop",), "--max-drop takes a number, and has none", "--help"),
         (("--max-drop", ""), "--max-drop: an empty text", "give --max-drop a value"),
         (("--max-drop=",), "--max-drop: an empty text", "give --max-drop a value"),
-        (("--max-drop", "nan"), "--max-drop is out of range: it is 0 or more", "--help"),
-        (("--max-drop", "inf"), "--max-drop is out of range: it is 0 or more", "--help"),
-        (("--time-budget", "inf"), "--time-budget is out of range: inf is no finite number", "--help"),
-        (("--threads", -1), "--threads is out of range: -1 is below 0", "--help"),
+        (("--max-drop", "nan"), "--max-drop is out of range: it is 0 or more, and finite, not nan", "--help"),
+        (("--max-drop", "inf"), "--max-drop is out of range: it is 0 or more, and finite, not inf", "--help"),
+        (("--time-budget", -1), "--time-budget is out of range: it is 0 or more, not -1", "--help"),
+        (("--threads", 0), "--threads is out of range: it is 1 or more, not 0", "--help"),
+        (("--smooth-quant", 1.5), "--smooth-quant is out of range: it is 0 to 1, not 1.5", "--help"),
+        (("--seed", -1), "--seed is out of range: it is 0 to 4294967295, not -1", "--help"),
+        (("--opset", 99), "--opset is out of range: it is 14 to 20, not 99", "--help"),
         (("--eval-samples", "1.5"), "--eval-samples takes a whole number, not '1.5'", "--help"),
         (("--max-length", "a"), "--max-length takes a whole number, not 'a'", "--help"),
         (("--sequence-lengths", "8", "b"), "--sequence-lengths takes whole numbers, not 'b'", "--help"),
@@ -131,13 +137,72 @@ def numbers(kind: type[Command]) -> list[str]:
     return [name for name, hint in hints.items() if takes(hint).endswith(("number", "numbers"))]
 
 
-@pytest.mark.parametrize("kind", COMMANDS, ids=lambda kind: kind.__name__)
+def outside(kind: type[Command], name: str) -> list[float]:
+    """Numbers just outside of an option's range."""
+    known = range_of(kind, name)
+    low = known.low if known.above else known.low - 1
+    high = known.high if known.below else known.high + 1
+    return [end for end in (low, high) if math.isfinite(end)]
+
+
+@pytest.mark.parametrize("kind", EVERY_COMMAND, ids=lambda kind: kind.__name__)
 def test_no_command_takes_a_number_that_is_none(kind):
     for name in numbers(kind):
-        for value in (float("nan"), float("inf"), -float("inf"), *([] if name in SIGNED else [-1])):
-            with pytest.raises(EdgepressError, match=f"^{flag_of(name)} (is out of range|takes )"):
+        assert name in RANGES, "it has a range of its own"
+        said = f"^{flag_of(name)} is out of range: it is {range_of(kind, name).text}"
+        for value in (float("nan"), float("inf"), -float("inf")):
+            with pytest.raises(EdgepressError, match=f"({said}, and finite, not|^{flag_of(name)} takes )"):
                 require_numbers(kind, {name: value})
+        for value in outside(kind, name):
+            whole = int(value) if value == int(value) else value
+            with pytest.raises(EdgepressError, match=f"{said}, not {whole}$"):
+                require_numbers(kind, {name: whole})
         require_numbers(kind, {name: None})
+
+
+@pytest.mark.parametrize("kind", EVERY_COMMAND, ids=lambda kind: kind.__name__)
+def test_what_every_command_has_by_itself_is_in_range(kind):
+    given = {entry.name: entry.default for entry in dataclasses.fields(kind)}
+    require_numbers(kind, {name: given[name] for name in numbers(kind)})
+
+
+@pytest.mark.parametrize(
+    ("known", "words", "inside", "out"),
+    [
+        (Range(), "0 or more", (0, 1e9), (-1e-9, math.nan, math.inf)),
+        (Range(1), "1 or more", (1, 5), (0, 0.5)),
+        (Range(above=True), "above 0", (1e-9,), (0, -1)),
+        (Range(0, 1), "0 to 1", (0, 1), (-0.1, 1.1)),
+        (Range(0, 1, below=True), "0 to below 1", (0, 0.99), (1, -0.1)),
+        (Range(0, 1, above=True), "above 0 to 1", (0.1, 1), (0,)),
+        (Range(0, 1, above=True, below=True), "above 0 and below 1", (0.5,), (0, 1)),
+        (Range(-math.inf), "any number", (-5, 5), (-math.inf, math.nan)),
+    ],
+)
+def test_a_range_and_its_words(known, words, inside, out):
+    assert known.text == words
+    assert all(map(known.holds, inside))
+    assert not any(map(known.holds, out))
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "said"),
+    [
+        ("RunConfig", ("--sequence-lengths",), "--sequence-lengths takes whole numbers, and has none"),
+        ("RunConfig", ("--batch-sizes", 0), "--batch-sizes is out of range: it is 1 or more, not 0"),
+        ("RunConfig", ("--passes", -1), "--passes is out of range: it is 0 or more, not -1"),
+        ("ClaimsConfig", ("--passes", 0), "--passes is out of range: it is 1 or more, not 0"),
+        ("FinetuneConfig", ("--epochs", 0), "--epochs is out of range: it is above 0, not 0"),
+        ("PruneConfig", ("--epochs", -1), "--epochs is out of range: it is 0 or more, not -1"),
+        ("PruneConfig", ("--heads", 0.5, 1), "--heads is out of range: it is 0 to below 1, not 1"),
+        ("DistillConfig", ("--heads", 0), "--heads is out of range: it is 1 or more, not 0"),
+        ("DistillConfig", ("--hidden-size", 0), "--hidden-size is out of range: it is 1 or more, not 0"),
+        ("PredictConfig", ("--threads", -1), "--threads is out of range: it is 0 or more, not -1"),
+    ],
+)
+def test_a_range_is_that_of_the_command(refused, name, words, said):
+    kind = next(own for own in COMMANDS if own.__name__ == name)
+    assert refused(kind, *needed(kind), *words)[0] == said
 
 
 @pytest.mark.parametrize("kind", COMMANDS, ids=lambda kind: kind.__name__)

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgepress.core.console import Command
-from edgepress.core.errors import require_flags, unknown_name
+from edgepress.core.errors import unknown_name
+from edgepress.core.option_values import require_numbers
 
 INTERRUPTED = ("finetune", "distill", "prune", "quantize", "export", "recipe")
 MUTATIONS = "mutations"
@@ -44,14 +45,7 @@ class FaultsConfig(Command):
 
     def check(self) -> None:
         """Raise for a flag that is out of range, or an unknown command."""
-        require_flags(
-            {
-                "--moments": self.moments >= 0,
-                "--sizes": self.sizes >= 0,
-                "--mutations": self.mutations >= 0,
-                "--workers": self.workers > 0,
-            }
-        )
+        require_numbers(type(self), vars(self))
         for name in self.commands:
             if name not in KNOWN:
                 raise unknown_name("command", name, KNOWN)

@@ -1,13 +1,14 @@
 """The flags of `compress.distill`."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from compress.distillation.options import WEIGHTS, DistillationOptions
 from compress.training.config import VOCABULARY_HELP, ClassifierOptions, StepFlags
-from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.errors import EdgepressError
 from edgepress.core.help_text import described
 from edgepress.core.models import FROM_SCRATCH_ONLY, short_name
+from edgepress.core.option_values import ABOVE_0, FROM_0, Ranges, out_of_range
 from edgepress.core.tasks import TASK_HELP, TaskFlags
 
 Stage = Literal["task", "pretrain"]
@@ -80,6 +81,7 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     train_baseline: bool = True
     """Also train the same student without the teacher (task stage)."""
 
+    RANGES: ClassVar[Ranges] = {"epochs": FROM_0}
     # The student without the teacher has checkpoints of its own.
     AFTER_TRAINING = ClassifierOptions.AFTER_TRAINING | {"train_baseline"}
     SEEN_IN_CONTENTS = ClassifierOptions.SEEN_IN_CONTENTS | {
@@ -93,14 +95,6 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     def check(self) -> None:
         """Raise for a flag that is out of range."""
         super().check()
-        sizes = {name: getattr(self, name) for name in ("depth", "transfer_samples", *SHAPES)}
-        require_flags(
-            {
-                **{_flag(name): size is None or size > 0 for name, size in sizes.items()},
-                "--transfer-confidence": 0 <= self.transfer_confidence <= 1,
-                "--augment": self.augment >= 0,
-            }
-        )
         self._check_student()
         self._check_unlabelled()
         self._check_stage()
@@ -128,11 +122,10 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
                 "leave it away; compress.trim_vocab drops those that no text needs, before or after",
             )
 
-    def _may_stay_untrained(self) -> bool:
-        return self.stage == "pretrain" and self.epochs == 0
-
     def _check_stage(self) -> None:
         if self.stage == "task":
+            if self.epochs == 0:
+                raise out_of_range("epochs", 0, ABOVE_0)
             if self.corpus is not None:
                 raise EdgepressError(
                     "--corpus belongs to --stage pretrain", "--transfer takes texts without labels"

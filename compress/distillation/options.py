@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from compress.training.config import ClassifierStepFlags, TrainingOptions
-from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.errors import EdgepressError
 
 Response = Literal["kl", "mse"]
 WEIGHTS = {"response_weight": 0.5, "label_weight": 0.5, "cosine_weight": 0.0}
@@ -59,12 +59,6 @@ class DistillationOptions(TrainingOptions):
     def check(self) -> None:
         """Raise for a flag that is out of range."""
         super().check()
-        require_flags({flag: weight >= 0 for flag, weight in self.loss_weights.items()})
-        if self.temperature <= 0:
-            raise EdgepressError(
-                f"--temperature {self.temperature:g}: logits can only be divided by more than 0",
-                "2 to 4 are usual",
-            )
         if not any(self.loss_weights.values()):
             raise EdgepressError(
                 "the weights of all losses are 0: there is nothing to learn",

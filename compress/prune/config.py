@@ -1,10 +1,11 @@
 """The flags of `compress.prune`."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from compress.distillation.options import CompressionConfig, DistillationOptions
-from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.errors import EdgepressError
+from edgepress.core.option_values import FROM_0, PART, Ranges
 
 Importance = Literal["l1", "l2", "taylor", "activation"]
 Scope = Literal["layer", "global"]
@@ -37,25 +38,18 @@ class PruneOptions(DistillationOptions):
     epochs: float | None = 0.0
     """Passes over the train split after each cut, to recover. 0: none."""
 
+    RANGES: ClassVar[Ranges] = {"epochs": FROM_0, "heads": PART}
+
     @property
     def ratios(self) -> dict[str, tuple[float, ...]]:
-        """Kind -> share to cut, one for all layers or one each; only what is cut at all.
-
-        Raises:
-            EdgepressError: a share is not from 0 to below 1.
-        """
-        found = {kind: _ratios(getattr(self, kind), f"--{kind}") for kind in KINDS}
+        """Kind -> share to cut, one for all layers or one each; only what is cut at all."""
+        given = {kind: getattr(self, kind) for kind in KINDS}
+        found = {kind: own if isinstance(own, tuple) else (own,) for kind, own in given.items()}
         return {kind: shares for kind, shares in found.items() if any(shares)}
 
     def check(self) -> None:
         """Raise for a flag that is out of range."""
         super().check()
-        require_flags(
-            {
-                "--importance-samples": self.importance_samples > 0,
-                "--iterations": self.iterations > 0,
-            }
-        )
         ratios = self.ratios
         if not ratios:
             raise EdgepressError("nothing to cut", "give one of --heads, --ffn, --hidden, --layers")
@@ -81,11 +75,3 @@ class PruneConfig(PruneOptions, CompressionConfig):
     """
 
     SUFFIX = "pruned"
-
-
-def _ratios(shares: float | tuple[float, ...], flag: str) -> tuple[float, ...]:
-    found = shares if isinstance(shares, tuple) else (shares,)
-    if not all(0 <= share < 1 for share in found):
-        typed = " ".join(f"{share:g}" for share in found)
-        raise EdgepressError(f"{flag} {typed}: a share to cut is from 0 to below 1", f"{flag} 0.5 cuts half")
-    return found

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from compress.distillation.options import CompressionConfig, DistillationOptions
-from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.errors import EdgepressError
 from edgepress.core.models import Weights
 
 
@@ -19,11 +19,6 @@ class QatOptions(DistillationOptions):
     """Peak of the linear schedule: weights have to move by less than their rounding."""
 
     AFTER_TRAINING = DistillationOptions.AFTER_TRAINING | {"max_drop"}  # whether to train at all, not how
-
-    def check(self) -> None:
-        """Raise for a flag that is out of range."""
-        super().check()
-        require_flags({"--max-drop": self.max_drop >= 0})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from compress.quantize.config import QuantizeConfig
 from edgepress.core import console
 from edgepress.core.artifact import refuse_output
-from edgepress.core.errors import EdgepressError, require_flags, unknown_name
+from edgepress.core.errors import HELP_SAYS, EdgepressError, unknown_name
 from edgepress.core.models import short_name
+from edgepress.core.option_values import require_numbers
 from export.core.format import Format
 from export.core.registry import find_format, formats
 from export.core.scheme import Scheme
@@ -124,22 +125,9 @@ def check(config: QuantizeConfig) -> QuantizeRequest:
 
 
 def _check_ranges(config: QuantizeConfig) -> None:
-    holds = {
-        "--max-drop": config.max_drop >= 0,
-        "--max-label-drop": config.max_label_drop is None or config.max_label_drop >= 0,
-        "--minimize": config.minimize in ("latency", "size"),
-        "--smooth-quant": 0 <= config.smooth_quant <= 1,
-        "--calibration-samples": config.calibration_samples > 0,
-        "--eval-samples": config.eval_samples > 0,
-        "--seed": 0 <= config.seed < 2**32,
-        "--threads": config.threads > 0,
-        "--time-budget": config.time_budget >= 0,
-        "--max-length": config.max_length is None or config.max_length > 0,
-        "--sequence-lengths": min(config.sequence_lengths, default=1) > 0,
-        "--atol": config.atol is None or config.atol >= 0,
-        "--format": len(config.format) > 0,
-    }
-    require_flags(holds)
+    require_numbers(type(config), vars(config))
+    if not config.format:
+        raise EdgepressError("--format takes names of formats, and has none", HELP_SAYS)
 
 
 def _searches(names: Sequence[str]) -> bool:

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from edgepress.core.help_text import described
+from edgepress.core.option_values import FROM_0, Ranges
 from export.core.config import CpuFlags, ModelFlags
 from export.core.registry import quantizers
 from export.onnx import scheme_names
@@ -69,3 +70,5 @@ class QuantizeConfig(CpuFlags, ModelFlags):
     the medians have settled; 0: nothing is timed [s]."""
     seed: int = 0
     """Seed of random weights and of drawing sentences."""
+
+    RANGES: ClassVar[Ranges] = {"time_budget": FROM_0}

@@ -20,7 +20,7 @@ from device_bench.measure import measure_shown
 from device_bench.plan import Plan, Target
 from device_bench.targets import smallest_vocabulary
 from edgepress.core import console
-from edgepress.core.errors import EdgepressError, ExpectationError, require_flags
+from edgepress.core.errors import EdgepressError, ExpectationError
 from edgepress.core.splits import data_root
 
 RECIPES = "recipes"
@@ -34,7 +34,6 @@ def run(config: RecipeConfig) -> Path:
         ExpectationError: an expectation of the recipe does not hold (exit code 1); all is written.
     """
     start = time.monotonic()
-    require_flags({"--max-drop": config.max_drop is None or config.max_drop >= 0})
     own = load(config.recipe, config.quick, config.settings)
     own = without_files(own) if config.train_only else own
     output, target = _folders(config, own)

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from edgepress.core.console import Command
-from edgepress.core.errors import require_flags
 from edgepress.core.flags import DataRoot
 from edgepress.core.help_text import described
+from edgepress.core.option_values import require_numbers
 from edgepress.core.tasks import TASK_HELP, TaskFlags
 
 
@@ -62,14 +62,4 @@ class ShrinkConfig(TaskFlags, Command):
 
     def require(self) -> None:
         """Raise for a flag that is out of range."""
-        counts = ("max_ms", "max_size_mb", "sequence_length", "epochs", "train_samples", "eval_samples")
-        given = {name: getattr(self, name) for name in counts}
-        above = {f"--{name.replace('_', '-')}": own is None or own > 0 for name, own in given.items()}
-        require_flags(
-            {
-                **above,
-                "--max-drop": self.max_drop >= 0,
-                "--time-budget": self.time_budget > 0,
-                "--seed": self.seed >= 0,
-            }
-        )
+        require_numbers(type(self), vars(self))

@@ -1,10 +1,11 @@
 """The flags of `compress.sparsify`."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from compress.distillation.options import CompressionConfig, DistillationOptions
-from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.errors import EdgepressError
+from edgepress.core.option_values import FROM_0, Ranges
 
 Pattern = Literal["any", "2:4"]
 Method = Literal["magnitude", "movement"]
@@ -33,19 +34,12 @@ class SparsifyOptions(DistillationOptions):
     time_budget: float = 20.0
     """Most time to spend on that timing, but each file is started three times in any case [s]."""
 
+    RANGES: ClassVar[Ranges] = {"epochs": FROM_0}
     AFTER_TRAINING = DistillationOptions.AFTER_TRAINING | {"formats", "sequence_length", "time_budget"}
 
     def check(self) -> None:
         """Raise for a flag that is out of range."""
         super().check()
-        require_flags(
-            {
-                "--sparsity": 0 < self.sparsity < 1,
-                "--cooldown": 0 <= self.cooldown < 1,
-                "--sequence-length": self.sequence_length > 0,
-                "--time-budget": self.time_budget > 0,
-            }
-        )
         if self.pattern == "2:4" and self.sparsity != HALF:
             raise EdgepressError(f"--pattern 2:4 is a sparsity of 0.5, not of {self.sparsity:g}")
         if self.method == "movement" and not self.epochs:

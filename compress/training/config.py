@@ -1,15 +1,15 @@
 """Options of training, and the flags shared by commands that train."""
 
-import math
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from edgepress.core.console import Command
-from edgepress.core.errors import HELP_SAYS, EdgepressError, require_flags
+from edgepress.core.errors import EdgepressError
 from edgepress.core.flags import DataRoot, Overwrite, WeightsFrom, refuse_paths
 from edgepress.core.help_text import described
 from edgepress.core.models import FROM_SCRATCH_ONLY, Schedule, short_name
+from edgepress.core.option_values import Ranges, require_numbers
 from edgepress.core.tasks import TASK_HELP, TaskFlags
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ Thresholds = Literal["half", "gmean"]
 Keep = Literal["last", "best"]
 MAX_LENGTH = 128
 OUTPUTS = Path("outputs")
-MOST_SEED = 2**32 - 1
-"""Largest seed that numpy takes."""
 VOCABULARY_HELP = (
     "Entries of a vocabulary built from the texts that are learned, for models trained from scratch "
     f"({', '.join(FROM_SCRATCH_ONLY)}); 0: BERT's."
@@ -73,6 +71,8 @@ class TrainingOptions:
 
     NOT_RECORDED: ClassVar[frozenset[str]] = frozenset({"data", "output", "overwrite", "restart", "debug"})
     """Flags that belong in no manifest."""
+    RANGES: ClassVar[Ranges] = {}
+    """Ranges of options that have others in this command."""
     AFTER_TRAINING: ClassVar[frozenset[str]] = frozenset()
     """Flags of what is done with the trained model."""
     SEEN_IN_CONTENTS: ClassVar[frozenset[str]] = frozenset(
@@ -103,34 +103,11 @@ class TrainingOptions:
 
     def check(self) -> None:
         """Raise for a flag that is out of range."""
-        require_flags(
-            {
-                "--epochs": self.epochs is None or 0 < self.epochs < math.inf or self._may_stay_untrained(),
-                "--max-steps": self.max_steps is None or self.max_steps > 0,
-                "--layer-decay": self.layer_decay is None or 0 < self.layer_decay <= 1,
-                "--average": self.average is None or 0 < self.average < 1,
-                "--hold-out": self.hold_out is None or 0 < self.hold_out < 1,
-                "--patience": self.patience is None or self.patience > 0,
-                "--batch-size": self.batch_size > 0,
-                "--gradient-accumulation": self.gradient_accumulation > 0,
-                "--learning-rate": self.learning_rate is None or 0 < self.learning_rate < math.inf,
-                "--seed": 0 <= self.seed <= MOST_SEED,
-                "--warmup-ratio": 0 <= self.warmup_ratio <= 1,
-                "--weight-decay": 0 <= self.weight_decay < math.inf,
-                "--max-length": self.max_length is None or self.max_length > 0,
-                "--eval-samples": self.eval_samples > 0,
-                "--train-samples": self.train_samples is None or self.train_samples > 0,
-            }
-        )
-
+        require_numbers(type(self), vars(self))
         if self.keep == "best" and self.average is not None:
             raise EdgepressError("--average and --keep best exclude each other", "leave one away")
         if self.keep != "best" and self.patience is not None:
             raise EdgepressError("--patience looks for the best weights", "add --keep best")
-
-    def _may_stay_untrained(self) -> bool:
-        """Whether the model may be written as it begins: where nobody who says nothing gets an epoch."""
-        return self.epochs == 0 == type(self).epochs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,10 +208,8 @@ def check_vocabulary(name: str, vocabulary: int) -> None:
     """Raise unless the model may have a vocabulary of so many entries.
 
     Raises:
-        EdgepressError: fewer than none, or the model's own weights know another vocabulary.
+        EdgepressError: the model's own weights know another vocabulary.
     """
-    if vocabulary < 0:
-        raise EdgepressError("--vocabulary is out of range", HELP_SAYS)
     if vocabulary and name not in FROM_SCRATCH_ONLY:
         names = ", ".join(FROM_SCRATCH_ONLY)
         raise EdgepressError(

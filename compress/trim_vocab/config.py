@@ -1,9 +1,11 @@
 """The flags of `compress.trim_vocab`."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from compress.distillation.options import CompressionConfig, DistillationOptions
-from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.errors import EdgepressError
+from edgepress.core.option_values import FROM_0, Ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,16 +27,11 @@ class TrimVocabOptions(DistillationOptions):
 
     SEEN_IN_CONTENTS = DistillationOptions.SEEN_IN_CONTENTS | {"corpus", "min_count", "size"}
 
+    RANGES: ClassVar[Ranges] = {"epochs": FROM_0}
+
     def check(self) -> None:
         """Raise for a flag that is out of range."""
         super().check()
-        require_flags(
-            {
-                "--min-count": self.min_count > 0,
-                "--size": self.size is None or self.size > 0,
-                "--subword-dropout": 0 <= self.subword_dropout < 1,
-            }
-        )
         if self.compares_states:
             raise EdgepressError(
                 "hidden states of other pieces cannot be compared token by token",

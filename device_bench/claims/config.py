@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from edgepress.core.console import Command
+from edgepress.core.option_values import FROM_1, Range, Ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,3 +39,5 @@ class ClaimsConfig(Command):
     """Pairs of STS-B's validation set in a pass; 1500 is all of them."""
     passes: int = 1
     """Number of times that each pair is run."""
+
+    RANGES: ClassVar[Ranges] = {"pass_samples": Range(2), "passes": FROM_1}

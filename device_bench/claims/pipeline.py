@@ -12,7 +12,7 @@ from device_bench.claims.config import ClaimsConfig
 from device_bench.claims.context import ClaimContext
 from device_bench.claims.ledger import ClaimsLedger, command
 from device_bench.claims.registry import CLAIMS
-from edgepress.core.errors import EdgepressError, ExpectationError, require_flags, unknown_name
+from edgepress.core.errors import EdgepressError, ExpectationError, unknown_name
 
 
 def run(config: ClaimsConfig) -> Judged:
@@ -23,7 +23,6 @@ def run(config: ClaimsConfig) -> Judged:
             code 2).
         ExpectationError: a claim does not hold on the kind of device that it was made on (exit code 1).
     """
-    require_flags({"--pass-samples": config.pass_samples > 1, "--passes": config.passes > 0})
     chosen, ledger = _chosen(config), ClaimsLedger(config)
     found = _kept(config, chosen, ledger) if config.judge_only else _measured(config, chosen, ledger)
     table.show(found, command(config, "CLAIM"))

@@ -11,8 +11,9 @@ from device_bench.losses import Loss, loss, score_interval, square_and_add
 from device_bench.records import Measurement
 from device_bench.stats import Interval
 from device_bench.summary import MISSING
-from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.errors import EdgepressError
 from edgepress.core.intervals import points_text
+from edgepress.core.option_values import require_numbers
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Margins:
                 f"--threshold {self.threshold:g} is a share of the old value: {share}",
                 f"--threshold {self.threshold / 100:g} is {self.threshold:g} %",
             )
-        require_flags({"--threshold": self.threshold >= 0, "--memory-noise": 0 <= self.memory_noise < 1})
+        require_numbers(type(self), vars(self))
 
 
 @dataclass(frozen=True)

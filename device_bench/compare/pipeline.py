@@ -21,7 +21,7 @@ from device_bench.grouping import identity, library, load, newest, shape
 from device_bench.records import Measurement
 from device_bench.waiting import busy_machine
 from edgepress.core import console
-from edgepress.core.errors import EdgepressError, ExpectationError, require_flags
+from edgepress.core.errors import EdgepressError, ExpectationError
 from edgepress.core.labels import shown
 from edgepress.core.tables import ScreenTable
 
@@ -54,7 +54,8 @@ def run(config: CompareConfig) -> list[Change]:
     """
     margins = Margins(config.threshold, config.memory_noise)
     margins.check()
-    require_flags({"--baseline": config.baseline is None or config.ratios})
+    if config.baseline is not None and not config.ratios:
+        raise EdgepressError("--baseline names the file that --ratios are over", "add --ratios")
     older, newer = load([config.before]), load([config.after])
     _tell_busy(older, newer)
     if config.ratios:

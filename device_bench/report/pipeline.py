@@ -20,7 +20,7 @@ from device_bench.report.content import (
 from device_bench.report.lineage import find_artifacts
 from device_bench.report.overview import overview, page_title
 from edgepress.core import console
-from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.errors import EdgepressError
 from edgepress.core.files import writable_folder
 
 
@@ -30,7 +30,6 @@ def run(config: ReportConfig) -> Path:
     Raises:
         EdgepressError: bad input (exit code 2); nothing is written.
     """
-    require_flags({"--max-drop": config.max_drop >= 0})
     if config.output.exists() and not config.overwrite:
         raise EdgepressError(f"{config.output} exists", "add --overwrite, or name another --output")
     found = sections(load(config.records), config.baseline)

@@ -20,9 +20,10 @@ from device_bench.run.resume import done_cases, why_again
 from device_bench.targets import Selection, find_targets, smallest_vocabulary
 from edgepress.core import console
 from edgepress.core.environment import environment
-from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.errors import EdgepressError
 from edgepress.core.files import writable_folder
 from edgepress.core.identity import in_words, texts_digest
+from edgepress.core.option_values import require_numbers
 
 if TYPE_CHECKING:
     from device_bench.phone.adb import Adb
@@ -52,19 +53,7 @@ def run(config: RunConfig) -> None:
 
 def _checked(config: RunConfig) -> list[Plan]:
     """A plan for each thread count and what shares its launches."""
-    require_flags(
-        {
-            "--sequence-lengths": min(config.sequence_lengths, default=0) > 0,
-            "--batch-sizes": min(config.batch_sizes, default=0) > 0,
-            "--threads": min(config.threads, default=0) > 0,
-            "--time-budget": config.time_budget > 0,
-            "--launches": config.launches > 0,
-            "--min-runs": config.min_runs > 0,
-            "--target": 0 < config.target < 1,
-            "--passes": config.passes >= 0,
-            "--eval-samples": config.eval_samples > 0,
-        }
-    )
+    require_numbers(type(config), vars(config))
     if config.peak and config.device != "cpu":
         raise EdgepressError("--peak is of this machine's CPU", "--device cpu, or without --peak")
     if config.device == "gpu":

@@ -19,6 +19,7 @@ from edgepress.core.caches import cache_hint
 from edgepress.core.causes import cause, said_cause
 from edgepress.core.errors import HELP_SAYS, EdgepressError, EdgepressWarning, first_line
 from edgepress.core.interruption import Stopping, exit_code, importing, raised, stop_words
+from edgepress.core.option_values import Ranges
 from edgepress.core.process import prepare
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Command:
     debug: bool = False
     """Show the traceback of an error instead of its one line."""
 
+    RANGES: ClassVar[Ranges] = {}
+    """Ranges of options that have others in this command."""
     MAKES_ARTIFACT: ClassVar[bool] = False
     """Whether the command's output is an artifact, as that of a recipe's step has to be."""
 

@@ -1,6 +1,6 @@
 """The errors that a command turns into one clear line and an exit code."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from difflib import get_close_matches
 
 
@@ -25,12 +25,6 @@ class ExpectationError(EdgepressError):
     exit_code = 1
 
 
-RANGES = {
-    **dict.fromkeys(("--max-drop", "--max-label-drop", "--threshold"), "0 or more"),
-    **dict.fromkeys(("--max-ms", "--max-size-mb", "--epochs", "--learning-rate"), "above 0, and finite"),
-    **dict.fromkeys(("--batch-size", "--sequence-length", "--train-samples", "--eval-samples"), "1 or more"),
-}
-"""Ranges of flags that have the same one in every command."""
 HELP_SAYS = "--help says what it takes"
 
 
@@ -61,18 +55,6 @@ def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     if not close:
         return ""
     return f"did you mean {close[0] if close[0].startswith('--') else repr(close[0])}? "
-
-
-def require_flags(holds: Mapping[str, bool]) -> None:
-    """Raise for the first flag whose value is out of range.
-
-    Args:
-        holds: flag -> whether its value is in range.
-    """
-    for flag, right in holds.items():
-        if not right:
-            said = f": it is {RANGES[flag]}" if flag in RANGES else ""
-            raise EdgepressError(f"{flag} is out of range{said}", HELP_SAYS)
 
 
 def first_line(error: BaseException) -> str:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from edgepress.core import console
 from edgepress.core.artifact import refuse_output
-from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.errors import EdgepressError
 from edgepress.core.inputs import require_length
 from edgepress.core.models import short_name
+from edgepress.core.option_values import require_numbers
 from export.core.config import ExportConfig
 from export.core.format import Format
 from export.core.scheme import Scheme
@@ -56,16 +57,7 @@ def check(config: ExportConfig, wanted: Sequence[tuple[Format, ExportConfig]]) -
 
 
 def _check_ranges(config: ExportConfig) -> None:
-    holds = {
-        "--batch-size": config.batch_size is None or config.batch_size > 0,
-        "--sequence-length": config.sequence_length is None or config.sequence_length > 0,
-        "--max-length": config.max_length is None or config.max_length > 0,
-        "--eval-samples": config.eval_samples > 0,
-        "--seed": 0 <= config.seed < 2**32,
-        "--calibration-samples": config.calibration_samples > 0,
-        "--atol": config.atol is None or config.atol >= 0,
-    }
-    require_flags(holds)
+    require_numbers(type(config), vars(config))
     if config.max_length and config.sequence_length:
         raise EdgepressError(
             "--max-length is for a file that takes any length, --sequence-length for one that takes one",

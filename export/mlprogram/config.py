@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgepress.core.console import warn
-from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.errors import EdgepressError
+from edgepress.core.option_values import Range, out_of_range, require_numbers
 from export.core.config import ExportConfig
 from export.core.shapes import Shapes
 
@@ -41,14 +42,9 @@ class CoreMlConfig(ExportConfig):
 
 def check(config: CoreMlConfig) -> None:
     """Raise for flags that are out of range or contradict each other; say what they entail."""
-    require_flags(
-        {
-            "--sequence-lengths": all(length > 0 for length in config.sequence_lengths),
-            "--min-length": config.min_length > 0,
-            "--max-length": config.max_length is None or config.max_length >= config.min_length,
-            "--sparsity": 0 < config.sparsity < 1,
-        }
-    )
+    require_numbers(type(config), vars(config))
+    if config.max_length is not None and config.max_length < config.min_length:
+        raise out_of_range("max_length", config.max_length, Range(config.min_length))
     if config.sequence_lengths and config.sequence_length:
         raise EdgepressError(
             "--sequence-lengths and --sequence-length exclude each other", "name one of them"

@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import tyro
 
 from edgepress.core.console import Command
-from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.errors import EdgepressError
 from edgepress.core.flags import EntailmentLabel, Template
 from edgepress.core.models import CONFIG
+from edgepress.core.option_values import FROM_0, Ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,8 @@ class PredictConfig(Command):
     """Print a JSON object for each text, with the probability of every label, or the places of entities and
     answers."""
 
+    RANGES: ClassVar[Ranges] = {"threads": FROM_0}
+
     @property
     def folder(self) -> Path:
         """The model's folder: itself, or where the config beside or above a file is.
@@ -77,7 +80,6 @@ class PredictConfig(Command):
 
     def check_paths(self) -> None:
         """Raise for a model or file that is not there, or for texts from two places."""
-        require_flags({"--threads": self.threads >= 0})
         _ = self.folder
         if sum([bool(self.text), self.file is not None, self.stdin is not None]) > 1:
             raise EdgepressError("--text, --file and - exclude each other", "name one of them")

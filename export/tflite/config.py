@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgepress.core.errors import EdgepressError, require_flags
+from edgepress.core.errors import EdgepressError
+from edgepress.core.option_values import require_numbers
 from export.core.config import ExportConfig
 from export.core.shapes import Shapes
 
@@ -43,7 +44,7 @@ class LiteRtConfig(ExportConfig):
 
 def check(config: LiteRtConfig) -> None:
     """Raise for flags that are out of range or contradict each other."""
-    require_flags({"--signatures": all(length > 0 for length in config.signatures)})
+    require_numbers(type(config), vars(config))
     others = {"--sequence-length": config.sequence_length, "--max-length": config.max_length}
     for flag, value in others.items():
         if config.signatures and value:
