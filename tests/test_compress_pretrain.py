@@ -195,7 +195,10 @@ def test_missing_corpus(cli, flags):
 
 
 def test_blocks_too_short(cli, flags):
-    refused(cli("compress.pretrain", *flags, "--max-length", 4), "--max-length")
+    refused(
+        cli("compress.pretrain", *flags, "--max-length", 4),
+        "--max-length is out of range: it is 8 or more, not 4",
+    )
 
 
 def test_model_that_is_no_masked_language_model(cli, flags):

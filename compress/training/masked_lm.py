@@ -18,6 +18,7 @@ from edgepress.core.corpus import Corpus, blocks
 from edgepress.core.errors import EdgepressError
 from edgepress.core.masking import IGNORED, Masking
 from edgepress.core.models import Schedule
+from edgepress.core.option_values import Range, out_of_range
 
 # Of Sanh et al.'s own training script; a corpus is long, and one pass is a whole training.
 PRETRAINING = Schedule(epochs=1, learning_rate=5e-4)
@@ -45,7 +46,7 @@ def corpus_data(
         )
     length = min(config.max_length or longest, longest)
     if length < SHORTEST_BLOCK:
-        raise EdgepressError("--max-length is out of range", f"a block has at least {SHORTEST_BLOCK} tokens")
+        raise out_of_range("max_length", length, Range(SHORTEST_BLOCK))
     training, held_out = corpus.parts()
     if config.train_samples is not None:
         training = training.sample(config.train_samples, config.seed)
