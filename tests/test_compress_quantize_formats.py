@@ -121,8 +121,11 @@ def test_format_whose_runtime_is_elsewhere_is_judged_and_not_timed(quantize, tmp
     assert all(variant["score"] is not None for variant in step.metrics["variants"])
 
 
+# ExecuTorch's is among those that are all made at once.
 @pytest.mark.slow
-@pytest.mark.parametrize("format_", ["openvino", "executorch", "litert"])
+@pytest.mark.parametrize(
+    "format_", ["openvino", pytest.param("executorch", marks=pytest.mark.long), "litert"]
+)
 def test_formats_that_are_extras(quantize, tmp_path, format_):
     skip_without(format_)
     timed = {"openvino": "openvino", "litert": "ai-edge-litert"}.get(

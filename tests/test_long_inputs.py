@@ -105,7 +105,7 @@ def test_each_format_is_compared_at_its_longest_input(
     assert "GB, with inputs of up to 8,192 tokens" in done.out
 
 
-@pytest.mark.parametrize("name", ["onnx", pytest.param("executorch", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["onnx", pytest.param("executorch", marks=pytest.mark.long)])
 def test_less_may_be_asked_for(
     name: str, long_model: Path, long_texts: Path, cli: Callable, tmp_path: Path
 ) -> None:
