@@ -6,9 +6,8 @@ from typing import Annotated, ClassVar, Literal
 from compress.distillation.options import WEIGHTS, DistillationOptions
 from compress.training.config import VOCABULARY_HELP, ClassifierOptions, StepFlags
 from edgepress.core.errors import EdgepressError
-from edgepress.core.help_text import described
 from edgepress.core.models import FROM_SCRATCH_ONLY, short_name
-from edgepress.core.option_values import ABOVE_0, FROM_0, Ranges, out_of_range
+from edgepress.core.option_values import ABOVE_0, FROM_0, Ranges, described, out_of_range
 from edgepress.core.tasks import TASK_HELP, TaskFlags
 
 Stage = Literal["task", "pretrain"]

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 from compress.training.config import VOCABULARY_HELP, ClassifierOptions, StepFlags, check_vocabulary
-from edgepress.core.help_text import described
 from edgepress.core.models import FROM_SCRATCH_ONLY, MODEL_HELP, Weights
+from edgepress.core.option_values import described
 from edgepress.core.split_record import task_name
 from edgepress.core.tasks import TASK_HELP, TaskFlags
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from compress.training.config import StepFlags, TrainingOptions
-from edgepress.core.help_text import described
 from edgepress.core.models import PRETRAINED
+from edgepress.core.option_values import described
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from edgepress.core.help_text import described
-from edgepress.core.option_values import FROM_0, Ranges
+from edgepress.core.option_values import FROM_0, Ranges, described
 from export.core.config import CpuFlags, ModelFlags
 from export.core.registry import quantizers
 from export.onnx import scheme_names

@@ -6,8 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from edgepress.core.console import Command
 from edgepress.core.flags import DataRoot
-from edgepress.core.help_text import described
-from edgepress.core.option_values import require_numbers
+from edgepress.core.option_values import described, require_numbers
 from edgepress.core.tasks import TASK_HELP, TaskFlags
 
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 from edgepress.core.console import Command
 from edgepress.core.errors import EdgepressError
 from edgepress.core.flags import DataRoot, Overwrite, WeightsFrom, refuse_paths
-from edgepress.core.help_text import described
 from edgepress.core.models import FROM_SCRATCH_ONLY, Schedule, short_name
-from edgepress.core.option_values import Ranges, require_numbers
+from edgepress.core.option_values import Ranges, described, require_numbers
 from edgepress.core.tasks import TASK_HELP, TaskFlags
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from edgepress.core.artifact import refuse_output
 from edgepress.core.errors import EdgepressError
-from edgepress.core.help_text import described
 from edgepress.core.models import Weights, refuse_file
+from edgepress.core.option_values import described
 
 DataRoot = Annotated[
     Path | None, described("Folder of local data sets, one folder each; default: EDGEPRESS_DATA.")

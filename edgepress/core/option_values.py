@@ -1,4 +1,4 @@
-"""Values of options: what each takes, in words, and the ranges of numbers.
+"""Options: their help texts, what values each takes, in words, and the ranges of numbers.
 
 A range is one of a name in all commands, unless a command says otherwise.
 """
@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from tyro.conf import arg
+
 from edgepress.core.errors import HELP_SAYS, EdgepressError, did_you_mean
+
+
+def described(text: str) -> Any:
+    """Return the help text of a flag, for `Annotated`; tyro reads PEP 727's `Doc` from 0.9.18 on only."""
+    return arg(help=text)
+
 
 WORDS = {float: "number", int: "whole number"}
 

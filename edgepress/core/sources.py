@@ -19,8 +19,9 @@ from pathlib import Path
 from edgepress.core.caches import HUB, SUITE, cache_root, hub_root
 from edgepress.core.errors import EdgepressError, first_line
 from edgepress.core.files import require_inside, sha256, staged_folder
-from edgepress.core.versions import connection_errors
 
+# The HTTP library below the Hub's client, by the client's version: 0.x, 1.x, 2.x.
+HTTP_ERRORS = {"requests": "RequestException", "httpx": "HTTPError", "httpx2": "HTTPError"}
 # A Hub that does not answer must not hold up a run that can go on without it.
 HUB_TIMEOUT_S = 5.0
 SHA256_DIGITS = 64
@@ -180,7 +181,7 @@ def _snapshot(
         errors.HFValidationError,
         errors.LocalEntryNotFoundError,
         errors.OfflineModeIsEnabled,
-        *connection_errors(),
+        *_connection_errors(),
     )
     try:
         if not local_files_only:  # snapshot_download asks this too, but waits for an answer for ever
@@ -211,3 +212,10 @@ def _verify_snapshot(folder: Path) -> None:
                 f"{path}: not the file that the Hub announced (truncated or altered)",
                 f"delete {blob} and run again",
             )
+
+
+def _connection_errors() -> tuple[type[Exception], ...]:
+    """List the exceptions that the Hub's client raises where no answer comes."""
+    import huggingface_hub.hf_api  # noqa: F401  # imports the one that it uses
+
+    return tuple(getattr(sys.modules[name], own) for name, own in HTTP_ERRORS.items() if name in sys.modules)

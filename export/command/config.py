@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from edgepress.core.help_text import described
+from edgepress.core.option_values import described
 from export.core.config import ExportConfig
 from export.core.registry import formats
 

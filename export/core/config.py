@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 
 from edgepress.core.console import Command
 from edgepress.core.flags import DataRoot, Overwrite, WeightsFrom, refuse_paths
-from edgepress.core.help_text import described
 from edgepress.core.models import MODEL_HELP
+from edgepress.core.option_values import described
 from edgepress.core.tasks import TASK_HELP, TaskFlags
 from export.core.shapes import Shapes
 
