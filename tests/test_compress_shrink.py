@@ -210,13 +210,11 @@ def test_it_names_one_file_and_goes_on_where_it_was(cli, trained, tmp_path):
     assert "no file keeps the limits" in again.err
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("model", "data", "metric"),
-    [
-        pytest.param("ranking_model", "queries", "map", marks=pytest.mark.slow),
-        pytest.param("answer_model", "questions", "answer_f1", marks=pytest.mark.long),
-    ],
+    [("ranking_model", "queries", "map"), ("answer_model", "questions", "answer_f1")],
 )
 def test_models_of_pairs_are_shrunk_too(cli, request, monkeypatch, tmp_path, model, data, metric):
     folder, root = (request.getfixturevalue(name) for name in (model, data))
