@@ -199,7 +199,9 @@ def test_fixed_shapes(
     assert difference(trained_bert, target, batches) < 1e-4
 
 
-@pytest.mark.parametrize("kind", first_slow(["mpnet", "albert", *OTHERS], 1))
+# In CI two of them go through test_every_architecture, in fp32.
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["mpnet", "albert", *OTHERS])
 def test_every_architecture(kind: str, sentences: list[Batch], tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = ARCHITECTURES[kind]().eval()
