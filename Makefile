@@ -12,6 +12,9 @@ CONSTRAINTS := $(shell $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 1
 # Without its version, Linux takes a build of torch with several GB of libraries for GPUs.
 TORCH := 2.13.0
 
+# pip would compile 20,000 modules, of which most are never imported; Python compiles the others as they come.
+INSTALL := -m pip install --quiet --no-compile
+
 # CI runs the slower tests as well.
 MARKS := $(if $(CI),not long and not network and not gpu and not phone,)
 
@@ -70,20 +73,20 @@ clean:
 
 $(VENV)/demo.stamp: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --constraint $(CONSTRAINTS) --editable .
+	$(PY) $(INSTALL) --constraint $(CONSTRAINTS) --editable .
 	touch $@
 
 $(VENV)/test.stamp: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[test]'
+	$(PY) $(INSTALL) --constraint $(CONSTRAINTS) --editable '.[test]'
 	touch $@
 
 $(OLD)/test.stamp: pyproject.toml constraints-oldest.txt
 	$(PYTHON) -m venv $(OLD)
-	$(OLD)/bin/python -m pip install --quiet --constraint constraints-oldest.txt --editable '.[test]'
+	$(OLD)/bin/python $(INSTALL) --constraint constraints-oldest.txt --editable '.[test]'
 	touch $@
 
 $(LITERT)/test.stamp: pyproject.toml constraints-litert.txt
 	$(PYTHON) -m venv $(LITERT)
-	$(LITERT)/bin/python -m pip install --quiet --constraint constraints-litert.txt --editable '.[test,litert]'
+	$(LITERT)/bin/python $(INSTALL) --constraint constraints-litert.txt --editable '.[test,litert]'
 	touch $@
