@@ -241,7 +241,9 @@ def _record(session: Session, case: Case, run: str, baseline: str) -> Measuremen
         waited=tuple(round(share, WAITED_DIGITS) for share in taken.waited) if launches else (),
         settled=settled,
         environment={**environment().to_dict(), **loaded.get("environment", {})},
-        warnings=() if settled or taken.error else (f"median not within {plan.target_half_width:.0%}",),
+        warnings=()
+        if settled or taken.error
+        else (f"median not within {100 * plan.target_half_width:.0f} %",),
         kind=case.kind,
         padding=case.padding,
         run=run,

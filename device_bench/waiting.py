@@ -27,8 +27,8 @@ def busy_machine(measured: Iterable[Measurement]) -> str:
     if share <= BUSY:
         return ""
     return (
-        f"the machine was busy: runs waited for a core {share:.0%} of their time; ratios of long to short "
-        "runs are too large; repeat on an idle machine"
+        f"the machine was busy: runs waited for a core {100 * share:.0f} % of their time; ratios of long to "
+        "short runs are too large; repeat on an idle machine"
     )
 
 

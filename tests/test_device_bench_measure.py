@@ -186,7 +186,7 @@ def test_the_budget_ends_what_does_not_settle(onnx_file: Path, scripted: type[Sc
     plan = replace(ENDLESS, budget_s=0.05)
     (record,) = measure([Target("fp32", onnx_file)], plan, start_process=Rising)
     assert not record.settled
-    assert record.warnings == ("median not within 0%",)
+    assert record.warnings == ("median not within 0 %",)
 
 
 @pytest.mark.parametrize(("least", "expected"), [(1, FEWEST_LAUNCHES), (4, 4)])

@@ -29,7 +29,7 @@ FIRST = Measurement(
     samples_ms=((1.0, 1.1, 0.1 + 0.2), (1.2,)),
     settled=False,
     environment={"cpu": "Ünïcode CPU", "flags": ["avx2"], "git_commit": None},
-    warnings=("median not within 3%",),
+    warnings=("median not within 3 %",),
 )
 SECOND = replace(FIRST, name="int8", sequence_length=64, settled=True, warnings=())
 

@@ -22,7 +22,7 @@ from device_bench.waiting import busy_machine, share_waited
 
 BUSY = replace(measured("int8", 10.0), waited=(0.05, 0.4, 0.6))
 IDLE = replace(BUSY, waited=(0.0, 0.01, 0.9))
-SAID = "the machine was busy: runs waited for a core 40% of their time"
+SAID = "the machine was busy: runs waited for a core 40 % of their time"
 PLAN = Plan(
     (4,), vocabulary=100, block_ms=1.0, launches=1, rounds=2, min_runs=1, min_time_s=0.0, budget_s=0.1
 )

@@ -119,7 +119,7 @@ def _project(
         longest = min(teacher.text_length, LONGEST_READ)
         rows = list(drawn_texts(teacher, texts, seed, TOKENS_READ, longest))
         kept = project(source, model, teacher.tokenizer.pad(rows, return_tensors="pt"))
-        console.step(f"projected: {kept:.1%} of the spread of the teacher's states is kept")
+        console.step(f"projected: {100 * kept:.1f} % of the spread of the teacher's states is kept")
         return parameters_to_vector(_encoder(model).parameters()).detach().numpy()
 
     count = sum(value.numel() for value in _encoder(model).parameters())

@@ -58,7 +58,7 @@ def _samples(series: PhoneCase) -> dict[str, Any]:
     taken = Taken(launches, [[one] for one in samples])
     settled = taken.settled(target)
     if not settled:
-        warnings.append(f"median not within {target:.0%}")
+        warnings.append(f"median not within {100 * target:.0f} %")
     if hot:
         warnings.append(f"thermal status rose during {len(hot)} of {sum(map(len, samples))} runs")
     state |= {"hot_runs": hot, "logit_difference": series.logit_difference}
