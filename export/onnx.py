@@ -217,7 +217,10 @@ class OnnxRunner(Runner):
                 str(path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime's exception types are private to its extension module
-            raise EdgepressError(f"{path}: ONNX Runtime cannot open it: {first_line(error)}") from error
+            damaged = "INVALID_PROTOBUF" in str(error)
+            said = "it is damaged, or no ONNX file" if damaged else first_line(error)
+            hint = "copy it anew, or export it again" if damaged else ""
+            raise EdgepressError(f"{path}: ONNX Runtime cannot open it: {said}", hint) from error
         self._inputs = {entry.name for entry in self._session.get_inputs()}
         self._outputs = file_outputs({entry.name for entry in self._session.get_outputs()}, str(path))
 

@@ -156,8 +156,8 @@ def test_errors_and_warnings_speak_of_the_call(model, model_folder, bare_encoder
     assert "did you mean 'ffn'" in refused.value.hint
     with pytest.raises(edgepress.EdgepressError) as refused:
         edgepress.load(model_folder, task={"train": frames()["train"].rename(columns={"text": "prose"})})
-    assert str(refused.value).startswith("in_memory/train.parquet has no column 'text'")
-    assert refused.value.hint.startswith("name it: text_columns")
+    assert str(refused.value).startswith("split 'train' has no column 'text'")
+    assert refused.value.hint.startswith("name it by text_columns")
     with pytest.warns(edgepress.EdgepressWarning) as caught:
         edgepress.quantize(edgepress.load(bare_encoder, task="verdicts", data=data_root))
     assert {own.filename for own in caught if own.category is edgepress.EdgepressWarning} == {__file__}

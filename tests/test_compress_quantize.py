@@ -87,6 +87,8 @@ def test_the_last_line_asks_the_file_to_ship(default, static):
     assert "Ship int8-dynamic: of 2 files the fastest and smallest" in flat(default.result) or (
         "Ship fp32: of 2 files the fastest" in flat(default.result)  # so small a model may be no faster
     )
+    if "Ship int8-dynamic" in flat(default.result):  # of so few texts one more is more than a point
+        assert "texts cannot show a loss of at most" in " ".join(default.result.err.split())
     best = asked(default.result)
     assert best.is_file()
     step = open_artifact(default.folder).manifest.steps[-1]

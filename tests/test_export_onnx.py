@@ -242,8 +242,9 @@ def test_runner_refuses_a_truncated_file(onnx_file: Path, tmp_path: Path, kept: 
     data = onnx_file.read_bytes()
     path = tmp_path / "model.onnx"
     path.write_bytes(data[: int(kept * len(data))])
-    with pytest.raises(EdgepressError, match="ONNX Runtime cannot open it") as refused:
+    with pytest.raises(EdgepressError, match="ONNX Runtime cannot open it: it is damaged") as refused:
         OnnxRunner(path)
+    assert "export it again" in refused.value.hint
     assert str(path) in str(refused.value)
     assert "\n" not in str(refused.value)
 

@@ -3,6 +3,7 @@
 import json
 import signal
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +24,7 @@ from edgepress.core.own_split import (
     table_of,
 )
 from edgepress.core.split_files import read_rows
-from edgepress.core.splits import load_split
+from edgepress.core.splits import held_out_splits, known_splits, load_split
 from edgepress.core.task_discovery import find_task
 from edgepress.core.tasks import TaskOptions
 
@@ -220,7 +221,9 @@ def test_a_training_that_begins_again_may_have_another_split(cli, bare_encoder, 
     typed = ("compress.finetune", "--model", bare_encoder, "--task", table, *COLUMNS, *flags)
     stop(cli, 12, *typed)
     table.write_text(table.read_text() + "999,the film is a mess,x,sales\n")
-    assert "holds another split" in cli(*typed).error
+    held = cli(*typed)
+    assert "holds another split" in held.error
+    assert "--restart takes this table in its place" in held.err
     assert names_in(tmp_path) == [".out.training", "out-split", "tickets.csv"]
     done = cli(*typed, "--restart")
     assert done.code == 0, done.err
@@ -364,6 +367,26 @@ def test_a_model_of_others_is_scored_on_all_rows(cli, model_folder, tmp_path):
     own = open_artifact(tmp_path / "out").manifest
     assert own.data["evaluation_split"] == "tickets"
     assert own.steps[-1].metrics["evaluation_set"]["texts"] == 20
+
+
+def test_files_beside_a_table_are_no_splits_of_it(cli, model_folder, tmp_path):
+    """Somebody's train.csv in the same folder is another task's."""
+    table = tickets(tmp_path)
+    for name in ("train.csv", "validation.csv"):
+        (tmp_path / name).write_bytes(table.read_bytes())
+    task = find_task(str(table), None, OPTIONS)
+    assert known_splits(task) == held_out_splits(task) == ["tickets"]
+    assert len(load_split(task, "tickets")) == len(SENTENCES)
+    with pytest.raises(EdgepressError, match="no split 'train' of tickets"):
+        load_split(task, "train")
+    with pytest.raises(EdgepressError, match=r"no split 'tset' of .*tickets\.csv"):
+        find_task(str(table), None, replace(OPTIONS, split="tset"))
+    flags = ("--label-map", "sales=positive", "support=negative", "--output", tmp_path / "out")
+    made = cli("export.onnx", "--model", model_folder, "--task", table, *COLUMNS, *flags)
+    assert made.code == 0, made.err
+    again = artifact_task(open_artifact(tmp_path / "out"))
+    assert again is not None
+    assert (again.is_table, known_splits(again)) == (True, ["tickets"])
 
 
 def test_unknown_tasks_say_that_a_table_will_do(cli, model_folder, tmp_path):

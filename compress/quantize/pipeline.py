@@ -72,7 +72,7 @@ def quantize(
     lengths = TextLengths.of(session.validator(ANY).sentences.batches, session.opened.longest)
     judged = Quantized(session.opened, session.parent(), config.seed, config, request, lengths, found)
     measured = replace(judged, measurements=_measure(judged))
-    if request.chooses:
+    if request.chooses or measured.measurements:  # then it says which file to ship
         _say_what_is_not_shown(measured, session)
     if request.searches:
         measured = _keep_the_best(measured, session)
@@ -155,7 +155,7 @@ def _search(config: QuantizeConfig, session: ExportSession, formats: Sequence[Wr
 
 def _say_what_is_not_shown(found: Quantized, session: ExportSession) -> None:
     best = found.chosen
-    if best.scheme is not None:
+    if best.scheme is not None and best.verdict.loss is not None:
         from compress.quantize.search import say_what_is_not_shown
 
         texts = found.parent.evaluation_set.texts

@@ -167,7 +167,7 @@ def say_what_is_not_shown(file: Written, loss: float, max_drop: float, texts: in
     needed = texts_needed(bounds, loss / 100, max_drop / 100, texts)
     more = f"; about {needed:,} would show it" if needed else ""
     console.warn(
-        f"{texts:,} texts cannot show a loss of at most {max_drop:g} points: it may be "
+        f"{texts:,} texts cannot show a loss of at most {points_text(max_drop)}: it may be "
         f"{100 * bounds.high:.1f}{more}"
     )
 

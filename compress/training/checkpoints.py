@@ -244,7 +244,7 @@ class TechniqueRun(ExitStack):
             try:
                 yield self.folder
             except KeyboardInterrupt:
-                kept = any(checkpoints_below(self.folder))
+                kept = any(own.is_of_use for own in checkpoints_below(self.folder))
                 said = "resumes from the last checkpoint" if kept else "begins again"
                 console.warn(f"the same command {said}")
                 raise

@@ -18,7 +18,7 @@ class CompareConfig(Command):
 
     python -m device_bench compare before.jsonl after.jsonl --threshold 0.05
 
-    python -m device_bench compare before.jsonl after.jsonl --ratios --threshold 0.1
+    python -m device_bench compare before.jsonl after.jsonl --ratios --threshold 0.1 --max-drop 1
 
     A file or shape that only the newer measurement has is told. One that only the older has was not
     measured again, which is no proof that it did not become worse; --allow-missing tells that as well.
@@ -29,7 +29,9 @@ class CompareConfig(Command):
     after: tyro.conf.Positional[Path]
     """JSON lines of records, the newer ones."""
     threshold: float = 0.0
-    """Share by which a figure has to change besides, 0.05 for 5 %."""
+    """Share by which a time, a speed-up, memory or a size has to change besides, 0.05 for 5 %."""
+    max_drop: float = 0.0
+    """Points that a score may lose besides: beyond its interval and this it is worse."""
     memory_noise: float = MEMORY_NOISE
     """Share by which peak memory differs between two starts of the same file; a record has few of them."""
     ratios: bool = False

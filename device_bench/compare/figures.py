@@ -15,13 +15,18 @@ from edgepress.core.errors import EdgepressError
 from edgepress.core.intervals import points_text
 from edgepress.core.option_values import require_numbers
 
+# A file's size differs by the names and versions that are written into it, from one export to the next.
+SIZE_NOISE = 1e-3
+
 
 @dataclass(frozen=True)
 class Margins:
     """Thresholds from which on a difference counts as a change."""
 
     threshold: float = 0.0
-    """Share of the old value, beyond the intervals."""
+    """Share of the old value, beyond the intervals; of all figures but scores."""
+    max_drop: float = 0.0
+    """Points that a score may lose, beyond its interval."""
     memory_noise: float = 0.0
     """Width of peak memory's band, as a share of it."""
 
@@ -52,6 +57,8 @@ class Change:
     worse: bool
     missing: bool = False
     """Whether the newer measurement does not have it."""
+    timed: bool = False
+    """Whether it is of times, which a busy machine changes."""
 
     @property
     def verdict(self) -> str:
@@ -74,6 +81,8 @@ class Figure:
 
     of_file: bool = False
     """Whether it is the same at every shape."""
+    timed: bool = False
+    """Whether it is of times."""
 
     @property
     def text(self) -> str:
@@ -106,7 +115,9 @@ class Doubt:
     subject: str
     figure: str
     worst: float
-    """Share of the old value that it may be worse by."""
+    """Share of the old value that it may be worse by; of a score the points, as a share of 100."""
+    allowed: float
+    """How much of that is no change."""
     words: str
     """How much worse it may be: a score by points, other figures by their share."""
 
@@ -124,11 +135,13 @@ def doubts(
     ours = {figure.name: figure for figure in after[1]}
     for old in before[1]:
         new = ours.get(old.name)
-        if new is not None and old.noise is None and not _changed(old, new, margins.threshold):
-            share = worst(old, new)
-            points = 100 * share * (abs(old.interval.value) or 1.0)
-            words = f"{100 * share:.1f} %" if old.scored is None else points_text(points)
-            yield Doubt(_subject(after[0], old), old.name, share, words)
+        if new is not None and old.noise is None and not _changed(old, new, margins):
+            words = f"{100 * worst(old, new):.1f} %"
+            found, allowed = worst(old, new), margins.threshold
+            if old.scored is not None:
+                found, allowed = found * _whole(old), margins.max_drop / 100
+                words = points_text(100 * found)
+            yield Doubt(_subject(after[0], old), old.name, found, allowed, words)
 
 
 def changes(
@@ -148,7 +161,7 @@ def changes(
         if new is None:
             subject = _subject(before[0], old)
             yield Change(subject, old.name, old.text, MISSING, "", worse=True, missing=True)
-        elif _changed(old, new, margins.threshold):
+        elif _changed(old, new, margins):
             yield _change(_subject(after[0], old), old, new)
 
 
@@ -168,7 +181,9 @@ def _change(subject: str, old: Figure, new: Figure) -> Change:
     share = f"{100 * rise / old.interval.value:+.1f} %" if old.interval.value else ""
     lost = loss_of(old, new)
     said = points_text(-lost.points, sign="+") if lost else share
-    return Change(subject, new.name, old.text, new.text, said, worse=(rise > 0) != new.more_is_better)
+    return Change(
+        subject, new.name, old.text, new.text, said, worse=(rise > 0) != new.more_is_better, timed=new.timed
+    )
 
 
 def loss_of(old: Figure, new: Figure) -> Loss | None:
@@ -176,9 +191,18 @@ def loss_of(old: Figure, new: Figure) -> Loss | None:
     return loss(old.scored, new.scored) if old.scored and new.scored else None
 
 
-def _changed(old: Figure, new: Figure, threshold: float) -> bool:
+def _changed(old: Figure, new: Figure, margins: Margins) -> bool:
     own = difference(old, new)
-    return not own.low <= 0 <= own.high and abs(own.value) > threshold
+    if own.low <= 0 <= own.high:
+        return False
+    if old.scored is None:
+        return abs(own.value) > margins.threshold
+    return own.value > 0 or -100 * own.value * _whole(old) > margins.max_drop
+
+
+def _whole(old: Figure) -> float:
+    """What a difference is a share of: the old value (a correlation may be below 0), 1 where that is 0."""
+    return abs(old.interval.value) or 1.0
 
 
 def difference(old: Figure, new: Figure) -> Interval:
@@ -194,8 +218,7 @@ def difference(old: Figure, new: Figure) -> Interval:
     before, after = old.interval, new.interval
     lost = loss_of(old, new)
     if lost is not None and lost.bounds is not None:
-        whole = abs(before.value) or 1.0  # a correlation may be below 0
-        return Interval(*(-end / whole for end in (lost.value, lost.bounds.high, lost.bounds.low)))
+        return Interval(*(-end / _whole(old) for end in (lost.value, lost.bounds.high, lost.bounds.low)))
     if not before.value:
         return Interval(after.value, after.low, after.high)
     share = after.value / before.value - 1
@@ -220,7 +243,7 @@ def worst(old: Figure, new: Figure) -> float:
 
 def _figures(record: Measurement, margins: Margins) -> Iterator[Figure]:
     if record.all_samples_ms:
-        yield Figure("median [ms]", latency(record), "{:.2f}")
+        yield Figure("median [ms]", latency(record), "{:.2f}", timed=True)
     memory = record.peak_memory_bytes
     if memory:
         half = margins.memory_noise / 2
@@ -232,7 +255,7 @@ def _figures(record: Measurement, margins: Margins) -> Iterator[Figure]:
 def lasting_figures(record: Measurement) -> Iterator[Figure]:
     """The figures that another machine does not change, or should not: size and score."""
     size = Interval(record.size_bytes, record.size_bytes, record.size_bytes)
-    yield Figure("size [MB]", size, "{:.2f}", 1e6, of_file=True)
+    yield Figure("size [MB]", size, "{:.2f}", 1e6, noise=SIZE_NOISE, of_file=True)
     if record.score is not None:
         label, own = f"{record.metric or 'score'} [%]", score_interval(record)
         yield Figure(label, own, "{:.2f}", 0.01, more_is_better=True, scored=record, of_file=True)

@@ -52,19 +52,19 @@ def run(config: CompareConfig) -> list[Change]:
         EdgepressError: bad input, or nothing was measured in both on one machine (exit code 2).
         ExpectationError: a figure became worse, or was not measured again (exit code 1).
     """
-    margins = Margins(config.threshold, config.memory_noise)
+    margins = Margins(config.threshold, config.max_drop, config.memory_noise)
     margins.check()
     if config.baseline is not None and not config.ratios:
         raise EdgepressError("--baseline names the file that --ratios are over", "add --ratios")
     older, newer = load([config.before]), load([config.after])
-    _tell_busy(older, newer)
+    busy = _tell_busy(older, newer)
     if config.ratios:
         found = changed_ratios(older, newer, margins, config.baseline)
     else:
         found = _changed_on_one_machine(older, newer, margins)
     _show(found)
-    _tell_doubts(found.doubts, config.threshold)
-    _judge(found.changes, config.allow_missing)
+    _tell_doubts(found.doubts)
+    _judge(found.changes, config.allow_missing, busy)
     return found.changes
 
 
@@ -78,7 +78,8 @@ def _changed_on_one_machine(
     pairs = [(before[key], after[key]) for key in shared if not before[key].error and not after[key].error]
     figures = [(with_figures(old, margins), with_figures(new, margins)) for old, new in pairs]
     unsure = _once(doubt for old, new in figures for doubt in doubts(old, new, margins))
-    return ComparedRecords(found + _lost(before, after), len(shared), unsure, score_lines(pairs))
+    scores = score_lines(pairs, margins.max_drop)
+    return ComparedRecords(found + _lost(before, after), len(shared), unsure, scores)
 
 
 def changed_records(
@@ -116,7 +117,7 @@ def changed_ratios(
     unsure = _once(
         doubt for old, new in pairs for doubt in doubts(old.with_figures, new.with_figures, margins)
     )
-    scores = score_lines((old.record, new.record) for old, new in pairs)
+    scores = score_lines(((old.record, new.record) for old, new in pairs), margins.max_drop)
     return ComparedRecords(found + lost, len(shared), unsure, scores)
 
 
@@ -135,7 +136,7 @@ def pair(
     return before, after, shared
 
 
-def _judge(changes: list[Change], allow_missing: bool) -> None:
+def _judge(changes: list[Change], allow_missing: bool, busy: bool) -> None:
     missing = [change for change in changes if change.missing and change.worse]
     worse = [change for change in changes if change.worse and not change.missing]
     found = [f"{_count(worse)} became worse"] if worse else []
@@ -144,6 +145,8 @@ def _judge(changes: list[Change], allow_missing: bool) -> None:
         found.append(f"{_count(missing)} {verb} missing in the second measurement")
     if found:
         hint = "the table says which" + (", --allow-missing lets what is missing pass" if missing else "")
+        if busy and any(change.timed for change in worse):
+            hint += "; times of a busy machine are uncertain: measure again before you trust them"
         raise ExpectationError(" and ".join(found), hint)
 
 
@@ -151,19 +154,19 @@ def _count(changes: Sequence[Change]) -> str:
     return f"{len(changes)} figure{'s' * (len(changes) != 1)}"
 
 
-def _tell_doubts(unsure: Sequence[Doubt], threshold: float) -> None:
+def _tell_doubts(unsure: Sequence[Doubt]) -> None:
     """Say how much worse a figure may be that did not change, as far as the records can show."""
-    open_ = [doubt for doubt in unsure if doubt.worst > max(threshold, 0.0)]
+    open_ = [doubt for doubt in unsure if doubt.worst > doubt.allowed]
     if not open_:
         return
     widest = max(open_, key=lambda doubt: doubt.worst)
     said = f"{widest.figure} of {widest.subject} may be {widest.words} worse"
-    if not threshold:
+    if not widest.allowed:
         console.step(f"a smaller change would not be seen in these records: {said}")
         return
     console.warn(
-        f"these records cannot show a change of {100 * threshold:.3g} % in {len(open_)} of {len(unsure)} "
-        f"figures: {said}; measure more launches (--target, --time-budget) or score more texts "
+        f"these records cannot show whether {len(open_)} of {len(unsure)} figures keep to what is allowed: "
+        f"{said}; measure more launches (--target, --time-budget) or score more texts "
         "(--eval-samples)"
     )
 
@@ -207,11 +210,14 @@ def _whole_name(record: Measurement) -> str:
     return f"{record.name} ({place}, {library(record.runtime)}, {shape_text(record)})"
 
 
-def _tell_busy(older: Sequence[Measurement], newer: Sequence[Measurement]) -> None:
-    """Warn of a measurement whose times are uncertain."""
+def _tell_busy(older: Sequence[Measurement], newer: Sequence[Measurement]) -> bool:
+    """Warn of a measurement whose times are uncertain; whether there is one."""
+    busy = False
     for which, measured in (("first", older), ("second", newer)):
         if said := busy_machine(measured):
             console.warn(f"times of the {which} are uncertain: {said}")
+            busy = True
+    return busy
 
 
 def _tell_unpaired(before: Records, after: Records) -> None:

@@ -32,7 +32,7 @@ class Ratio:
         if self.speed_up is None:
             return self.record, found
         name = f"speed-up over {self.base.name}"
-        return self.record, [Figure(name, self.speed_up, "{:.2f}x", more_is_better=True), *found]
+        return self.record, [Figure(name, self.speed_up, "{:.2f}x", more_is_better=True, timed=True), *found]
 
 
 def ratios(found: Sequence[Measurement], baseline: str | None) -> dict[Key, Ratio]:

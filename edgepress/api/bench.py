@@ -115,6 +115,7 @@ def compare(
     before: Sequence[Measurement],
     after: Sequence[Measurement],
     threshold: float = 0.0,
+    max_drop: float = 0.0,
     memory_noise: float = 0.16,
     ratios: bool = False,
     baseline: str | None = None,
@@ -124,7 +125,8 @@ def compare(
     Args:
         before: records of `benchmark`, or of `device_bench`.
         after: the same files, on the same machine unless `ratios`.
-        threshold: share by which a figure has to change besides, 0.05 for 5 %.
+        threshold: share by which a time, a speed-up, memory or a size has to change besides, 0.05 for 5 %.
+        max_drop: points that a score may lose besides.
         memory_noise: share by which peak memory differs between two starts of one file.
         ratios: compare speed-ups within each measurement in place of times and memory, across machines.
         baseline: with `ratios`, the name of the file that speed-ups are over; None takes each measurement's.
@@ -135,7 +137,7 @@ def compare(
     for given in (before, after):
         if not isinstance(given, Sequence) or not all(isinstance(own, Measurement) for own in given):
             raise EdgepressError("compare takes records", "give lists of edgepress.benchmark")
-    margins = Margins(threshold, memory_noise)
+    margins = Margins(threshold, max_drop, memory_noise)
     with reporting(None):
         margins.check()
         if ratios:

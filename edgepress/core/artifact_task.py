@@ -169,15 +169,26 @@ def _split_near(artifact: Artifact, split: Mapping[str, Any]) -> Path | None:
 
 
 def _recorded_place(artifact: Artifact, own: str, data: Path | None) -> str | None:
-    """The folder that the artifact's manifest records of its data, where they still lie there unchanged."""
+    """The folder or table that the artifact's manifest records of its data, where they still lie there
+    unchanged.
+    """
     known = artifact.manifest.data or {}
     place, digests = known.get("folder"), known.get("file_sha256")
     roots = (Path(), *([root] if (root := data_root(data)) else []))
     if own in TASKS or any((root / own).exists() for root in roots):
         return None
-    if not isinstance(place, str) or not isinstance(digests, dict) or not Path(place).is_dir():
+    folder = _folder_of(place)
+    if folder is None or not isinstance(digests, dict):
         return None
-    return place if digests_in(Path(place), digests) == digests else None
+    return place if digests_in(folder, digests) == digests else None
+
+
+def _folder_of(place: object) -> Path | None:
+    """The folder of recorded data, or of a recorded table, where it is still there."""
+    path = Path(place) if isinstance(place, str) else None
+    if path is not None and path.is_file():
+        return path.parent
+    return path if path is not None and path.is_dir() else None
 
 
 class OtherDataError(EdgepressError):
@@ -199,9 +210,8 @@ def _require_same_data(task: Task, artifact: Artifact) -> None:
         return
     files = f"{', '.join(other)} {'has' if len(other) == 1 else 'have'} other content"
     assert task.folder is not None, "its files have contents"
-    place = (artifact.manifest.data or {}).get("folder")
-    known = Path(place).resolve() if isinstance(place, str) and Path(place).is_dir() else None
-    changed = len(other) < len(found) if known is None else known == task.folder.resolve()
+    known = _folder_of((artifact.manifest.data or {}).get("folder"))
+    changed = len(other) < len(found) if known is None else known.resolve() == task.folder.resolve()
     said = "was changed since" if changed else "is another folder of that name"
     raise OtherDataError(
         f"{artifact.folder} was trained on '{task.name}', and {task.folder} {said}: {files}",

@@ -282,7 +282,7 @@ def text_columns(dataset: Dataset, where: Path | str, given: Sequence[str] = ())
         )
     raise EdgepressError(
         f"{where} has no column 'text'; it has {dataset.column_names}",
-        "name it: --text-columns COLUMN, or COLUMN COLUMN for pairs",
+        "name it by --text-columns: one column, or two for pairs",
     )
 
 

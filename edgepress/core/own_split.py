@@ -120,7 +120,10 @@ def split_beside(table: Path, output: Path, options: TaskOptions, overwrite: boo
         step(f"{table.name}: the split that was made before")
         return target
     if target.exists() and not overwrite:
-        raise EdgepressError(f"{target} holds another split", "remove it, or name another --output")
+        raise EdgepressError(
+            f"{target} holds another split",
+            "--restart takes this table in its place, another --output keeps both",
+        )
     _write(rows, own, table, target)
     return target
 

@@ -165,6 +165,8 @@ def known_splits(task: Task) -> list[str]:
     """Names of the splits that are here: in the task's folder, or in a package of the index; none where only
     the Hub would know.
     """
+    if task.is_table:
+        return list(task.files)
     root = data_root(task.root)
     folder = task.folder or (root / task.name if root else None)
     if folder is None or not folder.is_dir():
@@ -177,6 +179,8 @@ def held_out_splits(task: Task) -> list[str]:
     validation and test splits that there are besides, in its folder or in a package of the index.
     """
     own = [task.evaluation_split, *([task.selection_split] if task.selection_split else [])]
+    if task.is_table:
+        return own
     there = known_splits(task)
     return list(dict.fromkeys([*own, *(split for split in SPLITS[1:] if split in there)]))
 
@@ -223,6 +227,8 @@ def data_root(data: Path | None) -> Path | None:
 
 
 def _split_files(task: Task, split: str) -> list[Path]:
+    if task.folder is not None and task.is_table:
+        return [task.folder / name for name in task.files.get(split_name(split), ())]
     if task.folder is not None:
         return _files_in(task.folder, split, task.files.get(split, ()))
     root = data_root(task.root)

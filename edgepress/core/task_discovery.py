@@ -32,6 +32,7 @@ from edgepress.core.tags import TagSet, split_tag
 from edgepress.core.tasks import TASKS, ProblemType, Task, TaskOptions, judged_on
 from edgepress.core.tasks.kinds import kind_of
 from edgepress.core.tasks.task import (
+    IN_MEMORY,
     MULTI,
     QUESTIONS,
     RANKS,
@@ -159,9 +160,11 @@ def _task_from_table(path: Path, options: TaskOptions, head: TrainedHead | None)
     """The task of one table, all of whose rows are judged on; a training splits it first (`own_split`)."""
     if path.suffix.lower() not in TABLES:
         raise EdgepressError(f"{path} is no table", f"it takes {', '.join(TABLES)}, or a folder of them")
-    split = split_name(path.stem)
     own = replace(options, split=options.split or path.stem)
-    return _task_from_files(path.parent, path.stem, {split: [path]}, own, head)
+    files = {split_name(path.stem): [path]}
+    if split_name(str(own.split)) not in files:
+        raise no_split(path, str(own.split), [path.stem])
+    return replace(_task_from_files(path.parent, path.stem, files, own, head), is_table=True)
 
 
 def _task_from_files(
@@ -177,7 +180,7 @@ def _task_from_files(
         raise EdgepressError(
             f"{folder} has no split", "it needs train.parquet (.csv, .tsv, .jsonl) and validation.parquet"
         )
-    table = Table(str(files[first][0]), read_table(files[first]))
+    table = Table(_where(files[first]), read_table(files[first]))
     columns = find_columns(table, options, head)
     problem = columns.problem_type
     if head is not None and VECTORS == head.problem_type != problem:
@@ -230,8 +233,14 @@ def _tables(task: Task, files: Mapping[str, Sequence[Path]], known: Mapping[str,
     used = dict.fromkeys(("train", task.selection_split, task.evaluation_split))
     wanted = {split: files[split] for split in used if split is not None and split in files}
     return {
-        split: known.get(split) or Table(str(paths[0]), read_table(paths)) for split, paths in wanted.items()
+        split: known.get(split) or Table(_where(paths), read_table(paths)) for split, paths in wanted.items()
     }
+
+
+def _where(paths: Sequence[Path]) -> str:
+    """What messages call the rows of a split."""
+    first = paths[0]
+    return f"split '{first.stem}'" if first.parent.name == IN_MEMORY else str(first)
 
 
 def _unused(table: Table, used: set[str]) -> tuple[str, ...]:

@@ -137,6 +137,8 @@ class Task:
     2.0); None: every question has one."""
     hypotheses: Hypotheses | None = None
     """How a model of entailment is asked about the classes of the data; None: it has them itself."""
+    is_table: bool = False
+    """Whether it is one table, all of whose rows are judged on: no file beside it is a split of it."""
     is_corpus: bool = False
     """Whether it is a corpus: text alone, of which one in 20 is held out."""
     own_split: Mapping[str, Any] | None = None
@@ -180,9 +182,11 @@ class Task:
 
     @property
     def _place(self) -> dict[str, str]:
-        """Path of a local folder, as it was given; nothing of data that were given as objects."""
-        known = self.folder is not None and self.folder.name != IN_MEMORY
-        return {"folder": str(self.folder)} if known else {}
+        """Path of a local folder or table, as it was given; nothing of data that were given as objects."""
+        if self.folder is None or self.folder.name == IN_MEMORY:
+            return {}
+        (table,) = self.files[self.evaluation_split] if self.is_table else ("",)
+        return {"folder": str(self.folder / table)}
 
 
 def digests_in(folder: Path, names: Iterable[str]) -> dict[str, str]:

@@ -100,4 +100,4 @@ TASKS: dict[str, Task] = {
     )
 }
 
-TASK_HELP = f"Zoo task ({', '.join(TASKS)}) or data folder"
+TASK_HELP = f"Zoo task ({', '.join(TASKS)}), table (CSV, TSV, JSON lines, Parquet) or data folder"
