@@ -94,7 +94,11 @@ def __getattr__(name: str) -> Any:
         return version("edgepress")
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"edgepress.{_MODULE_OF[name]}"), name)
+    from edgepress.core.process import quiet_loggers
+
+    with quiet_loggers():  # libraries that are imported with it warn of what only they could mend
+        module = import_module(f"edgepress.{_MODULE_OF[name]}")
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -150,6 +150,18 @@ def test_data_in_memory(model_folder, bare_encoder, data, capfd):
     assert tuned.evaluate().score > 0.6
 
 
+@pytest.mark.slow
+def test_libraries_that_come_with_it_are_quiet(model_folder):
+    """torchao warns as transformers imports it; loggers are as they were afterwards."""
+    code = f"""
+import logging, edgepress
+edgepress.load({str(model_folder)!r})
+print(logging.getLogger("torchao").level, logging.getLogger("matplotlib").level)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("0 0\n", "")
+
+
 def test_errors_and_warnings_speak_of_the_call(model, model_folder, bare_encoder, data_root):
     with pytest.raises(edgepress.EdgepressError) as refused:
         edgepress.prune(model, fnn=0.5)

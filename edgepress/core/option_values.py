@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from tyro.conf import arg
-
 from edgepress.core.errors import HELP_SAYS, EdgepressError, did_you_mean
 
 
 def described(text: str) -> Any:
     """Return the help text of a flag, for `Annotated`; tyro reads PEP 727's `Doc` from 0.9.18 on only."""
+    from tyro.conf import arg  # processes that only run a file take ranges from here
+
     return arg(help=text)
 
 

@@ -30,18 +30,34 @@ def prepare() -> None:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Let transformers log errors alone and draw no bars in a block; afterwards it is as the user has it."""
-    from transformers.utils import logging as own  # seconds of imports
+    """Let transformers and what it imports log errors alone and draw no bars in a block; afterwards all is as
+    the user has it.
+    """
+    with quiet_loggers():
+        from transformers.utils import logging as own  # seconds of imports
 
-    verbosity, bars = own.get_verbosity(), own.is_progress_bar_enabled()
-    own.set_verbosity_error()
-    own.disable_progress_bar()
+        verbosity, bars = own.get_verbosity(), own.is_progress_bar_enabled()
+        own.set_verbosity_error()
+        own.disable_progress_bar()
+        try:
+            yield
+        finally:
+            own.set_verbosity(verbosity)
+            if bars:
+                own.enable_progress_bar()
+
+
+@contextmanager
+def quiet_loggers() -> Iterator[None]:
+    """Let the loggers of `QUIET` log errors alone in a block; afterwards they are as they were."""
+    levels = {name: logging.getLogger(name).level for name in QUIET}
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         yield
     finally:
-        own.set_verbosity(verbosity)
-        if bars:
-            own.enable_progress_bar()
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def silence_telemetry() -> None:
