@@ -61,7 +61,13 @@ def installed(monkeypatch, capsys):
     return run
 
 
-@pytest.mark.parametrize("verb", [*VERBS, *(f"bench {own}" for own in BENCHES)])
+HINTED = [*VERBS, *(f"bench {own}" for own in BENCHES)]
+QUICK = ("finetune", "export", "bench", "bench compare")
+
+
+@pytest.mark.parametrize(
+    "verb", [pytest.param(own, marks=() if own in QUICK else pytest.mark.slow) for own in HINTED]
+)
 def test_hints_name_what_was_typed(installed, cli, verb):
     words = verb.split()
     if verb == "bench":

@@ -108,13 +108,18 @@ def stopped_at(tmp_path: Path):
 @pytest.mark.parametrize(
     ("moment", "typed"),
     [
-        ("edgepress.core.console", "-m compress.finetune --help"),
         ("tyro", "-m compress finetune --help"),
-        ("compress.finetune.pipeline", "-m compress.finetune --model x --task x"),
-        ("export.core.format", "-m export.onnx --help"),
-        ("device_bench.compare.pipeline", "-m device_bench compare a b"),
         ("atexit", "-m compress finetune --help"),
         ("threads", "-m compress nonsense"),
+        *(
+            pytest.param(*own, marks=pytest.mark.slow)
+            for own in (
+                ("edgepress.core.console", "-m compress.finetune --help"),
+                ("compress.finetune.pipeline", "-m compress.finetune --model x --task x"),
+                ("export.core.format", "-m export.onnx --help"),
+                ("device_bench.compare.pipeline", "-m device_bench compare a b"),
+            )
+        ),
     ],
 )
 def test_ctrl_c_before_and_after_the_work_ends_at_once(stopped_at, moment, typed):
