@@ -180,6 +180,7 @@ def test_killed_then_interrupted_it_goes_on_where_it_was(copied, data_root):
     said = log.read_text()
     assert "[1/3] teacher: finetune: nothing changed, not run again" in said
     assert "student (seed 0): distill (again: flags.epochs changed)" in said
+    assert "the same command goes on with [2/3] student (seed 0)" in " ".join(said.split())
     assert not list((output / LOCK).iterdir())
     assert not (copied / "results").exists()
     assert list(output.glob(checkpoints))

@@ -115,7 +115,11 @@ class Bench:
             return
         console.step(f"{progress} {run.title}{f' (again: {why})' if why else ''}")
         start = time.monotonic()
-        (work or self._process)(run)
+        try:
+            (work or self._process)(run)
+        except KeyboardInterrupt:
+            console.warn(f"steps before it are kept: the same command goes on with {progress} {run.title}")
+            raise
         seconds = time.monotonic() - start
         if meanwhile := changed(inputs, self.inputs(run)):
             console.warn(f"{run.title}: {', '.join(meanwhile)} changed while it ran; next time it runs again")
