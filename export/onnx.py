@@ -200,6 +200,10 @@ def check_opset(opset: int) -> None:
         raise EdgepressError(f"opset {opset} cannot be written", f"--opset takes {low} to {high}")
 
 
+# What ONNX Runtime says of files that were cut, or are something else.
+DAMAGED = ("INVALID_PROTOBUF", "No graph was found")
+
+
 class OnnxRunner(Runner):
     """An ONNX file in ONNX Runtime's CPU provider."""
 
@@ -217,7 +221,7 @@ class OnnxRunner(Runner):
                 str(path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime's exception types are private to its extension module
-            damaged = "INVALID_PROTOBUF" in str(error)
+            damaged = any(own in str(error) for own in DAMAGED)
             said = "it is damaged, or no ONNX file" if damaged else first_line(error)
             hint = "copy it anew, or export it again" if damaged else ""
             raise EdgepressError(f"{path}: ONNX Runtime cannot open it: {said}", hint) from error

@@ -199,7 +199,7 @@ def test_what_the_records_cannot_show_is_told(compare: Callable) -> None:
     after = replace(FEW_TEXTS, score=0.85, score_interval=(0.74, 0.92))
     found = compare([FEW_TEXTS], [after], "--max-drop", 5)
     assert found.code == 0
-    assert "cannot show whether 1 of 2 figures keep to what is allowed: accuracy [%] of int8" in found.err
+    assert "cannot show whether 1 of 1 figures keep to what is allowed: accuracy [%] of int8" in found.err
     assert "--eval-samples" in found.err
     assert "may be" in compare([FEW_TEXTS], [after]).err
     assert "cannot show" not in compare([BEFORE], [BEFORE], "--threshold", 0.1).err

@@ -16,7 +16,7 @@ from edgepress.core.intervals import points_text
 from edgepress.core.option_values import require_numbers
 
 # A file's size differs by the names and versions that are written into it, from one export to the next.
-SIZE_NOISE = 1e-3
+SIZE_NOISE = 1e-4
 
 
 @dataclass(frozen=True)

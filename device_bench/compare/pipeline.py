@@ -156,16 +156,17 @@ def _count(changes: Sequence[Change]) -> str:
 
 def _tell_doubts(unsure: Sequence[Doubt]) -> None:
     """Say how much worse a figure may be that did not change, as far as the records can show."""
-    open_ = [doubt for doubt in unsure if doubt.worst > doubt.allowed]
+    limited = [doubt for doubt in unsure if doubt.allowed]
+    open_ = [doubt for doubt in limited or unsure if doubt.worst > doubt.allowed]
     if not open_:
         return
     widest = max(open_, key=lambda doubt: doubt.worst)
     said = f"{widest.figure} of {widest.subject} may be {widest.words} worse"
-    if not widest.allowed:
+    if not limited:
         console.step(f"a smaller change would not be seen in these records: {said}")
         return
     console.warn(
-        f"these records cannot show whether {len(open_)} of {len(unsure)} figures keep to what is allowed: "
+        f"these records cannot show whether {len(open_)} of {len(limited)} figures keep to what is allowed: "
         f"{said}; measure more launches (--target, --time-budget) or score more texts "
         "(--eval-samples)"
     )
