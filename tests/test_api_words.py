@@ -223,6 +223,7 @@ def model(model_folder, data_root):
         (lambda *_: edgepress.quantize(None), "None is no model", "edgepress.load"),
         (lambda *_: edgepress.evaluate("outputs/x"), "'outputs/x' is no model", "edgepress.load"),
         (lambda model, _: model.evaluate(samples=-1), "nothing to score", "1 or more"),
+        (lambda model, _: model.evaluate(max_length=0), "max_length=0: there is nothing", "1 or more"),
         (lambda *_: edgepress.benchmark([], lengths=16), "no model to time", "edgepress.load"),
         (lambda model, _: edgepress.benchmark(model, lengths=0), "above 0", "lengths=(16, 128)"),
         (lambda model, _: edgepress.compare(model, 3), "takes records", "edgepress.benchmark"),

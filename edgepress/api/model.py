@@ -135,12 +135,13 @@ class Model:
             seed: of the draw.
 
         Raises:
-            EdgepressError: it has no task or no trained classifier, no source has the split, or `samples` is
-                below 1.
+            EdgepressError: it has no task or no trained classifier, no source has the split, or `samples` or
+                `max_length` is below 1.
         """
         opened = self.opened
-        if samples < 1:
-            raise EdgepressError(f"samples={samples}: there is nothing to score", "name 1 or more")
+        for name, value in (("samples", samples), ("max_length", max_length)):
+            if value is not None and value < 1:
+                raise EdgepressError(f"{name}={value}: there is nothing to score", "name 1 or more")
         if not opened.scored:
             raise EdgepressError(
                 "there is nothing to score: "
