@@ -200,8 +200,8 @@ def check_opset(opset: int) -> None:
         raise EdgepressError(f"opset {opset} cannot be written", f"--opset takes {low} to {high}")
 
 
-# What ONNX Runtime says of files that were cut, or are something else.
-DAMAGED = ("INVALID_PROTOBUF", "No graph was found")
+# What ONNX Runtime, from 1.22 on, says of files that were cut, or are something else.
+DAMAGED = ("INVALID_PROTOBUF", "No graph was found", "does not have a graph")
 
 
 class OnnxRunner(Runner):
