@@ -259,7 +259,7 @@ def test_an_untrained_model_answers_nothing(bare_encoder, data_root):
             ask()
 
 
-@pytest.mark.slow
+@pytest.mark.long  # the command does it as a slow one
 def test_the_file_to_ship_is_looked_for_among_several_formats(model, tmp_path):
     made = edgepress.quantize(
         model, format=["onnx", "torchscript"], time_budget=0.5, sequence_lengths=(8,), max_drop=50

@@ -40,7 +40,7 @@ def test_thirty_damaged_files_are_opened_or_refused(tmp_path):
     assert len(found) == 30 + len(FILES)
 
 
-@pytest.mark.slow
+@pytest.mark.long  # kills of each kind have tests of their own
 @pytest.mark.timeout(1800)
 def test_a_command_killed_and_without_room(tmp_path):
     names = ("--commands", "quantize", "--moments", "1", "--sizes", "1")

@@ -178,7 +178,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_weights(cli, typed, whole, t
     assert weights(tmp_path / "out") == whole
 
 
-@pytest.mark.slow
+@pytest.mark.long  # distill trains in two processes as a slow one
 def test_processes_of_one_launch_decide_together(cli, typed, own_data, tmp_path):
     launch = (
         sys.executable,

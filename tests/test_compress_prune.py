@@ -154,7 +154,7 @@ def command(model_folder, data_root, output):
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.long  # finetune and distill do it as slow ones
 def test_interrupted_it_resumes_to_the_same_numbers(model_folder, data_root, tmp_path):
     whole, again = (command(model_folder, data_root, tmp_path / name) for name in ("whole", "again"))
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -135,10 +135,6 @@ def side_by_side(tmp_path_factory):
     return tmp_path_factory.mktemp("quick")
 
 
-IN_CI = ("tiny-distilbert",)
-"""Recipes whose quick forms CI runs; the steps of a chain are run by `shrink` (test_compress_shrink)."""
-
-
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_is_right_as_far_as_can_be_said_before_it_runs(cli, recipe):
     for form in ((), ("--quick",)):
@@ -146,13 +142,8 @@ def test_every_recipe_is_right_as_far_as_can_be_said_before_it_runs(cli, recipe)
         assert found.code == 0, found.err
 
 
-@pytest.mark.parametrize(
-    "recipe",
-    [
-        pytest.param(own, id=own.stem, marks=pytest.mark.slow if own.stem in IN_CI else pytest.mark.long)
-        for own in RECIPES
-    ],
-)
+@pytest.mark.long  # recipes of tiny models, and shrink's own, run as slow ones
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_quick_form_of_a_recipe(cli, recipe, side_by_side):
     output = side_by_side / recipe.stem
     done = cli("compress.recipe", recipe, "--quick", "--output", output)

@@ -186,6 +186,7 @@ def test_killed_then_interrupted_it_goes_on_where_it_was(copied, data_root):
     assert list(output.glob(checkpoints))
 
 
+@pytest.mark.long  # the test above interrupts a step, too
 def test_a_changed_step_that_was_interrupted_is_begun_again_when_told_to(cli, capfd, copied, data_root):
     output, log = copied / "new" / "out", copied / "log"
     checkpoints = ".student-seed0.training/*/checkpoint-*/finished"

