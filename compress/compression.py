@@ -266,4 +266,5 @@ class SelfDistillation:
         trainer = train(module, taught, self.options, checkpoints, callbacks)
         chosen, length = self.opened.thresholds is not None, self.options.length_for(self.opened)
         own = self.opened
-        return judge(trainer, taught, own.tokenizer, own.text_task, self.text, length, chosen)
+        dimensions = kind.dimensions(own.model.config)
+        return judge(trainer, taught, own.tokenizer, own.text_task, self.text, length, chosen, dimensions)

@@ -202,11 +202,30 @@ def test_techniques_keep_the_vectors(
     assert np.linalg.norm(found.embedding) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_student_learns_vectors(cli: Cli, embedder: Path, tmp_path: Path) -> None:
+def test_a_student_learns_vectors_of_several_widths(
+    cli: Cli, embedder: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
     out = tmp_path / "student"
-    result = cli("compress.distill", "--teacher", embedder, "--output", out, *LEARN, "--no-train-baseline")
+    flags = ("--teacher", embedder, "--output", out, *LEARN, "--no-train-baseline", "--dimensions", 8, 16)
+    result = cli("compress.distill", *flags)
     assert result.code == 0, result.err
     metrics = manifest_of(out).steps[-1].metrics
+    assert [*metrics["dimensions"]] == [*metrics["teacher"]["dimensions"]] == ["64", "16", "8"]
+    assert metrics["dimensions"]["64"]["spearman_cosine"] == metrics["spearman_cosine"]
+    assert "numbers of a vector" in result.out
+    assert "| numbers of a vector | teacher | student |" in (out / "README.md").read_text()
+    assert json.loads((out / "config.json").read_text())["matryoshka_dimensions"] == [64, 16, 8]
+    student = edgepress.load(out)
+    judged = student.evaluate(dimensions=8)
+    assert judged.score == pytest.approx(metrics["dimensions"]["8"]["spearman_cosine"], abs=1e-3)
+    (whole,), (cut,) = student.predict(TEXTS[0]), student.predict(TEXTS[0], dimensions=8)
+    first = np.asarray(whole.embedding[:8])
+    assert np.asarray(cut.embedding) == pytest.approx(first / np.linalg.norm(first))
+    assert not recwarn
+    student.predict(TEXTS[0], dimensions=9)
+    assert "trained for 64, 16, 8 numbers alone" in str(recwarn.pop(edgepress.EdgepressWarning).message)
+    said = cli("export.predict", out, "--text", TEXTS[0], "--dimensions", 8, "--json")
+    assert json.loads(said.out)["embedding"] == pytest.approx(list(cut.embedding), abs=1e-6)
     assert metrics["teacher"]["spearman_cosine"] > 0.5
     assert metrics["spearman_cosine"] > 0.5
     assert edgepress.load(out).opened.model.config.num_hidden_layers == 1
@@ -236,6 +255,59 @@ def test_a_student_learns_from_a_corpus_alone(
         step = manifest_of(out).steps[-1]
         assert (step.config["label_weight"], "baseline" in step.metrics) == (0, False)
         assert step.metrics["spearman_cosine"] > 0.4
+
+
+WIDTHS: dict[str, tuple[tuple[object, ...], str]] = {
+    "0": (("--dimensions", 0), "--dimensions is out of range: it is 1 or more, not 0"),
+    "above the width": (("--dimensions", 16, 65), "--dimensions 65: the vectors of"),
+    "no number": (("--dimensions", "wide"), "--dimensions takes"),
+}
+
+
+@pytest.mark.parametrize("case", WIDTHS)
+def test_widths_that_vectors_do_not_have(
+    cli: Cli, embedder: Path, bare_encoder: Path, alike: Path, tmp_path: Path, case: str
+) -> None:
+    flags, words = WIDTHS[case]
+    out = ("--output", tmp_path / "out", *flags)
+    tuned = ("--model", bare_encoder, "--task", alike, "--problem-type", "embedding")
+    for found in (
+        cli("compress.finetune", *tuned, *out),
+        cli("compress.distill", "--teacher", embedder, *out),
+        cli("export.predict", embedder, "--text", "the film", "--dimensions", flags[-1]),
+    ):
+        assert (found.code, (tmp_path / "out").exists()) == (2, False)
+        assert words in found.error
+
+
+def test_widths_are_of_vectors(cli: Cli, model_folder: Path, bare_encoder: Path, tmp_path: Path) -> None:
+    out = ("--output", tmp_path / "out", "--dimensions", 8)
+    narrow, task = ("--student", "narrow", "--hidden-size", 32), ("--task", "movie_reviews")
+    for found in (
+        cli("compress.finetune", "--model", bare_encoder, *task, *out),
+        cli("compress.distill", "--teacher", model_folder, *narrow, *task, *out),
+        cli("export.predict", model_folder, "--text", "the film", "--dimensions", 8),
+    ):
+        assert (found.code, (tmp_path / "out").exists()) == (2, False)
+        assert "it is of models that give vectors" in found.err.replace("\n", " ")
+    stage = cli("compress.distill", "--teacher", "x", "--stage", "pretrain", "--corpus", "y", *out)
+    assert (stage.code, "--dimensions belongs to --stage task" in stage.error) == (2, True)
+
+
+@pytest.mark.slow
+def test_widths_are_learned_and_kept_by_further_trainings(
+    cli: Cli, bare_encoder: Path, alike: Path, tmp_path: Path
+) -> None:
+    flags = ("--problem-type", "embedding", *LEARN, "--epochs", 12)
+    plain, nested, cut = (tmp_path / name for name in ("plain", "nested", "cut"))
+    finetuned(plain, bare_encoder, alike, *flags)
+    finetuned(nested, bare_encoder, alike, *flags, "--dimensions", 4)
+    scores = [edgepress.load(own).evaluate("train", dimensions=4).score for own in (plain, nested)]
+    assert None not in scores
+    assert scores[1] > scores[0]
+    assert cli("compress.prune", "--model", nested, "--hidden", 0.5, "--output", cut, *LEARN).code == 0
+    assert [*manifest_of(cut).steps[-1].metrics["dimensions"]] == ["32", "4"]
+    assert json.loads((cut / "config.json").read_text())["matryoshka_dimensions"] == [32, 4]
 
 
 def test_vectors_are_not_augmented(cli: Cli, embedder: Path, tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ from alike import scored, sentence_folder, together, write_rows, write_splits
 from conftest import Result
 from queries import write_queries
 from torch.nn import functional
-from transformers import AutoModel
+from transformers import AutoModel, BertConfig
 
-from edgepress.core.embedding_losses import SCALE, cosine_loss, ranking_loss
+from edgepress.core.embedding_losses import SCALE, cosine_loss, pair_loss, ranking_loss
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import open_model
+from edgepress.core.matryoshka import record_dimensions, trained_dimensions
 from edgepress.core.metrics import scores
 from edgepress.core.own_split import split_beside
 from edgepress.core.sentence_folder import RECORD, Pooling, find_pooling, read_pooling, write_folder
@@ -203,6 +204,50 @@ def test_the_loss_of_texts_that_belong_together() -> None:
         functional.cross_entropy(near, torch.arange(3)).item(), rel=1e-5
     )
     assert ranking_loss(vectors, torch.zeros_like(truth)).item() == 0
+
+
+@pytest.mark.parametrize("labels", [torch.tensor([0.0, 1.0]), torch.tensor([[1, 0, 0], [1, 1, 1]])])
+def test_the_loss_of_widths_is_their_sum(labels: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    vectors = torch.randn(4, 8)
+    whole, cut = pair_loss(vectors, labels), pair_loss(vectors[:, :3].contiguous(), labels)
+    assert pair_loss(vectors, labels, (8, 3)).item() == pytest.approx((whole + cut).item())
+
+
+def test_cut_vectors_learn_the_cosines_of_whole_ones() -> None:
+    torch.manual_seed(0)
+    teacher, student = torch.randn(5, 6), torch.randn(5, 8)
+    cosines = [
+        functional.cosine_similarity(own[:, None], own[None], dim=-1) for own in (student[:, :3], teacher)
+    ]
+    wanted = ((cosines[0] - cosines[1]) ** 2).sum() / 20  # pairs of two texts; a text with itself is none
+    assert KIND.cut_loss(student, teacher, (8, 3)).item() == pytest.approx(wanted.item(), rel=1e-5)
+    turned = torch.cat([7 * teacher[:, [2, 0, 1, 5, 4, 3]], torch.randn(5, 2)], dim=1)
+    assert KIND.cut_loss(turned, teacher, (8, 6)).item() == pytest.approx(0, abs=1e-10)
+    assert KIND.cut_loss(student[:1], teacher[:1], (8, 3)).item() == 0
+    assert kind_of("reranking").cut_loss(student, teacher, (8, 3)).item() == 0
+
+
+def test_widths_stand_in_the_config() -> None:
+    config = BertConfig(hidden_size=64)
+    assert trained_dimensions(config) == ()
+    record_dimensions(config, (16, 32, 16))
+    assert config.to_dict()["matryoshka_dimensions"] == [64, 32, 16]
+    config.hidden_size = 24  # as when it is cut
+    record_dimensions(config)
+    assert trained_dimensions(config) == (24, 16)
+    record_dimensions(config, (24,))
+    assert "matryoshka_dimensions" not in config.to_dict()
+    for wrong in ("128", [64, 0], [True], [[8]]):
+        config.matryoshka_dimensions = wrong
+        with pytest.raises(EdgepressError, match=r"in config\.json is no list of widths"):
+            trained_dimensions(config)
+
+
+def test_vectors_are_cut_to_length_1() -> None:
+    vectors = np.asarray([[3.0, 4.0, 12.0], [0.0, 0.0, 1.0]])
+    assert KIND.cut(vectors, 2) == pytest.approx(np.asarray([[0.6, 0.8], [0, 0]]))
+    assert kind_of("regression").cut(vectors, 2) is vectors
 
 
 def test_tasks_of_the_zoo_are_read_as_pairs() -> None:

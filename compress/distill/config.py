@@ -136,6 +136,7 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
             "--vocabulary": bool(self.vocabulary),
             "--head": self.head != "own",
             "--thresholds": self.thresholds != "half",
+            "--dimensions": bool(self.dimensions),
             "--hidden-weight": bool(self.hidden_weight),
             "--attention-weight": bool(self.attention_weight),
             "--transfer": bool(self.transfer),

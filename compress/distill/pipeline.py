@@ -1,12 +1,13 @@
 """Let a teacher read, and train a student with and without it."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from compress.distill.config import DistillConfig, DistillOptions
 from compress.distill.pretraining import distill_pretraining, open_pretraining
-from compress.distill.student import open_student, reads_teachers_tokens
+from compress.distill.student import known_width, open_student, reads_teachers_tokens
 from compress.distill.teachers import Taught, Teachers
 from compress.distill.transfer import (
     TextSelection,
@@ -25,17 +26,21 @@ from compress.training.data import TrainingText, load_text
 from compress.training.mistakes import sample_table, samples
 from compress.training.scoring import (
     TrainingResult,
+    dimension_scores,
+    dimension_tables,
     judge,
+    on_page,
     percent,
     refuse_head,
     refuse_thresholds,
-    threshold_table,
+    threshold_tables,
 )
 from compress.training.trainer import task_data, train
 from edgepress.core import console
 from edgepress.core.artifact import Step
 from edgepress.core.identity import rows_identity
 from edgepress.core.loading import OpenedModel
+from edgepress.core.matryoshka import refuse_dimensions
 from edgepress.core.tables import ScreenTable, screen_table
 from edgepress.core.tasks import Task
 
@@ -66,6 +71,8 @@ def distill(teachers: Teachers, options: DistillOptions, run: TechniqueRun) -> S
     task = teachers.first.text_task
     refuse_thresholds(options, task)
     refuse_head(options, task)
+    width = known_width(options, teachers.first.model.config)
+    refuse_dimensions(options.dimensions, teachers.first.kind, f"--student {options.student}", width)
     options, student, text, transfer = _prepared(teachers, options)
     more = rows_identity("transfer", text.transfer) if text.transfer else None
     checkpoints = run.checkpoints(options, task, text, more, **teachers.by_name, student=student)
@@ -81,21 +88,24 @@ def distill(teachers: Teachers, options: DistillOptions, run: TechniqueRun) -> S
         taught = replace(taught, logits=replace(taught.logits, splits=splits))
     console.step(f"distilling for {passes(options)}, learning rate {options.learning_rate:g}")
     training = _train(options, taught, student, checkpoints / "distilled")
-    metrics = {**training.metrics, "teacher": taught.metrics, **figures}
+    dimensions = first.kind.dimensions(student.model.config)
+    cut = dimension_scores(task, taught.outputs, text.evaluation.labels, dimensions)
+    metrics = {**training.metrics, "teacher": {**taught.metrics, **cut}, **figures}
     if baseline is not None:
         metrics["baseline"] = baseline.metrics
     metrics["samples"] = samples(task, text.evaluation, (taught.outputs, training.logits), options.seed)
+    by_width = dimension_tables(task, dict(_models(teachers, metrics)))
     body = (
         f"Distilled from {teachers.name}: {percent(task, metrics)} on "
         f"{training.evaluation_set}; its {teachers.words} {percent(task, metrics['teacher'])}.\n"
-        f"{threshold_table(metrics)}\n{sample_table(task, metrics['samples'])}"
+        f"{on_page([*threshold_tables(metrics), *by_width])}\n{sample_table(task, metrics['samples'])}"
     )
     step = Step("distill", options.recorded(), training.seconds, metrics)
     return StepResult(
         opened=student.after(step, trained=True),
         score=metrics[task.metric],
         body=body,
-        shown=[_table(teachers, student, task, metrics)],
+        shown=[_table(teachers, student, task, metrics), *by_width],
         thresholds=training.thresholds,
     )
 
@@ -151,18 +161,25 @@ def _train(
     data = with_logits(options, data, taught.logits.splits)
     trainer = train(module, data, options, checkpoints)
     chosen = options.thresholds == "gmean"
-    return judge(trainer, data, tokenizer, task, taught.text, length, chosen)
+    dimensions = teacher.kind.dimensions(student.model.config)
+    return judge(trainer, data, tokenizer, task, taught.text, length, chosen, dimensions)
+
+
+def _models(teachers: Teachers, metrics: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The models that are compared, by what tables call them, with their metrics."""
+    yield teachers.words, metrics["teacher"]
+    yield "student", metrics
+    if "baseline" in metrics:
+        yield "student without the teacher", metrics["baseline"]
 
 
 def _table(teachers: Teachers, student: OpenedModel, task: Task, metrics: dict[str, Any]) -> ScreenTable:
     """Build a table with a row for each model: parameters, size, metric, share of the teacher's score."""
-    parameters = student.model.num_parameters()
+    parameters, theirs = student.model.num_parameters(), metrics["teacher"]
     rows = [
-        (teachers.words, *_cells(teachers.parameters, task, metrics["teacher"], metrics)),
-        ("student", *_cells(parameters, task, metrics, metrics)),
+        (name, *_cells(teachers.parameters if own is theirs else parameters, task, own, metrics))
+        for name, own in _models(teachers, metrics)
     ]
-    if "baseline" in metrics:
-        rows.append(("student without the teacher", *_cells(parameters, task, metrics["baseline"], metrics)))
     headings = ("model", "params", "fp32 MB", task.metric, "kept", "training")
     return screen_table(f"{task.name}/{task.evaluation_split}", headings, rows)
 

@@ -4,17 +4,21 @@ import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
+from transformers import PretrainedConfig
+
 from compress.distill.config import HALF, NARROW, SCRATCH, STATIC, DistillOptions
-from compress.distill.narrow import narrow_student
+from compress.distill.narrow import chosen_widths, narrow_student
 from compress.distill.slicing import random_student, slice_layers, teachers_layers
 from compress.distill.static import static_student
 from compress.training.config import check_vocabulary
 from compress.training.data import TrainingText, open_untrained
 from edgepress.core import console
 from edgepress.core.architectures.head import put_head, reset_head
+from edgepress.core.architectures.widths import HIDDEN
 from edgepress.core.errors import EdgepressError, did_you_mean
 from edgepress.core.inputs import fit_inputs
 from edgepress.core.loading import OpenedModel, open_model
+from edgepress.core.matryoshka import record_dimensions, refuse_dimensions
 from edgepress.core.models import MODELS, NO_SUCH, UnknownModelError
 
 # Those that begin as the teacher's states on texts say.
@@ -30,11 +34,22 @@ def open_student(options: DistillOptions, teacher: OpenedModel, text: TrainingTe
     """
     check_vocabulary(options.student, options.vocabulary)
     student = _named(options, teacher, text)
+    if teacher.kind.free_width:
+        config, kind = student.model.config, teacher.kind
+        refuse_dimensions(options.dimensions, kind, f"--student {options.student}", config.hidden_size)
+        record_dimensions(config, options.dimensions or kind.dimensions(teacher.model.config))
     if options.head == "mlp":
         put_head(student.model, options.seed)
     if options.head == "new" and options.student == HALF:
         reset_head(student.model, options.seed)
     return student
+
+
+def known_width(options: DistillOptions, teacher: PretrainedConfig) -> int | None:
+    """Width of a student's states, where it is known before the student is made; None: it is not."""
+    if options.student == NARROW:
+        return chosen_widths(teacher, options)[HIDDEN]
+    return getattr(teacher, HIDDEN, None) if options.student == HALF else None
 
 
 def reads_teachers_tokens(options: DistillOptions, teacher: OpenedModel) -> bool:

@@ -159,6 +159,7 @@ class Distillation(nn.Module):
             assert teacher_logits is not None
             pair = kind.compared_logits(logits, teacher_logits, labels, attention_mask)
             response = response_loss(self.options, *pair, self.problem_type)
+            response = response + kind.cut_loss(*pair, kind.dimensions(self.student.config))
             loss = loss + self.options.response_weight * response
         return {"loss": loss, "logits": logits}
 

@@ -10,11 +10,12 @@ from compress.training.data import TrainingText, load_text, open_untrained
 from compress.training.mistakes import label_tables
 from compress.training.scoring import (
     beside,
+    dimension_tables,
     judge,
+    on_page,
     percent,
     refuse_head,
     refuse_thresholds,
-    threshold_table,
     threshold_tables,
 )
 from compress.training.trainer import task_data
@@ -24,9 +25,11 @@ from edgepress.core.architectures.head import HEAD, put_head
 from edgepress.core.artifact import Step
 from edgepress.core.labels import LabelMismatchError
 from edgepress.core.loading import OpenedModel, open_model
+from edgepress.core.matryoshka import record_dimensions, refuse_dimensions
 from edgepress.core.models import FROM_SCRATCH_ONLY, find_model
 from edgepress.core.pretrained import load_config
 from edgepress.core.task_discovery import describe, find_task
+from edgepress.core.tasks.kinds import kind_of
 
 
 def run(config: FinetuneConfig) -> Path:
@@ -46,10 +49,13 @@ def open_for_training(config: FinetuneConfig) -> tuple[OpenedModel, TrainingText
     if config.model in FROM_SCRATCH_ONLY and config.weights in (None, "random"):
         task = find_task(config.task, config.data, config.task_options)
         console.step(describe(task))
+        refuse_dimensions(config.dimensions, kind_of(task.problem_type), task.name, None)
         text = load_text(config, task)
         return open_untrained(config.model, task, config.data, config.seed, config.vocabulary, text), text
     opened = _open_pretrained(config)
     refuse_untrained(opened)
+    width = getattr(opened.model.config, "hidden_size", None)
+    refuse_dimensions(config.dimensions, opened.kind, opened.source.name, width)
     return opened, load_text(config, opened.text_task)
 
 
@@ -84,6 +90,8 @@ def finetune(
     refuse_head(options, task)
     if options.head == "mlp":
         put_head(opened.model, options.seed)
+    if opened.kind.free_width:
+        record_dimensions(opened.model.config, options.dimensions)
     options = with_defaults(options, opened.schedule, opened.recorded_length)
     checkpoints = run.checkpoints(options, task, text, model=opened)
     console.step(f"training for {passes(options)}, learning rate {options.learning_rate:g}")
@@ -91,16 +99,17 @@ def finetune(
     data = task_data(opened.tokenizer, task, text, length)
     trainer = train_in_place(opened.kind.trainable(opened.model), data, options, checkpoints)
     chosen = options.thresholds == "gmean"
-    result = judge(trainer, data, opened.tokenizer, task, text, length, chosen)
+    dimensions = opened.kind.dimensions(opened.model.config)
+    result = judge(trainer, data, opened.tokenizer, task, text, length, chosen, dimensions)
     taken, metrics = result.seconds, result.scores
-    by_class = label_tables(task, metrics)
+    by_class, tables = label_tables(task, metrics), threshold_tables(metrics)
+    tables += dimension_tables(task, {task.metric: metrics})
     more = beside(task, metrics) if by_class or not opened.kind.tabled else ""
     score = f"{percent(task, metrics)}{more} on {result.evaluation_set}"
     return StepResult(
         opened=opened.after(Step("finetune", options.recorded(), taken, metrics), trained=True),
         score=metrics[task.metric],
-        body=f"{opened.record().name} fine-tuned on {task.name}: {score}.\n{threshold_table(metrics)}"
-        + "".join(f"\n{table.markdown()}" for table in by_class),
-        shown=[f"{score}, {taken:.0f} s", *by_class, *threshold_tables(metrics)],
+        body=f"{opened.record().name} fine-tuned on {task.name}: {score}.\n{on_page([*tables, *by_class])}",
+        shown=[f"{score}, {taken:.0f} s", *by_class, *tables],
         thresholds=result.thresholds,
     )

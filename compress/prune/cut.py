@@ -25,6 +25,7 @@ from compress.prune.importance import (
 from edgepress.core.architectures.depth import first_stays, keep_layers
 from edgepress.core.architectures.pruned import kept_heads, set_heads
 from edgepress.core.architectures.widths import feed_forward_name
+from edgepress.core.matryoshka import record_dimensions
 
 UNITS = ("heads", "ffn", "hidden")
 Wanted = Mapping[str, Mapping[nn.Module, int]]
@@ -102,6 +103,7 @@ def _tell_config(model: PreTrainedModel, kept: Mapping[str, KeptUnits]) -> None:
     config: Any = model.config
     if "hidden" in kept:
         config.hidden_size = _width(kept["hidden"])
+        record_dimensions(config)
     widths = {part.units for part in parts(model, "ffn")} if "ffn" in kept else set()
     if len(widths) == 1:
         setattr(config, feed_forward_name(config), widths.pop())

@@ -119,6 +119,9 @@ class ClassifierOptions(TrainingOptions):
     thresholds: Thresholds = "half"
     """Probability from which a task of several labels at once gives one. half: 0.5; gmean: for each label
     where the geometric mean of sensitivity and specificity is largest, on the validation split."""
+    dimensions: tuple[int, ...] = ()
+    """Widths that vectors of texts are to serve at too, such as 128 64: their first numbers, scaled to length
+    1 again (Matryoshka). Default: those that the model, or the teacher, was trained for."""
 
     AFTER_TRAINING = TrainingOptions.AFTER_TRAINING | {"thresholds"}
     SEEN_IN_CONTENTS = TrainingOptions.SEEN_IN_CONTENTS | {"head", "vocabulary"}

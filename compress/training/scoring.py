@@ -23,6 +23,7 @@ from edgepress.core.console import step, warn
 from edgepress.core.errors import EdgepressError
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.core.intervals import Bounds, score_bounds, score_text
+from edgepress.core.matryoshka import DIMENSIONS
 from edgepress.core.metrics import gmean_thresholds, scores
 from edgepress.core.outcomes import packed_outcomes
 from edgepress.core.tables import ScreenTable, screen_table
@@ -97,6 +98,7 @@ def judge(
     text: TrainingText,
     max_length: int,
     chosen: bool,
+    dimensions: Sequence[int] = (),
 ) -> TrainingResult:
     """Score a trained model on the evaluation split, computing as its file will.
 
@@ -110,6 +112,7 @@ def judge(
         text: where the rows are from.
         max_length: what its texts were cut to [tokens].
         chosen: whether it is to decide with thresholds chosen on the selection split.
+        dimensions: widths of its vectors that are scored besides; none for other models.
     """
     kind = kind_of(task.problem_type)
     watched, logits = _evaluated(trainer, data)
@@ -133,6 +136,7 @@ def judge(
         "history": history(trainer),
         **kept_epoch(trainer),
         **several,
+        **dimension_scores(task, found, labels, dimensions),
     }
     if hint := hint_after(task, metrics, bounds, labels):
         step(hint)
@@ -234,9 +238,36 @@ def threshold_tables(metrics: dict[str, Any]) -> list[ScreenTable]:
     return [screen_table("", ("thresholds from", *names), rows)] if rows else []
 
 
-def threshold_table(metrics: dict[str, Any]) -> str:
-    """The same for a page, below an empty line."""
-    return "".join(f"\n{table.markdown()}" for table in threshold_tables(metrics))
+def on_page(tables: Sequence[ScreenTable]) -> str:
+    """Tables for a page, each below an empty line."""
+    return "".join(f"\n{table.markdown()}" for table in tables)
+
+
+def dimension_scores(
+    task: Task, outputs: np.ndarray, labels: np.ndarray, dimensions: Sequence[int]
+) -> dict[str, dict[str, Any]]:
+    """`dimensions`: width -> scores of vectors that are cut to it, and the interval of the first; empty for
+    models of one width.
+    """
+    kind, found = kind_of(task.problem_type), {}
+    for width in dimensions:
+        judged = (task.metric, kind.cut(outputs, width), labels, task.problem_type)
+        bounds = score_bounds(*judged)
+        found[str(width)] = {**scores(*judged), INTERVAL: bounds.recorded if bounds else None}
+    return {DIMENSIONS: found} if found else {}
+
+
+def dimension_tables(task: Task, models: Mapping[str, Mapping[str, Any]]) -> list[ScreenTable]:
+    """Tables of the scores of vectors by their width; none for models of one width.
+
+    Args:
+        task: that they are scored on.
+        models: heading -> metrics of a model.
+    """
+    known = {name: metrics[DIMENSIONS] for name, metrics in models.items() if DIMENSIONS in metrics}
+    widths: Sequence[str] = [*next(iter(known.values()), {})]
+    rows = [(width, *(_with_interval(task, own[width]) for own in known.values())) for width in widths]
+    return [screen_table("", ("numbers of a vector", *known), rows)] if rows else []
 
 
 def beside(task: Task, metrics: dict[str, Any]) -> str:
@@ -248,8 +279,12 @@ def beside(task: Task, metrics: dict[str, Any]) -> str:
 
 def percent(task: Task, metrics: dict[str, Any]) -> str:
     """A score in words, with its interval where that is known."""
+    return f"{task.metric} {_with_interval(task, metrics)}"
+
+
+def _with_interval(task: Task, metrics: Mapping[str, Any]) -> str:
     bounds = Bounds(*metrics[INTERVAL]) if metrics.get(INTERVAL) else None
-    return f"{task.metric} {score_text(metrics[task.metric], bounds, missing='undefined')}"
+    return score_text(metrics[task.metric], bounds, missing="undefined")
 
 
 def _percent(score: float | None) -> str:

@@ -20,12 +20,15 @@ from edgepress.core.errors import EdgepressError
 from edgepress.core.evaluation import EvaluationSet
 from edgepress.core.intervals import Bounds, score_bounds, score_text
 from edgepress.core.loading import OpenedModel
+from edgepress.core.matryoshka import require_dimensions
 from edgepress.core.metrics import scores
+from edgepress.core.option_values import require_numbers
 from edgepress.core.prediction import AnyPrediction
 from edgepress.core.split_files import split_name
 from edgepress.core.tasks import judged_on
 from export.core.eager import EagerRunner
 from export.core.runner import Runner
+from export.predict.config import PredictConfig
 from export.validation.sentences import evaluation_sentences
 
 Texts = str | Sequence[str] | Sequence[tuple[str, str]]
@@ -95,9 +98,13 @@ class Model:
         parts = self.result.shown if self.result else ()
         return "\n".join(part if isinstance(part, str) else part.text(100).plain for part in parts)
 
-    def predict(self, texts: Texts) -> list[AnyPrediction]:
+    def predict(self, texts: Texts, dimensions: int | None = None) -> list[AnyPrediction]:
         """Answers to texts, or to pairs of texts (a question and its context); longer ones are cut to
         `OpenedModel.text_length` tokens, contexts read in windows of as many.
+
+        Args:
+            texts: one or several, or tuples of two.
+            dimensions: width that vectors are cut to, and scaled to length 1 again; None: the whole one.
 
         Returns:
             of a classifier labels, of a model of named entities the entities in each text, of one that
@@ -106,10 +113,11 @@ class Model:
             of each text.
 
         Raises:
-            EdgepressError: its head is not trained, single texts are given where it reads pairs, or what is
-                given is no text.
+            EdgepressError: its head is not trained, single texts are given where it reads pairs, what is
+                given is no text, or the model gives no vectors of `dimensions` numbers.
         """
         opened = self.opened
+        require_width(opened, dimensions)
         if not opened.head_trained:
             raise EdgepressError(
                 "its classifier is not trained: its answers mean nothing", "finetune it first"
@@ -120,11 +128,16 @@ class Model:
             name = opened.text_task.name if opened.task else opened.source.short_name
             raise EdgepressError(f"{name} is of {wanted} texts a row", "give tuples of texts")
         with reporting(None), self._runner() as runner:
-            reader = opened.reader(runner)
+            reader = opened.reader(runner, dimensions)
             return opened.kind.answered([opened.kind.answer(reader, row) for row in rows], rows)
 
     def evaluate(
-        self, split: str | None = None, samples: int = 1000, max_length: int | None = None, seed: int = 0
+        self,
+        split: str | None = None,
+        samples: int = 1000,
+        max_length: int | None = None,
+        seed: int = 0,
+        dimensions: int | None = None,
     ) -> Evaluation:
         """Score the model on a split of its task.
 
@@ -133,12 +146,14 @@ class Model:
             samples: number of texts, drawn at random.
             max_length: longer texts are cut [tokens]; None: as it was trained.
             seed: of the draw.
+            dimensions: width that vectors are cut to; None: the whole one.
 
         Raises:
-            EdgepressError: it has no task or no trained classifier, no source has the split, or `samples` or
-                `max_length` is below 1.
+            EdgepressError: it has no task or no trained classifier, no source has the split, `samples` or
+                `max_length` is below 1, or the model gives no vectors of `dimensions` numbers.
         """
         opened = self.opened
+        require_width(opened, dimensions)
         for name, value in (("samples", samples), ("max_length", max_length)):
             if value is not None and value < 1:
                 raise EdgepressError(f"{name}={value}: there is nothing to score", "name 1 or more")
@@ -153,6 +168,7 @@ class Model:
                 opened = replace(opened, task=judged_on(opened.text_task, split_name(split)))
             sentences = evaluation_sentences(opened, samples, seed, max_length=max_length)
             outputs = sentences.outputs(runner)
+            outputs = outputs if dimensions is None else opened.kind.cut(outputs, dimensions)
             assert sentences.labels is not None, "it is scored"
             judged = (outputs, sentences.labels, opened.problem_type, opened.thresholds)
             found, bounds = scores(sentences.metric, *judged), score_bounds(sentences.metric, *judged)
@@ -214,6 +230,17 @@ def _rows(texts: Texts) -> list[tuple[str, ...]]:
                 f"row {number} is no text: {row!r:.60}", 'give strings, or tuples of strings: ["a text", ...]'
             )
     return [tuple(row) for row in rows]
+
+
+def require_width(opened: OpenedModel, dimensions: int | None) -> None:
+    """Raise for a width that a model's vectors cannot be cut to, and warn of one that it was not trained for.
+
+    Raises:
+        EdgepressError: it is no number of 1 or more, or as `require_dimensions`.
+    """
+    with reporting(None):
+        require_numbers(PredictConfig, {"dimensions": dimensions})
+        require_dimensions(opened, dimensions)
 
 
 def require_model(given: object) -> None:

@@ -20,6 +20,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
 from edgepress.core.embedding_losses import pair_loss
+from edgepress.core.matryoshka import trained_dimensions
 from edgepress.core.sentence_folder import GIVES_VECTORS, RECORD, Pooling, PoolingMode
 
 IDS, MASK = "input_ids", "attention_mask"
@@ -107,7 +108,7 @@ def embedder_class(encoder: type[PreTrainedModel]) -> type[PreTrainedModel]:
         vectors = pooled(found.last_hidden_state, mask, pooling.mode)
         vectors = normalized(vectors) if pooling.normalize else vectors
         return EmbeddingOutput(
-            loss=None if labels is None else pair_loss(vectors, labels),
+            loss=None if labels is None else pair_loss(vectors, labels, trained_dimensions(self.config)),
             sentence_embedding=vectors,
             last_hidden_state=found.last_hidden_state if gives_states(self) else None,
             hidden_states=getattr(found, "hidden_states", None),

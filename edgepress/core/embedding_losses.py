@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch.nn import functional
 
@@ -10,17 +12,21 @@ SCALE = 20.0
 HIDDEN = -1e4
 
 
-def pair_loss(vectors: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def pair_loss(vectors: torch.Tensor, labels: torch.Tensor, dimensions: Sequence[int] = ()) -> torch.Tensor:
     """The loss of a batch of rows with as many texts each; 0 of single texts, which belong to nothing.
 
     Args:
         vectors: (rows times texts of a row, width), the texts of a row one after another.
         labels: scores (rows,), or as `vectors.relevance` gives them.
+        dimensions: widths that vectors are cut to; the sum of their losses is learned (Kusupati et al. 2022,
+            equation 1, all weights 1). None: the whole one.
     """
     rows = vectors.view(len(labels), -1, vectors.shape[-1])
     if rows.shape[1] == 1:
         return vectors.sum() * 0
-    return cosine_loss(rows, labels) if labels.dim() == 1 else ranking_loss(rows, labels)
+    loss = cosine_loss if labels.dim() == 1 else ranking_loss
+    parts = [loss(rows[..., :width], labels) for width in dimensions or (vectors.shape[-1],)]
+    return torch.stack(parts).sum()
 
 
 def cosine_loss(vectors: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -62,3 +68,22 @@ def ranking_loss(vectors: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     if not kept.any():
         return near.sum() * 0
     return functional.cross_entropy(near[kept], right[kept])
+
+
+def similarity_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """Squared difference of the cosines of all pairs of texts in two spaces, the mean over pairs (Tung and
+    Mori 2019, "Similarity-Preserving Knowledge Distillation", equation 4, of cosines).
+
+    Args:
+        student: (texts, width).
+        teacher: the same texts' vectors, of any width.
+
+    Returns:
+        0 for a single text, which is near nothing.
+    """
+    if len(student) == 1:
+        return student.sum() * 0
+    scaled = [functional.normalize(vectors.float(), dim=-1) for vectors in (student, teacher)]
+    ours, theirs = (vectors @ vectors.t() for vectors in scaled)
+    apart = ~torch.eye(len(student), dtype=torch.bool, device=student.device)
+    return functional.mse_loss(ours[apart], theirs[apart])

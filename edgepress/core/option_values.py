@@ -73,7 +73,7 @@ RANGES: Ranges = {
     **dict.fromkeys(("calibration_samples", "importance_samples", "transfer_samples", "min_count"), FROM_1),
     **dict.fromkeys(("depth", "heads", "hidden_size", "intermediate_size", "embedding_size", "size"), FROM_1),
     **dict.fromkeys(("gradient_accumulation", "iterations", "max_steps", "patience", "threads"), FROM_1),
-    **dict.fromkeys(("launches", "min_runs", "signatures", "workers"), FROM_1),
+    **dict.fromkeys(("dimensions", "launches", "min_runs", "signatures", "workers"), FROM_1),
     **dict.fromkeys(
         ("epochs", "learning_rate", "temperature", "max_ms", "max_size_mb", "time_budget"), ABOVE_0
     ),

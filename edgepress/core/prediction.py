@@ -32,6 +32,8 @@ class Reader:
     """Longer texts are cut [tokens]."""
     thresholds: Sequence[float] | None = None
     """Probability from which each label is given, where several may be; None: one half."""
+    dimensions: int | None = None
+    """Width that vectors are cut to; None: the whole one."""
 
     def logits(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
         """The logits of a batch.

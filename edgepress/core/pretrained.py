@@ -21,7 +21,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
 )
 
-from edgepress.core import sources
+from edgepress.core import matryoshka, sources
 from edgepress.core.architectures.pruned import model_type
 from edgepress.core.console import step
 from edgepress.core.errors import EdgepressError, first_line
@@ -166,10 +166,13 @@ def _set_pooling(
     if head is EMBEDDING:
         pooling, chosen = find_pooling(source.folder, recorded, asked, may_choose, source.name)
         setattr(config, RECORD, pooling.recorded)
+        matryoshka.record_dimensions(config)
         if chosen and source.folder is not None:
             step(f"{source.name} says nothing of its pooling: {pooling}; --pooling takes another")
-    elif recorded is not None:
-        delattr(config, RECORD)
+    else:
+        for name in (RECORD, matryoshka.RECORD):
+            if hasattr(config, name):
+                delattr(config, name)
 
 
 def _set_labels(config: PretrainedConfig, labels: tuple[str, ...], problem_type: ProblemType | None) -> None:

@@ -50,6 +50,8 @@ class PredictConfig(Command):
     """Classes that a model of entailment is asked about (zero-shot); the text is given the likeliest."""
     hypothesis_template: Template = None
     entailment_label: EntailmentLabel = None
+    dimensions: int | None = None
+    """Width that the vector of a text is cut to, and scaled to length 1 again. Default: the whole one."""
     threads: int = 0
     """Threads to run with; 0: one for each core."""
     json: bool = False

@@ -13,7 +13,8 @@ from edgepress.core.artifact import FileRecord, Manifest, is_artifact, read_mani
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel, check_kind, open_model, open_to_predict
-from edgepress.core.prediction import AnyPrediction
+from edgepress.core.matryoshka import require_dimensions
+from edgepress.core.prediction import AnyPrediction, Reader
 from edgepress.core.tables import ScreenTable
 from edgepress.core.tasks import MOST_TEXTS, TaskOptions
 from edgepress.core.tasks.kind import TaskKind
@@ -58,6 +59,7 @@ def run(config: PredictConfig) -> list[Answer]:
         entailment_label=config.entailment_label,
     )
     opened = _open(folder, file, options)
+    require_dimensions(opened, config.dimensions)
     if not columns:
         columns = opened.kind.text_columns
         rows = read_texts(config, columns)
@@ -73,7 +75,7 @@ def run(config: PredictConfig) -> list[Answer]:
         console.step(f"{shown}, {runner.runtime}; texts are cut to {opened.text_length} tokens")
         if len(columns) == MOST_TEXTS:
             console.step(f"it reads pairs: {' and '.join(columns)} are one input")
-        answers = _answers(opened, runner, rows)
+        answers = _answers(opened, opened.reader(runner, config.dimensions), rows)
     _show(answers, columns, config.json, opened.kind.heading)
     return answers
 
@@ -126,8 +128,7 @@ def _runs_here(name: str) -> bool:
     return own is not None and own.runs_here
 
 
-def _answers(opened: OpenedModel, runner: Runner, rows: Sequence[InputTexts]) -> list[Answer]:
-    reader = opened.reader(runner)
+def _answers(opened: OpenedModel, reader: Reader, rows: Sequence[InputTexts]) -> list[Answer]:
     opened.kind.answer(reader, rows[0])  # the first run is slower than others
     found, times = [], []
     for row in rows:

@@ -16,19 +16,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgepress.core.errors import EdgepressError
+from edgepress.core.matryoshka import trained_dimensions
 from edgepress.core.prediction import EmbeddingPrediction, Reader
 from edgepress.core.ranking import QUERY_IDS, query_numbers
 from edgepress.core.splits import Examples, RowNames, read_texts
 from edgepress.core.tasks.classification import numbers_of
 from edgepress.core.tasks.kind import TEACHER_LOGITS, Collator, EvaluatedRows, LabelScore, Places, TaskKind
 from edgepress.core.tasks.task import ON_TRAIN, Task
-from edgepress.core.vectors import cosines_and_ranks, kept_neighbours, mean_cosine, relevance
+from edgepress.core.vectors import cosines_and_ranks, kept_neighbours, mean_cosine, relevance, unit
 
 if TYPE_CHECKING:
     import torch
     from datasets import Dataset
     from torch import nn
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from edgepress.core.heads import Head
 
@@ -278,8 +279,24 @@ class Embedding(TaskKind):
 
         return (1 - functional.cosine_similarity(student.float(), teacher.float(), dim=-1)).mean()
 
+    def dimensions(self, config: PretrainedConfig) -> tuple[int, ...]:
+        return trained_dimensions(config)
+
+    def cut(self, outputs: np.ndarray, dimensions: int) -> np.ndarray:
+        return unit(outputs[..., :dimensions])
+
+    def cut_loss(
+        self, student: torch.Tensor, teacher: torch.Tensor, dimensions: Sequence[int]
+    ) -> torch.Tensor:
+        """The difference of cosines to the teacher's whole vectors: it was not trained to be cut itself."""
+        from edgepress.core.embedding_losses import similarity_loss
+
+        parts = [similarity_loss(student[..., :width], teacher) for width in dimensions[1:]]
+        return sum(parts, student.new_zeros(()))
+
     def answer(self, reader: Reader, texts: tuple[str, ...]) -> EmbeddingPrediction:
         (vector,) = reader.logits(reader.encode(texts))
+        vector = vector if reader.dimensions is None else self.cut(vector, reader.dimensions)
         return EmbeddingPrediction(tuple(map(float, vector)))
 
     def split_by(self, columns: Sequence[str]) -> tuple[str, ...]:

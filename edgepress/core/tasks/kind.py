@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from datasets import Dataset
     from torch import nn
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from edgepress.core.heads import Head
     from edgepress.core.hypotheses import Hypotheses
@@ -444,6 +444,26 @@ class TaskKind:
     def divergence(self, student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
         """Return the divergence of answers (n, labels) from a teacher's at T, times T² (Hinton 2015)."""
         raise NotImplementedError(self.problem_type)
+
+    def dimensions(self, config: PretrainedConfig) -> tuple[int, ...]:
+        """Return the widths that a model's outputs may be cut to, the whole one first; none for most."""
+        return ()
+
+    def cut(self, outputs: np.ndarray, dimensions: int) -> np.ndarray:
+        """Return outputs (..., width) cut to a width, where they can be."""
+        return outputs
+
+    def cut_loss(
+        self, student: torch.Tensor, teacher: torch.Tensor, dimensions: Sequence[int]
+    ) -> torch.Tensor:
+        """Return what a student learns of its teacher for the widths below the whole one; 0 for most.
+
+        Args:
+            student: as `compared_logits` gives it.
+            teacher: the teacher's.
+            dimensions: of the student, as `dimensions` gives them.
+        """
+        return student.new_zeros(())
 
     @property
     def in_graph(self) -> str | None:
