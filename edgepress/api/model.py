@@ -128,7 +128,7 @@ class Model:
             name = opened.text_task.name if opened.task else opened.source.short_name
             raise EdgepressError(f"{name} is of {wanted} texts a row", "give tuples of texts")
         with reporting(None), self._runner() as runner:
-            reader = opened.reader(runner, dimensions)
+            reader = replace(opened.reader(runner), dimensions=dimensions)
             return opened.kind.answered([opened.kind.answer(reader, row) for row in rows], rows)
 
     def evaluate(

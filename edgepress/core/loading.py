@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from edgepress.core.hypotheses import Hypotheses
     from edgepress.core.prediction import Reader
 
-Run = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 # Techniques whose `max_length` is of the texts that a classifier learned from, and was scored on.
 TRAININGS = ("finetune", "distill", "prune", "sparsify", "qat", "trim_vocab")
 
@@ -130,11 +129,11 @@ class OpenedModel:
             return ()
         return tuple(label for _, label in sorted((self.model.config.id2label or {}).items()))
 
-    def reader(self, run: Run, dimensions: int | None = None) -> Reader:
-        """Return a reader like this model, with `run` in its place, that cuts vectors to `dimensions`."""
+    def reader(self, run: Callable[[Mapping[str, np.ndarray]], np.ndarray]) -> Reader:
+        """Return a reader that treats texts as this model does, with `run` in place of the model."""
         from edgepress.core.prediction import Reader
 
-        return Reader(run, self.tokenizer, self.labels, self.text_length, self.thresholds, dimensions)
+        return Reader(run, self.tokenizer, self.labels, self.text_length, self.thresholds)
 
     @property
     def thresholds(self) -> list[float] | None:

@@ -21,7 +21,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
 )
 
-from edgepress.core import matryoshka, sources
+from edgepress.core import sources
 from edgepress.core.architectures.pruned import model_type
 from edgepress.core.console import step
 from edgepress.core.errors import EdgepressError, first_line
@@ -162,6 +162,8 @@ def _set_pooling(
     config: PretrainedConfig, head: Head, source: ModelSource, asked: PoolingMode | None, may_choose: bool
 ) -> None:
     """Write the pooling of a model that gives vectors into its config; of others it has none."""
+    from edgepress.core import matryoshka
+
     recorded = getattr(config, RECORD, None)
     if head is EMBEDDING:
         pooling, chosen = find_pooling(source.folder, recorded, asked, may_choose, source.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgepress.core import console
@@ -75,7 +75,7 @@ def run(config: PredictConfig) -> list[Answer]:
         console.step(f"{shown}, {runner.runtime}; texts are cut to {opened.text_length} tokens")
         if len(columns) == MOST_TEXTS:
             console.step(f"it reads pairs: {' and '.join(columns)} are one input")
-        answers = _answers(opened, opened.reader(runner, config.dimensions), rows)
+        answers = _answers(opened, replace(opened.reader(runner), dimensions=config.dimensions), rows)
     _show(answers, columns, config.json, opened.kind.heading)
     return answers
 
