@@ -22,6 +22,7 @@ print(again())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
 def test_a_block_that_comes_again_is_not_cleared_by_the_kernel():
     done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)

@@ -289,7 +289,10 @@ def same_numbers(first: Step, second: Step) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("phase", "signal_number", "code"),
-    [("distilled", signal.SIGINT, 130), ("baseline", signal.SIGKILL, -signal.SIGKILL)],
+    [
+        ("distilled", signal.SIGINT, 130),
+        pytest.param("baseline", signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.long),
+    ],
 )
 def test_an_interrupted_run_resumes_to_the_same_numbers(
     cli, flags, tmp_path, one_thread, phase, signal_number, code

@@ -114,7 +114,7 @@ def test_only_first_pieces_that_the_teacher_saw_are_learned(entity_model: Path) 
     [
         ("prune", ("--heads", 0.5, "--ffn", 0.5, "--importance", "taylor", *LEARN)),
         ("qat", ("--max-drop", 0, *LEARN)),
-        pytest.param("sparsify", ("--sparsity", 0.3, "--time-budget", 0.5, *LEARN), marks=pytest.mark.slow),
+        pytest.param("sparsify", ("--sparsity", 0.3, "--time-budget", 0.5, *LEARN), marks=pytest.mark.long),
         pytest.param("trim_vocab", ("--size", 200, *LEARN), marks=pytest.mark.slow),
     ],
 )
@@ -213,6 +213,7 @@ def test_a_label_that_loses_too_much_ends_the_search(
     assert not (tmp_path / "no").exists()
 
 
+@pytest.mark.slow
 def test_the_card_of_a_file_has_a_program_that_runs(files: Path) -> None:
     program = (files / "README.md").read_text().split("```python\n")[1].split("```")[0]
     program = program.replace("Ada Lovelace was born in London", TEXT)

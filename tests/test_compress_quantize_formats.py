@@ -90,7 +90,7 @@ def test_a_file_slower_than_its_parent_is_never_the_fastest(quantize, tmp_path):
     assert left == {"model.onnx", best.file}
 
 
-@pytest.mark.slow
+@pytest.mark.long  # TorchScript stands beside ONNX above
 def test_format_has_its_own_quantizer(quantize, tmp_path):
     result = quantize("--format", "torchscript", *TIMED)
     assert result.code == 0, result.err

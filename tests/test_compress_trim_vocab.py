@@ -237,6 +237,7 @@ def test_several_corpora_are_one(cli, model_folder, half_of_it, flags, tmp_path)
     assert open_artifact(tmp_path / "out").manifest.steps[-1].metrics["after"] == step.metrics["after"]
 
 
+@pytest.mark.slow
 def test_a_byte_pair_vocabulary_through_the_command(cli, half_of_it, flags, tmp_path):
     model, own = ARCHITECTURES["roberta"](), byte_bpe()
     model.resize_token_embeddings(len(own), mean_resizing=False)

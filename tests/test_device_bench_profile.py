@@ -23,11 +23,10 @@ EXPECTED = {
     "executorch": ("Fully Connected (NC, F32) GEMM", 12),
     "torchscript": ("aten::addmm", 12),
 }
+MARKS = {"onnx": (), "executorch": pytest.mark.long}
 
 
-@pytest.fixture(
-    params=[pytest.param(name, marks=pytest.mark.long if name == "executorch" else ()) for name in EXPECTED]
-)
+@pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, pytest.mark.slow)) for name in EXPECTED])
 def profiled(
     request: pytest.FixtureRequest, trained_bert: torch.nn.Module, tmp_path: Path
 ) -> tuple[str, Profile]:

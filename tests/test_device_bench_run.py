@@ -88,6 +88,7 @@ def test_all_files_of_an_artifact_and_its_weights_in_torch(measured: Measured) -
     assert {record.score for record in found} == {None}
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_measured_again(measured: Measured) -> None:
     flags = ("--precisions", "fp32", "--no-accuracy")
     _, first = measured(*flags, "--sequence-lengths", "4")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import SENTENCES, run_command, write_split
+from conftest import SENTENCES, first_slow, run_command, write_split
 from transformers import pipeline
 
 TEXTS = [text for text, _ in SENTENCES[:4]]
@@ -308,8 +308,7 @@ def snippets(card):
     return re.findall(r"^```python\n(.*?)^```", card, re.M | re.S)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("inside", first_slow([False, True], 1))
 def test_a_cards_programs_run_as_printed(exported, predict, tmp_path, inside):
     (tmp_path / "outputs").mkdir()
     shutil.copytree(exported, tmp_path / "outputs" / "it's 1")

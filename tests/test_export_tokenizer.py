@@ -14,7 +14,7 @@ import onnxruntime
 import pytest
 import torch
 from conftest import SENTENCES, small_bert
-from tokenizer_kinds import fast, roberta
+from tokenizer_kinds import between_letters, fast, roberta
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import BertForTokenClassification, BertTokenizerFast, PreTrainedTokenizerFast
 
@@ -242,11 +242,9 @@ def test_without_the_extensions_the_extra_is_named(onnx_file, tokenizer, tmp_pat
 @pytest.mark.slow
 def test_every_character_of_unicode(with_tokenizer, tokenizer):
     session = open_with_extensions(with_tokenizer)
-    every = [f"the{chr(point)}film" for point in characters.UNICODE if point not in characters.SURROGATES]
     only_ids = onnxruntime.RunOptions()
     only_ids.only_execute_path_to_fetches = True
-    for start in range(0, len(every), 20_000):
-        texts = every[start : start + 20_000]
+    for texts in between_letters():
         ids = session.run(["input_ids"], {"text": np.array(texts, dtype=object)}, only_ids)[0]
         assert np.array_equal(ids, tokenizer(texts, padding=True, return_tensors="np")["input_ids"])
 

@@ -12,19 +12,17 @@ import onnxruntime
 import pytest
 from conftest import first_slow
 from onnx import TensorProto, helper
-from tokenizer_kinds import KINDS, LONGEST, bpe, fast, roberta, unigram
+from tokenizer_kinds import EVERY, KINDS, LONGEST, between_letters, bpe, fast, roberta, unigram
 from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
 
 from edgepress.core.errors import EdgepressError, ExpectationError
 from export.onnx_graph.text import byte_bpe
 from export.onnx_graph.text import unigram as unigram_graph
-from export.onnx_graph.text.characters import SURROGATES, UNICODE
 from export.onnx_graph.text.model import add_tokenizer, open_with_extensions
 from export.validation.tokenizer import HARD_PAIRS, HARD_STRINGS
 
 LABELS = ("mean",)
 RANDOM_STRINGS = 50_000
-EVERY = [chr(point) for point in UNICODE if point not in SURROGATES]
 # One of byte-level BPE by default: building a graph asks about every character of Unicode.
 BY_DEFAULT = "RoBERTa"
 KIND = pytest.mark.parametrize(
@@ -103,8 +101,8 @@ def test_characters_that_the_graph_marks_texts_with(encoders, kind: str) -> None
 
 @pytest.mark.parametrize("kind", first_slow(KINDS, 1))
 def test_every_character_of_unicode(encoders, kind: str) -> None:
-    for start in range(0, len(EVERY), 20_000):
-        assert_same(*encoders(kind), [f"the{c}film" for c in EVERY[start : start + 20_000]])
+    for texts in between_letters():
+        assert_same(*encoders(kind), texts)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Tokenizers with the parts that published encoders have, with small vocabularies of their own."""
 
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Iterator
 from io import BytesIO
 
 import sentencepiece
@@ -18,12 +19,26 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
+from export.onnx_graph.text.characters import SURROGATES, UNICODE
 from export.validation.tokenizer import HARD_STRINGS
 
 LONGEST = 64
+# Every character, but of the empty parts of the planes beyond emoji each 64th.
+EVERY = [
+    chr(point)
+    for point in UNICODE
+    if point not in SURROGATES
+    and (point < 0x20000 or point % 64 == 0 or unicodedata.category(chr(point)) not in ("Cn", "Co"))
+]
 # The hard strings are learnt from, too, so that there are pieces of every script.
 TEXTS = [*(text for text, _ in SENTENCES), *HARD_STRINGS.values()]
 MASK = AddedToken("<mask>", lstrip=True)
+
+
+def between_letters() -> Iterator[list[str]]:
+    """Texts with every character once inside a word, in batches."""
+    for start in range(0, len(EVERY), 20_000):
+        yield [f"the{c}film" for c in EVERY[start : start + 20_000]]
 
 
 def bpe(special: list[str], **settings: object) -> Tokenizer:
