@@ -264,7 +264,9 @@ class SelfDistillation:
         logits = fitted(self.logits, width) if kind.free_width else self.logits
         taught = with_logits(self.options, self.data, logits)
         trainer = train(module, taught, self.options, checkpoints, callbacks)
-        chosen, length = self.opened.thresholds is not None, self.options.length_for(self.opened)
+        # A model that may give no answer keeps its own threshold.
+        chosen = self.opened.thresholds is not None and not kind.abstains
+        length = self.options.length_for(self.opened)
         own = self.opened
         dimensions = kind.dimensions(own.model.config)
         return judge(trainer, taught, own.tokenizer, own.text_task, self.text, length, chosen, dimensions)

@@ -247,14 +247,23 @@ def doubtful(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_questions_without_an_answer(cli: Cli, bare_encoder: Path, doubtful: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    result = cli("compress.finetune", "--model", bare_encoder, "--task", doubtful, "--output", out, *LEARN)
+    auto = ("--null-threshold", "auto", "--hold-out", 0.25)
+    flags = ("--task", doubtful, "--output", out, *LEARN, *auto)
+    result = cli("compress.finetune", "--model", bare_encoder, *flags)
     assert result.code == 0, result.err
     assert "some without an answer" in " ".join(result.err.split())
     metrics = manifest_of(out).steps[-1].metrics
     assert metrics["exact_match"] > 0.7
-    assert metrics["history"][-1]["answer_f1"] == pytest.approx(metrics["answer_f1"])
+    table = metrics["thresholds"]
+    assert [*table] == ["0", "validation", "held out of train"]
+    assert table["0"]["answer_f1"] == pytest.approx(metrics["history"][-1]["answer_f1"])
+    (chosen,) = table["held out of train"]["values"].values()
+    assert table["held out of train"]["answer_f1"] == metrics["answer_f1"] <= table["validation"]["answer_f1"]
+    count = table["held out of train"]["rows"]
+    assert 0 < count < len(entries())
+    assert f"| held out of train, {count} rows |" in (out / "README.md").read_text()
     config = json.loads((out / "config.json").read_text())
-    assert config["edgepress_thresholds"] == [0.0]
+    assert config["edgepress_thresholds"] == [chosen]
     asked = ("--text", "what is this", CONTEXT)
     found = json.loads(cli("export.predict", out, *asked, "--json").out)
     assert (found["answer"], found["start"], found["end"]) == ("", 0, 0)
@@ -262,9 +271,27 @@ def test_questions_without_an_answer(cli: Cli, bare_encoder: Path, doubtful: Pat
     always = json.loads(cli("export.predict", out, *asked, "--json", "--null-threshold", 100).out)
     assert always["answer"] != ""
     opened = edgepress.load(out, task=str(doubtful))
+    assert opened.opened.text_task.null_threshold == chosen  # what is trained further keeps it
     assert opened.evaluate(max_length=24).score == pytest.approx(metrics["answer_f1"])
     never = edgepress.load(out, task=str(doubtful), null_threshold=100)
     assert never.evaluate(max_length=24).score < metrics["answer_f1"] - 0.2
+
+
+def test_a_threshold_is_chosen_on_rows_that_are_not_reported(
+    cli: Cli, bare_encoder: Path, answer_model: Path, doubtful: Path, questions: Path, tmp_path: Path
+) -> None:
+    out, auto = ("--output", tmp_path / "out"), ("--null-threshold", "auto")
+    held = (*auto, "--hold-out", 0.1)
+    refused = {
+        "which is reported": ("finetune", "--model", bare_encoder, "--task", doubtful, *auto),
+        "has an answer to every question": ("finetune", "--model", bare_encoder, "--task", questions, *held),
+        "is for text-classification": ("finetune", "--model", bare_encoder, "--task", "movie_reviews", *held),
+        "is chosen by compress.finetune": ("prune", "--model", answer_model, "--ffn", 0.5, *auto),
+    }
+    for words, (verb, *flags) in refused.items():
+        result = cli(f"compress.{verb}", *flags, *out)
+        assert (result.code, words in result.error) == (2, True), result.err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_single_file_is_split_by_context(tmp_path: Path) -> None:

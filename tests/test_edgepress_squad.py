@@ -23,7 +23,9 @@ from edgepress.core.question_answering import (
     VALUE,
     Windows,
     best_answers,
+    best_lead,
     cut_windows,
+    decided,
     targets,
 )
 from edgepress.core.splits import Examples, load_split
@@ -134,6 +136,45 @@ def test_reading(tmp_path: Path) -> None:
         assert task.null_threshold == 0
         assert KIND.thresholds(task) == [0.0]
         assert task.file_digests
+
+
+def led(*rows: tuple[float, bool, bool]) -> tuple[np.ndarray, np.ndarray]:
+    """Answers and truth: by how much no answer leads, whether there is one, and whether it is found."""
+    answers, truth = np.zeros((len(rows), 6)), np.empty(len(rows), dtype=object)
+    for row, (lead, has, found) in enumerate(rows):
+        answers[row, [BEGIN, END, VALUE, NONE]] = (0 if found else 4, 3 if found else 7, 1.0, 1.0 + lead)
+        truth[row] = Answers("one two", ("one",) if has else (), (0,) if has else ())
+    return answers, truth
+
+
+def test_the_lead_of_no_answer_that_gives_the_best_f1() -> None:
+    """Up to 2 all have an answer, but for the one at -1; from 3 on none has."""
+    rows = [
+        (-2.0, True, True),
+        (-1.0, False, False),
+        (1.0, True, True),
+        (2.0, True, True),
+        (3.0, False, True),
+    ]
+    answers, truth = led(*rows)
+    assert best_lead(answers, truth) == 2.5
+    scores = {t: score("answer_f1", answers, truth, "question_answering", [t]) for t in (-9, -1.5, 0, 2.5, 9)}
+    assert max(scores, key=lambda own: scores[own] or 0) == 2.5
+    assert decided(answers, 2.5)[:, 1].tolist() == [3, 7, 3, 3, 0]
+
+
+def test_the_lead_nearest_to_0_of_those_that_are_as_good() -> None:
+    answers, truth = led((-3.0, True, True), (-2.0, True, False), (4.0, False, False))
+    assert best_lead(answers, truth) == -2.5 + 3.5  # between -2 and 4; between -3 and -2 it is as good
+    for alike in (True, False):
+        assert best_lead(*led((1.0, alike, True), (2.0, alike, True))) == 0
+
+
+def test_a_lead_outside_all_of_them() -> None:
+    never = led((-3.0, True, True), (-4.0, False, False), (-1.0, True, True), (-2.0, True, True))
+    assert best_lead(*never) == 0  # the largest lead, and one
+    always = led((3.0, False, True), (5.0, True, False), (4.0, False, False))
+    assert best_lead(*always) == 2
 
 
 BROKEN: dict[str, tuple[Any, str]] = {

@@ -160,8 +160,7 @@ def _train(
     data = task_data(tokenizer, task, taught.text, length)
     data = with_logits(options, data, taught.logits.splits)
     trainer = train(module, data, options, checkpoints)
-    chosen = options.thresholds == "gmean"
-    dimensions = teacher.kind.dimensions(student.model.config)
+    chosen, dimensions = options.chooses_thresholds, teacher.kind.dimensions(student.model.config)
     return judge(trainer, data, tokenizer, task, taught.text, length, chosen, dimensions)
 
 

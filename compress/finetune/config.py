@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from compress.training.config import VOCABULARY_HELP, ClassifierOptions, StepFlags, check_vocabulary
 from edgepress.core.models import FROM_SCRATCH_ONLY, MODEL_HELP, Weights
@@ -28,10 +28,17 @@ class FinetuneConfig(ClassifierOptions, TaskFlags, StepFlags):
     accelerate launch --module compress.finetune --model minilm --task sst2
     """
 
+    CHOOSES_NULL_THRESHOLD: ClassVar[bool] = True
+
     model: Annotated[str, described(MODEL_HELP)]
     task: Annotated[str, described(f"{TASK_HELP}.")]
     weights: Annotated[Weights | None, described(WEIGHTS_HELP)] = None
     vocabulary: Annotated[int, described(VOCABULARY_HELP)] = 0
+
+    @property
+    def chooses_thresholds(self) -> bool:
+        """Whether thresholds are chosen on rows that are not reported."""
+        return super().chooses_thresholds or self.null_threshold == "auto"
 
     @property
     def suffix(self) -> str:

@@ -23,12 +23,14 @@ from compress.training.trainer import train as train_in_place
 from edgepress.core import console
 from edgepress.core.architectures.head import HEAD, put_head
 from edgepress.core.artifact import Step
+from edgepress.core.errors import EdgepressError
 from edgepress.core.labels import LabelMismatchError
 from edgepress.core.loading import OpenedModel, open_model
 from edgepress.core.matryoshka import record_dimensions, refuse_dimensions
 from edgepress.core.models import FROM_SCRATCH_ONLY, find_model
 from edgepress.core.pretrained import load_config
 from edgepress.core.task_discovery import describe, find_task
+from edgepress.core.tasks import Task
 from edgepress.core.tasks.kinds import kind_of
 
 
@@ -50,13 +52,31 @@ def open_for_training(config: FinetuneConfig) -> tuple[OpenedModel, TrainingText
         task = find_task(config.task, config.data, config.task_options)
         console.step(describe(task))
         refuse_dimensions(config.dimensions, kind_of(task.problem_type), task.name, None)
+        _refuse_null_threshold(config, task)
         text = load_text(config, task)
         return open_untrained(config.model, task, config.data, config.seed, config.vocabulary, text), text
     opened = _open_pretrained(config)
     refuse_untrained(opened)
     width = getattr(opened.model.config, "hidden_size", None)
     refuse_dimensions(config.dimensions, opened.kind, opened.source.name, width)
+    _refuse_null_threshold(config, opened.text_task)
     return opened, load_text(config, opened.text_task)
+
+
+def _refuse_null_threshold(config: FinetuneConfig, task: Task) -> None:
+    """Raise where the threshold of no answer cannot be chosen, or only on the split that is reported."""
+    if config.null_threshold != "auto":
+        return
+    kind = kind_of(task.problem_type)
+    if not kind.abstains or kind.thresholds(task) is None:
+        why = f"is for {kind.pipeline}" if not kind.abstains else "has an answer to every question"
+        raise EdgepressError(f"--null-threshold auto: {task.name} {why}", "leave it away")
+    if config.hold_out is None and task.selection_split is None:
+        reported = f"{task.name}/{task.evaluation_split}, which is reported"
+        raise EdgepressError(
+            f"--null-threshold auto would be chosen on {reported}",
+            "--hold-out 0.1 holds a part of the train split out for it",
+        )
 
 
 def _open_pretrained(config: FinetuneConfig) -> OpenedModel:
@@ -98,8 +118,7 @@ def finetune(
     length = options.length_for(opened)
     data = task_data(opened.tokenizer, task, text, length)
     trainer = train_in_place(opened.kind.trainable(opened.model), data, options, checkpoints)
-    chosen = options.thresholds == "gmean"
-    dimensions = opened.kind.dimensions(opened.model.config)
+    chosen, dimensions = options.chooses_thresholds, opened.kind.dimensions(opened.model.config)
     result = judge(trainer, data, opened.tokenizer, task, text, length, chosen, dimensions)
     taken, metrics = result.seconds, result.scores
     by_class, tables = label_tables(task, metrics), threshold_tables(metrics)

@@ -126,6 +126,11 @@ class ClassifierOptions(TrainingOptions):
     AFTER_TRAINING = TrainingOptions.AFTER_TRAINING | {"thresholds"}
     SEEN_IN_CONTENTS = TrainingOptions.SEEN_IN_CONTENTS | {"head", "vocabulary"}
 
+    @property
+    def chooses_thresholds(self) -> bool:
+        """Whether thresholds are chosen on rows that are not reported."""
+        return self.thresholds != "half"
+
 
 @dataclass(frozen=True, kw_only=True)
 class StepFlags(Command):

@@ -16,6 +16,8 @@ from edgepress.core.tasks import Task
 from edgepress.core.tasks.kinds import kind_of
 from edgepress.core.vocabulary import train_tokenizer
 
+HELD_OUT = "held out of train"
+"""What tables and manifests call rows of the train split that choices are made on."""
 ENCODED_ROWS = 20_000
 """Most texts that a tokenizer reads at once."""
 
@@ -30,6 +32,8 @@ class TrainingText:
     """Texts that choices are made on; None: those that the model is judged on."""
     transfer: Examples | None = None
     """Texts that nobody labelled; None: there are none."""
+    selected_from: str = ""
+    """Name of what `selection` is from: a split, or `HELD_OUT`."""
 
     @property
     def learned(self) -> list[tuple[str, ...]]:
@@ -70,7 +74,8 @@ def load_text(config: TrainingOptions, task: Task, transfer: Examples | None = N
     _check_choices(config, task, training, selection)
     if config.train_samples is not None:
         training = training.sample(config.train_samples, config.seed)
-    return TrainingText(training, evaluation, selection, transfer)
+    selected_from = str(task.selection_split) if config.hold_out is None else HELD_OUT
+    return TrainingText(training, evaluation, selection, transfer, selected_from if selection else "")
 
 
 def _check_choices(

@@ -24,14 +24,14 @@ from edgepress.core.errors import EdgepressError
 from edgepress.core.evaluation import EVALUATION_SET, EvaluationSet
 from edgepress.core.intervals import Bounds, score_bounds, score_text
 from edgepress.core.matryoshka import DIMENSIONS
-from edgepress.core.metrics import gmean_thresholds, scores
+from edgepress.core.metrics import scores
 from edgepress.core.outcomes import packed_outcomes
 from edgepress.core.tables import ScreenTable, screen_table
 from edgepress.core.tasks import ON_TRAIN, ProblemType, Task
 from edgepress.core.tasks.kinds import kind_of
 
 MULTI_LABEL: ProblemType = "multi_label_classification"
-HALF = "0.5"
+ROWS = "rows"
 INTERVAL = "interval"
 """What manifests call the 95 % interval of the task's metric."""
 
@@ -122,9 +122,12 @@ def judge(
         warn(unread)
     thresholds, labels = kind.thresholds(task), text.evaluation.labels
     several: dict[str, Any] = {}
-    if task.problem_type == MULTI_LABEL:
-        selected = gmean_thresholds(watched, text.watched.labels)
-        thresholds = selected if chosen else None
+    if chosen or task.problem_type == MULTI_LABEL:
+        places = kind.places(tokenizer, text.watched.texts, max_length)
+        selected = kind.chosen_thresholds(
+            kind.collect(list(watched), places, task.labels), text.watched.labels
+        )
+        thresholds = selected if chosen else thresholds
         several = _several(task, text, found, selected)
     evaluated = EvaluationSet.of(task, text.evaluation, max_length)
     judged = (task.metric, found, labels, task.problem_type, thresholds)
@@ -207,34 +210,45 @@ def require_finite(outputs: np.ndarray | float) -> None:
 def _several(
     task: Task, text: TrainingText, logits: np.ndarray, selected: Sequence[float]
 ) -> dict[str, dict[str, Any]]:
-    """`thresholds`: where they were chosen -> what they are, and the scores on the evaluation split with
-    them; `roc`: the curves that they lie on.
+    """`thresholds`: where they were chosen -> what they are, on how many rows, and the scores on the
+    evaluation split with them; `roc`, where each label has one: the curves that they lie on.
 
     Chosen on the evaluation split itself they say how much choosing there flatters.
     """
-    labels, watched = text.evaluation.labels, text.watched.labels
-    single_sided = watched.min(axis=0) == watched.max(axis=0)
-    if single_sided.any():
-        names = ", ".join(label for label, one in zip(task.labels, single_sided, strict=True) if one)
-        warn(f"{names}: never or always there in the rows that thresholds are chosen on, so it is 0.5")
-    known = {HALF: [0.5] * len(task.labels), task.evaluation_split: gmean_thresholds(logits, labels)}
+    kind, labels = kind_of(task.problem_type), text.evaluation.labels
+    flags, usual = kind.threshold_flags(text.watched.labels, task.labels), kind.usual_thresholds(task.labels)
+    if single_sided := [name for name, own in flags.items() if own.min() == own.max()]:
+        warn(
+            f"{', '.join(single_sided)}: never or always there in the rows that thresholds are chosen on, so "
+            f"it is {usual[0]:g}"
+        )
+    known = {f"{usual[0]:g}": usual, task.evaluation_split: kind.chosen_thresholds(logits, labels)}
+    rows = {task.evaluation_split: len(labels)}
     if text.selection is not None:
-        known[str(task.selection_split)] = list(selected)
+        known[text.selected_from], rows[text.selected_from] = list(selected), len(text.selection)
     compared = {
         where: {
-            "values": dict(zip(task.labels, values, strict=True)),
-            **scores(task.metric, logits, labels, MULTI_LABEL, values),
+            "values": dict(zip(flags, values, strict=True)),
+            **({ROWS: rows[where]} if where in rows else {}),
+            **scores(task.metric, logits, labels, task.problem_type, values),
         }
         for where, values in known.items()
     }
-    return {"thresholds": compared, "roc": roc(task, logits, labels, known)}
+    curves = {"roc": roc(task, logits, labels, known)} if task.problem_type == MULTI_LABEL else {}
+    return {"thresholds": compared, **curves}
 
 
 def threshold_tables(metrics: dict[str, Any]) -> list[ScreenTable]:
-    """Tables of scores with thresholds of one half and chosen on each split; none for other tasks."""
+    """Tables of scores with the usual thresholds and those chosen on each split; none for most tasks."""
     chosen = metrics.get("thresholds", {})
-    names = [name for name in next(iter(chosen.values()), {}) if name != "values"]
-    rows = [(where, *(_percent(figures[name]) for name in names)) for where, figures in chosen.items()]
+    names = [name for name in next(iter(chosen.values()), {}) if name not in ("values", ROWS)]
+    rows = [
+        (
+            f"{where}, {figures[ROWS]:,} rows" if ROWS in figures else where,
+            *(_percent(figures[name]) for name in names),
+        )
+        for where, figures in chosen.items()
+    ]
     return [screen_table("", ("thresholds from", *names), rows)] if rows else []
 
 

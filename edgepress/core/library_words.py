@@ -19,6 +19,7 @@ VERBS = ("finetune", "pretrain", "distill", "prune", "sparsify", "qat", "trim_vo
 VALUES = (
     *("new", "mlp", "random", "pretrained", "half", "embedding", "regression", "train", "task", "pretrain"),
     *("minmax", "size", "latency", "gmean", "id", "mean", "multi_label_classification", "zero-shot", "best"),
+    "auto",
 )
 """Words that are values where they stand behind a flag; others go on with the sentence."""
 PLACEHOLDERS = r"[A-Z][A-Z_]*\b(?: [A-Z][A-Z_]*\b)*(?: \.\.\.)?"

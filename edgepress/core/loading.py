@@ -345,8 +345,7 @@ def _asked(opened: OpenedModel, options: TaskOptions | None) -> OpenedModel:
     options = options or TaskOptions()
     if opened.task is None:
         opened = replace(opened, hypotheses=_hypotheses(opened, options))
-    if options.null_threshold is not None:
-        _set_null_threshold(opened, options.null_threshold)
+    opened = _with_null_threshold(opened, options.null_threshold)
     if options.pooling is not None and head_of_class(opened.model) is not EMBEDDING:
         raise EdgepressError(
             f"--pooling {options.pooling}: {opened.source.name} is for {opened.kind.pipeline}",
@@ -394,13 +393,17 @@ def _hypotheses(opened: OpenedModel, options: TaskOptions) -> Hypotheses | None:
     return asked_hypotheses(opened.labels, recorded, *given)
 
 
-def _set_null_threshold(opened: OpenedModel, threshold: float) -> None:
-    if not opened.kind.abstains or not np.isfinite(threshold):
-        raise EdgepressError(
-            f"--null-threshold {threshold:g}: {opened.source.name} is for {opened.kind.pipeline}",
-            "it is a number, of models that answer questions",
-        )
-    set_thresholds(opened.model, [threshold])
+def _with_null_threshold(opened: OpenedModel, asked: float | None) -> OpenedModel:
+    """The model and its task with the threshold that the user says, else with the model's own."""
+    kind, task = opened.kind, opened.task
+    if asked is not None and not (kind.abstains and np.isfinite(asked)):
+        said = f"--null-threshold {asked:g}: {opened.source.name} is for {kind.pipeline}"
+        raise EdgepressError(said, "it is a number, of models that answer questions")
+    if asked is not None:
+        set_thresholds(opened.model, [asked])
+    if task is None or task.null_threshold is None or (own := opened.thresholds) is None:
+        return opened
+    return replace(opened, task=replace(task, null_threshold=own[0]))
 
 
 def check_kind(opened: OpenedModel) -> None:

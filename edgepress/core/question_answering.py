@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 from transformers import PreTrainedTokenizerBase
 
 from edgepress.core.errors import EdgepressError
-from edgepress.core.squad import Answers
+from edgepress.core.squad import Answers, answer_scores
 
 # Shares of a window: SQuAD's usual 64 and 128 of 384 tokens.
 QUESTION_SHARE, OVERLAP_SHARE = 1 / 6, 1 / 3
@@ -25,6 +25,8 @@ BEGIN, END, VALUE, NONE, SHARE, NONE_SHARE = range(6)
 """Columns of an answer: characters that it begins at and ends before, the sum of its logits, that of no
 answer, and the probabilities of both: start times end, among a window's context tokens and its first one."""
 NOWHERE = -1
+USUAL_LEAD = 0.0
+"""Least lead of the score of no answer, for none to be given, where nobody says another."""
 
 
 @dataclass(frozen=True)
@@ -203,3 +205,30 @@ def decided(answers: np.ndarray, threshold: float | None) -> np.ndarray:
     if threshold is not None:
         spans[answers[:, NONE] - answers[:, VALUE] > threshold] = 0
     return spans
+
+
+def best_lead(answers: np.ndarray, truth: np.ndarray) -> float:
+    """The threshold of `decided` at which the F1 of words is largest, as SQuAD 2.0's script finds it.
+
+    All thresholds between the leads of two questions give the same answers; the one in the middle is taken,
+    for one that equals a question's own would turn it over where a file rounds otherwise. Of several that are
+    as good it is the one nearest to the usual one, which also stands where all questions have an answer, or
+    none has.
+
+    Args:
+        answers: of `best_answers`.
+        truth: of the same questions, which are others than those that the result is judged on.
+    """
+    if len({bool(own.texts) for own in truth}) < len((True, False)):
+        return USUAL_LEAD
+    spans = decided(answers, None)
+    given, none = (answer_scores("answer_f1", own, truth) for own in (spans, np.zeros_like(spans)))
+    leads = answers[:, NONE] - answers[:, VALUE]
+    known = np.unique(leads)
+    between = (known[:-1] + known[1:]) / 2
+    thresholds = np.concatenate([[known[0] - 1], between, [known[-1] + 1]])
+    order = np.argsort(leads, kind="stable")
+    below = np.searchsorted(leads[order], thresholds)  # questions that are answered
+    gained = np.concatenate([[0.0], np.cumsum((given - none)[order])])[below]
+    best = thresholds[np.isclose(gained, gained.max())]
+    return float(best[np.abs(best - USUAL_LEAD).argmin()])

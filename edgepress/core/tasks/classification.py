@@ -11,7 +11,7 @@ from sklearn.metrics import confusion_matrix
 
 from edgepress.core.errors import EdgepressError
 from edgepress.core.labels import label_key, label_text, shown
-from edgepress.core.metrics import decide
+from edgepress.core.metrics import HALF, decide, gmean_thresholds
 from edgepress.core.prediction import Prediction, RankPrediction, Reader, predictions
 from edgepress.core.splits import Examples, RowNames, class_numbers, flag_number, read_texts
 from edgepress.core.tasks.kind import Collator, EvaluatedRows, LabelScore, Places, TaskKind
@@ -209,6 +209,15 @@ class MultiLabel(TextClassification):
         values = super().read_labels(dataset, task, names)
         _require_flags(values, names)
         return values
+
+    def threshold_flags(self, truth: np.ndarray, labels: Sequence[str]) -> dict[str, np.ndarray]:
+        return dict(zip(labels, truth.T, strict=True))
+
+    def usual_thresholds(self, labels: Sequence[str]) -> list[float]:
+        return [HALF] * len(labels)
+
+    def chosen_thresholds(self, outputs: np.ndarray, truth: np.ndarray) -> list[float]:
+        return gmean_thresholds(outputs, truth)
 
     def decide(self, outputs: np.ndarray, thresholds: Sequence[float] | None = None) -> np.ndarray:
         return (outputs > 0).astype(np.int64) if thresholds is None else decide(outputs, thresholds)

@@ -1,8 +1,9 @@
 """The flags that say what a data folder holds."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
+from edgepress.core.errors import EdgepressError
 from edgepress.core.flags import EntailmentLabel, Template
 from edgepress.core.labels import parse_label_map
 from edgepress.core.sentence_folder import PoolingMode
@@ -38,22 +39,36 @@ class TaskFlags:
     entailment_label: EntailmentLabel = None
     split: str | None = None
     """Split to score on. Default: validation, else test."""
-    null_threshold: float | None = None
-    """Least lead of the score of no answer to a question over that of the best one. Default: the model's,
-    else 0 where some questions have none, as in SQuAD 2.0."""
+    null_threshold: float | Literal["auto"] | None = None
+    """Least lead of the score of no answer to a question over that of the best one; auto (finetune): where F1
+    is largest on rows held out of the train split (--hold-out). Default: the model's, else 0 where some
+    questions have none, as in SQuAD 2.0."""
+    CHOOSES_NULL_THRESHOLD: ClassVar[bool] = False
+    """Whether the command takes --null-threshold auto."""
+
     label_map: tuple[str, ...] = ()
     """What a label of the data means to the model: DATA=MODEL ..., MODEL a name or number of a class; or id:
     integers are its class numbers. Default: by name."""
 
     @property
     def task_options(self) -> TaskOptions:
-        """The flags as `find_task` takes them."""
+        """The flags as `find_task` takes them.
+
+        Raises:
+            EdgepressError: a threshold is to be chosen where nothing is trained for it.
+        """
+        asked = self.null_threshold
+        if asked == "auto" and not self.CHOOSES_NULL_THRESHOLD:
+            raise EdgepressError(
+                "--null-threshold auto is chosen by compress.finetune, and kept in the model",
+                "leave it away, or name a number",
+            )
         return TaskOptions(
             label_column=self.label_column,
             text_columns=self.text_columns,
             problem_type=self.problem_type,
             split=self.split,
-            null_threshold=self.null_threshold,
+            null_threshold=None if asked == "auto" else asked,
             hypothesis_template=self.hypothesis_template,
             entailment_label=self.entailment_label,
             pooling=self.pooling,

@@ -331,6 +331,21 @@ class TaskKind:
         """Return the thresholds of a task for models whose config has none; None: the usual ones."""
         return None
 
+    def threshold_flags(self, truth: np.ndarray, labels: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return what each threshold decides, by its name: (rows,) 0/1 flags; none for most."""
+        return {}
+
+    def usual_thresholds(self, labels: Sequence[str]) -> list[float]:
+        """Return the thresholds that nobody chose, in the order of `threshold_flags`."""
+        return []
+
+    def chosen_thresholds(self, outputs: np.ndarray, truth: np.ndarray) -> list[float]:
+        """Return the best thresholds for outputs of these rows, in the order of `threshold_flags`.
+
+        One whose flag is the same in all rows is the usual one.
+        """
+        return []
+
     def decide(self, outputs: np.ndarray, thresholds: Sequence[float] | None = None) -> np.ndarray:
         """Return decisions: class numbers (rows,) or (rows, places), flags (rows, labels), values (rows,)."""
         raise NotImplementedError(self.problem_type)

@@ -15,7 +15,9 @@ from edgepress.core.prediction import AnswerPrediction, Reader
 from edgepress.core.question_answering import (
     NONE_SHARE,
     SHARE,
+    USUAL_LEAD,
     best_answers,
+    best_lead,
     cut_windows,
     decided,
     targets,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from edgepress.core.heads import Head
 
+NO_ANSWER = "no answer"
 SIDES = 2
 """Logits of a token: as the start of an answer, and as its end."""
 HIDDEN = -1e4
@@ -150,6 +153,15 @@ print(tokens[start : end + 1])
 
     def thresholds(self, task: Task) -> list[float] | None:
         return None if task.null_threshold is None else [task.null_threshold]
+
+    def threshold_flags(self, truth: np.ndarray, labels: Sequence[str]) -> dict[str, np.ndarray]:
+        return {NO_ANSWER: np.asarray([not own.texts for own in truth], dtype=np.int64)}
+
+    def usual_thresholds(self, labels: Sequence[str]) -> list[float]:
+        return [USUAL_LEAD]
+
+    def chosen_thresholds(self, outputs: np.ndarray, truth: np.ndarray) -> list[float]:
+        return [best_lead(outputs, truth)]
 
     def decide(self, outputs: np.ndarray, thresholds: Sequence[float] | None = None) -> np.ndarray:
         """(questions, 2): the characters that an answer begins at and ends before; (0, 0) for none."""
