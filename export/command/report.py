@@ -72,11 +72,11 @@ class ComparedFiles(ABC):
 
     @property
     def also(self) -> Iterator[str]:
-        """A line for each metric that files are judged by besides: the model's, then that of each file."""
+        """A line for each further metric, and each width of vectors: the model's, then that of each file."""
         words = {metric: said for said, metric in self.opened.kind.also.items()}
         for metric, own in self.parent.also.items():
             values = [f"{file.verdict.also[metric].words} {file.name}" for file in self.files]
-            yield f"{words[metric]}: {own.words} in torch, {', '.join(values)}"
+            yield f"{words.get(metric, metric)}: {own.words} in torch, {', '.join(values)}"
 
     @property
     def metric(self) -> str:

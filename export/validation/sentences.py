@@ -82,6 +82,7 @@ def evaluation_sentences(
         names=opened.labels,
         places=opened.kind.places(opened.tokenizer, examples.texts, length),
         thresholds=opened.thresholds,
+        dimensions=opened.kind.dimensions(opened.model.config),
     )
 
 

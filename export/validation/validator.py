@@ -43,6 +43,8 @@ class Sentences:
     """Which outputs of each sentence count; None where there is one a sentence."""
     thresholds: Sequence[float] | None = None
     """Probability from which each label is given; None: one half."""
+    dimensions: Sequence[int] = ()
+    """Widths that the model's vectors may be cut to, the whole one first; none for other models."""
     sweep: Sequence[Batch] = ()
     """Further batches that only parity is judged on: other sizes, lengths, padding."""
 
@@ -254,8 +256,14 @@ class Validator:
         own = self.sentences
         if outputs is None or own.labels is None:
             return {}
+        found = {name: self._further(name, outputs) for name in self._kind.also.values()}
+        for width in own.dimensions[1:]:
+            cut = self._kind.cut(outputs, width)
+            found[f"{own.metric} of {width} numbers"] = self._further(own.metric, cut)
+        return found
+
+    def _further(self, metric: str, outputs: np.ndarray) -> FurtherScore:
+        own = self.sentences
+        assert own.labels is not None, "it is scored"
         judged = (outputs, own.labels, own.problem_type, own.thresholds)
-        metrics = self._kind.also.values()
-        return {
-            name: FurtherScore(name, score(name, *judged), score_bounds(name, *judged)) for name in metrics
-        }
+        return FurtherScore(metric, score(metric, *judged), score_bounds(metric, *judged))
