@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from shutil import copytree
 
@@ -171,6 +172,11 @@ def test_one_file_for_the_cpus_that_take_the_same_bytes(model_folder, data_root,
     assert "int8-dynamic for avx512_vnni, arm64" in several.result.out
 
 
+def test_a_size_of_blocks_needs_a_scheme_that_has_them(quantize):
+    result = quantize("--block-size", 32)
+    assert (result.code, "name --scheme int8-weights or int4-weights" in result.err) == (2, True)
+
+
 def test_auto_is_for_one_cpu(quantize, tmp_path):
     result = quantize("--scheme", "auto", "--cpu", "avx2", "arm64")
     assert (result.code, "name one --cpu" in result.err) == (2, True)
@@ -185,6 +191,17 @@ def test_auto_keeps_the_smallest_where_size_is_sought(quantize, tmp_path):
     assert [v["scheme"] for v in metrics["variants"]] == ["int4-weights"]
     assert [t["name"] for t in metrics["tried"]] == ["int4-weights"]
     assert sorted(p.name for p in (tmp_path / "out" / "onnx").iterdir()) == ["model.onnx", "model_q4.onnx"]
+
+
+def test_auto_tries_smaller_blocks_before_layers_in_float(quantize, tmp_path, monkeypatch):
+    small = [name for name in SCHEMES if name != "fp16"]  # which is larger, and tried last
+    allowed = chain([False] * len(small), [True])
+    monkeypatch.setattr("compress.quantize.checks.Limits.allow", lambda *_: next(allowed, True))
+    result = quantize("--scheme", "auto", "--minimize", "size", "--eval-samples", 10)
+    assert result.code == 0, result.err
+    metrics = open_artifact(tmp_path / "out").manifest.steps[-1].metrics
+    assert [(v["scheme"], v["block_size"]) for v in metrics["variants"]] == [("int8-weights", 32)]
+    assert [t["name"] for t in metrics["tried"]][-1] == "int8-weights, blocks of 32"
 
 
 def test_keep_float_leaves_layers_alone(quantize, tmp_path):

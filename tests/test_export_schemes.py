@@ -195,6 +195,12 @@ def test_the_few_token_types_stay_in_float(name: str, quantized: Quantize) -> No
     assert [t.dtype for t in tables if t.shape == (2, 64)] == [np.float32]
 
 
+@pytest.mark.parametrize("name", ["int4-weights", "int8-weights"])
+def test_smaller_blocks_have_more_scales(name: str, quantized: Quantize) -> None:
+    large, small = (quantized(name, replace(VNNI, block_size=size)).stat().st_size for size in (64, 16))
+    assert large < small
+
+
 @pytest.mark.parametrize("name", SCHEMES)
 def test_embedding_table_is_quantized(
     name: str, quantized: Quantize, parent: Path, tokenizer: PreTrainedTokenizerFast

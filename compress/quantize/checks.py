@@ -117,6 +117,12 @@ def check(config: QuantizeConfig) -> QuantizeRequest:
     check_opset(config.opset)
     searches = _searches(config.scheme)
     parts = _parts(_formats(config.format), () if searches else tuple(dict.fromkeys(config.scheme)), searches)
+    blocks = [scheme.name for part in parts for scheme in part.schemes if scheme.block_size]
+    if config.block_size is not None and not blocks:
+        raise EdgepressError(
+            "--block-size: none of these schemes has blocks",
+            "name --scheme int8-weights or int4-weights of ONNX",
+        )
     if searches and len(config.cpu) > 1:
         raise EdgepressError(f"--scheme {AUTO} judges the files of one CPU", "name one --cpu")
     output = config.output or _default_output(config, parts, searches)

@@ -44,6 +44,9 @@ class QuantizeConfig(CpuFlags, ModelFlags):
     texts whose nearest neighbour is another one. Default: labels are shown, and not limited; of vectors 3."""
     keep_float: tuple[str, ...] = ()
     """Layers to leave in float, by module path (distilbert.transformer.layer.0.ffn.lin2)."""
+    block_size: Literal[16, 32, 64, 128, 256] | None = None
+    """Weights that share a scale in int8-weights and int4-weights of ONNX: fewer are nearer to fp32, in a
+    larger and slower file. Default: 128 and 32; --scheme auto also tries 32 in int8."""
     calibration: Literal["minmax", "entropy", "percentile"] = "minmax"
     """Method that finds the range of an activation for int8-static."""
     smooth_quant: float = 0.8

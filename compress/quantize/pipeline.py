@@ -125,6 +125,7 @@ def _options(config: QuantizeConfig) -> Options:
         keep_float=frozenset(config.keep_float),
         calibration=config.calibration,
         smooth_quant=config.smooth_quant,
+        block_size=config.block_size,
     )
 
 

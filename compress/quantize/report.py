@@ -276,6 +276,7 @@ def _step(quantized: Quantized) -> Step:
             "agreement": file.verdict.parity.agreement,
             "quantized_matmuls": file.coverage,
             "kept_float": list(file.kept_float),
+            **({"block_size": file.block_size} if file.block_size else {}),
         }
         for file in quantized.kept
         if file.scheme is not None

@@ -21,6 +21,8 @@ from export.core.scheme import Options, Scheme
 
 LARGEST = "fp16"
 """Precision that is larger than a file of int8 with some layers in float."""
+FINER_BLOCK = 32
+"""Weights that share a scale where more of them lose too much."""
 # How many of the most sensitive layers are left in float, one try after the other.
 KEPT_LAYERS = (1, 2, 4, 8, 16)
 # Ranking layers needs fewer sentences than judging a file.
@@ -91,6 +93,8 @@ class Search:
     ) -> Iterator[QuantizedFile]:
         yield from small
         for own in self.formats:
+            yield from self._finer(own)
+        for own in self.formats:
             yield from self._mixed(own)
         yield from large
 
@@ -122,6 +126,14 @@ class Search:
             return found
         self.session.discard(found)
         return None
+
+    def _finer(self, own: WrittenFormat) -> Iterator[QuantizedFile]:
+        """Files of int8 with smaller blocks, where the user names none."""
+        if self.options.block_size is None:
+            for scheme in own.part.schemes:
+                if scheme.precision == "int8" and (scheme.block_size or 0) > FINER_BLOCK:
+                    options = replace(self.options, block_size=FINER_BLOCK)
+                    yield self.session.quantize(own.whole, scheme, options)
 
     def _mixed(self, own: WrittenFormat) -> Iterator[QuantizedFile]:
         """Files of int8 that leave ever more of the most sensitive layers in float."""

@@ -55,6 +55,8 @@ class QuantizedFile:
     scheme: Scheme
     kept_float: tuple[str, ...] = ()
     """Layers that the scheme left alone."""
+    block_size: int | None = None
+    """Weights that share a scale; None: its scheme has no blocks."""
     cpus: tuple[str, ...] = ()
     """The CPUs that it is made for, where the user named some and its scheme asks."""
     seconds: float = 0.0
@@ -79,6 +81,8 @@ class Written:
     """What writing took, without the comparison."""
     kept_float: tuple[str, ...] = ()
     """Layers that the scheme left alone."""
+    block_size: int | None = None
+    """Weights that share a scale; None: its scheme has no blocks."""
     companion: Path | None = None
     """A second file made from it."""
     cpus: tuple[str, ...] = ()
@@ -99,10 +103,14 @@ class Written:
 
     @property
     def name(self) -> str:
-        """The scheme, its CPUs, and how many layers it left in float; or the format's own precision."""
+        """The scheme, its CPUs, blocks that are not the usual ones, and how many layers it left in float; or
+        the format's own precision.
+        """
+        usual = self.scheme.block_size if self.scheme else None
+        blocks = f", blocks of {self.block_size}" if self.block_size != usual else ""
         kept = f", {len(self.kept_float)} float" if self.kept_float else ""
         cpus = f" for {', '.join(self.cpus)}" if self.cpus else ""
-        return (self.scheme.name if self.scheme else self.precision) + cpus + kept
+        return (self.scheme.name if self.scheme else self.precision) + cpus + blocks + kept
 
 
 @dataclass(frozen=True)
@@ -205,7 +213,8 @@ class ExportSession:
         """
         usual = whole.path.with_name(scheme.file_name)
         target = usual.with_name(f"{usual.stem}{suffix}{usual.suffix}")
-        made = QuantizedFile(whole, target, scheme, tuple(sorted(options.keep_float)), tuple(cpus))
+        kept, block = tuple(sorted(options.keep_float)), scheme.block(options)
+        made = QuantizedFile(whole, target, scheme, kept, block, tuple(cpus))
         start = time.perf_counter()
         with self._removing(made):
             self.quantize_into(target, whole, scheme, options)
@@ -219,7 +228,7 @@ class ExportSession:
         """
         with self._removing(made):
             found = self._examined(made.whole, made.path, made.scheme, made.seconds, made.kept_float)
-        return replace(found, cpus=made.cpus)
+        return replace(found, cpus=made.cpus, block_size=made.block_size)
 
     @contextmanager
     def _removing(self, file: QuantizedFile) -> Iterator[None]:
@@ -322,7 +331,16 @@ class ExportSession:
         size = size_bytes(path)
         longest = config.shapes.longest
         return Written(
-            format_, path, scheme, verdict, size, seconds, kept, companion, how=whole.how, longest=longest
+            format_,
+            path,
+            scheme,
+            verdict,
+            size,
+            seconds,
+            kept,
+            companion=companion,
+            how=whole.how,
+            longest=longest,
         )
 
 

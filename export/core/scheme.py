@@ -76,6 +76,8 @@ class Options:
     calibration: Calibration = "minmax"
     smooth_quant: float = 0.8
     """Migration strength alpha of SmoothQuant (Xiao et al. 2022, eq. 4); 0 turns it off."""
+    block_size: int | None = None
+    """Weights that share a scale, for schemes that have blocks; None: the scheme's own."""
     model: PreTrainedModel | None = None
     """The model in torch, for formats whose quantizer works before a file is written."""
     export: ExportConfig | None = None
@@ -97,8 +99,14 @@ class Scheme:
     rival: str | None = None
     """A cheaper scheme that it has to beat, and `why_slower`: what costs it the time where it does not."""
     why_slower: str = ""
+    block_size: int | None = None
+    """Weights that share a scale where nobody says; None: the scheme has no blocks."""
     cpu_traits: tuple[str, ...] = ()
     """Attributes of a `CpuTarget` that change the file; empty: it is the same for every CPU."""
+
+    def block(self, options: Options) -> int | None:
+        """Return how many weights share a scale; None where the scheme has no blocks."""
+        return self.block_size and (options.block_size or self.block_size)
 
     def same_file(self, one: CpuTarget, other: CpuTarget) -> bool:
         """Whether two CPUs take the very same bytes."""

@@ -22,7 +22,7 @@ def quantize(source: Path, target: Path, options: Options) -> None:
     """Write the file with ONNX Runtime's blockwise quantizer; asymmetric, which halves the drift."""
     model = version_converter.convert_version(onnx.load(str(source)), OPSET)
     config = DefaultWeightOnlyQuantConfig(
-        block_size=BLOCK,
+        block_size=options.block_size or BLOCK,
         is_symmetric=False,
         accuracy_level=INT8_ARITHMETIC,
         bits=4,
@@ -41,4 +41,4 @@ def _lookups_of_shapes(model: onnx.ModelProto) -> list[str]:
     return [node.name for node in model.graph.node if node.op_type == "Gather" and node.name not in tables]
 
 
-SCHEME = Scheme("int4-weights", "int4", "model_q4.onnx", quantize)
+SCHEME = Scheme("int4-weights", "int4", "model_q4.onnx", quantize, block_size=BLOCK)

@@ -19,7 +19,7 @@ def quantize(source: Path, target: Path, options: Options) -> None:
     """Write the products with ONNX Runtime's blockwise quantizer, and the tables beside them."""
     model = onnx.load(str(source))
     config = DefaultWeightOnlyQuantConfig(
-        block_size=BLOCK, is_symmetric=True, accuracy_level=INT8_ARITHMETIC, bits=8
+        block_size=options.block_size or BLOCK, is_symmetric=True, accuracy_level=INT8_ARITHMETIC, bits=8
     )
     excluded = nodes_of(model.graph, options.keep_float)
     quantizer = MatMulNBitsQuantizer(model, algo_config=config, nodes_to_exclude=excluded)
@@ -29,4 +29,4 @@ def quantize(source: Path, target: Path, options: Options) -> None:
     edit.save(target)
 
 
-SCHEME = Scheme("int8-weights", "int8", "model_w8.onnx", quantize)
+SCHEME = Scheme("int8-weights", "int8", "model_w8.onnx", quantize, block_size=BLOCK)
