@@ -52,7 +52,7 @@ test-oldest: $(OLD)/test.stamp
 test-litert: $(LITERT)/test.stamp
 	OMP_NUM_THREADS=1 $(LITERT)/bin/python -m pytest $(SIDE_BY_SIDE) -m "not long" -k litert $(ARGS) \
 		$(addprefix tests/test_,export_litert.py export_litert_lengths.py export_command.py every_architecture.py \
-		compress_quantize.py compress_entities.py compress_question_answering.py compress_distill_static.py)
+		compress_quantize.py compress_entities.py compress_question_answering.py compress_distill_static.py android_arm.py)
 
 constraints: $(VENV)/test.stamp
 	$(PY) -m pip install --quiet 'uv>=0.9,<1'

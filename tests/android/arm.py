@@ -1,4 +1,4 @@
-"""An arm64 Python with ONNX Runtime under qemu: what exported files answer on a phone's instruction set.
+"""An arm64 Python with ONNX Runtime or LiteRT under qemu: what files answer on a phone's instruction set.
 
 Its answers are ARM's; its times are an emulator's and mean nothing.
 """
@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,23 +28,66 @@ SYSTEM = (
 )
 PYTHON = "3.11"
 PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
-WHEELS = ("onnxruntime", "numpy", "flatbuffers")
+# Reads batches and keeps logits, as files know no torch; `answer` is the runtime's.
 PROGRAM = """
-import sys, numpy, onnxruntime
-session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
-names = [each.name for each in session.get_inputs()]
+import sys, numpy
 batches = numpy.load(sys.argv[2])
 rows = range(len({name.rpartition("/")[0] for name in batches}))
-found = [session.run(None, {name: batches[f"{row}/{name}"] for name in names})[0] for row in rows]
+found = []
+for row in rows:
+    found.append(answer({name: batches[f"{row}/{name}"] for name in names}))
 numpy.save(sys.argv[3], numpy.concatenate(found))
 """
 
 
 @dataclass(frozen=True)
+class Runtime:
+    """A runtime that an arm64 Python brings."""
+
+    package: str
+    """Name of its package; a folder of the cache is of one version."""
+    wheels: tuple[str, ...]
+    """Packages that it needs to run a file."""
+    opens: str
+    """Python that opens the file, with `names` of inputs and a function `answer` of a batch."""
+
+
+ONNX_RUNTIME = Runtime(
+    "onnxruntime",
+    ("onnxruntime", "numpy", "flatbuffers"),
+    """
+import sys, onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+names = [each.name for each in session.get_inputs()]
+answer = lambda batch: session.run(None, batch)[0]
+""",
+)
+LITERT = Runtime(
+    "ai-edge-litert",
+    ("ai-edge-litert", "numpy"),
+    """
+import sys, numpy
+from ai_edge_litert.interpreter import Interpreter
+model = Interpreter(sys.argv[1])
+lengths = sorted(int(name.removeprefix("tokens_")) for name in model.get_signature_list())
+names = list(model.get_signature_runner(f"tokens_{lengths[0]}").get_input_details())
+def answer(batch):
+    given = batch[names[0]].shape[1]
+    longer = next(length for length in lengths if length >= given)
+    pad = lambda values: numpy.pad(values.astype("int32"), ((0, 0), (0, longer - given)))
+    run = model.get_signature_runner(f"tokens_{longer}")
+    return run(**{name: pad(values) for name, values in batch.items()})["logits"]
+""",
+)
+RUNTIMES = {own.package: own for own in (ONNX_RUNTIME, LITERT)}
+
+
+@dataclass(frozen=True)
 class Arm:
-    """Runs ONNX files as an arm64 machine does."""
+    """Runs files as an arm64 machine does."""
 
     folder: Path
+    runtime: Runtime
 
     def logits(self, model: Path, batches: list[dict[str, np.ndarray]], scratch: Path) -> np.ndarray:
         """Of all batches, one behind the other."""
@@ -51,15 +96,22 @@ class Arm:
         np.savez(asked, **named)
         system = self.folder / "system"
         command = [self.folder / "emulator/usr/bin/qemu-aarch64", "-L", system]
-        command += [system / "usr/bin" / f"python{PYTHON}", "-c", PROGRAM, model, asked, told]
+        command += [
+            system / "usr/bin" / f"python{PYTHON}",
+            "-c",
+            self.runtime.opens + PROGRAM,
+            model,
+            asked,
+            told,
+        ]
         places = {"PYTHONHOME": str(system / "usr"), "PYTHONPATH": str(self.folder / "wheels")}
         subprocess.run(command, env={**os.environ, **places}, capture_output=True, check=True)
         found: np.ndarray = np.load(told)
         return found
 
 
-def bring_arm(folder: Path) -> Arm:
-    """Unpack what is not there yet: the emulator, the system, the wheels of this very ONNX Runtime.
+def bring_arm(folder: Path, runtime: Runtime) -> Arm:
+    """Unpack what is not there yet: the emulator, the system, the wheels of this very version of the runtime.
 
     Raises:
         ToolMissingError: one of them cannot be had.
@@ -67,7 +119,7 @@ def bring_arm(folder: Path) -> Arm:
     pieces = {
         "emulator": lambda stage: _unpack(stage, EMULATOR_SUITE, "amd64", EMULATOR),
         "system": lambda stage: _unpack(stage, SYSTEM_SUITE, "arm64", SYSTEM),
-        "wheels": _wheels,
+        "wheels": lambda stage: _wheels(stage, runtime.wheels),
     }
     for name, bring in pieces.items():
         if not (folder / name).exists():
@@ -76,7 +128,7 @@ def bring_arm(folder: Path) -> Arm:
             stage.mkdir(parents=True)
             bring(stage)
             stage.rename(folder / name)
-    return Arm(folder)
+    return Arm(folder, runtime)
 
 
 def _unpack(stage: Path, suite: str, architecture: str, packages: tuple[str, ...]) -> None:
@@ -90,10 +142,10 @@ def _unpack(stage: Path, suite: str, architecture: str, packages: tuple[str, ...
     shutil.rmtree(archive)
 
 
-def _wheels(stage: Path) -> None:
+def _wheels(stage: Path, names: tuple[str, ...]) -> None:
     platforms = [flag for platform in PLATFORMS for flag in ("--platform", platform)]
     pip = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:")
-    wanted = [f"{name}=={version(name)}" for name in WHEELS]
+    wanted = [f"{name}=={version(name)}" for name in names]
     _run(*pip, *platforms, "--python-version", PYTHON, "--dest", stage, *wanted)
     for wheel in list(stage.glob("*.whl")):
         with zipfile.ZipFile(wheel) as content:
@@ -112,12 +164,20 @@ def _run(*command: str | Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def arm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Arm:
-    """Kept where pytest keeps anything; one folder for each ONNX Runtime."""
-    name = f"arm-{version('onnxruntime')}"
-    cached = request.config.pluginmanager.hasplugin("cacheprovider")
-    folder = request.config.cache.mkdir(name) if cached else tmp_path_factory.mktemp(name)
-    try:
-        return bring_arm(folder)
-    except ToolMissingError as error:
-        pytest.skip(str(error))
+def arm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Arm]:
+    """Brings an arm64 Python with a runtime, by its package's name.
+
+    It is kept where pytest keeps anything, in one folder for each version of the runtime.
+    """
+
+    @cache
+    def bring(package: str) -> Arm:
+        name = f"arm-{package}-{version(package)}"
+        cached = request.config.pluginmanager.hasplugin("cacheprovider")
+        folder = request.config.cache.mkdir(name) if cached else tmp_path_factory.mktemp(name)
+        try:
+            return bring_arm(folder, RUNTIMES[package])
+        except ToolMissingError as error:
+            pytest.skip(str(error))
+
+    return bring
