@@ -287,6 +287,7 @@ def test_a_threshold_is_chosen_on_rows_that_are_not_reported(
         "has an answer to every question": ("finetune", "--model", bare_encoder, "--task", questions, *held),
         "is for text-classification": ("finetune", "--model", bare_encoder, "--task", "movie_reviews", *held),
         "is chosen by compress.finetune": ("prune", "--model", answer_model, "--ffn", 0.5, *auto),
+        "any number, and finite": ("finetune", "--model", "x", "--task", "y", "--null-threshold", "inf"),
     }
     for words, (verb, *flags) in refused.items():
         result = cli(f"compress.{verb}", *flags, *out)

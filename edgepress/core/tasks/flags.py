@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 from edgepress.core.errors import EdgepressError
 from edgepress.core.flags import EntailmentLabel, Template
 from edgepress.core.labels import parse_label_map
+from edgepress.core.option_values import RANGES, out_of_range
 from edgepress.core.sentence_folder import PoolingMode
 from edgepress.core.tasks.task import TaskOptions
 
@@ -55,7 +56,7 @@ class TaskFlags:
         """The flags as `find_task` takes them.
 
         Raises:
-            EdgepressError: a threshold is to be chosen where nothing is trained for it.
+            EdgepressError: a threshold is no finite number, or is to be chosen where it cannot be.
         """
         asked = self.null_threshold
         if asked == "auto" and not self.CHOOSES_NULL_THRESHOLD:
@@ -63,6 +64,8 @@ class TaskFlags:
                 "--null-threshold auto is chosen by compress.finetune, and kept in the model",
                 "leave it away, or name a number",
             )
+        if isinstance(asked, float) and not (known := RANGES["null_threshold"]).holds(asked):
+            raise out_of_range("null_threshold", asked, known)
         return TaskOptions(
             label_column=self.label_column,
             text_columns=self.text_columns,
