@@ -344,6 +344,7 @@ def test_quantizing_keeps_neighbours(cli: Cli, embedder: Path, tmp_path: Path) -
     assert 0.9 < child["mean_cosine"] <= 1
 
 
+@pytest.mark.slow
 def test_what_is_lost_of_neighbours_is_limited(
     cli: Cli, embedder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

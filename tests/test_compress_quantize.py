@@ -193,6 +193,7 @@ def test_auto_keeps_the_smallest_where_size_is_sought(quantize, tmp_path):
     assert sorted(p.name for p in (tmp_path / "out" / "onnx").iterdir()) == ["model.onnx", "model_q4.onnx"]
 
 
+@pytest.mark.slow
 def test_auto_tries_smaller_blocks_before_layers_in_float(quantize, tmp_path, monkeypatch):
     small = [name for name in SCHEMES if name != "fp16"]  # which is larger, and tried last
     allowed = chain([False] * len(small), [True])

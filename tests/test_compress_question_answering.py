@@ -163,6 +163,7 @@ def gives_the_same(cli: Cli, folder: Path, name: str) -> None:
     assert found["text"] == [QUESTION, CONTEXT]
 
 
+@pytest.mark.slow
 def test_a_file_has_the_outputs_that_others_ask_for(files: Path) -> None:
     batch = {name: np.ones((2, 9), dtype=np.int64) for name in ("input_ids", "attention_mask")}
     batch["token_type_ids"] = np.zeros((2, 9), dtype=np.int64)

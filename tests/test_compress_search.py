@@ -111,6 +111,7 @@ def test_sensitive_layers_are_left_in_float_before_fp16(ask):
     assert set(kept.kept_float) == {entry.layer for entry in search.sensitivities[:2]}
 
 
+@pytest.mark.slow
 def test_the_last_resort_is_the_largest_scheme(ask, files):
     (kept,), _ = ask([9.0] * (len(SMALL) + len(KEPT_LAYERS)) + [0.0])
     assert kept.precision == LARGEST

@@ -210,6 +210,7 @@ def test_whole_passes(measured: Measured) -> None:
     assert {one.rows for one in found if one.kind == "latency"} == {0}
 
 
+@pytest.mark.slow
 def test_a_broken_file_has_its_row_and_the_others_go_on(
     cli: Callable[..., Result], onnx_file: Path, tmp_path: Path
 ) -> None:
