@@ -1,6 +1,7 @@
 """Recipes whose axes name flags, whose rows are means over an axis, and whose steps may be left out."""
 
 import json
+from dataclasses import replace
 from statistics import fmean
 
 import pytest
@@ -8,7 +9,7 @@ import yaml
 
 from compress.recipe.results import table
 from compress.recipe.results.expectations import expectations
-from compress.recipe.results.lines import RecipeResult, TableLine
+from compress.recipe.results.lines import RecipeResult, TableLine, task_of
 from compress.recipe.run.plan import Run, plan
 from compress.recipe.run.steps import Bench, RunLedger
 from compress.recipe.schema.spec import load
@@ -226,6 +227,14 @@ def test_an_epoch_is_the_mean_of_its_losses_and_what_its_end_says(tmp_path):
         "| epochs: long | 1 | 2.0000 | 0.5000 | 75.00 % | 8.0 | 0.2 |",
         "| epochs: long | 2 | 1.0000 | 0.2500 | 50.00 % | 7.5 | 0.5 |",
     ]
+
+
+def test_the_task_of_a_line_is_what_its_model_recorded(answer_model, tmp_path):
+    own, _ = line(tmp_path, {})
+    asked = {0: replace(own.runs[0], output=answer_model)}
+    found = task_of(replace(own, runs=asked, task="asked"))
+    assert (found.problem_type, found.labels) == ("question_answering", ("start", "end"))
+    assert found.text_columns == ("question", "context")
 
 
 def test_an_older_history_has_no_times_and_a_masked_one_no_score(tmp_path):

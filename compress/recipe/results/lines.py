@@ -20,6 +20,7 @@ from device_bench.grouping import latency
 from device_bench.plan import Target
 from device_bench.records import Measurement
 from device_bench.stats import Interval, paired_ratio
+from edgepress.core.artifact import is_artifact, read_manifest
 from edgepress.core.heads import TOKEN_CLASSIFIER
 from edgepress.core.intervals import Bounds, bounds_of, paired_bounds
 from edgepress.core.squad import restored
@@ -296,11 +297,15 @@ OF_FILES = ("parameters", "size_mb", "latency_ms", "speed_up", "size_ratio")
 
 
 def task_of(line: TableLine) -> Task | None:
-    """The line's task; of one that is a folder what the model's config says of it. None for a mean."""
+    """The line's task: of the zoo, else what its model recorded, else its config's; None for a mean."""
     if line.task in TASKS:
         return TASKS[line.task]
-    files = (run.output / "config.json" for run in line.runs.values() if line.task)
-    path = next((file for file in files if file.is_file()), None)
+    outputs = [run.output for run in line.runs.values() if line.task]
+    recorded = (read_manifest(own).data for own in outputs if is_artifact(own))
+    if data := next((own for own in recorded if own and own.get("problem_type")), None):
+        columns, labels = tuple(data["text_columns"]), tuple(data["labels"])
+        return Task(line.task, columns, labels, problem_type=data["problem_type"])
+    path = next((own / "config.json" for own in outputs if (own / "config.json").is_file()), None)
     if path is None:
         return None
     content = json.loads(path.read_text(encoding="utf-8"))
