@@ -26,6 +26,7 @@ from edgepress.core.intervals import Bounds, score_bounds, score_text
 from edgepress.core.matryoshka import DIMENSIONS
 from edgepress.core.metrics import scores
 from edgepress.core.outcomes import packed_outcomes
+from edgepress.core.splits import Examples
 from edgepress.core.tables import ScreenTable, screen_table
 from edgepress.core.tasks import ON_TRAIN, ProblemType, Task
 from edgepress.core.tasks.kinds import kind_of
@@ -116,17 +117,13 @@ def judge(
     """
     kind = kind_of(task.problem_type)
     watched, logits = _evaluated(trainer, data)
-    places = kind.places(tokenizer, text.evaluation.texts, max_length)
-    found = kind.collect(list(logits), places, task.labels)
-    if unread := kind.unread(places, max_length):
-        warn(unread)
+    read = (tokenizer, task, max_length)
+    found = _collected(logits, text.evaluation, *read)
     thresholds, labels = kind.thresholds(task), text.evaluation.labels
     several: dict[str, Any] = {}
     if chosen or task.problem_type == MULTI_LABEL:
-        places = kind.places(tokenizer, text.watched.texts, max_length)
-        selected = kind.chosen_thresholds(
-            kind.collect(list(watched), places, task.labels), text.watched.labels
-        )
+        own = found if data.selection is None else _collected(watched, text.watched, *read)
+        selected = kind.chosen_thresholds(own, text.watched.labels)
         thresholds = selected if chosen else thresholds
         several = _several(task, text, found, selected)
     evaluated = EvaluationSet.of(task, text.evaluation, max_length)
@@ -144,6 +141,17 @@ def judge(
     if hint := hint_after(task, metrics, bounds, labels):
         step(hint)
     return TrainingResult(found, evaluated, thresholds, metrics, seconds(trainer), packed_outcomes(*judged))
+
+
+def _collected(
+    logits: np.ndarray, rows: Examples, tokenizer: PreTrainedTokenizerBase, task: Task, max_length: int
+) -> np.ndarray:
+    """Return the outputs of rows, of their logits, and warn of places that were not read."""
+    kind = kind_of(task.problem_type)
+    places = kind.places(tokenizer, rows.texts, max_length)
+    if unread := kind.unread(places, max_length):
+        warn(unread)
+    return kind.collect(list(logits), places, task.labels)
 
 
 def _evaluated(trainer: Trainer, data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
