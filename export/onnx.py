@@ -47,7 +47,7 @@ class OnnxConfig(ExportConfig):
     """Also give the states of tokens, last_hidden_state (batch, sequence, width), of a model that gives
     vectors: transformers.js, optimum and sentence-transformers pool them by themselves."""
     with_tokenizer: bool = False
-    """Also write a file that takes strings and gives label probabilities (WordPiece, BPE, Unigram)."""
+    """Also write a file that takes strings, and gives label probabilities or vectors (WordPiece, BPE, Unigram)."""
 
 
 def scheme_names() -> list[str]:
@@ -115,12 +115,12 @@ outputs = session.run({outputs}, {{name: inputs[name].astype("int64") for name i
         config_type = opened.kind.in_graph
         if config_type is None:
             raise EdgepressError(
-                f"--with-tokenizer is for models that label texts or words; {opened.source.name} is for "
-                f"{opened.kind.pipeline}",
+                f"--with-tokenizer is for models that label texts or words, or give vectors; "
+                f"{opened.source.name} is for {opened.kind.pipeline}",
                 "leave it away: tokenizer.json lies beside the file",
             )
         target = path.with_name(f"{path.stem}_with_tokenizer.onnx")
-        labels = opened.model.config.id2label or {}
+        labels = (opened.model.config.id2label if opened.kind.head.labelled else None) or {}
         add_tokenizer(
             path,
             target,

@@ -19,6 +19,7 @@ from transformers import AutoModel, AutoTokenizer
 
 import edgepress
 from edgepress.core.sentence_folder import read_pooling
+from export.onnx_graph.text.model import open_with_extensions
 
 Cli = Callable[..., Result]
 LEARN = ("--epochs", 8, "--learning-rate", 1e-3, "--batch-size", 8, "--max-length", 32)
@@ -99,11 +100,19 @@ def test_a_model_learns_what_belongs_together(
 @pytest.mark.parametrize("name", ["onnx", *first_slow(FORMATS, 2)])
 def test_files_give_the_same_vectors(cli: Cli, embedder: Path, tmp_path: Path, name: str) -> None:
     out = tmp_path / "out"
-    flags = ("--eval-samples", 12, "--scheme", "fp32")
+    strings = ("--with-tokenizer",) if name == "onnx" else ()
+    flags = ("--eval-samples", 12, "--scheme", "fp32", *strings)
     result = cli(f"export.{name}", "--model", embedder, "--output", out, *flags)
     assert result.code == 0, result.err
+    if strings:
+        with_tokenizer = out / "onnx" / "model_with_tokenizer.onnx"
+        session = open_with_extensions(with_tokenizer)
+        found = session.run(["sentence_embedding"], {"text": np.array(TEXTS, dtype=object)})[0]
+        assert np.abs(found - by_hand(embedder, TEXTS)).max() < 1e-3
+        assert [own.name for own in session.get_outputs()] == ["sentence_embedding", "input_ids"]
+        assert "labels" not in session.get_modelmeta().custom_metadata_map
     metrics = manifest_of(out).steps[-1].metrics
-    (record,) = metrics["files"]
+    record = metrics["files"][0]
     assert record["score"] == pytest.approx(metrics["parent_score"], abs=1e-3)
     assert metrics["evaluation_set"]["texts"] == 12
     said = cli("export.predict", next(out.rglob(record["file"])), "--text", *TEXTS, "--json")

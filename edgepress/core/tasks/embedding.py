@@ -72,6 +72,10 @@ class Embedding(TaskKind):
 
         return EMBEDDING
 
+    @property
+    def in_graph(self) -> str:
+        return self.problem_type  # vectors are answers as they are
+
     def usual_beside(self, metric: str) -> tuple[str, ...]:
         if metric == ALIKE:
             return self.usual

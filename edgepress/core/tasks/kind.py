@@ -482,9 +482,7 @@ class TaskKind:
 
     @property
     def in_graph(self) -> str | None:
-        """Problem type by which logits become probabilities inside a graph with its tokenizer; None: nothing
-        is made of them there.
-        """
+        """Problem type by which a graph with its tokenizer makes answers of logits; None: it makes none."""
         return self.config_type
 
     def asking(self, hypotheses: Hypotheses | None) -> TaskKind:

@@ -1,4 +1,4 @@
-"""The second ONNX file: a tokenizer and a classifier in one, strings in, label probabilities out.
+"""The second ONNX file: a tokenizer and a model in one, strings in, label probabilities or vectors out.
 
 It runs in ONNX Runtime with onnxruntime-extensions' operators (`open_with_extensions`), in any of
 their languages.
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import onnxruntime
     from transformers import PreTrainedTokenizerBase
 
-# How transformers' pipeline reads logits; a regression's logit is the answer itself.
+# How transformers' pipeline reads logits; a regression's logit is the answer itself. Vectors stay what they are.
 PROBABILITY: dict[str, str] = {
     "single_label_classification": "Softmax",  # over the last axis
     "multi_label_classification": "Sigmoid",
@@ -66,7 +66,8 @@ def add_tokenizer(
     probabilities are (batch, sequence, labels), and a third output, `offsets` (batch, sequence, 2) int64,
     says at which character of its text each token begins, and which is behind its last. Rows are padded to
     the longest, as the tokenizer does it. The names of the labels are in the file's metadata, "labels",
-    as a JSON list.
+    as a JSON list. A model of vectors keeps its own outputs, `sentence_embedding` (batch, width) first, in
+    place of `probabilities`, and has no labels.
 
     Args:
         source: an ONNX file with the inputs `input_ids, attention_mask[, token_type_ids]`, of any
@@ -74,7 +75,7 @@ def add_tokenizer(
         target: the file to write.
         tokenizer: the model's tokenizer; its vocabulary is stored in the file.
         longest: the model's longest input [tokens]; longer texts are cut.
-        config_type: what the logits mean, as `problem_type` of config.json says it.
+        config_type: what the logits mean, as `problem_type` of config.json says it, or embedding.
         labels: their names, in their order.
         pair: whether the model compares two texts.
         per_token: whether it labels tokens, whose places in the text are wanted then.
@@ -90,9 +91,11 @@ def add_tokenizer(
     nodes = Nodes()
     encoded = _encode(nodes, tokenizer, longest, pair, per_token)
     _put_before(model, nodes, encoded, ("text", "text_pair") if pair else ("text",))
-    _put_behind(model, len(labels), config_type, encoded.get("offsets"))
+    own = _put_behind(model, len(labels), config_type, encoded.get("offsets"))
+    ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch_size", "sequence_length"])
+    _refill(model.graph.output, [own[0], ids, *own[1:]])
     known = {entry.key: entry.value for entry in model.metadata_props}
-    helper.set_model_props(model, {**known, "labels": json.dumps(labels)})
+    helper.set_model_props(model, {**known, **({"labels": json.dumps(labels)} if labels else {})})
     onnx.save(model, str(target))
     cases = HARD_PAIRS if pair else HARD_SINGLES
     compare_tokenizers(target.name, encoder(tokenizer, longest), _of_file(target, "input_ids"), cases)
@@ -196,19 +199,22 @@ def _put_before(model: ModelProto, nodes: Nodes, encoded: Mapping[str, str], tex
     )
 
 
-def _put_behind(model: ModelProto, labels: int, config_type: str, places: str | None) -> None:
-    """Give probabilities instead of logits, and the token ids beside them; of tokens their places too."""
+def _put_behind(
+    model: ModelProto, labels: int, config_type: str, places: str | None
+) -> list[onnx.ValueInfoProto]:
+    """Give probabilities instead of logits, and of tokens their places too: the outputs, the answer first."""
     graph = model.graph
+    if config_type not in PROBABILITY:
+        return list(graph.output)
     graph.node.append(helper.make_node(PROBABILITY[config_type], ["logits"], ["probabilities"]))
-    ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch_size", "sequence_length"])
     tokens: list[str | int | None] = ["sequence_length"] if places else []
     shape = ["batch_size", *tokens, labels]
-    outputs = [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, shape), ids]
+    outputs = [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, shape)]
     if places:
         graph.node.append(helper.make_node("Identity", [places], ["offsets"]))
         pairs = ["batch_size", *tokens, 2]
         outputs.append(helper.make_tensor_value_info("offsets", TensorProto.INT64, pairs))
-    _refill(graph.output, outputs)
+    return outputs
 
 
 def _refill(field, values) -> None:  # type: ignore[no-untyped-def]  # protobuf's repeated fields have no public type
