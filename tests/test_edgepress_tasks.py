@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from conftest import SENTENCES, write_split
 from datasets import Dataset
+from questions import answers, entries, write_squad
 
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import sha256
@@ -427,3 +428,22 @@ def test_the_flag_of_an_unknown_split_too(folder: Path) -> None:
     with pytest.raises(EdgepressError, match=r"no split 'vaild' of ") as refused:
         find_task(str(folder), options=TaskOptions(split="vaild"))
     assert "it has train" in refused.value.hint
+
+
+@pytest.mark.parametrize("name", ["squad", "squad_v2", "xquad_en"])
+def test_a_zoo_task_of_answers_is_what_its_folder_would_be(tmp_path: Path, name: str) -> None:
+    """As the Hub stores it, and as SQuAD's own file; with an unanswered question where some are."""
+    rows = entries()[:4] + ([("who wrote it?", entries()[0][1], [])] if name == "squad_v2" else [])
+    tables = [
+        {"question": asked, "context": text, "answers": answers(text, said)} for asked, text, said in rows
+    ]
+    write_squad(tmp_path / "squad" / name, "dev", rows)
+    hub = tmp_path / "hub" / name
+    hub.mkdir(parents=True)
+    write_parquet(hub / "validation-00000-of-00001.parquet", tables)
+    for root in (hub.parent, tmp_path / "squad"):
+        task, found = find_task(name, root), find_task(str(root / name))
+        assert replace(
+            found, folder=None, root=root, files={}, rows={}, unused=(), hub_id=task.hub_id
+        ) == replace(task, hub_files="")
+        assert load_split(task, "validation").texts == [(asked, text) for asked, text, _ in rows]

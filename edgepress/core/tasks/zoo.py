@@ -43,6 +43,20 @@ def _entities(name: str, types: tuple[str, ...], hub_id: str, folder: str) -> Ta
     )
 
 
+def _answers(name: str, hub_id: str, folder: str, **rest: Any) -> Task:
+    return Task(
+        name,
+        ("question", "context"),
+        ("start", "end"),
+        label_columns=("answers",),
+        problem_type="question_answering",
+        metric="answer_f1",
+        hub_id=hub_id,
+        hub_files=f"{folder}/{{split}}-*.parquet",
+        **rest,
+    )
+
+
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
@@ -97,6 +111,9 @@ TASKS: dict[str, Task] = {
             "leondz/wnut_17",
             "wnut_17",
         ),
+        _answers("squad", "rajpurkar/squad", "plain_text"),
+        _answers("squad_v2", "rajpurkar/squad_v2", "squad_v2", null_threshold=0.0),
+        _answers("xquad_en", "google/xquad", "xquad.en"),  # to judge on: it has no train split
     )
 }
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import onnxruntime
     from transformers import PreTrainedTokenizerBase
 
-# How transformers' pipeline reads logits; a regression's logit is the answer itself. Vectors stay what they are.
+# How transformers' pipeline reads logits; a regression's logit is the answer itself, and so are vectors.
 PROBABILITY: dict[str, str] = {
     "single_label_classification": "Softmax",  # over the last axis
     "multi_label_classification": "Sigmoid",
