@@ -47,7 +47,7 @@ class OnnxConfig(ExportConfig):
     """Also give the states of tokens, last_hidden_state (batch, sequence, width), of a model that gives
     vectors: transformers.js, optimum and sentence-transformers pool them by themselves."""
     with_tokenizer: bool = False
-    """Also write a file that takes strings and gives label probabilities or vectors (WordPiece, BPE, Unigram)."""
+    """Also write a file that takes strings and gives probabilities or vectors (WordPiece, BPE, Unigram)."""
 
 
 def scheme_names() -> list[str]:
