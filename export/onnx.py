@@ -187,9 +187,12 @@ def fix_shapes(path: Path, shapes: Shapes) -> None:
     import onnx
     from onnxruntime.tools.onnx_model_utils import make_dim_param_fixed
 
+    from export.onnx_graph.graph import keep_norms_apart
+
     model = onnx.load(str(path))
     for name, size in fixed.items():
         make_dim_param_fixed(model.graph, name, size)
+    keep_norms_apart(model)
     onnx.save(model, str(path))
 
 

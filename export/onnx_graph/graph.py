@@ -102,6 +102,19 @@ def drop_shapes(model: ModelProto) -> None:
     del model.graph.value_info[:]
 
 
+def keep_norms_apart(model: ModelProto) -> None:
+    """Write the addition before each LayerNormalization as Sum, which is the same of two tensors.
+
+    Where the graph's sizes are fixed ONNX Runtime knows every shape, and fuses Add and LayerNormalization
+    into the kernel that is slower (see `drop_shapes`): MiniLM took 1.09 times as long in fp32 and 1.28 times
+    in int8 as with free sizes, at 128 tokens. It does not fuse Sum.
+    """
+    added = {own.output[0]: own for own in model.graph.node if own.op_type == "Add"}
+    for own in model.graph.node:
+        if own.op_type == "LayerNormalization" and own.input[0] in added:
+            added[own.input[0]].op_type = "Sum"
+
+
 def node(op: str, inputs: Sequence[str], output: str, domain: str = "", **attributes: Any) -> NodeProto:
     """A node with one output, named after it."""
     return helper.make_node(op, list(inputs), [output], output, domain=domain, **attributes)
