@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from queries import pairs, write_pairs
 from transformers import AutoModelForSequenceClassification, pipeline
 
 import edgepress
+from edgepress.core.errors import EdgepressError
 from edgepress.core.intervals import drop_bounds, score_bounds
 from edgepress.core.metrics import scores
 from edgepress.core.own_split import split_beside
@@ -164,6 +165,9 @@ def test_files_rank_the_same(cli: Cli, ranking_model: Path, tmp_path: Path) -> N
     flags = ("--output", out, "--eval-samples", 16, "--formats", "onnx", "torchscript")
     result = cli("export", "--model", ranking_model, *flags)
     assert result.code == 0, result.err
+    (further,) = (line for line in result.out.splitlines() if line.startswith("MRR@10"))
+    assert "onnx/model.onnx" in further
+    assert further.endswith("torchscript/model.pt")
     metrics = manifest_of(out).steps[-1].metrics
     assert metrics["evaluation_set"]["texts"] == 16
     assert [record["file"] for record in metrics["files"]] == ["model.onnx", "model.pt"]
@@ -206,6 +210,34 @@ def test_a_table_is_split_by_query(tmp_path: Path) -> None:
     sides = [{query for query, _ in load_split(task, own).texts} for own in ("train", "validation")]
     assert sides[1]
     assert not sides[0] & sides[1]
+
+
+@pytest.mark.parametrize("kind", ["reranking", "embedding"])
+def test_where_every_order_is_right_nothing_is_ranked(tmp_path: Path, kind: str) -> None:
+    rows = [(query, passage, int(query != pairs()[0][0])) for query, passage, _ in pairs()]
+    for split in ("train", "validation"):
+        write_pairs(tmp_path / f"{split}.jsonl", rows)
+    task = find_task(str(tmp_path), options=TaskOptions(problem_type=kind))
+    with pytest.raises(EdgepressError, match="no query has a relevant passage .* beside one that is not"):
+        load_split(task, "validation")
+
+
+@pytest.mark.parametrize(("label", "word"), [(2, "not 2"), (0.5, "not 0.5"), (None, "not by nothing")])
+def test_labels_that_are_no_relevance_are_asked_about(tmp_path: Path, label: float | None, word: str) -> None:
+    table = write_pairs(tmp_path / "all.jsonl", [*pairs(), ("the film", "its ending", cast("int", label))])
+    with pytest.raises(EdgepressError, match=word) as error:
+        find_task(str(table), options=TaskOptions(split="all"))
+    assert "--problem-type single_label_classification or regression" in error.value.with_hint
+    if label == 2:
+        asked = TaskOptions(split="all", problem_type="single_label_classification")
+        assert find_task(str(table), options=asked).labels == ("0", "1", "2")
+
+
+def test_a_row_is_named_as_the_table_numbers_it(tmp_path: Path) -> None:
+    table = write_pairs(tmp_path / "all.jsonl", [*pairs(), ("the film", "its ending", 3)])
+    asked = TaskOptions(problem_type="reranking")
+    with pytest.raises(EdgepressError, match=rf"all\.jsonl, row {len(pairs()) + 1}: flag 3 is neither"):
+        split_beside(table, tmp_path / "out", asked, overwrite=False)
 
 
 def test_wikiqa_is_read_by_the_names_of_the_hub_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,6 +83,7 @@ def test_a_failed_expectation_alone_ends_with_1(capsys):
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "not enough memory"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), "no space left on the disk"),
         (OSError(errno.ENOSPC, "No space left on device", "/x/y"), "no space left on the disk"),
+        (RuntimeError("[enforce fail at x.cc:672] . unexpected pos 960 vs 848"), "no space left on the disk"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "no space left on the disk"),
         (ModuleNotFoundError("No module named 'onnx'", name="onnx"), "the package 'onnx' is missing"),
         (ImportError("libfoo.so.1: cannot open shared object file"), "libfoo.so.1: cannot open"),
@@ -96,7 +97,12 @@ def test_a_known_cause(capsys, error, says):
 
 
 @pytest.mark.parametrize(
-    "error", [KeyError("memory"), ImportError("cannot import name 'x' from 'edgepress'")]
+    "error",
+    [
+        KeyError("memory"),
+        ImportError("cannot import name 'x' from 'edgepress'"),
+        ModuleNotFoundError("Could not import module 'PreTrainedModel'"),  # as transformers says it
+    ],
 )
 def test_what_has_no_known_cause(error):
     assert said_cause(error) == ""

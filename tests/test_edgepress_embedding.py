@@ -272,9 +272,40 @@ def test_data_that_show_their_form(tmp_path: Path) -> None:
     assert find_task(str(tmp_path / "scored")).problem_type == "regression"
 
 
-def test_a_table_is_split_by_its_first_text(tmp_path: Path) -> None:
+SCORES: dict[str, tuple[float, float, str]] = {
+    "above the others": (0.2, 1.7, "train, row 4: score 1.7 beside 63 of another scale"),
+    "no score yet": (1, -1, "train, row 4: score -1 beside 63"),
+    "beyond all scales": (1, 400, "train, row 4: score 400 beside 63"),
+}
+
+
+@pytest.mark.parametrize("case", SCORES)
+def test_a_score_of_another_scale_is_named(tmp_path: Path, case: str) -> None:
+    factor, odd, words = SCORES[case]
+    rows = [{**row, "score": odd if place == 3 else factor * row["score"]} for place, row in enumerate(scored())]
+    task = find_task(str(write_splits(tmp_path / "data", rows)), options=EMBEDDING)
+    with pytest.raises(EdgepressError, match=words):
+        load_split(task, "train")
+
+
+def test_cosines_and_few_of_the_highest_score_are_a_scale(tmp_path: Path) -> None:
+    for name, odd in (("cosines", -0.3), ("one of five", 5)):
+        rows = [{**row, "score": odd if place == 3 else row["score"] / 5} for place, row in enumerate(scored())]
+        task = find_task(str(write_splits(tmp_path / name, rows)), options=EMBEDDING)
+        assert load_split(task, "train").labels[3] == pytest.approx(odd)
+
+
+def test_a_row_of_a_table_of_triples_is_named_as_the_table_numbers_it(tmp_path: Path) -> None:
+    rows = [{**row, "negative": "" if place == 40 else row["negative"]} for place, row in enumerate(together())]
+    table = write_rows(tmp_path / "all.jsonl", rows)
+    with pytest.raises(EdgepressError, match=r"all\.jsonl, row 41: no text in column 'negative'"):
+        split_beside(table, tmp_path / "out", TaskOptions(), overwrite=False)
+
+
+def test_a_table_is_split_by_its_first_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = write_rows(tmp_path / "all.jsonl", together())
     task = find_task(str(split_beside(table, tmp_path / "out", TaskOptions(), overwrite=False)))
+    assert "rows held out, at random (seed 0)" in capsys.readouterr().err
     assert (task.problem_type, task.text_columns) == ("embedding", ("anchor", "positive", "negative"))
     sides = [{row[0] for row in load_split(task, own).texts} for own in ("train", "validation")]
     assert sides[1]

@@ -177,8 +177,10 @@ WRONG = {
     "not a label of it": ((RELATIONS, CLASSES, None, "implied"), "the model has no label 'implied'"),
     "no place": ((RELATIONS, CLASSES, "about films"), "has no place for a label"),
     "another place": ((RELATIONS, CLASSES, "about {name}"), "has no place for a label"),
+    "a place of something else": ((RELATIONS, CLASSES, "about {.name}"), "has no place for a label"),
     "one class": ((RELATIONS, CLASSES[:1]), "1 labels to choose from"),
     "twice": ((RELATIONS, ("a", "a")), "name two or more, each once"),
+    "twice, but for the case": ((RELATIONS, ("Sports", " sports")), "name two or more, each once"),
 }
 
 

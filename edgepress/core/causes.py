@@ -16,7 +16,10 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_ROOM = "no space left on the disk"
 # How libraries in C++ and Rust word what Python has an exception for.
 WORDS = {
-    NO_ROOM: r"no space left|os error 28\b|errno 28\b|disk quota exceeded|disk full",
+    NO_ROOM: (
+        r"no space left|os error 28\b|errno 28\b|disk quota exceeded|disk full"
+        r"|unexpected pos \d+ vs \d+"  # torch.save, whose writer counts less than it was given
+    ),
     "not enough memory": (
         r"out of memory|n[o']t (?:enough|allocate) memory|cannot allocate memory|bad_alloc|bad allocation"
         r"|failed to allocate memory"
@@ -54,7 +57,7 @@ def _known(error: BaseException) -> str:
         return "not enough memory"
     if isinstance(error, OSError) and error.errno in NO_SPACE:
         return NO_ROOM
-    if isinstance(error, ModuleNotFoundError):
+    if isinstance(error, ModuleNotFoundError) and error.name:  # transformers' own name none
         return f"the package '{error.name}' is missing"
     line = first_line(error)
     for words, pattern in WORDS.items():

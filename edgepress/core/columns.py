@@ -118,9 +118,21 @@ def find_columns(table: Table, options: TaskOptions, head: TrainedHead | None) -
             "name a --task of the model's kind: lists of words with a tag each",
         )
     label = label_columns(table, text, options, head)
-    if text == RANKED and options.problem_type is None and _is_flag(table.column(label[0])):
-        options = replace(options, problem_type=RANKS)
+    if text == RANKED and options.problem_type is None:
+        _require_relevance(table, label[0], head)
+        options = replace(options, problem_type=RANKS) if _is_flag(table.column(label[0])) else options
     return Columns(text, label, problem_type_of(table, label, options, head))
+
+
+def _require_relevance(table: Table, label: str, head: TrainedHead | None) -> None:
+    """Raise for passages of queries whose labels are not 0 and 1, where no trained head says what they are."""
+    other = [value for value in table.column(label) if flag_number(value) not in (0, 1)]
+    if head is None and other:
+        raise EdgepressError(
+            f"{table.where}: passages for queries are labelled 0 or 1 in column '{label}', and not "
+            f"{'by nothing' if label_text(other[0]) is None else repr(other[0])}",
+            f"mend the data; or --problem-type {SINGLE} or {VALUES}",
+        )
 
 
 def require_one_text(columns: Sequence[str], where: str) -> None:

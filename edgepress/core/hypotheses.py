@@ -62,7 +62,7 @@ def make_hypotheses(
             means entailment.
     """
     template = TEMPLATE if template is None else template
-    if len({*candidates}) < max(len(candidates), FEWEST):
+    if len({label_key(own) for own in candidates}) < max(len(candidates), FEWEST):
         raise EdgepressError(
             f"{len(candidates)} labels to choose from ({', '.join(candidates)})",
             "name two or more, each once",
@@ -75,7 +75,7 @@ def make_hypotheses(
 def _require_place(template: str) -> None:
     try:
         filled = template.format("x") != template
-    except (IndexError, KeyError, ValueError):
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         filled = False
     if not filled:
         raise EdgepressError(

@@ -19,7 +19,7 @@ import numpy as np
 from datasets import Dataset
 
 from edgepress.core.caches import cache_root
-from edgepress.core.columns import Table, find_columns
+from edgepress.core.columns import Columns, Table, find_columns
 from edgepress.core.console import step, warn
 from edgepress.core.errors import EdgepressError
 from edgepress.core.files import remove, sha256, staged_folder, to_json
@@ -27,13 +27,12 @@ from edgepress.core.identity import digest_of
 from edgepress.core.labels import label_key, label_text, refuse_ids, shown
 from edgepress.core.split_files import CONLL, TABLES, TAGS, WORDS, split_of, tables
 from edgepress.core.split_record import RECORD, SPLITS, OwnSplit, record_of, table_name
-from edgepress.core.splits import data_root, read_table, rows_of
+from edgepress.core.splits import RowNames, data_root, read_table, read_texts, rows_of
 from edgepress.core.tasks import TaskOptions
-from edgepress.core.tasks.classification import check_rows
 from edgepress.core.tasks.kinds import kind_of
-from edgepress.core.tasks.task import MULTI, RANKS, SINGLE, VALUES
+from edgepress.core.tasks.task import MULTI, RANKS, SINGLE, VALUES, VECTORS, Task
 
-TEXT_PROBLEMS = (SINGLE, MULTI, VALUES, RANKS)
+TEXT_PROBLEMS = (SINGLE, MULTI, VALUES, RANKS, VECTORS)
 """Problem types whose rows have texts and labels; named entities have words and tags."""
 SUFFIX = "-split"
 ALIKE = 0.5
@@ -200,7 +199,7 @@ def _understood(path: Path, options: TaskOptions) -> tuple[Table, OwnSplit]:
     found = find_columns(table, options, None)
     if found.problem_type in TEXT_PROBLEMS:
         # Before rows are drawn: a message names the row of the table, not that of a split.
-        check_rows(table.rows, found, rows_of([path], path.name))
+        _check_rows(table.rows, found, rows_of([path], path.name))
     stratified = found.problem_type == SINGLE
     if stratified:
         texts = [label_text(value) or "" for value in table.column(found.label[0])]
@@ -208,6 +207,21 @@ def _understood(path: Path, options: TaskOptions) -> tuple[Table, OwnSplit]:
     together = kind_of(found.problem_type).split_by(found.text)
     own = OwnSplit(_source_name(path), sha256(path), found.text, found.label, stratified)
     return table, own if together == found.text else replace(own, together=together)
+
+
+def _check_rows(rows: Dataset, columns: Columns, names: RowNames) -> None:
+    """Raise for the first row that its kind cannot read; which classes there are is not known yet."""
+    if columns.problem_type != SINGLE:
+        kind = kind_of(columns.problem_type)
+        metric = columns.metric or kind.metric
+        kind.read(rows, Task("", columns.text, (), columns.label, columns.problem_type, metric), names)
+        return
+    read_texts(rows, columns.text, names)
+    for row, value in enumerate(rows[columns.label[0]]):
+        if isinstance(value, list | dict) or label_text(value) is None:
+            raise EdgepressError(
+                f"{names.name(row)}: no label in column '{columns.label[0]}'", "drop or fill that row"
+            )
 
 
 def _write(table: Table, own: OwnSplit, path: Path, target: Path, quietly: bool = False) -> None:
@@ -225,8 +239,8 @@ def _write(table: Table, own: OwnSplit, path: Path, target: Path, quietly: bool 
         (stage / RECORD).write_text(to_json(own.recorded) + "\n", encoding="utf-8")
     if not quietly:
         step(
-            f"{path.name}: {len(held):,} of {len(table.rows):,} rows held out, by class and at random "
-            f"(seed {own.seed})"
+            f"{path.name}: {len(held):,} of {len(table.rows):,} rows held out, "
+            f"{'by class and ' if own.stratified else ''}at random (seed {own.seed})"
         )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score, ndcg_score
 
 from edgepress.core.console import warn_once
+from edgepress.core.errors import EdgepressError
 
 DEPTH = 10
 QUERY_IDS = ("query_id", "question_id", "qid")
@@ -24,6 +25,31 @@ def query_numbers(values: Sequence[Any]) -> np.ndarray:
     """(rows,): a number for each query, in the order in which they come."""
     known: dict[Any, int] = {}
     return np.asarray([known.setdefault(value, len(known)) for value in values], dtype=np.int64)
+
+
+def require_order(relevant: np.ndarray, queries: np.ndarray, where: str) -> None:
+    """Raise for a split of which every order of the passages is as good as another.
+
+    Args:
+        relevant: (rows,): whether a passage answers its query.
+        queries: (rows,): number of the query.
+        where: name of the split, for messages.
+
+    Raises:
+        EdgepressError: no passage is relevant, or no query has one that is beside one that is not.
+    """
+    flags = relevant.astype(bool)
+    if not flags.any():
+        raise EdgepressError(
+            f"{where}: no passage is relevant to its query (label 1), and so nothing is to rank",
+            "name another --label-column, or another file",
+        )
+    if not np.isin(queries[flags], queries[~flags]).any():
+        raise EdgepressError(
+            f"{where}: no query has a relevant passage (label 1) beside one that is not (label 0), and so "
+            "every order is right",
+            "add passages that do not answer; texts that belong together stand in columns anchor and positive",
+        )
 
 
 def average_precision(scores: np.ndarray, relevant: np.ndarray) -> float:

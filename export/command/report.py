@@ -74,8 +74,12 @@ class ComparedFiles(ABC):
     def also(self) -> Iterator[str]:
         """A line for each further metric, and each width of vectors: the model's, then that of each file."""
         words = {metric: said for said, metric in self.opened.kind.also.items()}
+        names = [file.name for file in self.files]
+        if len({*names}) < len(names):  # one scheme in several formats
+            names = [f"{file.path.parent.name}/{file.path.name}" for file in self.files]
         for metric, own in self.parent.also.items():
-            values = [f"{file.verdict.also[metric].words} {file.name}" for file in self.files]
+            words_of = (file.verdict.also[metric].words for file in self.files)
+            values = [f"{said} {name}" for said, name in zip(words_of, names, strict=True)]
             yield f"{words.get(metric, metric)}: {own.words} in torch, {', '.join(values)}"
 
     @property

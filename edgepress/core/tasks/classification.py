@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-    from edgepress.core.columns import Columns
     from edgepress.core.heads import Head
 
 
@@ -288,25 +287,6 @@ def kl_divergence(student: torch.Tensor, teacher: torch.Tensor, temperature: flo
 
     ours, theirs = ((logits.float() / temperature).log_softmax(-1) for logits in (student, teacher))
     return temperature**2 * functional.kl_div(ours, theirs, log_target=True, reduction="batchmean")
-
-
-def check_rows(rows: Dataset, columns: Columns, names: RowNames) -> None:
-    """Raise for the first row without a text or a label, before rows are drawn from a table.
-
-    Raises:
-        EdgepressError: names the row.
-    """
-    read_texts(rows, columns.text, names)
-    if columns.problem_type != "single_label_classification":
-        values = [numbers_of(list(rows[column]), names) for column in columns.label]
-        if columns.problem_type == "multi_label_classification":
-            _require_flags(np.asarray(values).T, names)
-        return
-    for row, value in enumerate(rows[columns.label[0]]):
-        if isinstance(value, list | dict) or label_text(value) is None:
-            raise EdgepressError(
-                f"{names.name(row)}: no label in column '{columns.label[0]}'", "drop or fill that row"
-            )
 
 
 def numbers_of(column: Sequence[Any], names: RowNames) -> list[float]:

@@ -18,7 +18,7 @@ import numpy as np
 from edgepress.core.errors import EdgepressError
 from edgepress.core.matryoshka import trained_dimensions
 from edgepress.core.prediction import EmbeddingPrediction, Reader
-from edgepress.core.ranking import QUERY_IDS, query_numbers
+from edgepress.core.ranking import QUERY_IDS, query_numbers, require_order
 from edgepress.core.splits import Examples, RowNames, read_texts
 from edgepress.core.tasks.classification import numbers_of
 from edgepress.core.tasks.kind import TEACHER_LOGITS, Collator, EvaluatedRows, LabelScore, Places, TaskKind
@@ -37,6 +37,8 @@ PIECES = "pieces"
 """Column of how many tokens each text of a row has."""
 SCALES = (1, 5, 10, 100)
 """What scores end with: the least of these that is not below any of them."""
+FEW = 0.02
+"""Share of scores that may not decide alone which scale all are of, where none reaches its end."""
 ALIKE, RANKED, TOGETHER = "spearman_cosine", "map", "recall_at_1"
 """Metrics of pairs with a score, of passages for queries, of texts that belong together."""
 DIGITS = 4
@@ -108,7 +110,7 @@ class Embedding(TaskKind):
         """Labels are scores (rows,), or as `vectors.relevance` gives them.
 
         Raises:
-            EdgepressError: a row has no text or a score that is no number, or no passage is relevant.
+            EdgepressError: a row has no text or a score that is none, or nothing is to rank.
         """
         columns = (read_texts(dataset, (column,), names) for column in task.text_columns)
         texts = [tuple(text for (text,) in row) for row in zip(*columns, strict=True)]
@@ -118,10 +120,12 @@ class Embedding(TaskKind):
             return Examples(texts, relevance(texts, np.ones(len(texts)), anchors))
         scores = np.asarray(numbers_of(list(dataset[task.label_columns[0]]), names), dtype=np.float32)
         if form == ALIKE:
+            _require_scale(scores, names)
             return Examples(texts, scores)
         _require_relevance(scores, names)
         ids = next((name for name in QUERY_IDS if name in dataset.column_names), None)
         queries = query_numbers(list(dataset[ids]) if ids else [row[0] for row in texts])
+        require_order(scores, queries, names.where)
         return Examples(texts, relevance(texts, scores, queries), groups=queries)
 
     def of_corpus(self, texts: Sequence[tuple[str, ...]]) -> Examples:
@@ -321,18 +325,31 @@ def _scale(scores: np.ndarray) -> float:
     return next((float(scale) for scale in SCALES if most <= scale), most)
 
 
+def _require_scale(scores: np.ndarray, names: RowNames) -> None:
+    """Raise for a score that is not of the scale of the others: by it all would be divided."""
+    scale, most = _scale(scores), float(np.abs(scores).max(initial=0))
+    wrong = np.flatnonzero(scores < 0) if scale > 1 else np.asarray([], dtype=np.int64)
+    for smaller in (own for own in SCALES if own < scale and most < scale):
+        above = np.flatnonzero(np.abs(scores) > smaller)
+        if len(above) <= FEW * len(scores):
+            wrong = above
+    if most > SCALES[-1]:
+        wrong = np.flatnonzero(np.abs(scores) > SCALES[-1])
+    if wrong.size:
+        raise EdgepressError(
+            f"{names.name(int(wrong[0]))}: score {scores[wrong[0]]:g} beside {len(scores) - len(wrong):,} of "
+            f"another scale: how alike texts are ends with {', '.join(map(str, SCALES[:-1]))} or {SCALES[-1]}",
+            "drop or mend that row; or scale the column to 0 to 1",
+        )
+
+
 def _require_relevance(scores: np.ndarray, names: RowNames) -> None:
-    """Raise for a label that is neither 0 nor 1, and where none is 1."""
+    """Raise for a label that is neither 0 nor 1."""
     wrong = np.flatnonzero((scores != 0) & (scores != 1))
     if wrong.size:
         raise EdgepressError(
             f"{names.name(int(wrong[0]))}: relevance {scores[wrong[0]]:g} is neither 0 nor 1",
             "drop or fill that row",
-        )
-    if not scores.any():
-        raise EdgepressError(
-            f"{names.where}: no passage is relevant to its query (label 1), and so nothing is to rank",
-            "name another --label-column, or another file",
         )
 
 

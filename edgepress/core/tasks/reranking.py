@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from edgepress.core.errors import EdgepressError
 from edgepress.core.prediction import RankPrediction, Reader
-from edgepress.core.ranking import QUERY_IDS, query_numbers
+from edgepress.core.ranking import QUERY_IDS, query_numbers, require_order
 from edgepress.core.splits import Examples, RowNames, read_texts
 from edgepress.core.tasks.classification import MultiLabel
 from edgepress.core.tasks.kind import EvaluatedRows, LabelScore
@@ -51,17 +50,13 @@ class Reranking(MultiLabel):
         """Labels are (rows, 2): 1 for a relevant passage, else 0, and the number of the query.
 
         Raises:
-            EdgepressError: a row has no text, a label is neither 0 nor 1, or no passage is relevant.
+            EdgepressError: a row has no text, a label is neither 0 nor 1, or nothing is to rank.
         """
         texts = read_texts(dataset, task.text_columns, names)
         relevant = self.read_labels(dataset, task, names)[:, 0]
-        if not relevant.any():
-            raise EdgepressError(
-                f"{names.where}: no passage is relevant to its query (label 1), and so nothing is to rank",
-                "name another --label-column, or another file",
-            )
         ids = next((name for name in QUERY_IDS if name in dataset.column_names), None)
         queries = query_numbers(list(dataset[ids]) if ids else [query for query, _ in texts])
+        require_order(relevant, queries, names.where)
         return Examples(texts, np.column_stack([relevant, queries]).astype(np.int64), groups=queries)
 
     def of_corpus(self, texts: Sequence[tuple[str, ...]]) -> Examples | None:
