@@ -218,7 +218,7 @@ def test_where_every_order_is_right_nothing_is_ranked(tmp_path: Path, kind: str)
     for split in ("train", "validation"):
         write_pairs(tmp_path / f"{split}.jsonl", rows)
     task = find_task(str(tmp_path), options=TaskOptions(problem_type=kind))
-    with pytest.raises(EdgepressError, match="no query has a relevant passage .* beside one that is not"):
+    with pytest.raises(EdgepressError, match=r"no query has a relevant passage .* beside one that is not"):
         load_split(task, "validation")
 
 

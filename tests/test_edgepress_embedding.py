@@ -282,7 +282,9 @@ SCORES: dict[str, tuple[float, float, str]] = {
 @pytest.mark.parametrize("case", SCORES)
 def test_a_score_of_another_scale_is_named(tmp_path: Path, case: str) -> None:
     factor, odd, words = SCORES[case]
-    rows = [{**row, "score": odd if place == 3 else factor * row["score"]} for place, row in enumerate(scored())]
+    rows = [
+        {**row, "score": odd if place == 3 else factor * row["score"]} for place, row in enumerate(scored())
+    ]
     task = find_task(str(write_splits(tmp_path / "data", rows)), options=EMBEDDING)
     with pytest.raises(EdgepressError, match=words):
         load_split(task, "train")
@@ -290,13 +292,17 @@ def test_a_score_of_another_scale_is_named(tmp_path: Path, case: str) -> None:
 
 def test_cosines_and_few_of_the_highest_score_are_a_scale(tmp_path: Path) -> None:
     for name, odd in (("cosines", -0.3), ("one of five", 5)):
-        rows = [{**row, "score": odd if place == 3 else row["score"] / 5} for place, row in enumerate(scored())]
+        rows = [
+            {**row, "score": odd if place == 3 else row["score"] / 5} for place, row in enumerate(scored())
+        ]
         task = find_task(str(write_splits(tmp_path / name, rows)), options=EMBEDDING)
         assert load_split(task, "train").labels[3] == pytest.approx(odd)
 
 
 def test_a_row_of_a_table_of_triples_is_named_as_the_table_numbers_it(tmp_path: Path) -> None:
-    rows = [{**row, "negative": "" if place == 40 else row["negative"]} for place, row in enumerate(together())]
+    rows = [
+        {**row, "negative": "" if place == 40 else row["negative"]} for place, row in enumerate(together())
+    ]
     table = write_rows(tmp_path / "all.jsonl", rows)
     with pytest.raises(EdgepressError, match=r"all\.jsonl, row 41: no text in column 'negative'"):
         split_beside(table, tmp_path / "out", TaskOptions(), overwrite=False)

@@ -125,7 +125,7 @@ def find_columns(table: Table, options: TaskOptions, head: TrainedHead | None) -
 
 
 def _require_relevance(table: Table, label: str, head: TrainedHead | None) -> None:
-    """Raise for passages of queries whose labels are not 0 and 1, where no trained head says what they are."""
+    """Raise for passages whose labels are not 0 and 1, where no trained head says what they are."""
     other = [value for value in table.column(label) if flag_number(value) not in (0, 1)]
     if head is None and other:
         raise EdgepressError(

@@ -48,7 +48,7 @@ def require_order(relevant: np.ndarray, queries: np.ndarray, where: str) -> None
         raise EdgepressError(
             f"{where}: no query has a relevant passage (label 1) beside one that is not (label 0), and so "
             "every order is right",
-            "add passages that do not answer; texts that belong together stand in columns anchor and positive",
+            "add passages that do not answer; texts that belong together are columns anchor and positive",
         )
 
 

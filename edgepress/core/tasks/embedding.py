@@ -338,7 +338,7 @@ def _require_scale(scores: np.ndarray, names: RowNames) -> None:
     if wrong.size:
         raise EdgepressError(
             f"{names.name(int(wrong[0]))}: score {scores[wrong[0]]:g} beside {len(scores) - len(wrong):,} of "
-            f"another scale: how alike texts are ends with {', '.join(map(str, SCALES[:-1]))} or {SCALES[-1]}",
+            f"another scale: scores end at {', '.join(map(str, SCALES[:-1]))} or {SCALES[-1]}",
             "drop or mend that row; or scale the column to 0 to 1",
         )
 
