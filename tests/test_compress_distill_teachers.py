@@ -106,6 +106,12 @@ def test_hidden_states_of_two_are_refused(cli, flags, model_folder, another, tmp
     refused(cli("compress.distill", *both, *flags, "--hidden-weight", 1), tmp_path, "those of one teacher")
 
 
+def test_files_of_some_teachers_only_are_refused(cli, flags, model_folder, another, tmp_path):
+    teachers = ("--teacher", model_folder, another(ORDERS["alike"]), "--augment", 1)
+    result = cli("compress.distill", *teachers, "--label-with", "onnx/model.onnx", *flags)
+    refused(result, tmp_path / "work", "2 models teach, and --label-with names files of 1")
+
+
 def test_a_second_teacher_without_a_trained_head_is_refused(cli, flags, model_folder, bare_encoder, tmp_path):
     result = cli("compress.distill", "--teacher", model_folder, bare_encoder, *flags)
     refused(result, tmp_path, "nothing to teach")

@@ -282,7 +282,7 @@ def test_entities_are_learned_of_text_without_tags(entity_model, entities, corpu
     selection = TextSelection.of(own, teacher)
     found = transfer_set(own, selection)
     learned = load_split(teacher.task, "train")
-    found = with_augmented(own, selection, learned, [teacher], found)
+    found = with_augmented(own, selection, learned, teacher, [teacher], found)
     texts = [text for (text,) in found.examples.texts]
     if "transfer" in options:
         assert f"{some} , {some} !" in texts
@@ -308,10 +308,10 @@ def test_the_teachers_file_labels_in_its_place(cli, model_folder, data_root, cor
     task = ("--task", "verdicts", "--data", data_root)
     run_well("export.onnx", "--model", model_folder, *task, "--output", exported)
     out = ("--output", tmp_path / "out", "--epochs", 1, "--data", data_root, "--no-train-baseline")
-    flags = ("--teacher", exported, "--transfer", corpus, "--label-with", "onnx/model.onnx", *out)
-    run_well("compress.distill", *flags)
+    both = ("--teacher", exported, exported, "--label-with", "onnx/model.onnx", "onnx/model.onnx")
+    run_well("compress.distill", *both, "--transfer", corpus, *out)
     step = open_artifact(tmp_path / "out").manifest.steps[-1]
-    assert step.config["label_with"] == "onnx/model.onnx"
+    assert step.config["label_with"] == ["onnx/model.onnx"] * 2
     opened = open_model(str(exported), data=data_root)
     texts = load_split(opened.task, "train")
     ours, theirs = (

@@ -56,9 +56,9 @@ class DistillOptions(DistillationOptions, ClassifierOptions):
     augment_with: str | None = None
     """Masked language model (folder, Hub id) whose likeliest words replace others in --augment (TinyBERT);
     default: words of the same class."""
-    label_with: str | None = None
+    label_with: tuple[str, ...] = ()
     """File of the teacher that labels texts without labels in its place, such as
-    onnx/model_quantized.onnx."""
+    onnx/model_quantized.onnx; of several teachers one each, in their order."""
     student: Annotated[str, described(STUDENT_HELP)] = HALF
     layers: Layers | tuple[int, ...] = "alternate"
     """Teacher layers that --student half and narrow begin with: alternate, first, last, or numbers."""

@@ -12,7 +12,6 @@ from compress.distill.teachers import Taught, Teachers
 from compress.distill.transfer import (
     TextSelection,
     TransferSet,
-    labelling_file,
     transfer_set,
     with_augmented,
     with_transfer,
@@ -78,7 +77,7 @@ def distill(teachers: Teachers, options: DistillOptions, run: TechniqueRun) -> S
     checkpoints = run.checkpoints(options, task, text, more, **teachers.by_name, student=student)
     first = teachers.first
     readers = (student, first) if reads_teachers_tokens(options, first) else (first,)
-    taught = Taught(teachers, text, teachers.read(options, text, readers, labelling_file(options, first)))
+    taught = Taught(teachers, text, teachers.read(options, text, readers))
     baseline = _baseline(options, taught, checkpoints) if options.train_baseline else None
     figures: dict[str, Any] = {}
     if transfer is not None:
@@ -127,7 +126,7 @@ def _prepared(
     options = with_defaults(options, student.schedule, student.recorded_length)
     if selection:
         readers = (*teachers.by_name.values(), student)
-        transfer = with_augmented(options, selection, text.train, readers, transfer)
+        transfer = with_augmented(options, selection, text.train, teachers.largest, readers, transfer)
         text = replace(text, transfer=transfer.examples if transfer else None)
     return options, student, text, transfer
 

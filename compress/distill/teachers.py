@@ -19,6 +19,7 @@ from edgepress.core.labels import label_key
 from edgepress.core.loading import OpenedModel, open_model
 from edgepress.core.metrics import scores
 from edgepress.core.tasks import Task
+from export.core.registry import format_of
 
 
 def require_teacher(opened: OpenedModel) -> OpenedModel:
@@ -65,8 +66,11 @@ class Teachers:
                 "hidden states are those of one teacher, and logits those of several",
                 "leave --cosine-weight, --hidden-weight and --attention-weight away, or name one --teacher",
             )
-        if others and options.label_with:
-            raise EdgepressError("--label-with names a file of one teacher", "name one --teacher")
+        if options.label_with and len(options.label_with) != len(models):
+            raise EdgepressError(
+                f"{len(models)} models teach, and --label-with names files of {len(options.label_with)}",
+                "name a file of each of them, in the order of --teacher",
+            )
         return cls(first, tuple(replace(other, task=first.task) for other in others))
 
     @classmethod
@@ -105,8 +109,13 @@ class Teachers:
             **{f"teacher {at}": own for at, own in enumerate(self.others, 2)},
         }
 
+    @property
+    def largest(self) -> OpenedModel:
+        """The one with the most parameters."""
+        return max((self.first, *self.others), key=lambda own: own.model.num_parameters())
+
     def read(
-        self, options: DistillOptions, text: TrainingText, readers: Sequence[OpenedModel], file: Path | None
+        self, options: DistillOptions, text: TrainingText, readers: Sequence[OpenedModel]
     ) -> TeacherLogits:
         """Let all of them read the texts, and average what they say.
 
@@ -114,12 +123,15 @@ class Teachers:
             options: say what is compared.
             text: what is learned and judged on.
             readers: models that read the tokens of the first, and limit their number.
-            file: the first one's file that reads texts without labels in its place.
+
+        Raises:
+            EdgepressError: a file that is to label is none of its teacher's.
         """
+        file, *files = labelling_files(options, (self.first, *self.others))
         said = read_by_teacher(options, self.first, text, options.length_for(*readers), file)
         others = [
-            _in_order(self.first, own, read_by_teacher(options, own, text, options.length_for(own)))
-            for own in self.others
+            _in_order(self.first, own, read_by_teacher(options, own, text, options.length_for(own), beside))
+            for own, beside in zip(self.others, files, strict=True)
         ]
         if not others:
             return said
@@ -127,6 +139,30 @@ class Teachers:
             name: _mean([found, *(own.splits[name] for own in others)]) for name, found in said.splits.items()
         }
         return TeacherLogits(splits, _mean([said.outputs, *(own.outputs for own in others)]))
+
+
+def labelling_files(options: DistillOptions, teachers: Sequence[OpenedModel]) -> list[Path | None]:
+    """The file of each teacher that labels in its place; None: the teacher itself.
+
+    Raises:
+        EdgepressError: one is no file of its teacher that was compared with it, or no runtime opens it.
+    """
+    if not options.label_with:
+        return [None] * len(teachers)
+    return [_compared_file(own, name) for own, name in zip(teachers, options.label_with, strict=True)]
+
+
+def _compared_file(teacher: OpenedModel, name: str) -> Path:
+    artifact = teacher.artifact
+    known = [own.path for own in artifact.manifest.files if own.parity] if artifact else []
+    if artifact is None or name not in known:
+        raise EdgepressError(
+            f"--label-with {name}: no file of {teacher.source.name} that was compared with it",
+            f"known: {', '.join(known)}" if known else "compress.quantize and export write such files",
+        )
+    path = artifact.folder / name
+    format_of(path)
+    return path
 
 
 def _mean(logits: Sequence[TextLogits]) -> np.ndarray:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,6 @@ from edgepress.core.near_duplicates import TextIndex, letters_key, letters_of
 from edgepress.core.sentences import LengthModel
 from edgepress.core.splits import Examples, held_out_splits, split_texts
 from edgepress.core.tasks import MOST_TEXTS
-from export.core.registry import format_of
 
 BATCH = 10_000
 AUGMENTED = "augmented texts"
@@ -123,6 +121,7 @@ def with_augmented(
     options: DistillOptions,
     selection: TextSelection,
     learned: Examples,
+    teacher: OpenedModel,
     readers: Sequence[OpenedModel],
     found: TransferSet | None,
 ) -> TransferSet | None:
@@ -132,6 +131,8 @@ def with_augmented(
         options: the flags.
         selection: of the task; an augmented text may be one that is judged on, too.
         learned: the train split.
+        teacher: whose table of tokens says which words are of a class: the largest one, so that students of
+            several teachers learn the same texts as those of that one, which are labelled once.
         readers: all that read the texts, teachers and student.
         found: texts without labels; None: there are none yet.
     """
@@ -140,7 +141,7 @@ def with_augmented(
     if options.augment_with is not None:
         replacements: Replacements = MaskedWords(open_masked_lm(options.augment_with, options.seed))
     else:
-        replacements = by_class(word_classes(selection.teacher, learned.texts))
+        replacements = by_class(word_classes(teacher, learned.texts))
     augmenter = Augmenter(replacements, common_mask(readers))
     rows = selection.of_rows(AUGMENTED, augmenter.rows(learned.texts, options.augment))
     console.step(selection.counts[-1].words)
@@ -275,26 +276,6 @@ def _tokens(teacher: OpenedModel, texts: Sequence[str]) -> tuple[float, float]:
     ids = [token for row in teacher.tokenizer(some, add_special_tokens=False)["input_ids"] for token in row]
     unknown = sum(token == teacher.tokenizer.unk_token_id for token in ids)
     return unknown / max(1, len(ids)), sum(map(len, some)) / max(1, len(ids))
-
-
-def labelling_file(options: DistillOptions, teacher: OpenedModel) -> Path | None:
-    """The teacher's file that labels in its place; None: the teacher itself.
-
-    Raises:
-        EdgepressError: it is no file of the teacher that was compared with it, or no runtime opens it.
-    """
-    if options.label_with is None:
-        return None
-    artifact = teacher.artifact
-    known = [own.path for own in artifact.manifest.files if own.parity] if artifact else []
-    if artifact is None or options.label_with not in known:
-        raise EdgepressError(
-            f"--label-with {options.label_with}: no file of {teacher.source.name} that was compared with it",
-            f"known: {', '.join(known)}" if known else "compress.quantize and export write such files",
-        )
-    path = artifact.folder / options.label_with
-    format_of(path)
-    return path
 
 
 def with_transfer(
