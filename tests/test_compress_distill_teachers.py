@@ -68,7 +68,7 @@ def test_logits_are_averaged_by_the_names_of_labels(model_folder, data_root, ano
     second = open_model(str(other), without_task=True)
     options = DistillOptions(epochs=1, learning_rate=1e-3, max_length=64)
     teachers = Teachers.of(options, [first, second])
-    said = teachers.read(options, load_text(options, first.text_task), [first], None)
+    said = teachers.read(options, load_text(options, first.text_task), [first])
     wanted = (logits(model_folder, first.labels) + logits(other, first.labels)) / 2
     np.testing.assert_allclose(said.outputs, wanted, atol=1e-4)
     assert said.splits["train"].shape == (len(SENTENCES) - len(wanted), 2)
