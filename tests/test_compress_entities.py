@@ -250,6 +250,25 @@ def test_predictions_of_a_folder_a_table_and_the_library_agree(
     assert nothing == edgepress.EntityPrediction(())
 
 
+def test_words_of_a_table_stay_words(cli: Cli, entity_model: Path, tmp_path: Path) -> None:
+    """A text is parted again; a table of words is read as it was judged."""
+    words = ["The", "film.", *["quiet"] * 80]
+    rows = write_tagged(tmp_path / "some.jsonl", [(words, ["O"] * len(words))])
+    said = cli("export.predict", entity_model, "--file", rows, "--json")
+    assert json.loads(said.out)["entities"][0]["text"] == "The film."
+    assert "1 of 1 texts have more than 48 tokens" in said.err
+    text = cli("export.predict", entity_model, "--text", "The film.", "--json")
+    assert json.loads(text.out)["entities"][0]["text"] == "The film"
+    assert "the rest is not read" not in text.err
+
+
+def test_two_columns_are_not_one_text(cli: Cli, entity_model: Path, tmp_path: Path) -> None:
+    table = tmp_path / "two.csv"
+    table.write_text("a,b\nthe film,her script\n")
+    result = cli("export.predict", entity_model, "--file", table, "--text-columns", "a", "b")
+    assert (result.code, "the model reads 1 at once" in result.error) == (2, True)
+
+
 def test_a_head_of_another_order_is_judged_and_written_the_same(
     cli: Cli, entity_model: Path, entities: Path, tmp_path: Path
 ) -> None:

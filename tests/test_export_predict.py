@@ -41,7 +41,8 @@ def exported(model_folder, data_root, tmp_path_factory):
 def predict(cli):
     def run(*args):
         result = cli("export.predict", *args)
-        return result, [json.loads(line) for line in result.out.splitlines()] if "--json" in args else []
+        lines = filter(None, result.out.split("\n"))
+        return result, [json.loads(line) for line in lines] if "--json" in args else []
 
     return run
 
@@ -109,6 +110,14 @@ def test_an_artifact_less_its_other_files_predicts(predict, quantized, tmp_path)
     result, found = predict(alone, "--json", "--text", *TEXTS)
     assert result.code == 0, result.err
     assert answers(found) == answers(predict(quantized / SMALL, "--json", "--text", *TEXTS)[1])
+
+
+def test_a_line_ends_where_a_file_ends_it(predict, exported, tmp_path):
+    path = tmp_path / "texts.txt"
+    path.write_text("the film\u2028is dull\n\nher script\x0b\n", encoding="utf-8")
+    result, found = predict(exported, "--file", path, "--json")
+    assert result.code == 0, result.err
+    assert [row["text"] for row in found] == ["the film\u2028is dull", "her script\x0b"]
 
 
 def append(path):

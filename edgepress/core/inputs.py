@@ -160,6 +160,12 @@ def encode_texts(
         return tokenizer(*columns, truncation=True, max_length=longest)
 
 
+def count_longer(tokenizer: PreTrainedTokenizerBase, texts: Sequence[tuple[str, ...]], longest: int) -> int:
+    """Number of texts, or pairs of texts, that have more than `longest` tokens."""
+    ids = encode_texts(tokenizer, texts, longest + 1)["input_ids"]
+    return sum(len(own) > longest for own in ids)
+
+
 @contextmanager
 def _quiet_cuts() -> Iterator[None]:
     """Keep slow tokenizers from saying of each pair that they cut that the rest of it is not kept."""

@@ -34,6 +34,8 @@ class Reader:
     """Probability from which each label is given, where several may be; None: one half."""
     dimensions: int | None = None
     """Width that vectors are cut to; None: the whole one."""
+    words: bool = False
+    """Whether texts are words with a space between, as data of named entities have them."""
 
     def logits(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
         """The logits of a batch.

@@ -12,6 +12,7 @@ from edgepress.core import console
 from edgepress.core.artifact import FileRecord, Manifest, is_artifact, read_manifest
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError
+from edgepress.core.inputs import count_longer
 from edgepress.core.loading import OpenedModel, check_kind, open_model, open_to_predict
 from edgepress.core.matryoshka import require_dimensions
 from edgepress.core.prediction import AnyPrediction, Reader
@@ -51,7 +52,7 @@ def run(config: PredictConfig) -> list[Answer]:
     file = _preferred(folder, manifest) if folder == config.model else config.model
     columns = config.text_columns or (() if config.labels else tuple(recorded_text_columns(manifest)))
     if columns:  # before a model is opened, which takes seconds
-        rows = read_texts(config, columns)
+        asked = read_texts(config, columns)
     options = TaskOptions(
         null_threshold=config.null_threshold,
         candidates=config.labels,
@@ -62,8 +63,8 @@ def run(config: PredictConfig) -> list[Answer]:
     require_dimensions(opened, config.dimensions)
     if not columns:
         columns = opened.kind.text_columns
-        rows = read_texts(config, columns)
-    _require_as_many(opened.kind, rows)
+        asked = read_texts(config, columns)
+    _require_as_many(opened.kind, asked.rows)
     check_kind(opened)
     if not opened.head_trained:
         raise EdgepressError(
@@ -75,7 +76,9 @@ def run(config: PredictConfig) -> list[Answer]:
         console.step(f"{shown}, {runner.runtime}; texts are cut to {opened.text_length} tokens")
         if len(columns) == MOST_TEXTS:
             console.step(f"it reads pairs: {' and '.join(columns)} are one input")
-        answers = _answers(opened, replace(opened.reader(runner), dimensions=config.dimensions), rows)
+        _warn_of_cuts(opened, asked.rows)
+        reader = replace(opened.reader(runner), dimensions=config.dimensions, words=asked.words)
+        answers = _answers(opened, reader, asked.rows)
     _show(answers, columns, config.json, opened.kind.heading)
     return answers
 
@@ -93,8 +96,16 @@ def _require_as_many(kind: TaskKind, rows: Sequence[InputTexts]) -> None:
     if wanted and any(len(row) != wanted for row in rows):
         raise EdgepressError(
             f"a row has {len(rows[0])} texts, and the model reads {wanted} at once",
-            "name other --text-columns",
+            f"name {wanted} of --text-columns",
         )
+
+
+def _warn_of_cuts(opened: OpenedModel, rows: Sequence[InputTexts]) -> None:
+    """Say how many texts the model does not read to their end."""
+    longest = opened.text_length
+    cut = 0 if opened.kind.windowed else count_longer(opened.tokenizer, rows, longest)
+    if cut:
+        console.warn(f"{cut:,} of {len(rows):,} texts have more than {longest} tokens: the rest is not read")
 
 
 def _runner(opened: OpenedModel, file: Path | None, threads: int) -> Runner:

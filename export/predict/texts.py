@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from edgepress.core.columns import text_columns
+from edgepress.core.columns import holds_lists, text_columns
 from edgepress.core.errors import EdgepressError
 from edgepress.core.split_files import TABLES
 from edgepress.core.splits import as_texts, join_texts, read_table, require_utf8, rows_of
@@ -12,10 +13,21 @@ from edgepress.core.tasks import MOST_TEXTS
 from export.predict.config import PredictConfig
 
 InputTexts = tuple[str, ...]
+LINE = "\n"
 WAYS = '--text "a film to remember", --file FILE, or - for standard input'
 
 
-def read_texts(config: PredictConfig, columns: Sequence[str]) -> list[InputTexts]:
+@dataclass(frozen=True)
+class AskedTexts:
+    """Texts that a model is asked about."""
+
+    rows: list[InputTexts]
+    """One text a row, or two for a model of pairs."""
+    words: bool = False
+    """Whether they are words with a space between: the column held lists of them."""
+
+
+def read_texts(config: PredictConfig, columns: Sequence[str]) -> AskedTexts:
     """The texts that the flags name.
 
     Args:
@@ -23,18 +35,18 @@ def read_texts(config: PredictConfig, columns: Sequence[str]) -> list[InputTexts
             terminal.
         columns: of the texts that the model was trained on; empty where nobody recorded them.
 
-    Returns:
-        rows of one text, or of two for a model of pairs.
-
     Raises:
         EdgepressError: there are no texts, or a row has not as many texts as the model reads.
     """
     wanted = config.text_columns or tuple(columns)
-    count = len(wanted) if len(wanted) == MOST_TEXTS else 1
+    count, words = len(wanted) if len(wanted) == MOST_TEXTS else 1, False
     if config.text:
         rows = _grouped(config.text, wanted if count > 1 else ("text",))
+    elif config.file is not None and config.file.suffix.lower() in TABLES:
+        rows, words = _from_table(config.file, wanted)
     elif config.file is not None:
-        rows = _from_file(config.file, wanted, count)
+        require_utf8(config.file)
+        rows = _from_lines(config.file.read_text(encoding="utf-8").split(LINE), count, str(config.file))
     elif config.stdin is not None or not sys.stdin.isatty():
         rows = _from_lines(_standard_input(), count, "standard input")
     else:
@@ -42,7 +54,7 @@ def read_texts(config: PredictConfig, columns: Sequence[str]) -> list[InputTexts
     if not rows:
         where = "standard input" if config.file is None else config.file
         raise EdgepressError(f"no texts: {where} is empty, or every line of it", WAYS)
-    return rows
+    return AskedTexts(rows, words)
 
 
 def _grouped(texts: Sequence[str], columns: Sequence[str]) -> list[InputTexts]:
@@ -60,24 +72,22 @@ def _grouped(texts: Sequence[str], columns: Sequence[str]) -> list[InputTexts]:
 
 def _standard_input() -> Iterable[str]:
     try:
-        return sys.stdin.read().splitlines()
+        return sys.stdin.read().split(LINE)  # splitlines parts at more: a text may hold U+2028
     except UnicodeDecodeError as error:
         raise EdgepressError(
             "standard input is not UTF-8 text", "convert it, for example with iconv"
         ) from error
 
 
-def _from_file(path: Path, wanted: Sequence[str], count: int) -> list[InputTexts]:
-    if path.suffix.lower() not in TABLES:
-        require_utf8(path)
-        return _from_lines(path.read_text(encoding="utf-8").splitlines(), count, str(path))
+def _from_table(path: Path, wanted: Sequence[str]) -> tuple[list[InputTexts], bool]:
+    """The texts of a table, and whether they are lists of words."""
     table, names = read_table([path]), rows_of([path], str(path))
     columns = text_columns(table, path, wanted)
     texts = [as_texts(table[column]) for column in columns]
     rows = list(zip(*([join_texts(texts)] if len(texts) > MOST_TEXTS else texts), strict=True))
     for number, row in enumerate(rows):
         _require_text(row, names.name(number))
-    return rows
+    return rows, all(holds_lists(table, column) for column in columns)
 
 
 def _from_lines(lines: Iterable[str], count: int, where: str) -> list[InputTexts]:

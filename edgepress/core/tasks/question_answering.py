@@ -58,6 +58,7 @@ class QuestionAnswering(TaskKind):
     shares_tokens = True
     abstains = True
     texts_a_row = 2
+    windowed = True
     text_columns = (QUESTION, CONTEXT)
     heading = "answer"
     example = ("Where was Ada Lovelace born?", "Ada Lovelace was born in London.")

@@ -10,13 +10,12 @@ from edgepress.core.tasks.zoo import TASKS
 
 
 def recorded_text_columns(manifest: Manifest | None) -> Sequence[str]:
-    """The columns that a model was trained on, as an artifact records them; none of one text a row."""
+    """The columns that a model was trained on, as an artifact records them; none where it reads one of several."""
     if manifest is None:
         return ()
     data = manifest.data or {}
     problem = data.get("problem_type")
-    if problem in get_args(ProblemType) and kind_of(problem).texts_a_row == 1:
-        return ()
-    known = data.get("text_columns")
     zoo = TASKS.get(manifest.task or "")
-    return known or (zoo.text_columns if zoo else ())
+    known = data.get("text_columns") or (zoo.text_columns if zoo else ())
+    one = problem in get_args(ProblemType) and kind_of(problem).texts_a_row == 1
+    return () if one and len(known) > 1 else known

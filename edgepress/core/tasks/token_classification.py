@@ -7,7 +7,6 @@ misses.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,6 +21,7 @@ from edgepress.core.tags import IGNORED, OUTSIDE, TagSet, as_iob2, entities, ent
 from edgepress.core.tasks.classification import kl_divergence
 from edgepress.core.tasks.kind import TEACHER_LOGITS, Collator, EvaluatedRows, LabelScore, Places, TaskKind
 from edgepress.core.tasks.task import Task
+from edgepress.core.words import SPACE, spaced_spans, word_spans
 
 if TYPE_CHECKING:
     import torch
@@ -30,16 +30,11 @@ if TYPE_CHECKING:
 
     from edgepress.core.heads import Head
 
-SPACE = " "
 SHOWN = 20
 LONGEST_WORD = 100
 """Letters of a word of a corpus; more are no word, but a link or a run of signs."""
 PLACES = "places"
 """Column of the tokens that words begin with."""
-# Scripts without spaces between words: each of their letters is one, as BERT's tokenizers have it.
-UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-# Letters and digits with what stands between them (it's, U.S, jean-luc), or one sign.
-WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+(?:[^\w\s]+[^\W{UNSPACED}]+)*|[^\w\s]")
 
 
 class TokenClassification(TaskKind):
@@ -54,6 +49,7 @@ class TokenClassification(TaskKind):
     counted = "entities"
     tabled = "entity"
     per_token = True
+    texts_a_row = 1
     heading = "entities"
     example = ("Ada Lovelace was born in London",)
     program = """
@@ -100,7 +96,7 @@ print([(token, labels[str(int(row.argmax()))]) for token, row in zip(tokens, log
 
     def as_read(self, text: str) -> str:
         """Part a text into words, as one that is predicted is; empty where one is too long to be a word."""
-        words = WORD.findall(text)
+        words = [text[begin:end] for begin, end in word_spans(text)]
         return "" if any(len(own) > LONGEST_WORD for own in words) else SPACE.join(words)
 
     def of_corpus(self, texts: Sequence[tuple[str, ...]]) -> Examples | None:
@@ -159,7 +155,7 @@ print([(token, labels[str(int(row.argmax()))]) for token, row in zip(tokens, log
             EdgepressError: the tokenizer does not say where its tokens stand, or one word alone is longer
                 than the model reads.
         """
-        spans = [list(_spans_of_words(text)) for (text,) in texts]
+        spans = [list(spaced_spans(text)) for (text,) in texts]
         return first_pieces(tokenizer, [text for (text,) in texts], spans, max_length)
 
     def collect(self, raw: Sequence[np.ndarray], places: Places | None, labels: Sequence[str]) -> np.ndarray:
@@ -258,7 +254,7 @@ print([(token, labels[str(int(row.argmax()))]) for token, row in zip(tokens, log
 
     def answer(self, reader: Reader, texts: tuple[str, ...]) -> EntityPrediction:
         (text,) = texts
-        spans = [match.span() for match in WORD.finditer(text)]
+        spans = list(spaced_spans(text)) if reader.words else word_spans(text)
         if not spans:
             return EntityPrediction(())
         (places,) = first_pieces(reader.tokenizer, [text], [spans], reader.max_length)
@@ -393,14 +389,6 @@ def _require_room(
             f"tokens, and the model reads {room}",
             "drop that text, or raise --max-length",
         )
-
-
-def _spans_of_words(text: str) -> Iterator[tuple[int, int]]:
-    """Yield first and last characters of the words of a text, which stand one space apart."""
-    begin = 0
-    for word in text.split(SPACE):
-        yield begin, begin + len(word)
-        begin += len(word) + 1
 
 
 def _at_places(flat: Sequence[float], places: Sequence[int], tokens: int) -> torch.Tensor:
