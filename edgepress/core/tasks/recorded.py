@@ -10,7 +10,7 @@ from edgepress.core.tasks.zoo import TASKS
 
 
 def recorded_text_columns(manifest: Manifest | None) -> Sequence[str]:
-    """The columns that a model was trained on, as an artifact records them; none where it reads one of several."""
+    """The columns that a model was trained on, by its manifest; none where it reads one of several."""
     if manifest is None:
         return ()
     data = manifest.data or {}
