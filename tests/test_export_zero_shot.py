@@ -122,6 +122,19 @@ def test_the_library_asks_alike(nli_model: Path, exported: Path, table: Path) ->
     assert evaluation.score == manifest_of(exported).steps[-1].metrics["parent_score"]
 
 
+def test_the_library_asks_about_other_classes_than_the_model_s_own(exported: Path, table: Path) -> None:
+    model = edgepress.load(exported, labels=("film", "story", "mess"))
+    (found,) = model.predict(["the film is a quiet delight."])
+    assert isinstance(found, edgepress.Prediction)
+    assert set(found.probabilities) == {"film", "story", "mess"}
+    with pytest.raises(EdgepressError, match="one text at once"):
+        model.predict([("the film", "a mess")])
+    with pytest.raises(EdgepressError, match="task= has its own"):
+        edgepress.load(exported, labels=CLASSES, task=table)
+    with pytest.raises(EdgepressError, match="2 labels to choose from"):
+        edgepress.load(exported, labels=("a mess", "A mess"))
+
+
 def test_of_a_long_text_the_hypothesis_is_read_whole(nli_model: Path) -> None:
     model = edgepress.load(nli_model, labels=CLASSES, hypothesis_template=TEMPLATE)
     kind, tokenizer = model.opened.kind, model.tokenizer
@@ -141,6 +154,7 @@ def test_it_is_quantized_and_measured(cli: Cli, nli_model: Path, table: Path, tm
     assert result.code == 0, result.err
     (variant,) = manifest_of(out).steps[-1].metrics["variants"]
     assert variant["score"] > 0.7
+    assert result.out.rstrip().endswith("onnx/model_quantized.onnx --text 'a film to remember'")
     flags = ("--sequence-lengths", 16, "--launches", 1, "--time-budget", 0.3, "--task", table)
     result = cli("device_bench.run", "--artifacts", out, "--output", records, *flags, "--eval-samples", 24)
     assert result.code == 0, result.err

@@ -368,7 +368,7 @@ def _predict_line(quantized: Quantized) -> str:
     path = quantized.request.output / quantized.chosen.path.parent.name / quantized.chosen.path.name
     opened = quantized.opened
     texts = opened.kind.card_texts(opened.tokenizer, opened.text_task.texts_a_row)
-    return shlex.join(["edgepress", "predict", str(path), "--text", *texts])
+    return shlex.join(["edgepress", "predict", str(path), "--text", *texts[: opened.texts_a_row]])
 
 
 def _rival_notes(quantized: Quantized) -> Iterator[str]:

@@ -66,7 +66,7 @@ def load(
             pandas frames; None: what its manifest says.
         data: the data root, where the zoo's tasks are looked for.
         weights: where the bytes of a zoo model may come from.
-        labels: classes that a model of entailment is asked about (zero-shot).
+        labels: classes that a model of entailment is asked about (zero-shot), in place of its own task.
         seed: for random weights.
         progress: called with each step in words.
         options: keys of `edgepress.api.loading.DataOptions`, such as `label_column`, `split`.
@@ -79,6 +79,11 @@ def load(
         raise unknown_name("option", min(others), known)
     given = {name: value for name, value in options.items() if value is not None}
     root = None if data is None else Path(data)
+    if labels and task is not None:
+        raise EdgepressError(
+            "labels= are classes that a model is asked about, and task= has its own",
+            "leave one of the two away",
+        )
     with reporting(progress):
         asked = make_options(TaskOptions, given, {"candidates": tuple(labels)})
         if isinstance(source, PreTrainedModel):
@@ -88,7 +93,10 @@ def load(
                 return Model(open_model(str(named), "auto", data_folder(task), root, seed, options=asked))
         if tokenizer is not None:
             raise EdgepressError("a tokenizer belongs to a model that is given as an object", "leave it away")
-        return Model(open_model(str(source), weights, data_folder(task), root, seed, options=asked))
+        own, without_task = data_folder(task), bool(labels)
+        return Model(
+            open_model(str(source), weights, own, root, seed, options=asked, without_task=without_task)
+        )
 
 
 def _name(model: PreTrainedModel) -> str:

@@ -126,7 +126,8 @@ class Model:
         wanted = opened.kind.texts_a_row or (opened.text_task.texts_a_row if opened.task else None)
         if wanted and any(len(row) != wanted for row in rows):
             name = opened.text_task.name if opened.task else opened.source.short_name
-            raise EdgepressError(f"{name} is of {wanted} texts a row", "give tuples of texts")
+            read, given = ("one text", "texts") if wanted == 1 else (f"{wanted} texts", f"tuples of {wanted}")
+            raise EdgepressError(f"{name} reads {read} at once", f"give {given}")
         with reporting(None), self._runner() as runner:
             reader = replace(opened.reader(runner), dimensions=dimensions)
             return opened.kind.answered([opened.kind.answer(reader, row) for row in rows], rows)
