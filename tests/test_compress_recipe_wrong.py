@@ -200,3 +200,26 @@ def test_a_recipe_nested_too_deep_is_refused(tmp_path):
     path.write_text("title: " + "[" * 3000 + "]" * 3000)
     with pytest.raises(EdgepressError, match=r"deep.yaml: no YAML: nested too deep"):
         load(path, False, ())
+
+
+def test_a_recipe_on_a_base_keeps_what_it_does_not_say(tmp_path):
+    """Settings one by one, everything else by key; a key without a value is taken away."""
+    written(tmp_path, "minilm")
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        "base: tiny.yaml\ntitle: Mine\nsettings: {rate: 2e-3}\nquick: {rate: 3e-3}\nexpect: null\n"
+    )
+    base, found, short = load(tmp_path / "tiny.yaml", False, ()), load(own, False, ()), load(own, True, ())
+    assert (found.name, found.title, found.expectations) == ("own", "Mine", ())
+    assert {**base.settings, "rate": 2e-3} == found.settings
+    assert (short.settings["rate"], short.settings["epochs"]) == (3e-3, 1.0)
+    assert [run.name for run in plan(found, tmp_path)] == [run.name for run in plan(base, tmp_path)]
+
+
+@pytest.mark.parametrize(
+    ("base", "said"), [("own.yaml", "base: it has a base itself"), ("no.yaml", "unknown recipe")]
+)
+def test_a_base_that_is_none_is_refused(tmp_path, base, said):
+    (tmp_path / "own.yaml").write_text(f"base: {base}\ntitle: Mine\n")
+    with pytest.raises(EdgepressError, match=said):
+        load(tmp_path / "own.yaml", False, ())

@@ -13,7 +13,8 @@ from compress.recipe.schema.verbs import Verb, commands, verbs
 SEED = "seed"
 RESULTS = "results"
 NAME = re.compile(r"[a-z][a-z0-9_-]*", re.IGNORECASE)
-KEYS = ("title", "source", "about", SPACE, "quick", "steps", "table", "measure", "expect", "pictures")
+BASE, QUICK = "base", "quick"
+KEYS = (BASE, "title", "source", "about", SPACE, QUICK, "steps", "table", "measure", "expect", "pictures")
 PICTURES = ("size-latency", "accuracy-latency", "speed-up", "epochs", "confusion", "labels", "roc", "samples")
 DEFAULT_PICTURES = ("size-latency", "epochs")
 # Figures that a paper may have published; score 0..1, parameters and size of one model, speed-up over the
@@ -275,8 +276,7 @@ def load(path: Path, quick: bool, said: tuple[str, ...]) -> Recipe:
     Raises:
         EdgepressError: anything in it is wrong; the message names the place.
     """
-    whole = read(path)
-    whole.entries(KEYS)
+    whole = _on_base(read(path), path)
     root, settings = resolve(whole, quick, said)
     entries = root.entries()
     steps = read_steps(need(entries, "steps", root))
@@ -296,6 +296,26 @@ def load(path: Path, quick: bool, said: tuple[str, ...]) -> Recipe:
         pictures=_pictures(entries["pictures"]) if "pictures" in entries else DEFAULT_PICTURES,
         file=path,
     )
+
+
+def _on_base(own: YamlNode, path: Path) -> YamlNode:
+    """A recipe that names a base: the base's keys, but for those that it has itself; its settings, and their
+    quick values, one by one. A key without a value takes the base's away.
+
+    Raises:
+        EdgepressError: the base is no recipe, or has a base of its own.
+    """
+    entries = own.entries(KEYS)
+    if BASE not in entries:
+        return own
+    below = read(path.parent / entries[BASE].text())
+    if BASE in below.entries(KEYS):
+        raise entries[BASE].error("it has a base itself", "name that one")
+    joined = {**below.value, **{key: node.value for key, node in entries.items() if key != BASE}}
+    for key in (SPACE, QUICK):
+        parts = [whole.entries().get(key) for whole in (below, own)]
+        joined[key] = {name: value for part in parts if part for name, value in (part.value or {}).items()}
+    return YamlNode({key: value for key, value in joined.items() if value is not None}, own.file)
 
 
 def without_files(recipe: Recipe) -> Recipe:
