@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -18,7 +19,7 @@ from compress.training.pictures import write_pictures
 from edgepress.core import console
 from edgepress.core.artifact import Step, create_artifact, is_artifact, read_manifest
 from edgepress.core.errors import EdgepressError
-from edgepress.core.loading import OpenedModel, save_model
+from edgepress.core.loading import TRAININGS, OpenedModel, save_model
 from edgepress.core.metrics import set_thresholds
 from edgepress.core.model_card import Card
 from edgepress.core.own_split import provisional_split, table_of
@@ -196,10 +197,13 @@ def refuse_untrained(opened: OpenedModel) -> None:
 def refuse_quantized(opened: OpenedModel) -> None:
     """Raise for a model whose small files would be left behind.
 
+    A student has none of its teacher's.
+
     Raises:
         EdgepressError: it was quantized.
     """
-    if any(step.technique == "quantize" for step in opened.steps):
+    since = takewhile(lambda step: step.technique not in TRAININGS, reversed(opened.steps))
+    if any(step.technique == "quantize" for step in since):
         raise EdgepressError(
             f"{opened.source.name} is quantized already: its small files would be left behind",
             "start from the model that it was made of, and quantize what comes out",

@@ -6,13 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from conftest import interruptible
 from transformers import AutoModelForSequenceClassification
 
 from compress.prune.report import Shape
-from edgepress.core.artifact import open_artifact
+from compress.step import refuse_quantized
+from edgepress.core.artifact import Step, open_artifact
+from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import open_model
 
 
@@ -190,3 +193,12 @@ def test_two_processes_under_accelerate(model_folder, data_root, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     assert step_of(tmp_path / "out").metrics["after"]["shape"]["ffn"] == [64, 64]
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_student_of_a_quantized_teacher_is_not_quantized(model_folder):
+    """Its files are new; of the teacher it has the steps alone."""
+    opened = open_model(str(model_folder))
+    quantize, distill = Step("quantize", {}, 0.0), Step("distill", {}, 0.0)
+    refuse_quantized(replace(opened, applied=(quantize, distill)))
+    with pytest.raises(EdgepressError, match="is quantized already"):
+        refuse_quantized(replace(opened, applied=(distill, quantize)))
