@@ -12,9 +12,10 @@ from entities import tagged_texts, write_entities, write_tagged
 
 import edgepress
 from edgepress.core.corpus import load_corpus
+from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import open_model
 from edgepress.core.own_split import split_beside
-from edgepress.core.splits import load_split
+from edgepress.core.splits import load_split, read_table
 from edgepress.core.task_discovery import find_task
 from edgepress.core.tasks import TaskOptions
 
@@ -93,7 +94,7 @@ def test_which_columns_hold_words(tmp_path: Path, case: str) -> None:
 
 BROKEN: dict[str, tuple[list[Any], str]] = {
     "I after O": ([(["the", "film"], ["O", "I-WORK"])], "tag 2 is I-WORK"),
-    "no words": ([([], [])], "row 0: no list of words in column 'tokens'"),
+    "no words": ([([], [])], "row 1: no list of words in column 'tokens'"),
     "more words than tags": ([(["the", "film"], ["O"])], "2 words, and 1 tags"),
     "a word with a space": ([(["the film"], ["B-WORK"])], "'the film' in column 'tokens' is no word"),
     "a tag without a scheme": ([(["film"], ["WORK"])], "'WORK' is neither O nor B-TYPE"),
@@ -111,13 +112,62 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     rows, word = BROKEN[case]
     folder = write_entities(tmp_path / "data")
     write_tagged(folder / "validation.jsonl", [*tagged_texts()[:3], *rows])
-    if "row 0" in word:
+    if "row 1" in word:
         write_tagged(folder / "validation.jsonl", [*rows, *tagged_texts()[:3]])
     out = tmp_path / "out"
     result = cli("compress.finetune", "--model", bare_encoder, "--task", folder, "--output", out)
     assert (result.code, out.exists()) == (2, False), result.err
     assert word in result.error
     assert result.err.count("\n") <= 4
+
+
+CONLL: dict[str, tuple[str, str]] = {
+    "columns that differ": ("a O\nNew York B-LOC\n", "line 2 has 3 columns, and line 1 2"),
+    "a tag that is missing": ("a x O\nb y\n", "line 2 has 2 columns, and line 1 3"),
+    "words that are counted": ("1 a O\n2 b B-X\n\n1 c O\n", "the first column counts the words"),
+    "no tag": ("a O\nb\n", "line 2 has a word and no tag"),
+}
+
+
+@pytest.mark.parametrize("case", CONLL)
+def test_a_conll_file_that_is_not_right(tmp_path: Path, case: str) -> None:
+    text, word = CONLL[case]
+    (tmp_path / "train.conll").write_text(text)
+    with pytest.raises(EdgepressError, match=word):
+        read_table([tmp_path / "train.conll"])
+
+
+def test_what_is_a_word_of_a_conll_file(tmp_path: Path) -> None:
+    marks = "-DOCSTART- -X-\n\n# id = 1\n#alone\n"
+    (tmp_path / "a.conll").write_text(
+        f"{marks}# O\n#tag O\nNew\u00a0York B-X\nb\u2028c O\n", encoding="utf-8"
+    )
+    rows = read_table([tmp_path / "a.conll"])
+    assert list(rows["tokens"]) == [["#", "#tag", "New\u00a0York", "b\u2028c"]]
+
+
+def test_a_row_is_that_of_the_table(tmp_path: Path) -> None:
+    rows = tagged_texts()[:20]
+    table = write_tagged(tmp_path / "all.jsonl", [*rows[:12], (["the", "film"], ["O", "I-PART"]), *rows[12:]])
+    with pytest.raises(EdgepressError, match=r"all.jsonl, row 13: tag 2 is I-PART"):
+        split_beside(table, tmp_path / "out", TaskOptions(), overwrite=False)
+
+
+def test_a_split_without_entities_is_not_judged(tmp_path: Path) -> None:
+    folder = write_entities(tmp_path / "data")
+    write_tagged(folder / "validation.jsonl", [(["her", "script"], ["O", "O"])])
+    with pytest.raises(EdgepressError, match="validation has no entities"):
+        load_split(find_task(str(folder)), "validation")
+
+
+def test_characters_of_entities_are_no_classes(tmp_path: Path) -> None:
+    rows = [{"text": f"{name} ran", "entities": [[0, len(name), "PER"]]} for name in ("Ada", "Robert") * 4]
+    table = tmp_path / "spans.jsonl"
+    table.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    with pytest.raises(EdgepressError, match="has no column 'label'"):
+        find_task(str(table))
+    with pytest.raises(EdgepressError, match="holds no numbers and no class names"):
+        find_task(str(table), options=TaskOptions(label_column=("entities",)))
 
 
 def test_a_word_longer_than_the_model_is_refused(cli: Cli, bare_encoder: Path, tmp_path: Path) -> None:

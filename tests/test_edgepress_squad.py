@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerFast
 from edgepress.core.errors import EdgepressError
 from edgepress.core.intervals import drop_bounds, score_bounds
 from edgepress.core.metrics import score, scores
+from edgepress.core.own_split import split_beside
 from edgepress.core.question_answering import (
     BEGIN,
     END,
@@ -31,6 +32,7 @@ from edgepress.core.question_answering import (
 from edgepress.core.splits import Examples, load_split
 from edgepress.core.squad import Answers, exact_match, normalize, plain, restored, word_f1
 from edgepress.core.task_discovery import find_task
+from edgepress.core.tasks import TaskOptions
 from edgepress.core.tasks.kinds import kind_of
 
 KIND = kind_of("question_answering")
@@ -183,6 +185,14 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "blank question": (lambda entry: entry.update(question="  "), "no text in column 'question'"),
     "blank answer": (lambda entry: entry["answers"][0].update(text=" "), "an empty answer"),
     "no start": (lambda entry: entry["answers"][0].pop("answer_start"), "not SQuAD's format"),
+    "impossible, with an answer": (
+        lambda entry: entry.update(is_impossible=True),
+        "question 0: is_impossible true, 1 answers",
+    ),
+    "possible, without one": (
+        lambda entry: entry.update(answers=[]),
+        "question 0: is_impossible false, 0 answers",
+    ),
     "start as text": (
         lambda entry: entry["answers"][0].update(answer_start="x"),
         "question 0: answer_start",
@@ -202,6 +212,23 @@ def test_a_file_that_is_not_right(tmp_path: Path, case: str) -> None:
     path.write_text(json.dumps(content))
     with pytest.raises(EdgepressError, match=word):
         load_split(find_task(str(folder)), "train")
+
+
+@pytest.mark.parametrize(
+    ("answers", "word"),
+    [
+        (["script"], "column 'answers' holds no answers with a text and a start each in every row"),
+        ("script", "column 'answers' holds no answers"),
+        ({"text": [], "answer_start": []}, "no question has an answer"),
+        ({"text": ["film"], "answer_start": [0]}, "all.jsonl, row 1: the answer 'film' does not stand at 0"),
+    ],
+)
+def test_a_table_whose_answers_are_not_right(tmp_path: Path, answers: Any, word: str) -> None:
+    table = tmp_path / "all.jsonl"
+    rows = [{"question": f"What {row}?", "context": "her script", "answers": answers} for row in range(8)]
+    table.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    with pytest.raises(EdgepressError, match=word):
+        split_beside(table, tmp_path / "out", TaskOptions(), overwrite=False)
 
 
 def test_a_split_that_is_missing(tmp_path: Path) -> None:

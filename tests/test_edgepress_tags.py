@@ -25,7 +25,7 @@ SAME = [
 
 @pytest.mark.parametrize("tags", SAME)
 def test_all_schemes_are_read_as_iob2(tags: list[str]) -> None:
-    assert as_iob2([tags], "x") == [["O", "B-LOC", "I-LOC", "B-LOC", "B-PER"]]
+    assert as_iob2([tags], str) == [["O", "B-LOC", "I-LOC", "B-LOC", "B-PER"]]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_all_schemes_are_read_as_iob2(tags: list[str]) -> None:
 )
 def test_tags_that_no_scheme_explains_are_refused(rows: list[list[str]], word: str) -> None:
     with pytest.raises(BrokenTagsError, match=word):
-        as_iob2(rows, "x/train")
+        as_iob2(rows, "row {}".format)
 
 
 def test_numbers_need_no_names() -> None:

@@ -12,7 +12,7 @@ from pyarrow import types
 from edgepress.core.errors import EdgepressError
 from edgepress.core.labels import LabelMismatchError, label_number, label_text, match_columns
 from edgepress.core.splits import flag_number
-from edgepress.core.squad import ANSWERS, CONTEXT, QUESTION
+from edgepress.core.squad import ANSWERS, ANSWERS_FORM, CONTEXT, QUESTION
 from edgepress.core.tasks import MOST_TEXTS, PAIR, ProblemType, TaskOptions
 from edgepress.core.tasks.task import (
     MASKED,
@@ -53,6 +53,8 @@ TAG_COLUMNS = ("ner_tags", "tags", "ner", "labels", "label")
 
 # Rows of one first text, on average, from which on it is a query and they are its passages.
 CANDIDATES = 2
+
+JSON_ENDS = ("[]", "{}")
 
 NOT_FINITE = ("inf", "infinity", "nan")
 
@@ -211,9 +213,16 @@ def _answer_columns(table: Table, options: TaskOptions) -> Columns | None:
     text = options.text_columns or (QUESTION, CONTEXT)
     label = options.label_column or (ANSWERS,)
     there = {*text, *label} <= {*table.rows.column_names}
-    if not there or len(text) != MOST_TEXTS or len(label) > 1 or not _holds_objects(table.rows, label[0]):
+    if not there or len(text) != MOST_TEXTS or len(label) > 1:
         return None
-    return Columns(text, label, QUESTIONS)
+    if _holds_objects(table.rows, label[0]):
+        return Columns(text, label, QUESTIONS)
+    if options.text_columns or options.label_column:
+        return None
+    raise EdgepressError(
+        f"{table.where}: column '{ANSWERS}' holds no answers with a text and a start each in every row",
+        ANSWERS_FORM,
+    )
 
 
 def _holds_objects(dataset: Dataset, column: str) -> bool:
@@ -348,7 +357,18 @@ def _no_label(table: Table, rest: Sequence[str], flags: Sequence[str]) -> Edgepr
 
 def _may_be_label(table: Table, name: str, text: Sequence[str]) -> bool:
     listed = isinstance(table.rows.features[name], list | dict | ListFeature)
-    return name not in text and not listed and name.strip().lower() not in ROW_NUMBERS
+    return (
+        name not in text
+        and not listed
+        and not _holds_json(table.column(name))
+        and name.strip().lower() not in ROW_NUMBERS
+    )
+
+
+def _holds_json(values: Iterable[Any]) -> bool:
+    """Whether all values are lists or objects as JSON writes them, which a file of rows may hold as text."""
+    known = [str(value).strip() for value in values if label_text(value) is not None]
+    return bool(known) and all(text[0] + text[-1] in JSON_ENDS for text in known)
 
 
 def _is_flag(values: Iterable[Any]) -> bool:
@@ -383,10 +403,11 @@ def _by_values(table: Table, label: Sequence[str]) -> ProblemType:
     if len(label) > 1:
         return MULTI
     values = [value for value in table.column(label[0]) if label_text(value) is not None]
-    if not values or any(isinstance(value, list | dict) for value in values):
+    if not values or any(isinstance(value, list | dict) for value in values) or _holds_json(values):
         raise EdgepressError(
             f"{table.where}: column '{label[0]}' holds no numbers and no class names",
-            "name another --label-column; several labels at once are a 0/1 column each",
+            "name another --label-column; several labels at once are a 0/1 column each, named entities lists "
+            "of words with a tag each",
         )
     if label[0] != LABEL and _is_flag(values):
         return MULTI

@@ -28,12 +28,13 @@ from edgepress.core.labels import label_key, label_text, refuse_ids, shown
 from edgepress.core.split_files import CONLL, TABLES, TAGS, WORDS, split_of, tables
 from edgepress.core.split_record import RECORD, SPLITS, OwnSplit, record_of, table_name
 from edgepress.core.splits import RowNames, data_root, read_table, read_texts, rows_of
+from edgepress.core.task_discovery import with_labels
 from edgepress.core.tasks import TaskOptions
 from edgepress.core.tasks.kinds import kind_of
-from edgepress.core.tasks.task import MULTI, RANKS, SINGLE, VALUES, VECTORS, Task
+from edgepress.core.tasks.task import MULTI, RANKS, SINGLE, VALUES, VECTORS, ZERO_SHOT, Task
 
 TEXT_PROBLEMS = (SINGLE, MULTI, VALUES, RANKS, VECTORS)
-"""Problem types whose rows have texts and labels; named entities have words and tags."""
+"""Problem types whose rows have texts and labels; others have words and tags, or answers."""
 SUFFIX = "-split"
 ALIKE = 0.5
 """Share of texts that two states of one table have in common at least."""
@@ -197,9 +198,9 @@ def _source_name(path: Path) -> str:
 def _understood(path: Path, options: TaskOptions) -> tuple[Table, OwnSplit]:
     table = Table(str(path), read_table([path]))
     found = find_columns(table, options, None)
-    if found.problem_type in TEXT_PROBLEMS:
+    if found.problem_type != ZERO_SHOT:
         # Before rows are drawn: a message names the row of the table, not that of a split.
-        _check_rows(table.rows, found, rows_of([path], path.name))
+        _check_rows(table, found, rows_of([path], path.name), options)
     stratified = found.problem_type == SINGLE
     if stratified:
         texts = [label_text(value) or "" for value in table.column(found.label[0])]
@@ -209,12 +210,16 @@ def _understood(path: Path, options: TaskOptions) -> tuple[Table, OwnSplit]:
     return table, own if together == found.text else replace(own, together=together)
 
 
-def _check_rows(rows: Dataset, columns: Columns, names: RowNames) -> None:
-    """Raise for the first row that its kind cannot read; which classes there are is not known yet."""
+def _check_rows(table: Table, columns: Columns, names: RowNames, options: TaskOptions) -> None:
+    """Raise for the first row that its kind cannot read; which classes texts have is not known yet."""
+    rows = table.rows
     if columns.problem_type != SINGLE:
         kind = kind_of(columns.problem_type)
         metric = columns.metric or kind.metric
-        kind.read(rows, Task("", columns.text, (), columns.label, columns.problem_type, metric), names)
+        task = Task(names.where, columns.text, (), columns.label, columns.problem_type, metric)
+        if columns.problem_type not in TEXT_PROBLEMS:
+            task = with_labels(task, {"train": table}, options, None)
+        kind.read(rows, task, names)
         return
     read_texts(rows, columns.text, names)
     for row, value in enumerate(rows[columns.label[0]]):

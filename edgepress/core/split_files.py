@@ -24,6 +24,8 @@ from edgepress.core.split_record import SPLITS
 # Words and tags, one a line, texts apart by an empty line (CoNLL-2003).
 CONLL = (".conll", ".iob", ".iob2", ".bio")
 WORDS, TAGS = "tokens", "ner_tags"
+WORD_AND_TAG = 2
+COMMENT, DOCUMENT = "#", "-DOCSTART-"
 # What `read_rows` reads.
 TABLES = (".parquet", ".csv", ".tsv", ".jsonl", ".json", *CONLL)
 # Names that people give a split, in lower case.
@@ -266,19 +268,48 @@ def _object(row: Any, where: str) -> Mapping[str, Any]:
 
 
 def _read_conll(path: Path) -> Dataset:
-    """The first column as words, the last as their tags; documents' marks and comments are left out."""
+    """The first column as words, the last as their tags; documents' marks and comments are left out.
+
+    Raises:
+        ValueError: a line has no tag, or other columns than the first has; or the first column counts words.
+    """
+    lines = [*enumerate(map(_conll_cells, path.read_text(encoding="utf-8-sig").split("\n")), 1)]
+    told = [(number, len(cells)) for number, cells in lines if len(cells) > 1 and cells[0] != COMMENT]
+    first, wanted = told[0] if told else (1, WORD_AND_TAG)
     rows: list[list[tuple[str, str]]] = [[]]
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
-        cells = line.split("\t") if "\t" in line else line.split()
-        if not line.strip() or cells[0] == "-DOCSTART-":
+    for number, cells in lines:
+        if not cells:
             rows.append([])
-        elif len(cells) > 1:
-            rows[-1].append((cells[0], cells[-1].strip()))
-        elif not line.startswith("#"):
+        elif _is_comment(cells, wanted):
+            continue
+        elif len(cells) == 1:
             raise ValueError(f"line {number} has a word and no tag")
+        elif len(cells) != wanted:
+            raise ValueError(f"line {number} has {len(cells)} columns, and line {first} {wanted}")
+        else:
+            rows[-1].append((cells[0], cells[-1].strip()))
     texts = [row for row in rows if row]
-    parts = ([[own[at] for own in row] for row in texts] for at in (0, 1))
+    parts = [[[own[at] for own in row] for row in texts] for at in (0, 1)]
+    if any(len(row) > 1 for row in texts) and all(map(_counted, parts[0])):
+        raise ValueError("the first column counts the words: leave it out")
     return Dataset(pyarrow.table(dict(zip((WORDS, TAGS), map(pyarrow.array, parts), strict=True))))
+
+
+def _conll_cells(line: str) -> list[str]:
+    """The columns of a line; none of an empty one, and of a document's mark."""
+    kept = line.strip(" \t")
+    # A space that does not break is part of a word.
+    cells = kept.split("\t") if "\t" in kept else [cell for cell in kept.split(" ") if cell]
+    return [] if not kept.strip() or cells[0] == DOCUMENT else cells
+
+
+def _is_comment(cells: Sequence[str], columns: int) -> bool:
+    """Whether a line is a comment: # is a word, too, and stands beside a tag then."""
+    return cells[0] == COMMENT and len(cells) != columns if len(cells) > 1 else cells[0][0] == COMMENT
+
+
+def _counted(words: Sequence[str]) -> bool:
+    return list(words) == [str(number) for number in range(1, len(words) + 1)]
 
 
 def _column(values: Sequence[Any]) -> pyarrow.Array:

@@ -18,9 +18,11 @@ from edgepress.core.errors import EdgepressError, first_line
 
 QUESTION, CONTEXT, ANSWERS = "question", "context", "answers"
 TEXT, START = "text", "answer_start"
+IMPOSSIBLE = "is_impossible"
 ARTICLES = re.compile(r"\b(a|an|the)\b")
 PUNCTUATION = str.maketrans("", "", string.punctuation)
 MARK = b'"paragraphs"'
+ANSWERS_FORM = f'{{"{TEXT}": ["..."], "{START}": [0]}}, or empty lists where the context has none'
 
 
 class Answers(NamedTuple):
@@ -74,7 +76,10 @@ def _entries(articles: Any) -> Iterator[dict[str, Any]]:
     for article in articles:
         for paragraph in article["paragraphs"]:
             for entry in paragraph["qas"]:
-                answers = [] if entry.get("is_impossible") else entry[ANSWERS]
+                answers = entry[ANSWERS]
+                if entry.get(IMPOSSIBLE, not answers) != (not answers):
+                    said = json.dumps(entry[IMPOSSIBLE])
+                    raise TypeError(f"question {entry['id']}: {IMPOSSIBLE} {said}, {len(answers)} answers")
                 columns = {name: [answer[name] for answer in answers] for name in (TEXT, START)}
                 if not all(isinstance(start, int) for start in columns[START]):
                     raise TypeError(f"question {entry['id']}: {START} {columns[START]} is no number")
@@ -100,10 +105,7 @@ def read_answers(value: Any, context: str, where: str) -> Answers:
     texts = value.get(TEXT) if isinstance(value, Mapping) else None
     starts = value.get(START) if isinstance(value, Mapping) else None
     if not isinstance(texts, list) or not isinstance(starts, list) or len(texts) != len(starts):
-        raise EdgepressError(
-            f"{where}: no answers with a text and a start each",
-            f'{{"{TEXT}": ["..."], "{START}": [0]}}, or empty lists where the context has none',
-        )
+        raise EdgepressError(f"{where}: no answers with a text and a start each", ANSWERS_FORM)
     for text, start in zip(texts, starts, strict=True):
         if not isinstance(text, str) or not text.strip():
             raise EdgepressError(f"{where}: an empty answer", "leave it out, or give its text")

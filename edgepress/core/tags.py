@@ -45,17 +45,17 @@ def split_tag(tag: str) -> tuple[str, str]:
     if found is None:
         raise BrokenTagsError(
             f"tag '{tag}' is neither O nor B-TYPE or I-TYPE (IOB1, IOB2, IOBES)",
-            "write tags of named entities so, or say what each means: --label-map per=B-PER ...",
+            f"write tags of named entities so, or say what each means: --label-map '{tag}=B-PER' ...",
         )
     return found[1], found[2]
 
 
-def as_iob2(rows: Sequence[Sequence[str]], where: str) -> list[list[str]]:
+def as_iob2(rows: Sequence[Sequence[str]], name: Callable[[int], str]) -> list[list[str]]:
     """The same entities in IOB2.
 
     Args:
         rows: tags of each text, in one scheme.
-        where: what the rows are, for messages.
+        name: gives what messages call a row, by its place.
 
     Raises:
         BrokenTagsError: an entity begins with I- and the scheme is not IOB1, where B- only stands behind an
@@ -68,7 +68,7 @@ def as_iob2(rows: Sequence[Sequence[str]], where: str) -> list[list[str]]:
     if begun is not None and (wrong is not None or plain != split):
         row, place = begun
         raise BrokenTagsError(
-            f"{where}, row {row}: tag {place + 1} is {rows[row][place]}, where no entity of its type goes on",
+            f"{name(row)}: tag {place + 1} is {rows[row][place]}, where no entity of its type goes on",
             "mend the tags: an entity begins with B-; in IOB1 with I-, and B- stands behind one of its type",
         )
     return [list(_begun(row)) for row in plain]

@@ -285,6 +285,7 @@ def with_labels(
     if task.problem_type in ONE_VALUE:
         return with_value(replace(task, labels=(ONE_VALUE[task.problem_type],)), head)
     if task.problem_type == QUESTIONS:
+        _require_answers(task, tables)
         usual = 0.0 if _some_unanswered(task, tables) else None
         threshold = usual if options.null_threshold is None else options.null_threshold
         return replace(task, labels=SIDES, null_threshold=threshold)
@@ -296,6 +297,15 @@ def with_labels(
     data = _classes(task, tables if head else learned or tables)
     label = with_candidates if task.problem_type == ZERO_SHOT else with_classes
     return label(task, data, options, head)
+
+
+def _require_answers(task: Task, tables: Mapping[str, Table]) -> None:
+    """Raise for a train split of which no question has an answer."""
+    rows = tables["train"].column(task.label_columns[0]) if "train" in tables else [None]
+    if all(isinstance(row, Mapping) and row.get(TEXT) == [] for row in rows):
+        raise EdgepressError(
+            f"{tables['train'].where}: no question has an answer", "name a file of which some have one"
+        )
 
 
 def _some_unanswered(task: Task, tables: Mapping[str, Table]) -> bool:

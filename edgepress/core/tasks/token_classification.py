@@ -70,29 +70,33 @@ print([(token, labels[str(int(row.argmax()))]) for token, row in zip(tokens, log
     def describe(self, task: Task) -> str:
         types = TagSet(task.labels).types
         sources = f"words from {task.text_columns[0]}, tags from {task.label_columns[0]}"
-        return f"entities of {len(types)} types: {shown(types)}; {sources}"
+        return f"entities of {len(types)} type{'s' * (len(types) != 1)}: {shown(types)}; {sources}"
 
     def read(self, dataset: Dataset, task: Task, names: RowNames) -> Examples:
-        where = names.where
-        words = read_words(list(dataset[task.text_columns[0]]), task.text_columns[0], where)
+        words = read_words(list(dataset[task.text_columns[0]]), task.text_columns[0], names)
         column = task.label_columns[0]
-        tags = as_iob2(read_tags(list(dataset[column]), words, dict(task.tag_names), column, where), where)
+        tags = read_tags(list(dataset[column]), words, dict(task.tag_names), column, names)
         known = TagSet(task.labels)
         numbers = []
-        for row, own in enumerate(tags):
+        for row, own in enumerate(as_iob2(tags, names.name)):
             try:
                 numbers.append([known.number_of(tag) for tag in own])
             except KeyError as error:
                 raise EdgepressError(
-                    f"{where}, row {row}: the model and the train split have no entities of type {error}; "
+                    f"{names.name(row)}: the model and the train split have no entities of type {error}; "
                     f"they have {list(known.types)}",
                     "mend that row, or say what it means with --label-map",
                 ) from None
+        if not any(map(any, numbers)):
+            raise EdgepressError(
+                f"{names.where} has no entities: every tag is O, and nothing is to be found",
+                "name another --split, or another file",
+            )
         return Examples([(SPACE.join(own),) for own in words], _rows_of_words(numbers))
 
     def texts(self, dataset: Dataset, columns: Sequence[str], names: RowNames) -> list[tuple[str, ...]]:
         (column,) = columns
-        return [(SPACE.join(own),) for own in read_words(list(dataset[column]), column, names.where)]
+        return [(SPACE.join(own),) for own in read_words(list(dataset[column]), column, names)]
 
     def as_read(self, text: str) -> str:
         """Part a text into words, as one that is predicted is; empty where one is too long to be a word."""
@@ -275,7 +279,7 @@ def _wider(rows: np.ndarray, width: int, fill: int) -> np.ndarray:
     return np.pad(rows, ((0, 0), (0, width - rows.shape[1])), constant_values=fill)
 
 
-def read_words(column: Sequence[Any], name: str, where: str) -> list[list[str]]:
+def read_words(column: Sequence[Any], name: str, names: RowNames) -> list[list[str]]:
     """The words of each row.
 
     Raises:
@@ -284,43 +288,43 @@ def read_words(column: Sequence[Any], name: str, where: str) -> list[list[str]]:
     for row, words in enumerate(column):
         if not isinstance(words, list) or not words:
             raise EdgepressError(
-                f"{where}, row {row}: no list of words in column '{name}'", "drop or fill that row"
+                f"{names.name(row)}: no list of words in column '{name}'", "drop or fill that row"
             )
         for word in words:
             if not isinstance(word, str) or not word.strip() or SPACE in word:
                 raise EdgepressError(
-                    f"{where}, row {row}: {word!r} in column '{name}' is no word",
+                    f"{names.name(row)}: {word!r} in column '{name}' is no word",
                     "a word is text without spaces",
                 )
     return list(column)
 
 
 def read_tags(
-    column: Sequence[Any], words: Sequence[Sequence[str]], names: dict[str, str], name: str, where: str
+    column: Sequence[Any], words: Sequence[Sequence[str]], tags: dict[str, str], name: str, names: RowNames
 ) -> list[list[str]]:
     """The tags of each row, by their names.
 
     Args:
         column: tags as names or numbers.
         words: as many in each row.
-        names: `label_key` of a tag as it is written -> its name; what is not there is its own name.
+        tags: `label_key` of a tag as it is written -> its name; what is not there is its own name.
         name: of the column.
-        where: what the rows are, for messages.
+        names: of the rows.
 
     Raises:
         EdgepressError: a row has not as many tags as words, or a tag is missing.
     """
     found = []
-    for row, (tags, own) in enumerate(zip(column, words, strict=True)):
-        if not isinstance(tags, list) or len(tags) != len(own):
-            count = len(tags) if isinstance(tags, list) else "no"
+    for row, (written, own) in enumerate(zip(column, words, strict=True)):
+        if not isinstance(written, list) or len(written) != len(own):
+            count = len(written) if isinstance(written, list) else "no"
             raise EdgepressError(
-                f"{where}, row {row}: {len(own)} words, and {count} tags in column '{name}'", "mend that row"
+                f"{names.name(row)}: {len(own)} words, and {count} tags in column '{name}'", "mend that row"
             )
-        texts = [label_text(tag) for tag in tags]
+        texts = [label_text(tag) for tag in written]
         if None in texts:
-            raise EdgepressError(f"{where}, row {row}: a tag is missing in column '{name}'", "mend that row")
-        found.append([names.get(label_key(text), text) for text in texts if text is not None])
+            raise EdgepressError(f"{names.name(row)}: a tag is missing in column '{name}'", "mend that row")
+        found.append([tags.get(label_key(text), text) for text in texts if text is not None])
     return found
 
 
