@@ -23,6 +23,7 @@ from edgepress.core.artifact import open_artifact
 from edgepress.core.errors import EdgepressError
 from edgepress.core.splits import Examples
 from edgepress.core.task_discovery import find_task
+from edgepress.core.tasks import judged_on
 
 
 @pytest.fixture
@@ -163,6 +164,20 @@ def test_held_out_texts_are_not_learned_and_choices_are_made_on_them(data_root):
     assert not learned & chosen
     assert len(learned | chosen) == 115
     assert not judged & (learned | chosen)
+
+
+def test_texts_that_are_learned_and_judged_are_counted(data_root, tmp_path, capsys):
+    load_text(FinetuneConfig(model="m", task="verdicts"), find_task("verdicts", data_root))
+    assert "flatters" not in capsys.readouterr().err
+    seen = [(text.upper(), label) for text, label in SENTENCES[:5]]
+    write_split(tmp_path / "leaked" / "train.jsonl", SENTENCES[:100])
+    write_split(tmp_path / "leaked" / "validation.jsonl", [*seen, *SENTENCES[100:120]])
+    task = find_task("leaked", tmp_path)
+    load_text(FinetuneConfig(model="m", task="leaked"), task)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "5 of 25 texts of leaked/validation stand in the train split as well: the score flatters" in said
+    load_text(FinetuneConfig(model="m", task="leaked"), judged_on(task, "train"))
+    assert "flatters" not in capsys.readouterr().err
 
 
 def test_a_text_that_occurs_twice_is_on_one_side():

@@ -11,6 +11,7 @@ from compress.training.config import TrainingOptions
 from edgepress.core import console
 from edgepress.core.errors import EdgepressError
 from edgepress.core.loading import OpenedModel, open_model
+from edgepress.core.near_duplicates import letters_key, letters_of
 from edgepress.core.splits import Examples, load_split
 from edgepress.core.tasks import Task
 from edgepress.core.tasks.kinds import kind_of
@@ -18,6 +19,9 @@ from edgepress.core.vocabulary import train_tokenizer
 
 HELD_OUT = "held out of train"
 """What tables and manifests call rows of the train split that choices are made on."""
+LEARNED = 0.05
+"""Share of the texts that are judged on from which a warning says that they are learned, too; published sets
+reach 0.015."""
 ENCODED_ROWS = 20_000
 """Most texts that a tokenizer reads at once."""
 
@@ -67,6 +71,7 @@ def load_text(config: TrainingOptions, task: Task, transfer: Examples | None = N
         training = Examples([], transfer.labels[:0])
     else:
         training = load_split(task, "train")
+        _warn_of_learned_texts(task, training, evaluation)
         if config.hold_out is not None:
             held_out, training = training.split(config.hold_out)
             selection = held_out.sample(config.eval_samples)
@@ -76,6 +81,19 @@ def load_text(config: TrainingOptions, task: Task, transfer: Examples | None = N
         training = training.sample(config.train_samples, config.seed)
     selected_from = str(task.selection_split) if config.hold_out is None else HELD_OUT
     return TrainingText(training, evaluation, selection, transfer, selected_from if selection else "")
+
+
+def _warn_of_learned_texts(task: Task, training: Examples, evaluation: Examples) -> None:
+    """Say where texts that a model is judged on stand in the train split as well."""
+    if task.evaluation_split == "train":  # the metric's name says so
+        return
+    learned = {letters_key(letters_of(row)) for row in training.texts}
+    known = sum(letters_key(letters_of(row)) in learned for row in evaluation.texts)
+    if known >= LEARNED * len(evaluation):
+        console.warn_once(
+            f"{known:,} of {len(evaluation):,} texts of {task.name}/{task.evaluation_split} stand in the "
+            "train split as well: the score flatters"
+        )
 
 
 def _check_choices(
