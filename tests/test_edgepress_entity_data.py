@@ -196,6 +196,13 @@ def test_types_go_by_other_names_where_the_map_says_so(
     assert "no tag and no type 'other'" in unknown.error
     renamed = edgepress.load(entity_model, task=str(folder), label_map={"title": "WORK", "bit": "PART"})
     assert renamed.evaluate().score == edgepress.load(entity_model).evaluate().score
+    task = find_task(str(folder), options=TaskOptions(label_map={"title": "WORK", "bit": "O"}))
+    assert task.labels == ("O", "B-WORK", "I-WORK")
+    kept, whole = (
+        load_split(task, "validation").labels,
+        load_split(find_task(str(entities)), "validation").labels,
+    )
+    assert set(kept[whole > 0].tolist()) == {0, 1, 2}
 
 
 def test_numbers_without_names_ask_for_them(cli: Cli, bare_encoder: Path, tmp_path: Path) -> None:

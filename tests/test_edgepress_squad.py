@@ -187,11 +187,11 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "no start": (lambda entry: entry["answers"][0].pop("answer_start"), "not SQuAD's format"),
     "impossible, with an answer": (
         lambda entry: entry.update(is_impossible=True),
-        "question 0: is_impossible true, 1 answers",
+        "question 0: is_impossible is true, it has 1 answer",
     ),
     "possible, without one": (
         lambda entry: entry.update(answers=[]),
-        "question 0: is_impossible false, 0 answers",
+        "question 0: is_impossible is false, it has no answer",
     ),
     "start as text": (
         lambda entry: entry["answers"][0].update(answer_start="x"),
@@ -281,6 +281,14 @@ def test_a_long_question_is_cut(tokenizer: PreTrainedTokenizerFast) -> None:
     windows = cut_windows(tokenizer, [("the film " * 50, CONTEXT)], 30)
     first = windows.inputs["input_ids"][0]
     assert first.index(tokenizer.sep_token_id) == 1 + 30 // 6
+
+
+def test_questions_that_are_cut_are_counted(tokenizer: PreTrainedTokenizerFast) -> None:
+    texts = [("her script is warm", CONTEXT * 9), ("her script is warm and sharp", CONTEXT)]
+    assert KIND.unread_texts(tokenizer, texts, 24) == (
+        "1 of 2 questions have more than 4 tokens: the rest is not read"
+    )
+    assert KIND.unread_texts(tokenizer, texts, 48) == ""
 
 
 def test_a_context_of_a_book_is_refused(tokenizer: PreTrainedTokenizerFast) -> None:

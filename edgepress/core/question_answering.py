@@ -65,7 +65,7 @@ def cut_windows(
     """
     _require_room(tokenizer, longest)
     encoded = tokenizer(
-        _shortened(tokenizer, [text[0] for text in texts], int(longest * QUESTION_SHARE)),
+        _shortened(tokenizer, [text[0] for text in texts], longest_question(longest)),
         [text[1] for text in texts],
         truncation="only_second",
         max_length=longest,
@@ -82,6 +82,11 @@ def cut_windows(
         characters.append(np.asarray(known, dtype=np.int64))
     _require_short(texts, owners, characters)
     return Windows(dict(encoded), owners, characters)
+
+
+def longest_question(longest: int) -> int:
+    """Number of a question's tokens that stand in each window of `longest` tokens; others are cut."""
+    return int(longest * QUESTION_SHARE)
 
 
 def _require_room(tokenizer: PreTrainedTokenizerBase, longest: int) -> None:

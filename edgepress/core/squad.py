@@ -56,6 +56,7 @@ def squad_rows(path: Path) -> list[dict[str, Any]] | None:
 
     Raises:
         ValueError: it is SQuAD's, and something in it is missing.
+        EdgepressError: a question is impossible and has an answer, or is not and has none.
     """
     content = path.read_bytes()
     if MARK not in content:
@@ -67,19 +68,22 @@ def squad_rows(path: Path) -> list[dict[str, Any]] | None:
     if not isinstance(whole, dict) or "data" not in whole:
         return None
     try:
-        return list(_entries(whole["data"]))
+        return list(_entries(whole["data"], path))
     except (KeyError, TypeError) as error:
         raise ValueError(f"not SQuAD's format: {first_line(error)}") from error
 
 
-def _entries(articles: Any) -> Iterator[dict[str, Any]]:
+def _entries(articles: Any, path: Path) -> Iterator[dict[str, Any]]:
     for article in articles:
         for paragraph in article["paragraphs"]:
             for entry in paragraph["qas"]:
-                answers = entry[ANSWERS]
-                if entry.get(IMPOSSIBLE, not answers) != (not answers):
-                    said = json.dumps(entry[IMPOSSIBLE])
-                    raise TypeError(f"question {entry['id']}: {IMPOSSIBLE} {said}, {len(answers)} answers")
+                answers, said = entry[ANSWERS], entry.get(IMPOSSIBLE)
+                if said is not None and said != (not answers):
+                    count = f"{len(answers) or 'no'} answer{'s' * (len(answers) > 1)}"
+                    raise EdgepressError(
+                        f"{path}: question {entry['id']}: {IMPOSSIBLE} is {json.dumps(said)}, it has {count}",
+                        "mend that question: which of the two is right nobody can tell",
+                    )
                 columns = {name: [answer[name] for answer in answers] for name in (TEXT, START)}
                 if not all(isinstance(start, int) for start in columns[START]):
                     raise TypeError(f"question {entry['id']}: {START} {columns[START]} is no number")

@@ -28,7 +28,7 @@ from edgepress.core.split_files import TABLES, find_splits, no_split, split_name
 from edgepress.core.split_record import SPLITS, record_of, task_name
 from edgepress.core.splits import class_numbers, data_root, read_table
 from edgepress.core.squad import TEXT
-from edgepress.core.tags import TagSet, split_tag
+from edgepress.core.tags import OUTSIDE, TagSet, split_tag
 from edgepress.core.tasks import TASKS, ProblemType, Task, TaskOptions, judged_on
 from edgepress.core.tasks.kinds import kind_of
 from edgepress.core.tasks.task import (
@@ -403,7 +403,8 @@ def with_tags(task: Task, data: DataLabels, options: TaskOptions, head: TrainedH
     if lacking := [name for name in types if label_key(name) not in known]:
         raise LabelMismatchError(
             f"the labels do not fit: {task.name} has {list(types)}, the model {list(head.labels)}",
-            f"say what each means: --label-map {lacking[0]}={TagSet(head.labels).types[0]} ...",
+            f"say what each means: --label-map {lacking[0]}={TagSet(head.labels).types[0]} ...; "
+            f"{lacking[0]}={OUTSIDE} leaves it out",
         )
     return replace(task, labels=head.labels, tag_names=names, matched_by="map" if options.label_map else "")
 
@@ -421,9 +422,12 @@ def _refuse_unknown_tags(task: Task, data: DataLabels, label_map: Mapping[str, s
 
 
 def _renamed(text: str, spellings: Sequence[str], said: Mapping[str, str]) -> str:
-    """A tag as the user calls it: the whole tag, or its type alone."""
+    """A tag as the user calls it: the whole tag, or its type alone, which may be none (O)."""
     whole = next((said[label_key(own)] for own in spellings if label_key(own) in said), None)
     if whole is not None:
         return whole
     prefix, sign, name = text.partition("-")
-    return f"{prefix}-{said[label_key(name)]}" if sign and label_key(name) in said else text
+    if not sign or label_key(name) not in said:
+        return text
+    other = said[label_key(name)]
+    return OUTSIDE if other == OUTSIDE else f"{prefix}-{other}"

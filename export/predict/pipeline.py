@@ -12,7 +12,6 @@ from edgepress.core import console
 from edgepress.core.artifact import FileRecord, Manifest, is_artifact, read_manifest
 from edgepress.core.environment import environment
 from edgepress.core.errors import EdgepressError
-from edgepress.core.inputs import count_longer
 from edgepress.core.loading import OpenedModel, check_kind, open_model, open_to_predict
 from edgepress.core.matryoshka import require_dimensions
 from edgepress.core.prediction import AnyPrediction, Reader
@@ -76,7 +75,8 @@ def run(config: PredictConfig) -> list[Answer]:
         console.step(f"{shown}, {runner.runtime}; texts are cut to {opened.text_length} tokens")
         if len(columns) == MOST_TEXTS:
             console.step(f"it reads pairs: {' and '.join(columns)} are one input")
-        _warn_of_cuts(opened, asked.rows)
+        if unread := opened.kind.unread_texts(opened.tokenizer, asked.rows, opened.text_length):
+            console.warn(unread)
         reader = replace(opened.reader(runner), dimensions=config.dimensions, words=asked.words)
         answers = _answers(opened, reader, asked.rows)
     _show(answers, columns, config.json, opened.kind.heading)
@@ -98,14 +98,6 @@ def _require_as_many(kind: TaskKind, rows: Sequence[InputTexts]) -> None:
             f"a row has {len(rows[0])} texts, and the model reads {wanted} at once",
             f"name {wanted} of --text-columns",
         )
-
-
-def _warn_of_cuts(opened: OpenedModel, rows: Sequence[InputTexts]) -> None:
-    """Say how many texts the model does not read to their end."""
-    longest = opened.text_length
-    cut = 0 if opened.kind.windowed else count_longer(opened.tokenizer, rows, longest)
-    if cut:
-        console.warn(f"{cut:,} of {len(rows):,} texts have more than {longest} tokens: the rest is not read")
 
 
 def _runner(opened: OpenedModel, file: Path | None, threads: int) -> Runner:

@@ -145,8 +145,6 @@ class TaskKind:
     """Whether the model reads pairs, whatever a row of its task holds."""
     unlabelled: ClassVar[bool] = False
     """Whether text alone is its data: there are no labels, and none of a head have names."""
-    windowed: ClassVar[bool] = False
-    """Whether long texts are read in windows, and not cut."""
     texts_a_row: ClassVar[int | None] = None
     """How many texts a model of this kind reads at once; None: as its task says."""
     text_columns: ClassVar[tuple[str, ...]] = ()
@@ -300,6 +298,17 @@ class TaskKind:
     def unread(self, places: Places | None, max_length: int) -> str:
         """Return a warning of places beyond the tokens that are read; empty where there are none."""
         return ""
+
+    def unread_texts(
+        self, tokenizer: PreTrainedTokenizerBase, texts: Sequence[tuple[str, ...]], max_length: int
+    ) -> str:
+        """Return a warning of texts that are cut; empty where there are none."""
+        from edgepress.core.inputs import count_longer
+
+        cut = count_longer(tokenizer, texts, max_length)
+        if not cut:
+            return ""
+        return f"{cut:,} of {len(texts):,} texts have more than {max_length} tokens: the rest is not read"
 
     def loss_and_logits(
         self, model: PreTrainedModel, inputs: Mapping[str, torch.Tensor], labels: torch.Tensor, **wanted: bool

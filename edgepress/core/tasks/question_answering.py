@@ -20,6 +20,7 @@ from edgepress.core.question_answering import (
     best_lead,
     cut_windows,
     decided,
+    longest_question,
     targets,
 )
 from edgepress.core.splits import Examples, RowNames, read_texts
@@ -58,7 +59,6 @@ class QuestionAnswering(TaskKind):
     shares_tokens = True
     abstains = True
     texts_a_row = 2
-    windowed = True
     text_columns = (QUESTION, CONTEXT)
     heading = "answer"
     example = ("Where was Ada Lovelace born?", "Ada Lovelace was born in London.")
@@ -132,6 +132,19 @@ print(tokens[start : end + 1])
     ) -> list[np.ndarray]:
         """(tokens, 3) of each window: the question, and the characters that a token stands for."""
         return cut_windows(tokenizer, texts, max_length).places
+
+    def unread_texts(
+        self, tokenizer: PreTrainedTokenizerBase, texts: Sequence[tuple[str, ...]], max_length: int
+    ) -> str:
+        """Return a warning of questions: contexts are read to their end, in windows."""
+        from edgepress.core.inputs import count_longer
+
+        room = longest_question(max_length)
+        questions = [(question,) for question, _ in texts]
+        cut = count_longer(tokenizer, questions, room + tokenizer.num_special_tokens_to_add())
+        if not cut:
+            return ""
+        return f"{cut:,} of {len(texts):,} questions have more than {room} tokens: the rest is not read"
 
     def collect(self, raw: Sequence[np.ndarray], places: Places | None, labels: Sequence[str]) -> np.ndarray:
         """(questions, 6), as `question_answering.best_answers` gives them."""
