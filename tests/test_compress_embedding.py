@@ -121,6 +121,14 @@ def test_files_give_the_same_vectors(cli: Cli, embedder: Path, tmp_path: Path, n
     assert np.abs(np.asarray(found) - by_hand(embedder, TEXTS)).max() < 1e-3
     (parity,) = [own.parity for own in manifest_of(out).files if own.parity]
     assert parity["agreement"] == 1
+    if strings:
+        (out / "manifest.json").unlink()  # such a folder is taken at its word
+        config = json.loads((out / "config.json").read_text())
+        (out / "config.json").write_text(json.dumps({**config, "hidden_size": 32}))
+        other = cli("export.predict", out / "onnx" / "model.onnx", "--text", *TEXTS)
+        assert (other.code, "gives 64 numbers, and config.json says 32" in other.error) == (2, True), (
+            other.err
+        )
 
 
 def test_a_folder_of_sentence_transformers_needs_no_flag(

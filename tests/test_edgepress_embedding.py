@@ -12,7 +12,7 @@ from alike import scored, sentence_folder, together, write_rows, write_splits
 from conftest import Result
 from queries import write_queries
 from torch.nn import functional
-from transformers import AutoModel, BertConfig
+from transformers import AutoModel, BertConfig, PreTrainedTokenizerFast
 
 from edgepress.core.embedding_losses import SCALE, cosine_loss, pair_loss, ranking_loss
 from edgepress.core.errors import EdgepressError
@@ -20,6 +20,7 @@ from edgepress.core.loading import open_model
 from edgepress.core.matryoshka import record_dimensions, trained_dimensions
 from edgepress.core.metrics import scores
 from edgepress.core.own_split import split_beside
+from edgepress.core.prediction import Reader
 from edgepress.core.sentence_folder import RECORD, Pooling, find_pooling, read_pooling, write_folder
 from edgepress.core.splits import load_split
 from edgepress.core.task_discovery import find_task
@@ -326,6 +327,19 @@ def test_relevant_passages_are_learned_with_another_of_their_query(tmp_path: Pat
     relevant = {row for row, own in zip(examples.texts, examples.labels, strict=True) if own[0]}
     wrong = {row for row, own in zip(examples.texts, examples.labels, strict=True) if not own[0]}
     assert all(own[:2] in relevant and (own[0], own[2]) in wrong for own in learned.texts)
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [((1, 3), "gives 3 numbers, and config.json says 64"), ((1, 5, 64), "the states of tokens")],
+)
+def test_a_file_of_something_else_gives_no_vector(
+    tokenizer: PreTrainedTokenizerFast, shape: tuple[int, ...], words: str
+) -> None:
+    width = KIND.width(BertConfig(hidden_size=64))
+    reader = Reader(lambda _: np.zeros(shape), tokenizer, (), 16, width=width)
+    with pytest.raises(EdgepressError, match=words):
+        KIND.answer(reader, ("the film",))
 
 
 def test_each_text_is_read_once(bare_encoder: Path, tmp_path: Path) -> None:

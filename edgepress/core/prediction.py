@@ -36,6 +36,8 @@ class Reader:
     """Width that vectors are cut to; None: the whole one."""
     words: bool = False
     """Whether texts are words with a space between, as data of named entities have them."""
+    width: int | None = None
+    """Number of outputs of a text or token where the head names none; None: any."""
 
     def logits(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
         """The logits of a batch.
@@ -44,9 +46,13 @@ class Reader:
             EdgepressError: one is no finite number, or there is not one a label.
         """
         found = self.run(batch)
-        if self.labels and found.shape[-1] != len(self.labels):
+        wanted = len(self.labels) or self.width
+        if wanted and found.shape[-1] != wanted:
+            what, own = (
+                ("logits", f"names {wanted} classes") if self.labels else ("numbers", f"says {wanted}")
+            )
             raise EdgepressError(
-                f"the model gives {found.shape[-1]} logits, and config.json names {len(self.labels)} classes",
+                f"the model gives {found.shape[-1]} {what}, and config.json {own}",
                 "put the config.json beside it that was saved with it",
             )
         if not np.isfinite(found).all():

@@ -77,7 +77,8 @@ def run(config: PredictConfig) -> list[Answer]:
             console.step(f"it reads pairs: {' and '.join(columns)} are one input")
         if unread := opened.kind.unread_texts(opened.tokenizer, asked.rows, opened.text_length):
             console.warn(unread)
-        reader = replace(opened.reader(runner), dimensions=config.dimensions, words=asked.words)
+        width = opened.kind.width(opened.model.config)
+        reader = replace(opened.reader(runner), dimensions=config.dimensions, words=asked.words, width=width)
         answers = _answers(opened, reader, asked.rows)
     _show(answers, columns, config.json, opened.kind.heading)
     return answers

@@ -302,8 +302,21 @@ class Embedding(TaskKind):
         parts = [similarity_loss(student[..., :width], teacher) for width in dimensions[1:]]
         return sum(parts, student.new_zeros(()))
 
+    def width(self, config: PretrainedConfig) -> int | None:
+        return getattr(config, "hidden_size", None)
+
     def answer(self, reader: Reader, texts: tuple[str, ...]) -> EmbeddingPrediction:
+        """The vector of a text.
+
+        Raises:
+            EdgepressError: the file gives states of tokens, or a vector of another width.
+        """
         (vector,) = reader.logits(reader.encode(texts))
+        if vector.ndim > 1:
+            raise EdgepressError(
+                "the file gives the states of tokens, and not the vector of a text (sentence_embedding)",
+                "python -m export.onnx --model FOLDER writes one that pools them",
+            )
         vector = vector if reader.dimensions is None else self.cut(vector, reader.dimensions)
         return EmbeddingPrediction(tuple(map(float, vector)))
 

@@ -504,6 +504,10 @@ class TaskKind:
         """Return `count` texts that a model card asks about at once."""
         return self.example[:count]
 
+    def width(self, config: PretrainedConfig) -> int | None:
+        """Return the number of outputs of a text or token where the head names none; None: it names them."""
+        return None
+
     def answer(self, reader: Reader, texts: tuple[str, ...]) -> Any:
         """Return the answer to one text, or to one pair."""
         raise NotImplementedError(self.problem_type)

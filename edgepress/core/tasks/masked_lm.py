@@ -21,7 +21,7 @@ from edgepress.core.tasks.task import Task
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
     from edgepress.core.heads import Head
 
@@ -155,6 +155,9 @@ for place in (inputs["input_ids"][0] == tokenizer.mask_token_id).nonzero()[0]:
 
     def card_texts(self, tokenizer: PreTrainedTokenizerBase, count: int) -> tuple[str, ...]:
         return tuple(text.replace(MASK, _mask_token(tokenizer)) for text in self.example)
+
+    def width(self, config: PretrainedConfig) -> int | None:
+        return getattr(config, "vocab_size", None)
 
     def answer(self, reader: Reader, texts: tuple[str, ...]) -> FillingPrediction:
         """The likeliest tokens at each mask of a text.
