@@ -166,8 +166,8 @@ def _another(table: Path, own: OwnSplit) -> EdgepressError:
     return EdgepressError(
         f"{table} is another table than the {own.source} that the model was trained on",
         f"--split {table.stem} scores on all rows of {table.name}; --task with {own.source}, or the "
-        f"folder of its split (...{SUFFIX}), on those that were held out of the training; a folder with train "
-        "and validation files is trained on",
+        f"folder of its split (...{SUFFIX}), on those that were held out of the training; a folder with "
+        "train and validation files is trained on",
     )
 
 
