@@ -260,6 +260,12 @@ def test_words_of_a_table_stay_words(cli: Cli, entity_model: Path, tmp_path: Pat
     text = cli("export.predict", entity_model, "--text", "The film.", "--json")
     assert json.loads(text.out)["entities"][0]["text"] == "The film"
     assert "the rest is not read" not in text.err
+    model = edgepress.load(entity_model)
+    own, other = model.predict([words, "The film."])
+    assert [found.entities[0].text for found in (own, other)] == ["The film.", "The film"]
+    for bad in (["The film"], [""], []):
+        with pytest.raises(edgepress.EdgepressError, match=r"row 0: .* is no word"):
+            model.predict([bad])
 
 
 def test_two_columns_are_not_one_text(cli: Cli, entity_model: Path, tmp_path: Path) -> None:

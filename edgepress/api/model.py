@@ -26,12 +26,13 @@ from edgepress.core.option_values import require_numbers
 from edgepress.core.prediction import AnyPrediction
 from edgepress.core.split_files import split_name
 from edgepress.core.tasks import judged_on
+from edgepress.core.words import SPACE, odd_word
 from export.core.eager import EagerRunner
 from export.core.runner import Runner
 from export.predict.config import PredictConfig
 from export.validation.sentences import evaluation_sentences
 
-Texts = str | Sequence[str] | Sequence[tuple[str, str]]
+Texts = str | Sequence[str] | Sequence[tuple[str, str]] | Sequence[str | list[str]]
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Model:
         `OpenedModel.text_length` tokens, contexts read in windows of as many.
 
         Args:
-            texts: one or several, or tuples of two.
+            texts: one or several, or tuples of two; of a model of named entities also lists of words.
             dimensions: width that vectors are cut to, and scaled to length 1 again; None: the whole one.
 
         Returns:
@@ -122,7 +123,9 @@ class Model:
             raise EdgepressError(
                 "its classifier is not trained: its answers mean nothing", "finetune it first"
             )
-        rows = _rows(texts)
+        every = [texts] if isinstance(texts, str) else [*texts]
+        words = [opened.kind.of_words and isinstance(row, list) for row in every]
+        rows = [_row(row, number, own) for number, (row, own) in enumerate(zip(every, words, strict=True))]
         wanted = opened.kind.texts_a_row or (opened.text_task.texts_a_row if opened.task else None)
         if wanted and any(len(row) != wanted for row in rows):
             name = opened.text_task.name if opened.task else opened.source.short_name
@@ -130,7 +133,9 @@ class Model:
             raise EdgepressError(f"{name} reads {read} at once", f"give {given}")
         with reporting(None), self._runner() as runner:
             reader = replace(opened.reader(runner), dimensions=dimensions)
-            return opened.kind.answered([opened.kind.answer(reader, row) for row in rows], rows)
+            asked = zip(rows, words, strict=True)
+            found = [opened.kind.answer(replace(reader, words=own), row) for row, own in asked]
+            return opened.kind.answered(found, rows)
 
     def evaluate(
         self,
@@ -217,20 +222,23 @@ def evaluate(model: Model, **options: Any) -> Evaluation:
     return model.evaluate(**options)
 
 
-def _rows(texts: Texts) -> list[tuple[str, ...]]:
-    """Return each row's texts; one text alone is a row.
+def _row(row: Any, number: int, words: bool) -> tuple[str, ...]:
+    """The texts of a row; one text alone is a row, and so are the words of one.
 
     Raises:
-        EdgepressError: something else than a text is among them.
+        EdgepressError: something else than a text, or a word, is among them.
     """
-    given = [texts] if isinstance(texts, str) else [*texts]
-    rows = [(row,) if isinstance(row, str) else row for row in given]
-    for number, row in enumerate(rows):
-        if not isinstance(row, Sequence) or not all(isinstance(text, str) for text in row):
-            raise EdgepressError(
-                f"row {number} is no text: {row!r:.60}", 'give strings, or tuples of strings: ["a text", ...]'
-            )
-    return [tuple(row) for row in rows]
+    if words:
+        for word in odd_word(row or [""]):
+            raise EdgepressError(f"row {number}: {word!r} is no word", "a word is text without spaces")
+        return (SPACE.join(row),)
+    if isinstance(row, str):
+        return (row,)
+    if not isinstance(row, Sequence) or not all(isinstance(text, str) for text in row):
+        raise EdgepressError(
+            f"row {number} is no text: {row!r:.60}", 'give strings, or tuples of strings: ["a text", ...]'
+        )
+    return tuple(row)
 
 
 def require_width(opened: OpenedModel, dimensions: int | None) -> None:

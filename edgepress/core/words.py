@@ -2,8 +2,9 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import islice
 
 SPACE = " "
 # Scripts without spaces between words: each of their letters is one, as BERT's tokenizers have it.
@@ -31,6 +32,12 @@ def _word() -> re.Pattern[str]:
 def word_spans(text: str) -> list[tuple[int, int]]:
     """First and behind the last character of each word of a running text."""
     return [match.span() for match in _word().finditer(text)]
+
+
+def odd_word(words: Iterable[object]) -> list[object]:
+    """The first that is no word: it is no text, is blank, or has a space in it; none where all are."""
+    odd = (word for word in words if not isinstance(word, str) or not word.strip() or SPACE in word)
+    return [*islice(odd, 1)]
 
 
 def spaced_spans(text: str) -> Iterator[tuple[int, int]]:

@@ -145,6 +145,8 @@ class TaskKind:
     """Whether the model reads pairs, whatever a row of its task holds."""
     unlabelled: ClassVar[bool] = False
     """Whether text alone is its data: there are no labels, and none of a head have names."""
+    of_words: ClassVar[bool] = False
+    """Whether a text may be given as a list of its words."""
     texts_a_row: ClassVar[int | None] = None
     """How many texts a model of this kind reads at once; None: as its task says."""
     text_columns: ClassVar[tuple[str, ...]] = ()

@@ -21,7 +21,7 @@ from edgepress.core.tags import IGNORED, OUTSIDE, TagSet, as_iob2, entities, ent
 from edgepress.core.tasks.classification import kl_divergence
 from edgepress.core.tasks.kind import TEACHER_LOGITS, Collator, EvaluatedRows, LabelScore, Places, TaskKind
 from edgepress.core.tasks.task import Task
-from edgepress.core.words import SPACE, spaced_spans, word_spans
+from edgepress.core.words import SPACE, odd_word, spaced_spans, word_spans
 
 if TYPE_CHECKING:
     import torch
@@ -50,6 +50,7 @@ class TokenClassification(TaskKind):
     tabled = "entity"
     per_token = True
     texts_a_row = 1
+    of_words = True
     heading = "entities"
     example = ("Ada Lovelace was born in London",)
     program = """
@@ -290,12 +291,10 @@ def read_words(column: Sequence[Any], name: str, names: RowNames) -> list[list[s
             raise EdgepressError(
                 f"{names.name(row)}: no list of words in column '{name}'", "drop or fill that row"
             )
-        for word in words:
-            if not isinstance(word, str) or not word.strip() or SPACE in word:
-                raise EdgepressError(
-                    f"{names.name(row)}: {word!r} in column '{name}' is no word",
-                    "a word is text without spaces",
-                )
+        for word in odd_word(words):
+            raise EdgepressError(
+                f"{names.name(row)}: {word!r} in column '{name}' is no word", "a word is text without spaces"
+            )
     return list(column)
 
 
