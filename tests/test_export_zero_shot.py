@@ -187,6 +187,7 @@ def test_a_zoo_task_is_asked_by_the_names_of_its_classes(data_root: Path) -> Non
 
 WRONG = {
     "no entailment": ((("no", "yes"), CLASSES), "which label means entailment is not clear"),
+    "no classifier": (((), CLASSES), "the model is none"),
     "two of them": ((("entailment", "entailed"), CLASSES), "which label means entailment is not clear"),
     "not a label of it": ((RELATIONS, CLASSES, None, "implied"), "the model has no label 'implied'"),
     "no place": ((RELATIONS, CLASSES, "about films"), "has no place for a label"),

@@ -85,11 +85,16 @@ def _require_place(template: str) -> None:
 
 def _entailment(labels: Sequence[str], wanted: str | None) -> int:
     """Number of the label that means entailment."""
+    if len(labels) < FEWEST:
+        raise EdgepressError(
+            "--labels are asked of a classifier of entailment, and the model is none",
+            "leave --labels away, or name a model that was trained on natural-language inference",
+        )
     if wanted is not None:
         found = [at for at, own in enumerate(labels) if label_key(own) == label_key(wanted)]
     else:
         found = [at for at, own in enumerate(labels) if label_key(own).startswith(ENTAILS)]
-    if len(found) != 1 or len(labels) < FEWEST:
+    if len(found) != 1:
         raise EdgepressError(
             f"which label means entailment is not clear: the model has {list(labels)}"
             if wanted is None
