@@ -144,6 +144,8 @@ def test_what_is_a_word_of_a_conll_file(tmp_path: Path) -> None:
     )
     rows = read_table([tmp_path / "a.conll"])
     assert list(rows["tokens"]) == [["#", "#tag", "New\u00a0York", "b\u2028c"]]
+    (tmp_path / "b.conll").write_text("# a b\nthe\t-\tO\n# tag\n#\t-\tO\n")
+    assert list(read_table([tmp_path / "b.conll"])["tokens"]) == [["the", "#"]]
 
 
 def test_a_row_is_that_of_the_table(tmp_path: Path) -> None:
@@ -168,6 +170,14 @@ def test_characters_of_entities_are_no_classes(tmp_path: Path) -> None:
         find_task(str(table))
     with pytest.raises(EdgepressError, match="holds no numbers and no class names"):
         find_task(str(table), options=TaskOptions(label_column=("entities",)))
+
+
+def test_a_class_may_stand_in_brackets(tmp_path: Path) -> None:
+    (tmp_path / "all.csv").write_text("text,label\na,[yes]\nb,[no]\n")
+    assert find_task(str(tmp_path / "all.csv")).labels == ("[no]", "[yes]")
+    (tmp_path / "all.csv").write_text("text,label\na,\"['yes', 'no']\"\nb,[]\n")
+    with pytest.raises(EdgepressError, match="holds no numbers and no class names"):
+        find_task(str(tmp_path / "all.csv"))
 
 
 def test_a_word_longer_than_the_model_is_refused(cli: Cli, bare_encoder: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The columns of a data folder: which hold the text, which the labels, and what kind of labels they are."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,7 +55,8 @@ TAG_COLUMNS = ("ner_tags", "tags", "ner", "labels", "label")
 # Rows of one first text, on average, from which on it is a query and they are its passages.
 CANDIDATES = 2
 
-JSON_ENDS = ("[]", "{}")
+# Lists and objects as JSON or Python write them; [yes] may be a class.
+LISTED = re.compile(r"""[\[{]\s*([\[{"'\d-].*)?[\]}]""", re.DOTALL)
 
 NOT_FINITE = ("inf", "infinity", "nan")
 
@@ -360,15 +362,15 @@ def _may_be_label(table: Table, name: str, text: Sequence[str]) -> bool:
     return (
         name not in text
         and not listed
-        and not _holds_json(table.column(name))
+        and not _holds_lists_as_text(table.column(name))
         and name.strip().lower() not in ROW_NUMBERS
     )
 
 
-def _holds_json(values: Iterable[Any]) -> bool:
-    """Whether all values are lists or objects as JSON writes them, which a file of rows may hold as text."""
+def _holds_lists_as_text(values: Iterable[Any]) -> bool:
+    """Whether all values are lists or objects, which a file of rows may hold as text."""
     known = [str(value).strip() for value in values if label_text(value) is not None]
-    return bool(known) and all(text[0] + text[-1] in JSON_ENDS for text in known)
+    return bool(known) and all(map(LISTED.fullmatch, known))
 
 
 def _is_flag(values: Iterable[Any]) -> bool:
@@ -403,7 +405,7 @@ def _by_values(table: Table, label: Sequence[str]) -> ProblemType:
     if len(label) > 1:
         return MULTI
     values = [value for value in table.column(label[0]) if label_text(value) is not None]
-    if not values or any(isinstance(value, list | dict) for value in values) or _holds_json(values):
+    if not values or any(isinstance(value, list | dict) for value in values) or _holds_lists_as_text(values):
         raise EdgepressError(
             f"{table.where}: column '{label[0]}' holds no numbers and no class names",
             "name another --label-column; several labels at once are a 0/1 column each, named entities lists "

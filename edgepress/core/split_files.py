@@ -273,7 +273,9 @@ def _read_conll(path: Path) -> Dataset:
     Raises:
         ValueError: a line has no tag, or other columns than the first has; or the first column counts words.
     """
-    lines = [*enumerate(map(_conll_cells, path.read_text(encoding="utf-8-sig").split("\n")), 1)]
+    text = path.read_text(encoding="utf-8-sig")
+    tabs = "\t" in text
+    lines = [*enumerate((_conll_cells(line, tabs) for line in text.split("\n")), 1)]
     told = [(number, len(cells)) for number, cells in lines if len(cells) > 1 and cells[0] != COMMENT]
     first, wanted = told[0] if told else (1, WORD_AND_TAG)
     rows: list[list[tuple[str, str]]] = [[]]
@@ -295,12 +297,20 @@ def _read_conll(path: Path) -> Dataset:
     return Dataset(pyarrow.table(dict(zip((WORDS, TAGS), map(pyarrow.array, parts), strict=True))))
 
 
-def _conll_cells(line: str) -> list[str]:
-    """The columns of a line; none of an empty one, and of a document's mark."""
+def _conll_cells(line: str, tabs: bool) -> list[str]:
+    """The columns of a line; none of an empty one, and of a document's mark.
+
+    Args:
+        line: without its end.
+        tabs: whether tabs stand between columns in its file: then what begins with # and has none is a
+            comment, as one word is.
+    """
     kept = line.strip(" \t")
     # A space that does not break is part of a word.
     cells = kept.split("\t") if "\t" in kept else [cell for cell in kept.split(" ") if cell]
-    return [] if not kept.strip() or cells[0] == DOCUMENT else cells
+    if not kept.strip() or cells[0] == DOCUMENT:
+        return []
+    return [kept] if tabs and cells[0] == COMMENT and "\t" not in kept else cells
 
 
 def _is_comment(cells: Sequence[str], columns: int) -> bool:
