@@ -134,3 +134,18 @@ def test_layers_that_share_weights_share_what_is_merged(tmp_path: Path) -> None:
     target = merged(tmp_path / "model.onnx")
     assert target.stat().st_size <= (tmp_path / "model.onnx").stat().st_size
     assert np.abs(logits(target) - logits(tmp_path / "model.onnx")).max() < 1e-6
+
+
+def test_shapes_that_are_not_found_leave_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", "sequence"])
+    made = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    nodes = [helper.make_node("Strange", ["x"], ["a"], domain="own"), helper.make_node("Relu", ["a"], ["y"])]
+    model = helper.make_model(helper.make_graph(nodes, "g", [given], [made]))
+    before = model.SerializeToString()
+    store_shapes(model)
+    assert model.SerializeToString() == before
+    assert Path.cwd() == tmp_path
+    assert not list(tmp_path.iterdir())

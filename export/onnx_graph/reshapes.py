@@ -7,7 +7,10 @@ join the last ones, which ONNX writes as [0, 0, heads, width].
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -70,12 +73,25 @@ def _allows_zero(node: onnx.NodeProto) -> bool:
 
 def _sizes(model: ModelProto) -> Mapping[str, Sequence[Size]]:
     try:
-        inferred = SymbolicShapeInference.infer_shapes(_without_weights(model), auto_merge=True)
+        with _elsewhere():
+            inferred = SymbolicShapeInference.infer_shapes(_without_weights(model), auto_merge=True)
     except Exception:  # whatever it does not know: the graph is right as it is
         return {}
     values = (*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output)
     found = {value.name: _dimensions(value) for value in values}
     return {name: sizes for name, sizes in found.items() if all(size != "" for size in sizes)}
+
+
+@contextmanager
+def _elsewhere() -> Iterator[None]:
+    """Work in another folder: where ONNX Runtime finds no shapes it writes the graph into the current one."""
+    here = os.getcwd()
+    with TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(here)
 
 
 def _dimensions(value: onnx.ValueInfoProto) -> list[Size]:
