@@ -30,7 +30,7 @@ def cases(output: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in lzma.decompress((output / CASES).read_bytes()).splitlines()]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_thirty_damaged_files_are_opened_or_refused(tmp_path):
     done = campaign(tmp_path / "record", "--commands", "mutations", "--mutations", "30")

@@ -69,6 +69,7 @@ def kill_one(before: set[psutil.Process]) -> Callable[[float], None]:
     return kill
 
 
+@pytest.mark.slow
 def test_killed_process_is_one_clear_line(onnx_file: Path) -> None:
     targets = [Target("fp32", onnx_file), Target("again", onnx_file)]
     with pytest.raises(EdgepressError, match=r"measuring model\.onnx failed"):
@@ -114,6 +115,7 @@ def test_a_process_that_died_is_started_again_at_the_next_shape(onnx_file: Path)
     assert {one.sequence_length: bool(one.error) for one in found} == {4: False, 128: True, 16: False}
 
 
+@pytest.mark.slow
 def test_the_others_keep_their_rounds_when_one_is_killed(onnx_file: Path) -> None:
     targets = [Target("fp32", onnx_file), Target("again", onnx_file)]
     first, second = measure_each(targets, EASY, kill_one(set(own_processes())))

@@ -40,6 +40,7 @@ def wait_for(file):
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_it_is_a_process_as_if_started_by_hand(modules, monkeypatch, capfd):
     monkeypatch.setenv("COLOUR", "blue")
     assert Subcommand("says", ["3", "x y"]).wait() == 3

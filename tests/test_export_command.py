@@ -263,7 +263,7 @@ def test_library_that_fails_is_one_line(export, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-DISK_MARKS = {"onnx": (), "executorch": pytest.mark.long, "litert": pytest.mark.long}
+DISK_MARKS = {"executorch": pytest.mark.long, "litert": pytest.mark.long}
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,7 @@ def test_a_moved_file_is_verified_by_its_name(predict, quantized, tmp_path):
     assert (result.code, "truncated or altered" in result.error) == (2, True), result.err
 
 
+@pytest.mark.slow
 def test_wrong_paths_are_answered_before_torch_is_imported(tmp_path):
     (tmp_path / "there").mkdir()
     (tmp_path / "tickets.csv").write_text("text,label\nfine,good\n")
