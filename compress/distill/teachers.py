@@ -127,7 +127,7 @@ class Teachers:
         Raises:
             EdgepressError: a file that is to label is none of its teacher's.
         """
-        file, *files = labelling_files(options, (self.first, *self.others))
+        file, *files = _labelling_files(options, (self.first, *self.others))
         said = read_by_teacher(options, self.first, text, options.length_for(*readers), file)
         others = [
             _in_order(self.first, own, read_by_teacher(options, own, text, options.length_for(own), beside))
@@ -141,7 +141,7 @@ class Teachers:
         return TeacherLogits(splits, _mean([said.outputs, *(own.outputs for own in others)]))
 
 
-def labelling_files(options: DistillOptions, teachers: Sequence[OpenedModel]) -> list[Path | None]:
+def _labelling_files(options: DistillOptions, teachers: Sequence[OpenedModel]) -> list[Path | None]:
     """The file of each teacher that labels in its place; None: the teacher itself.
 
     Raises:

@@ -45,6 +45,14 @@ class DataOptions(TypedDict, total=False):
     """Pooling of token states, of a model that gives vectors."""
 
 
+def _require_one_source_of_classes(labels: Sequence[str], task: Any) -> None:
+    if labels and task is not None:
+        raise EdgepressError(
+            "labels= are classes that a model is asked about, and task= has its own",
+            "leave one of the two away",
+        )
+
+
 def load(
     source: str | Path | PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase | None = None,
@@ -79,11 +87,7 @@ def load(
         raise unknown_name("option", min(others), known)
     given = {name: value for name, value in options.items() if value is not None}
     root = None if data is None else Path(data)
-    if labels and task is not None:
-        raise EdgepressError(
-            "labels= are classes that a model is asked about, and task= has its own",
-            "leave one of the two away",
-        )
+    _require_one_source_of_classes(labels, task)
     with reporting(progress):
         asked = make_options(TaskOptions, given, {"candidates": tuple(labels)})
         if isinstance(source, PreTrainedModel):

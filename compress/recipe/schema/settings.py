@@ -8,7 +8,7 @@ import yaml
 from compress.recipe.schema.located import YamlNode, kind_name, parse, references, substitute
 from edgepress.core.errors import EdgepressError, unknown_name
 
-SPACE = "settings"
+SPACE, QUICK = "settings", "quick"
 
 
 def resolve(root: YamlNode, quick: bool, said: Sequence[str]) -> tuple[YamlNode, dict[str, Any]]:
@@ -25,16 +25,16 @@ def resolve(root: YamlNode, quick: bool, said: Sequence[str]) -> tuple[YamlNode,
     entries = root.entries()
     defaults = entries[SPACE].entries() if SPACE in entries else {}
     values = {name: node.value for name, node in defaults.items()}
-    short = entries["quick"].entries() if "quick" in entries else {}
+    short = entries[QUICK].entries() if QUICK in entries else {}
     for name, node in short.items():
         if name not in defaults:
-            raise entries["quick"].unknown("setting", name, defaults)
+            raise entries[QUICK].unknown("setting", name, defaults)
         value = _alike(node.value, defaults[name].value, node)
         values[name] = value if quick else values[name]
     for word in said:
         name, value = _said(word, defaults)
         values[name] = value
-    body = {key: node.value for key, node in entries.items() if key not in (SPACE, "quick")}
+    body = {key: node.value for key, node in entries.items() if key not in (SPACE, QUICK)}
     filled = {key: _fill(root.at(key, value), values) for key, value in body.items()}
     for name, node in defaults.items():
         if name not in references(body, SPACE):

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from compress.recipe.schema.located import YamlNode, need, read
-from compress.recipe.schema.settings import SPACE, resolve
+from compress.recipe.schema.settings import QUICK, SPACE, resolve
 from compress.recipe.schema.verbs import Verb, commands, verbs
 
 SEED = "seed"
 RESULTS = "results"
 NAME = re.compile(r"[a-z][a-z0-9_-]*", re.IGNORECASE)
-BASE, QUICK = "base", "quick"
+BASE = "base"
 KEYS = (BASE, "title", "source", "about", SPACE, QUICK, "steps", "table", "measure", "expect", "pictures")
 PICTURES = ("size-latency", "accuracy-latency", "speed-up", "epochs", "confusion", "labels", "roc", "samples")
 DEFAULT_PICTURES = ("size-latency", "epochs")
@@ -311,10 +311,10 @@ def _on_base(own: YamlNode, path: Path) -> YamlNode:
     below = read(path.parent / entries[BASE].text())
     if BASE in below.entries(KEYS):
         raise entries[BASE].error("it has a base itself", "name that one")
-    joined = {**below.value, **{key: node.value for key, node in entries.items() if key != BASE}}
+    joined = {key: node.value for key, node in {**below.entries(), **entries}.items() if key != BASE}
     for key in (SPACE, QUICK):
         parts = [whole.entries().get(key) for whole in (below, own)]
-        joined[key] = {name: value for part in parts if part for name, value in (part.value or {}).items()}
+        joined[key] = {name: node.value for part in parts if part for name, node in part.entries().items()}
     return YamlNode({key: value for key, value in joined.items() if value is not None}, own.file)
 
 

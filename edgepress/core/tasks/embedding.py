@@ -344,7 +344,7 @@ def _require_scale(scores: np.ndarray, names: RowNames) -> None:
     wrong = np.flatnonzero(scores < 0) if scale > 1 else np.asarray([], dtype=np.int64)
     for smaller in (own for own in SCALES if own < scale and most < scale):
         above = np.flatnonzero(np.abs(scores) > smaller)
-        if len(above) <= FEW * len(scores):
+        if len(above) <= max(1, FEW * len(scores)):
             wrong = above
     if most > SCALES[-1]:
         wrong = np.flatnonzero(np.abs(scores) > SCALES[-1])

@@ -66,8 +66,7 @@ def add_tokenizer(
     probabilities are (batch, sequence, labels), and a third output, `offsets` (batch, sequence, 2) int64,
     says at which character of its text each token begins, and which is behind its last. Rows are padded to
     the longest, as the tokenizer does it. The names of the labels are in the file's metadata, "labels",
-    as a JSON list. A model of vectors keeps its own outputs, `sentence_embedding` (batch, width) first, in
-    place of `probabilities`, and has no labels.
+    as a JSON list. A model of vectors has none, and `sentence_embedding` (batch, width) for `probabilities`.
 
     Args:
         source: an ONNX file with the inputs `input_ids, attention_mask[, token_type_ids]`, of any
@@ -91,9 +90,7 @@ def add_tokenizer(
     nodes = Nodes()
     encoded = _encode(nodes, tokenizer, longest, pair, per_token)
     _put_before(model, nodes, encoded, ("text", "text_pair") if pair else ("text",))
-    own = _put_behind(model, len(labels), config_type, encoded.get("offsets"))
-    ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch_size", "sequence_length"])
-    _refill(model.graph.output, [own[0], ids, *own[1:]])
+    _put_behind(model, len(labels), config_type, encoded.get("offsets"))
     known = {entry.key: entry.value for entry in model.metadata_props}
     helper.set_model_props(model, {**known, **({"labels": json.dumps(labels)} if labels else {})})
     onnx.save(model, str(target))
@@ -199,22 +196,25 @@ def _put_before(model: ModelProto, nodes: Nodes, encoded: Mapping[str, str], tex
     )
 
 
-def _put_behind(
-    model: ModelProto, labels: int, config_type: str, places: str | None
-) -> list[onnx.ValueInfoProto]:
-    """Give probabilities instead of logits, and of tokens their places too: the outputs, the answer first."""
+def _put_behind(model: ModelProto, labels: int, config_type: str, places: str | None) -> None:
+    """Give probabilities instead of logits, where they are logits, and the token ids beside them; of tokens
+    their places too.
+    """
     graph = model.graph
+    ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch_size", "sequence_length"])
     if config_type not in PROBABILITY:
-        return list(graph.output)
+        first, *others = graph.output
+        _refill(graph.output, [first, ids, *others])
+        return
     graph.node.append(helper.make_node(PROBABILITY[config_type], ["logits"], ["probabilities"]))
     tokens: list[str | int | None] = ["sequence_length"] if places else []
     shape = ["batch_size", *tokens, labels]
-    outputs = [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, shape)]
+    outputs = [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, shape), ids]
     if places:
         graph.node.append(helper.make_node("Identity", [places], ["offsets"]))
         pairs = ["batch_size", *tokens, 2]
         outputs.append(helper.make_tensor_value_info("offsets", TensorProto.INT64, pairs))
-    return outputs
+    _refill(graph.output, outputs)
 
 
 def _refill(field, values) -> None:  # type: ignore[no-untyped-def]  # protobuf's repeated fields have no public type
